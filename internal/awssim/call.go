@@ -1,0 +1,59 @@
+package awssim
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// call is one decoded request.
+type call struct {
+	w         *World
+	now       time.Time
+	service   string // ec2, kms, sts, organizations, iam
+	operation string // CopyImage
+	region    string // from the signature's credential scope
+	caller    Principal
+	form      url.Values // parameters of the query protocols (ec2, sts, iam)
+	body      []byte     // document of the JSON protocols (kms, organizations)
+}
+
+// Principal is who makes a call.
+type Principal struct {
+	Account string
+	// ARN is what GetCallerIdentity says: …:user/admin, or
+	// …:assumed-role/NAME/SESSION.
+	ARN string
+	// RoleARN is the ARN of the role behind a session, with its path; empty
+	// for users.
+	RoleARN string
+}
+
+// operation is one API operation.
+type operation struct {
+	// mutating says that a success changes the world.
+	mutating bool
+	// ownAuthorization says that the handler authorises the call itself (KMS:
+	// key policies and grants). Otherwise the caller's identity policies must
+	// allow service:Operation on "*" before the handler runs.
+	ownAuthorization bool
+	// handle runs with the world's mutex held. The answer is encoded in the
+	// service's protocol; an error that is an [*Error] is answered as such,
+	// any other error is a bug of the simulator and answered as HTTP 500.
+	handle func(*call) (any, error)
+}
+
+// Error is an AWS error answer.
+type Error struct {
+	Status  int    // HTTP status
+	Code    string // InvalidAMIID.NotFound, AccessDeniedException, …
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// badRequest returns the AWS error that most API errors are: status 400.
+func badRequest(code, format string, args ...any) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: code, Message: fmt.Sprintf(format, args...)}
+}

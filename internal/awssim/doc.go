@@ -1,0 +1,20 @@
+// Package awssim simulates the part of AWS that publishing an encrypted AMI
+// depends on: EC2 images, snapshots and launches, KMS multi-Region keys and
+// grants, STS, Organizations and a little IAM, over a world of accounts and
+// regions. It speaks AWS's wire protocols, so unmodified clients drive it.
+//
+// # Shape
+//
+// A [World] holds all state under one mutex. [World.ServeHTTP] decodes a
+// request ([call]), applies faults, quotas and latency, authorises it, runs
+// the operation's handler under the mutex, journals it and encodes the answer.
+// [World.Client] is an http.Client that calls the handler without a socket, so
+// the whole of it runs inside testing/synctest in virtual time.
+//
+// # Fidelity
+//
+// Behaviour follows the project's page of AWS facts; a comment "Fact: 5" at a
+// rule names the section of docs/aws-facts.md that it rests on. Where AWS's
+// behaviour is not certain, the simulator is stricter than AWS. It is never
+// made laxer to let the plugin pass.
+package awssim

@@ -1,0 +1,105 @@
+package awssim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Options are the physics of a world. The zero value is a world in which
+// everything happens at once and nothing is limited.
+type Options struct {
+	// Latency is how long every call takes, before it has any effect.
+	Latency time.Duration
+	// PropagationLag is how long KMS key policies, aliases, grants and IAM
+	// policies take until readers and authorisation see them. Fact: 1, 3.
+	PropagationLag time.Duration
+	// KeyCreationTime is how long a replica key is Creating. Fact: 2.
+	KeyCreationTime time.Duration
+	// CopyTime is how long an image copy is pending; by region where
+	// CopyTimes has an entry.
+	CopyTime  time.Duration
+	CopyTimes map[string]time.Duration
+	// ImageLag is how long a new image is InvalidAMIID.NotFound to readers.
+	ImageLag time.Duration
+	// BuildTime is how long instances take to run and stop, and how long
+	// CreateImage is pending.
+	BuildTime time.Duration
+	// Quotas turns on AWS's documented request quotas. Fact: 4.
+	Quotas bool
+}
+
+// World is one simulated AWS: an organisation, its accounts, and their
+// resources in every region. It is safe for concurrent use.
+type World struct {
+	mu      sync.Mutex
+	options Options
+
+	partition    string // aws, aws-cn, aws-us-gov
+	organization *organization
+	accounts     map[string]*account // by account id
+	regions      map[string]*region  // by name
+	sessions     map[string]Principal // by access key id
+
+	kms kmsState
+	ec2 ec2State
+
+	journal journal
+	faults  faultPlan
+	quotas  quotaState
+
+	nextID uint64
+}
+
+// region is a region of the partition. Fact: 2, 8.
+type region struct {
+	name string
+	// optIn says that accounts must opt in before they can use the region.
+	optIn bool
+}
+
+// account is one AWS account.
+type account struct {
+	id   string
+	name string
+	// organizationalUnits is the path below the organisation's root, the root
+	// itself first: r-ab12, ou-ab12-11111111, … Empty for an account outside
+	// the organisation.
+	organizationalUnits []string
+	// status is ACTIVE, SUSPENDED or PENDING_CLOSURE. Fact: 7.
+	status string
+	// enabled lists the opt-in regions that this account has enabled.
+	enabled map[string]bool
+	roles   map[string]*role // by path and name: "aws-service-role/autoscaling.amazonaws.com/AWSService…"
+	// ebsEncryptionByDefault by region. Fact: 5.
+	ebsEncryptionByDefault map[string]bool
+	// ebsDefaultKey by region, "" for aws/ebs.
+	ebsDefaultKey map[string]string
+}
+
+// organization is the AWS organisation that the accounts belong to.
+type organization struct {
+	id                string // o-…
+	rootID            string // r-…
+	managementAccount string
+	delegatedAdmins   map[string]bool
+	units             map[string]*organizationalUnit // by id
+}
+
+type organizationalUnit struct {
+	id, name, parent string
+}
+
+// newID returns prefix followed by n hexadecimal digits that no other resource
+// of this world has. IDs depend on nothing but the order of creation, so that a
+// run can be repeated exactly.
+func (w *World) newID(prefix string, n int) string {
+	w.nextID++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s-%d", prefix, w.nextID))
+	return prefix + hex.EncodeToString(sum[:])[:n]
+}
+
+// enabledIn reports whether the account can use the region.
+func (a *account) enabledIn(r *region) bool { return !r.optIn || a.enabled[r.name] }

@@ -1,0 +1,88 @@
+package publish
+
+import "time"
+
+// Spec is what a publication shall achieve: the validated configuration, as
+// plain values, without Packer and without AWS. Everything that AWS has to be
+// asked for (the organisation, the account, the source image's name) is absent
+// and found out by the look stage.
+type Spec struct {
+	// Sources are the images of the artifact, one per region at most.
+	Sources []Source
+	// Regions in which the image is to be published, without duplicates, in
+	// the user's order.
+	Regions       []string
+	Key           KeySpec
+	Organization  OrganizationSpec
+	Share         ShareSpec
+	Grants        GrantsSpec
+	Image         ImageSpec
+	WaitTimeout   time.Duration
+	KeepOnFailure bool
+	PlanOnly      bool
+}
+
+// Source is one image that the artifact brings.
+type Source struct {
+	Region  string
+	ImageID string
+}
+
+// KeySpec describes the multi-Region key. Exactly one of Alias and ID is set.
+type KeySpec struct {
+	Alias string // alias/…
+	ID    string // mrk-… or the ARN of the primary or of a replica
+	// PrimaryRegion is where the primary is made. PrimaryRegionSet says that
+	// the user named it, so that a primary elsewhere is an error; otherwise it
+	// is the first of Regions and only used when the key is created.
+	PrimaryRegion    string
+	PrimaryRegionSet bool
+	Create           bool
+	// Policy is "open" or "hardened".
+	Policy string
+	// ExtraStatements is the JSON of the statements that extra_statements_file
+	// holds: a list of statement objects; nil when there are none.
+	ExtraStatements []byte
+	Administrators  []string // ARNs
+	Rotation        bool
+	Tags            map[string]string
+}
+
+// OrganizationSpec names the organisation; empty fields are asked of AWS.
+type OrganizationSpec struct {
+	ID  string // o-…
+	ARN string // arn:PARTITION:organizations::MANAGEMENT:organization/o-…
+}
+
+// ShareSpec says with whom the image is shared.
+type ShareSpec struct {
+	Organization        bool
+	OrganizationalUnits []string // ARNs
+	Accounts            []string // ids
+	// Snapshots says to share the copies' snapshots with Accounts as well.
+	Snapshots bool
+}
+
+// GrantsSpec says which KMS grants are made. With no Accounts there are none.
+type GrantsSpec struct {
+	Accounts []string
+	// Roles are paths and names below "role/":
+	// "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling".
+	Roles []string
+	// Via is "owner", "member" or "none".
+	Via string
+	// MemberRole is the path and name of the role that is assumed in each
+	// account; set only with Via "member".
+	MemberRole string
+	// MissingRole is "skip" or "fail".
+	MissingRole string
+}
+
+// ImageSpec describes the copies.
+type ImageSpec struct {
+	// Name of every copy; empty means the source image's name with "-shared".
+	Name           string
+	Tags           map[string]string
+	SnapshotTags   map[string]string
+	CopySourceTags bool
+}
