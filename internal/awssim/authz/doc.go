@@ -1,0 +1,24 @@
+// Package authz evaluates AWS IAM policy documents: resource policies (KMS key
+// policies), role trust policies and identity policies.
+//
+// It is pure: a [Policy] is parsed once and evaluated against a [Request] that
+// carries everything the answer depends on. It decides one document at a time.
+// How documents combine (key policy with identity policy, own account with
+// another account, grants) is the caller's business. Fact: 1, 3, 6.
+//
+// # Strictness
+//
+// Parsing refuses what AWS refuses: unknown elements such as Resources,
+// duplicate keys, a statement without an action, a Principal in an identity
+// policy, a partial wildcard in a principal. Where AWS documents no answer,
+// parsing refuses and evaluation grants least: an Allow statement does not
+// match, and a Deny statement does.
+//
+// An action that no service has, such as kms:ReEncrypt, is accepted as AWS
+// accepts it, and matches nothing because nobody ever requests it.
+//
+// The rules are those of the IAM user guide, in "Grammar of the IAM JSON policy
+// language", "IAM JSON policy elements: Condition operators", "Multivalued
+// context keys", "Policy variables", "AWS JSON policy elements: Principal" and
+// "NotPrincipal", and of the KMS developer guide's "Key policies in AWS KMS".
+package authz

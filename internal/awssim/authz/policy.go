@@ -1,0 +1,134 @@
+package authz
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Request is one authorisation question: may Principal do Action on Resource?
+type Request struct {
+	// Action is the service prefix and the operation, as kms:Decrypt. Letter
+	// case does not matter.
+	Action string
+	// Resource is the ARN of what is acted on, or "*" for an action that acts
+	// on no resource in particular, which only a "*" in a policy matches. It is
+	// not looked at for a role trust policy.
+	Resource  string
+	Principal Principal
+	// Context holds the condition keys of the request, such as
+	// aws:PrincipalOrgID, with their values. Letter case of the keys does not
+	// matter; a key without values, or with empty ones only, counts as absent.
+	// Nothing is derived from Principal: the caller fills in aws:PrincipalArn
+	// and the like.
+	Context map[string][]string
+}
+
+// Effect is what a policy says about a request.
+type Effect int
+
+// The effects of a policy. NoMatch, the zero value, is an implicit denial.
+const (
+	NoMatch Effect = iota
+	Allow
+	Deny
+)
+
+// String returns the word that a policy document uses for the effect.
+func (e Effect) String() string {
+	switch e {
+	case Allow:
+		return "Allow"
+	case Deny:
+		return "Deny"
+	default:
+		return "no match"
+	}
+}
+
+// Decision is the answer of one policy to a [Request].
+type Decision struct {
+	Effect Effect
+	// Statement names the deciding statement by its Sid or, where it has none,
+	// as "statement 2", counted from 1. Empty if Effect is NoMatch.
+	Statement string
+	// ViaAccount says that the request is allowed only because a statement
+	// names the caller's account, or its root, which is the same. That
+	// delegates to the account: the caller's identity policies must allow the
+	// request as well.
+	ViaAccount bool
+	// Reason says in one line why: the deciding statement or, if none matched,
+	// the one that came closest and what it lacked.
+	Reason string
+}
+
+// Policy is a parsed policy document. It is immutable and safe for concurrent
+// use.
+type Policy struct {
+	statements []statement
+}
+
+// Evaluate answers r. A matching Deny statement wins over any Allow; an Allow to
+// the principal itself, or to everybody, wins over one to its account.
+func (p *Policy) Evaluate(r Request) Decision {
+	e := newEvaluation(r)
+	best := Decision{Reason: "the policy has no statement for " + r.Action}
+	var closest progress
+	for i := range p.statements {
+		s := &p.statements[i]
+		m := s.match(e)
+		switch {
+		case m.reached == complete && s.effect == Deny:
+			return Decision{Effect: Deny, Statement: s.name, Reason: fmt.Sprintf("%s denies %s", s.name, r.Action)}
+		case m.reached == complete:
+			if best.Effect == NoMatch || best.ViaAccount && !m.viaAccount {
+				best = Decision{Effect: Allow, Statement: s.name, ViaAccount: m.viaAccount, Reason: fmt.Sprintf("%s allows %s", s.name, r.Action)}
+			}
+		case best.Effect == NoMatch && s.effect == Allow && m.reached > closest:
+			closest = m.reached
+			best.Reason = fmt.Sprintf("%s allows %s, but %s", s.name, r.Action, m.lacks)
+		}
+	}
+	return best
+}
+
+// Principals returns the AWS principals that the statements name, in Principal
+// and NotPrincipal, as they are written there: account ids, ARNs, unique ids of
+// deleted identities. The list is sorted and free of duplicates; "*" is not in
+// it. KMS refuses a key policy that names one which does not exist. Fact: 1.
+func (p *Policy) Principals() []string {
+	names := map[string]bool{}
+	for _, s := range p.statements {
+		for _, a := range s.principals.aws {
+			if a != everybody {
+				names[a] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// evaluation is a request prepared for matching.
+type evaluation struct {
+	Request
+	action  string // in lower case
+	context requestContext
+}
+
+func newEvaluation(r Request) *evaluation {
+	e := &evaluation{Request: r, action: strings.ToLower(r.Action), context: requestContext{}}
+	for key, values := range r.Context {
+		key = strings.ToLower(key)
+		for _, v := range values {
+			if v != "" {
+				e.context[key] = append(e.context[key], v)
+			}
+		}
+	}
+	return e
+}
+
+// requestContext holds a request's condition keys, in lower case, with their
+// values, at least one each.
+type requestContext map[string][]string
