@@ -1,0 +1,47 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Karpenter returns the IAM policy that lets a role of any account launch from
+// an AMI under the key, through EC2: the policy that Karpenter's role needs in
+// each account. wildcardKeyARN is the key's ARN with * for the region: the
+// regional keys of a multi-Region key differ in nothing else. Fact: 2, 6.
+//
+// kms:CreateGrant stands in a statement of its own, for AWS resources only: EC2
+// makes a grant on the caller's behalf when it attaches an encrypted volume,
+// and without that a launch fails. Fact: 6, 9.
+func Karpenter(partition, wildcardKeyARN string) Document {
+	viaEC2 := Condition{"StringLike": {"kms:ViaService": {EC2ViaService(partition)}}}
+	statements := []Statement{
+		{
+			Sid: "AllowKMSViaEBS", Effect: "Allow", Action: useActions,
+			Resource: Values{wildcardKeyARN}, Condition: viaEC2,
+		},
+		{
+			Sid: "AllowKMSGrantsViaEBS", Effect: "Allow", Action: Values{"kms:CreateGrant"},
+			Resource:  Values{wildcardKeyARN},
+			Condition: and(viaEC2, Condition{"Bool": {"kms:GrantIsForAWSResource": {"true"}}}),
+		},
+	}
+	document := Document{Version: version}
+	for _, s := range statements {
+		document.Statements = append(document.Statements, s.raw())
+	}
+	return document
+}
+
+// WildcardKeyARN is the ARN of all regional keys of a multi-Region key.
+func WildcardKeyARN(partition, owner, keyID string) string {
+	return KeyARN(partition, "*", owner, keyID)
+}
+
+// KeyARN is the ARN of a regional key.
+func KeyARN(partition, region, owner, keyID string) string {
+	return fmt.Sprintf("arn:%s:kms:%s:%s:key/%s", partition, region, owner, keyID)
+}
+
+// MarshalJSON writes the document as [Document.String] does.
+func (d Document) MarshalJSON() ([]byte, error) { return json.RawMessage(d.String()), nil }

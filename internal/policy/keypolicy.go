@@ -1,0 +1,271 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Sids of our statements. A statement with one of them is ours: it is set to
+// what the configuration asks for. All other statements are left as they are.
+const (
+	SidOwner          = "EnableOwnerAccountAdministration"
+	SidAdministrators = "AllowKeyAdministration"
+	SidOrganization   = "ShareAMIToAccounts"
+	SidUnits          = "ShareAMIToOrganizationalUnits"
+	SidAccounts       = "ShareAMIToListedAccounts"
+	// suffixCreateGrant is appended to the three share Sids for the separate
+	// CreateGrant statement of the hardened variant, suffixRoleGrants for the
+	// grants to named roles.
+	suffixCreateGrant = "CreateGrant"
+	suffixRoleGrants  = "GrantRoles"
+)
+
+// Variants of the share statements.
+const (
+	// Open lets every principal that is admitted use the key from anywhere and
+	// make and revoke grants: a golden AMI is no secret, and needed everywhere.
+	Open = "open"
+	// Hardened lets them use the key only through EC2, and make grants only
+	// for AWS resources or for the roles named.
+	Hardened = "hardened"
+)
+
+// KeyPolicy says whom a key's policy shall admit.
+type KeyPolicy struct {
+	Partition string // aws, aws-cn, aws-us-gov
+	Owner     string // account id of the key's owner
+	Variant   string // Open or Hardened
+	// Administrators are ARNs that may manage the key (not use it).
+	Administrators []string
+	// OrganizationID admits the whole organisation; empty does not.
+	OrganizationID string
+	// OrganizationPaths are aws:PrincipalOrgPaths patterns, "o-…/*/ou-…/*".
+	OrganizationPaths []string
+	// Accounts are ids of accounts that are admitted one by one.
+	Accounts []string
+	// GrantRoles are roles below "role/", for which a hardened policy lets the
+	// admitted accounts make grants themselves (grants via = "member").
+	GrantRoles []string
+	// GrantOperations that those grants may hold.
+	GrantOperations []string
+}
+
+// useActions are what copying, launching and attaching take, but for grants.
+// kms:ReEncrypt is no action of KMS; ReEncryptFrom and ReEncryptTo are. Fact: 1.
+var useActions = Values{"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"}
+
+var grantActions = Values{"kms:CreateGrant", "kms:RetireGrant", "kms:RevokeGrant"}
+
+var administrationActions = Values{
+	"kms:Create*", "kms:Describe*", "kms:Enable*", "kms:List*", "kms:Put*", "kms:Update*",
+	"kms:Revoke*", "kms:Disable*", "kms:Get*", "kms:Delete*", "kms:TagResource", "kms:UntagResource",
+	"kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion", "kms:ReplicateKey", "kms:RotateKeyOnDemand",
+}
+
+// Statements returns our statements in the order in which they are written.
+//
+// The owner's statement comes first: without it IAM policies of the owner's
+// account count for nothing and the key can be locked for ever. Fact: 1.
+func (k KeyPolicy) Statements() []Statement {
+	statements := []Statement{{
+		Sid: SidOwner, Effect: "Allow",
+		Principal: Principal{"AWS": {k.rootARN(k.Owner)}},
+		Action:    Values{"kms:*"}, Resource: Values{"*"},
+	}}
+	if len(k.Administrators) > 0 {
+		statements = append(statements, Statement{
+			Sid: SidAdministrators, Effect: "Allow",
+			Principal: Principal{"AWS": sorted(k.Administrators)},
+			Action:    administrationActions, Resource: Values{"*"},
+		})
+	}
+	for _, who := range k.admitted() {
+		statements = append(statements, k.share(who)...)
+	}
+	return statements
+}
+
+// audience is a set of principals that a share statement admits.
+type audience struct {
+	sid       string
+	principal Principal
+	condition Condition
+}
+
+func (k KeyPolicy) admitted() []audience {
+	var all []audience
+	if k.OrganizationID != "" {
+		all = append(all, audience{SidOrganization, Principal{"AWS": {"*"}},
+			Condition{"StringEquals": {"aws:PrincipalOrgID": {k.OrganizationID}}}})
+	}
+	if len(k.OrganizationPaths) > 0 {
+		all = append(all, audience{SidUnits, Principal{"AWS": {"*"}},
+			Condition{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": sorted(k.OrganizationPaths)}}})
+	}
+	if len(k.Accounts) > 0 {
+		roots := make(Values, 0, len(k.Accounts))
+		for _, account := range sorted(k.Accounts) {
+			roots = append(roots, k.rootARN(account))
+		}
+		all = append(all, audience{SidAccounts, Principal{"AWS": roots}, nil})
+	}
+	return all
+}
+
+// share returns the statements that admit one audience.
+func (k KeyPolicy) share(who audience) []Statement {
+	allow := func(suffix string, actions Values, conditions ...Condition) Statement {
+		return Statement{
+			Sid: who.sid + suffix, Effect: "Allow", Principal: who.principal,
+			Action: actions, Resource: Values{"*"},
+			Condition: and(append([]Condition{who.condition}, conditions...)...),
+		}
+	}
+	if k.Variant != Hardened {
+		actions := slices.Concat(useActions[:4:4], grantActions, useActions[4:])
+		return []Statement{allow("", actions)}
+	}
+	viaEC2 := Condition{"StringLike": {"kms:ViaService": {EC2ViaService(k.Partition)}}}
+	statements := []Statement{
+		allow("", useActions, viaEC2),
+		allow(suffixCreateGrant, Values{"kms:CreateGrant"}, viaEC2,
+			Condition{"Bool": {"kms:GrantIsForAWSResource": {"true"}}}),
+	}
+	if len(k.GrantRoles) > 0 {
+		grantees := make(Values, 0, len(k.GrantRoles))
+		for _, role := range sorted(k.GrantRoles) {
+			grantees = append(grantees, fmt.Sprintf("arn:%s:iam::*:role/%s", k.Partition, role))
+		}
+		statements = append(statements, allow(suffixRoleGrants, Values{"kms:CreateGrant"},
+			Condition{"StringLike": {"kms:GranteePrincipal": grantees}},
+			Condition{"ForAllValues:StringEquals": {"kms:GrantOperations": sorted(k.GrantOperations)}},
+		))
+	}
+	return statements
+}
+
+// and joins conditions, which share no operator and key pair, into one.
+func and(conditions ...Condition) Condition {
+	var joined Condition
+	for _, c := range conditions {
+		for operator, keys := range c {
+			if joined == nil {
+				joined = Condition{}
+			}
+			if joined[operator] == nil {
+				joined[operator] = map[string]Values{}
+			}
+			for key, values := range keys {
+				joined[operator][key] = values
+			}
+		}
+	}
+	return joined
+}
+
+// Merge returns the policy that a key shall have: existing, or nil for a key to
+// be made, with our statements and the user's extra ones (a JSON list as
+// [ParseStatements] returns it) set. The owner's statement is left out where
+// another one already gives the owner's account kms:* (AWS's default key policy
+// does), so that an adopted policy grows no further than it must.
+func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
+	base := Document{Version: version}
+	statements := k.Statements()
+	if existing != nil {
+		base = *existing
+		if base.administeredBy(k.Owner) && !slices.Contains(base.Sids(), SidOwner) {
+			statements = statements[1:]
+		}
+	}
+	var raws []json.RawMessage
+	for _, s := range statements {
+		raws = append(raws, s.raw())
+	}
+	if len(extra) > 0 {
+		more, err := splitStatements(extra)
+		if err != nil {
+			return Document{}, fmt.Errorf("reading the extra statements: %w", err)
+		}
+		raws = append(raws, more...)
+	}
+	merged := base.set(raws)
+	if size := len(merged.String()); size > MaxKeyPolicySize {
+		return Document{}, fmt.Errorf("the key policy would be %d bytes, and KMS stores at most %d: shorten extra_statements_file, or share with the organisation instead of single accounts", size, MaxKeyPolicySize)
+	}
+	return merged, nil
+}
+
+// administeredBy reports whether a statement, unconditionally, allows the
+// account's root principal kms:*.
+func (d Document) administeredBy(account string) bool {
+	for _, raw := range d.Statements {
+		s, err := parseStatement(raw)
+		if err == nil && s.Effect == "Allow" && len(s.Condition) == 0 &&
+			slices.Contains(s.Principal["AWS"], account) &&
+			(slices.Contains(s.Action, "kms:*") || slices.Contains(s.Action, "*")) &&
+			slices.Contains(s.Resource, "*") {
+			return true
+		}
+	}
+	return false
+}
+
+// Leftovers lists the Sids of statements of ours that the policy has and the
+// configuration no longer asks for. They are reported and kept: another AMI
+// under the same key may still need them.
+func (k KeyPolicy) Leftovers(existing Document) []string {
+	wanted := map[string]bool{SidOwner: true}
+	for _, s := range k.Statements() {
+		wanted[s.Sid] = true
+	}
+	var left []string
+	for _, sid := range existing.Sids() {
+		if !wanted[sid] && isOurs(sid) {
+			left = append(left, sid)
+		}
+	}
+	return left
+}
+
+func isOurs(sid string) bool {
+	base := strings.TrimSuffix(strings.TrimSuffix(sid, suffixCreateGrant), suffixRoleGrants)
+	return slices.Contains([]string{SidOwner, SidAdministrators, SidOrganization, SidUnits, SidAccounts}, base)
+}
+
+// ReservedSid reports whether the Sid is one of ours, which extra statements
+// must not use.
+func ReservedSid(sid string) bool { return isOurs(sid) }
+
+func (k KeyPolicy) rootARN(account string) string {
+	return fmt.Sprintf("arn:%s:iam::%s:root", k.Partition, account)
+}
+
+// EC2ViaService is the kms:ViaService pattern of EC2 in every region of the
+// partition. Fact: 6, 9.
+func EC2ViaService(partition string) string {
+	if partition == "aws-cn" {
+		return "ec2.*.amazonaws.com.cn"
+	}
+	return "ec2.*.amazonaws.com"
+}
+
+func sorted(values []string) Values {
+	return slices.Compact(slices.Sorted(slices.Values(values)))
+}
+
+// OrganizationPaths turns the ARNs of organisational units into
+// aws:PrincipalOrgPaths patterns that match the units and all below them.
+// Malformed ARNs give none; they are refused when the configuration is read.
+func OrganizationPaths(unitARNs []string) []string {
+	var paths []string
+	for _, arn := range unitARNs {
+		// arn:PARTITION:organizations::MANAGEMENT:ou/o-…/ou-…
+		resource := strings.Split(arn[strings.LastIndexByte(arn, ':')+1:], "/")
+		if len(resource) == 3 && resource[0] == "ou" {
+			paths = append(paths, fmt.Sprintf("%s/*/%s/*", resource[1], resource[2]))
+		}
+	}
+	return paths
+}
