@@ -1,0 +1,250 @@
+package ami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
+)
+
+// Keys tells the ARN of each region's key. Demanding them, not strings, keeps
+// copies behind the keys.
+type Keys interface {
+	ARN(region string) string
+}
+
+// Images are the images of a publication, one a region, each available. Only
+// [Copy] makes them.
+type Images struct {
+	byRegion map[string]Image
+	// plans holds what each was to be.
+	plans map[string]Plan
+	// keys are the ARNs that the images must be under.
+	keys map[string]string
+	// tokens are the client tokens of this run's copies by region, known
+	// before the call, so that a copy whose answer was lost is cleaned up too.
+	tokens map[string][]string
+}
+
+// Made lists the ids of the images that this run made, by region.
+func (i Images) Made() map[string]string {
+	made := map[string]string{}
+	for region, image := range i.byRegion {
+		if len(i.tokens[region]) > 0 {
+			made[region] = image.ID
+		}
+	}
+	return made
+}
+
+// Image is the region's image, if it has one.
+func (i Images) Image(region string) (Image, bool) {
+	image, ok := i.byRegion[region]
+	return image, ok
+}
+
+// visibility is how long a new image may be unknown to EC2's readers. Fact: 8.
+const visibility = 2 * time.Minute
+
+// maxAttempts bounds the chain of client tokens of failed earlier copies.
+const maxAttempts = 10
+
+// Copy brings the planned image to every region, all side by side, and returns
+// when all are available or have failed; timeout bounds each region. Images is
+// filled on failure too, for [Images.Discard].
+func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, say func(string)) (Images, error) {
+	images := Images{byRegion: map[string]Image{}, plans: map[string]Plan{}, keys: map[string]string{}, tokens: map[string][]string{}}
+	var regions []string
+	for _, plan := range plans {
+		region := plan.Region()
+		regions = append(regions, region)
+		images.plans[region], images.keys[region] = plan, keys.ARN(region)
+	}
+	var mu sync.Mutex
+	attempt := func(region, token string) {
+		mu.Lock()
+		defer mu.Unlock()
+		images.tokens[region] = append(images.tokens[region], token)
+	}
+	available, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Image, error) {
+		c := copier{
+			plan: images.plans[region], client: clients.EC2(region), keyARN: images.keys[region], timeout: timeout, say: say,
+			attempt: func(token string) { attempt(region, token) },
+		}
+		return c.run(ctx)
+	})
+	images.byRegion = available
+	return images, err
+}
+
+// copier brings the image to one region.
+type copier struct {
+	plan    Plan
+	client  *ec2.Client
+	keyARN  string
+	timeout time.Duration
+	say     func(string)
+	attempt func(token string) // called before each CopyImage
+}
+
+func (c copier) run(ctx context.Context) (Image, error) {
+	if c.plan.adopted {
+		return *c.plan.existing, nil
+	}
+	if c.plan.existing != nil {
+		if c.plan.existing.State == string(types.ImageStateAvailable) {
+			return *c.plan.existing, nil
+		}
+		c.say(fmt.Sprintf("%s: waiting for the copy %s of an earlier run", c.plan.Region(), c.plan.existing.ID))
+		return c.waitAvailable(ctx, c.plan.existing.ID)
+	}
+	dead := slices.Clone(c.plan.dead)
+	slices.Sort(dead)
+	for range maxAttempts {
+		id, err := c.start(ctx, dead)
+		if err != nil {
+			return Image{}, err
+		}
+		if slices.Contains(dead, id) {
+			return Image{}, fmt.Errorf("copying %s to %s: EC2 answers with image %s, which has failed: deregister it and run again", c.plan.want.Source.ID, c.plan.Region(), id)
+		}
+		image, err := c.waitAvailable(ctx, id)
+		if !errors.Is(err, errGone) {
+			return image, err
+		}
+		dead = append(dead, id)
+	}
+	return Image{}, fmt.Errorf("copying %s to %s: %d earlier copies of it were deregistered; set another ami_name", c.plan.want.Source.ID, c.plan.Region(), maxAttempts)
+}
+
+// start calls CopyImage; dead are images that earlier calls of the same copy
+// made and that are gone.
+func (c copier) start(ctx context.Context, dead []string) (string, error) {
+	want := c.plan.want
+	token := clientToken(want.Source, want.Region, c.keyARN, want.Name, dead)
+	c.attempt(token)
+	answer, err := c.client.CopyImage(ctx, &ec2.CopyImageInput{
+		SourceRegion:  &want.Source.Region,
+		SourceImageId: &want.Source.ID,
+		Name:          &want.Name,
+		Description:   aws.String(want.Source.Description),
+		Encrypted:     aws.Bool(true),
+		KmsKeyId:      &c.keyARN,
+		ClientToken:   &token,
+		TagSpecifications: []types.TagSpecification{
+			{ResourceType: types.ResourceTypeImage, Tags: tagList(want.imageTags(token))},
+			{ResourceType: types.ResourceTypeSnapshot, Tags: tagList(want.snapshotTags(token))},
+		},
+	})
+	if err != nil {
+		return "", awsclient.Failed(err, "copying %s from %s to %s under key %s", want.Source.ID, want.Source.Region, want.Region, c.keyARN)
+	}
+	id := aws.ToString(answer.ImageId)
+	c.say(fmt.Sprintf("%s: copying %s from %s to %s", want.Region, want.Source.ID, want.Source.Region, id))
+	return id, nil
+}
+
+// errGone says that EC2 named an image that does not exist (any more).
+var errGone = errors.New("the image does not exist")
+
+func (c copier) waitAvailable(ctx context.Context, id string) (Image, error) {
+	var image Image
+	start := time.Now()
+	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: c.timeout}, func(ctx context.Context) (string, error) {
+		var err error
+		image, err = describeImage(ctx, c.client, c.plan.Region(), id)
+		switch {
+		case awsclient.Is(err, awsclient.CodeImageNotFound) && time.Since(start) < visibility:
+			return "the image is not visible yet", nil
+		case awsclient.Is(err, awsclient.CodeImageNotFound):
+			return "", errGone
+		case err != nil:
+			return "", err
+		}
+		switch types.ImageState(image.State) {
+		case types.ImageStateAvailable:
+			return "", nil
+		case types.ImageStatePending, types.ImageStateTransient:
+			return "it is " + image.State + image.progress(), nil
+		case types.ImageStateDeregistered:
+			return "", errGone
+		default:
+			return "", fmt.Errorf("the image is %s: %s (is the key usable, and may the caller use it via EC2?)", image.State, image.StateReason)
+		}
+	})
+	if errors.Is(err, errGone) {
+		return Image{}, errGone
+	}
+	if err != nil {
+		return Image{}, fmt.Errorf("waiting for the copy %s of %s in %s: %w", id, c.plan.want.Source.ID, c.plan.Region(), err)
+	}
+	return image, nil
+}
+
+// progress is that of the snapshots, as EC2 words it.
+func (i Image) progress() string {
+	text := ""
+	for _, s := range i.Snapshots {
+		if s.Progress != "" {
+			text += " " + s.Progress
+		}
+	}
+	return text
+}
+
+// Discard deregisters the images that this run made and deletes their
+// snapshots, also those of a copy that never got as far as an image id. It
+// returns the ids of the images deregistered.
+func (i Images) Discard(ctx context.Context, clients Clients) ([]string, error) {
+	discarded, err := fanout.Collect(ctx, slices.Collect(maps.Keys(i.tokens)), func(ctx context.Context, region string) ([]string, error) {
+		return discard(ctx, clients.EC2(region), region, i.tokens[region])
+	})
+	var ids []string
+	for _, region := range slices.Sorted(maps.Keys(discarded)) {
+		ids = append(ids, discarded[region]...)
+	}
+	return ids, err
+}
+
+func discard(ctx context.Context, client *ec2.Client, region string, tokens []string) ([]string, error) {
+	mine := []types.Filter{{Name: aws.String("tag:" + TagCopy), Values: tokens}}
+	images, err := describeImages(ctx, client, region, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: mine})
+	if err != nil {
+		return nil, awsclient.Failed(err, "looking for this run's copies in %s", region)
+	}
+	var ids []string
+	var problems []error
+	for _, image := range images {
+		_, err := client.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &image.ID, DeleteAssociatedSnapshots: aws.Bool(true)})
+		if err != nil && !awsclient.Is(err, awsclient.CodeImageNotFound) {
+			problems = append(problems, awsclient.Failed(err, "deregistering %s in %s", image.ID, region))
+			continue
+		}
+		ids = append(ids, image.ID)
+	}
+	for pages := ec2.NewDescribeSnapshotsPaginator(client, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: mine}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			problems = append(problems, awsclient.Failed(err, "looking for this run's snapshots in %s", region))
+			break
+		}
+		for _, snapshot := range page.Snapshots {
+			_, err := client.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: snapshot.SnapshotId})
+			if err != nil && !awsclient.Is(err, awsclient.CodeSnapshotNotFound, awsclient.CodeSnapshotInUse) {
+				problems = append(problems, awsclient.Failed(err, "deleting snapshot %s in %s", aws.ToString(snapshot.SnapshotId), region))
+			}
+		}
+	}
+	return ids, errors.Join(problems...)
+}

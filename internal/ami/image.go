@@ -1,0 +1,216 @@
+// Package ami looks at, copies, verifies and shares one image in one region.
+//
+// [Look] only reads, [Diff] is pure, [Copy] and [Share] write. [Share] takes
+// nothing but [Verified], which only [Verify] makes: what was not read back and
+// found right cannot be shared. Fact: 5.
+package ami
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+)
+
+// Clients hands out a region's EC2 client.
+type Clients interface {
+	EC2(region string) *ec2.Client
+}
+
+// Tags that mark the copies that this plugin makes, and their snapshots.
+const (
+	TagPrefix       = "orgami:"
+	TagSourceImage  = "orgami:source-image"
+	TagSourceRegion = "orgami:source-region"
+	// TagCopy holds the client token of the copy, on the image and on its
+	// snapshots, so that snapshots of a copy that failed can be found.
+	TagCopy = "orgami:copy"
+)
+
+// Image is what AWS says about an image, as far as publishing depends on it.
+type Image struct {
+	Region       string
+	ID           string
+	Name         string
+	Description  string
+	Owner        string // account id
+	State        string
+	StateReason  string
+	CreationDate string // RFC 3339
+	RootDevice   string // ebs or instance-store
+	// Hardware is what must survive a copy: architecture, boot mode, TPM, ENA,
+	// virtualization.
+	Hardware  Hardware
+	Snapshots []Snapshot
+	Tags      map[string]string
+}
+
+// Hardware describes the machines that can launch the image.
+type Hardware struct {
+	Architecture, BootMode, TPM, IMDS, Virtualization, RootDeviceName string
+	ENA                                                               bool
+}
+
+// Snapshot is one snapshot behind an image.
+type Snapshot struct {
+	ID        string
+	Device    string
+	Encrypted bool
+	KeyARN    string // "" when it is not encrypted
+	Progress  string // "37%"
+}
+
+func newImage(region string, described types.Image) Image {
+	image := Image{
+		Region:       region,
+		ID:           aws.ToString(described.ImageId),
+		Name:         aws.ToString(described.Name),
+		Description:  aws.ToString(described.Description),
+		Owner:        aws.ToString(described.OwnerId),
+		State:        string(described.State),
+		CreationDate: aws.ToString(described.CreationDate),
+		RootDevice:   string(described.RootDeviceType),
+		Hardware: Hardware{
+			Architecture:   string(described.Architecture),
+			BootMode:       string(described.BootMode),
+			TPM:            string(described.TpmSupport),
+			IMDS:           string(described.ImdsSupport),
+			Virtualization: string(described.VirtualizationType),
+			RootDeviceName: aws.ToString(described.RootDeviceName),
+			ENA:            aws.ToBool(described.EnaSupport),
+		},
+		Tags: tagMap(described.Tags),
+	}
+	if described.StateReason != nil {
+		image.StateReason = aws.ToString(described.StateReason.Message)
+	}
+	for _, mapping := range described.BlockDeviceMappings {
+		// Instance-store volumes have no Ebs, and volumes of a pending copy no
+		// snapshot yet.
+		if mapping.Ebs == nil || aws.ToString(mapping.Ebs.SnapshotId) == "" {
+			continue
+		}
+		image.Snapshots = append(image.Snapshots, Snapshot{
+			ID:        aws.ToString(mapping.Ebs.SnapshotId),
+			Device:    aws.ToString(mapping.DeviceName),
+			Encrypted: aws.ToBool(mapping.Ebs.Encrypted),
+		})
+	}
+	slices.SortFunc(image.Snapshots, func(a, b Snapshot) int { return strings.Compare(a.Device, b.Device) })
+	return image
+}
+
+// SnapshotIDs lists the image's snapshots in the order of their devices.
+func (i Image) SnapshotIDs() []string {
+	ids := make([]string, len(i.Snapshots))
+	for n, s := range i.Snapshots {
+		ids[n] = s.ID
+	}
+	return ids
+}
+
+// KeyARN is the key of all snapshots, "" when they have none or several.
+func (i Image) KeyARN() string {
+	if len(i.Snapshots) == 0 || !i.UnderKey(i.Snapshots[0].KeyARN) {
+		return ""
+	}
+	return i.Snapshots[0].KeyARN
+}
+
+// UnderKey reports whether the image has snapshots and every one of them is
+// encrypted with exactly this key. One that is not makes the whole image
+// useless to other accounts.
+func (i Image) UnderKey(keyARN string) bool {
+	return len(i.Snapshots) > 0 && keyARN != "" && !slices.ContainsFunc(i.Snapshots, func(s Snapshot) bool {
+		return !s.Encrypted || s.KeyARN != keyARN
+	})
+}
+
+// describeImages returns the images, oldest first, with their snapshots' keys.
+func describeImages(ctx context.Context, client *ec2.Client, region string, input *ec2.DescribeImagesInput) ([]Image, error) {
+	var images []Image
+	for pages := ec2.NewDescribeImagesPaginator(client, input); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, described := range page.Images {
+			images = append(images, newImage(region, described))
+		}
+	}
+	slices.SortFunc(images, func(a, b Image) int {
+		return strings.Compare(a.CreationDate+a.ID, b.CreationDate+b.ID)
+	})
+	return images, readSnapshots(ctx, client, region, images)
+}
+
+// readSnapshots fills in what only DescribeSnapshots tells: key and progress.
+// Snapshots of other owners are invisible unless shared, and left as they are.
+func readSnapshots(ctx context.Context, client *ec2.Client, region string, images []Image) error {
+	at := map[string][]*Snapshot{}
+	for i := range images {
+		for n := range images[i].Snapshots {
+			s := &images[i].Snapshots[n]
+			at[s.ID] = append(at[s.ID], s)
+		}
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(at)), 200) {
+		// A filter, unlike SnapshotIds, tolerates a snapshot that is gone or
+		// not visible yet.
+		input := &ec2.DescribeSnapshotsInput{Filters: []types.Filter{{Name: aws.String("snapshot-id"), Values: ids}}}
+		for pages := ec2.NewDescribeSnapshotsPaginator(client, input); pages.HasMorePages(); {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return awsclient.Failed(err, "describing the snapshots %s in %s", strings.Join(ids, ", "), region)
+			}
+			for _, described := range page.Snapshots {
+				for _, s := range at[aws.ToString(described.SnapshotId)] {
+					s.Encrypted = aws.ToBool(described.Encrypted)
+					s.KeyARN = aws.ToString(described.KmsKeyId)
+					s.Progress = aws.ToString(described.Progress)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func describeImage(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
+	images, err := describeImages(ctx, client, region, &ec2.DescribeImagesInput{ImageIds: []string{id}})
+	if err != nil {
+		return Image{}, awsclient.Failed(err, "describing image %s in %s", id, region)
+	}
+	if len(images) != 1 {
+		return Image{}, fmt.Errorf("describing image %s in %s: AWS returned %d images", id, region, len(images))
+	}
+	return images[0], nil
+}
+
+func tagMap(tags []types.Tag) map[string]string {
+	if len(tags) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(tags))
+	for _, tag := range tags {
+		m[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return m
+}
+
+func tagList(tags map[string]string) []types.Tag {
+	list := make([]types.Tag, 0, len(tags))
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
+	}
+	return list
+}

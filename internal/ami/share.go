@@ -1,0 +1,252 @@
+package ami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
+)
+
+// Permissions are with whom an image, or its snapshots, are shared.
+type Permissions struct {
+	Organizations       []string // ARNs
+	OrganizationalUnits []string // ARNs
+	Accounts            []string // ids
+	Public              bool
+}
+
+// missingFrom returns what of want is not in have.
+func (want Permissions) missingFrom(have Permissions) Permissions {
+	minus := func(a, b []string) []string {
+		var rest []string
+		for _, v := range a {
+			if !slices.Contains(b, v) {
+				rest = append(rest, v)
+			}
+		}
+		slices.Sort(rest)
+		return slices.Compact(rest)
+	}
+	return Permissions{
+		Organizations:       minus(want.Organizations, have.Organizations),
+		OrganizationalUnits: minus(want.OrganizationalUnits, have.OrganizationalUnits),
+		Accounts:            minus(want.Accounts, have.Accounts),
+	}
+}
+
+// all lists everybody, organisations first.
+func (p Permissions) all() []string {
+	return slices.Concat(p.Organizations, p.OrganizationalUnits, p.Accounts)
+}
+
+// Shared is how an image is shared as AWS reads it back.
+type Shared struct {
+	Image Permissions
+	// Snapshots are the accounts that may use every snapshot of the image; read
+	// only when sharing the snapshots was asked for.
+	Snapshots []string
+}
+
+// Sharing says with whom images are to be shared.
+type Sharing struct {
+	Image Permissions
+	// Snapshots says to share the snapshots with Image.Accounts too: accounts
+	// that are to copy the image, not only launch it, need that. Fact: 5.
+	Snapshots bool
+}
+
+func (s Sharing) snapshotAccounts() []string {
+	if !s.Snapshots {
+		return nil
+	}
+	return s.Image.Accounts
+}
+
+// LookShared reads with whom an image is shared.
+func LookShared(ctx context.Context, clients Clients, image Image, snapshotsToo bool) (Shared, error) {
+	client := clients.EC2(image.Region)
+	answer, err := client.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
+		ImageId: &image.ID, Attribute: types.ImageAttributeNameLaunchPermission,
+	})
+	if err != nil {
+		return Shared{}, awsclient.Failed(err, "reading the launch permissions of %s in %s", image.ID, image.Region)
+	}
+	var shared Shared
+	for _, permission := range answer.LaunchPermissions {
+		switch {
+		case permission.OrganizationArn != nil:
+			shared.Image.Organizations = append(shared.Image.Organizations, *permission.OrganizationArn)
+		case permission.OrganizationalUnitArn != nil:
+			shared.Image.OrganizationalUnits = append(shared.Image.OrganizationalUnits, *permission.OrganizationalUnitArn)
+		case permission.UserId != nil:
+			shared.Image.Accounts = append(shared.Image.Accounts, *permission.UserId)
+		case permission.Group != "":
+			shared.Image.Public = true
+		}
+	}
+	for _, list := range [][]string{shared.Image.Organizations, shared.Image.OrganizationalUnits, shared.Image.Accounts} {
+		slices.Sort(list)
+	}
+	if !snapshotsToo {
+		return shared, nil
+	}
+	for n, id := range image.SnapshotIDs() {
+		accounts, err := snapshotAccounts(ctx, client, image.Region, id)
+		if err != nil {
+			return Shared{}, err
+		}
+		if n == 0 {
+			shared.Snapshots = accounts
+		}
+		shared.Snapshots = slices.DeleteFunc(shared.Snapshots, func(a string) bool { return !slices.Contains(accounts, a) })
+	}
+	return shared, nil
+}
+
+func snapshotAccounts(ctx context.Context, client *ec2.Client, region, id string) ([]string, error) {
+	answer, err := client.DescribeSnapshotAttribute(ctx, &ec2.DescribeSnapshotAttributeInput{
+		SnapshotId: &id, Attribute: types.SnapshotAttributeNameCreateVolumePermission,
+	})
+	if err != nil {
+		return nil, awsclient.Failed(err, "reading the permissions of snapshot %s in %s", id, region)
+	}
+	var accounts []string
+	for _, permission := range answer.CreateVolumePermissions {
+		if permission.UserId != nil {
+			accounts = append(accounts, *permission.UserId)
+		}
+	}
+	slices.Sort(accounts)
+	return accounts, nil
+}
+
+// DiffShared lists what is missing. imageID is empty for an image that does not
+// exist yet.
+func DiffShared(region, imageID string, want Sharing, have Shared) []change.Change {
+	var changes []change.Change
+	add := func(kind change.Kind, missing, wanted []string) {
+		c := change.Change{Kind: kind, Action: change.Keep, Region: region, ID: imageID}
+		if len(missing) > 0 {
+			c.Action, c.Detail = change.Update, "shares with "+strings.Join(missing, ", ")
+		}
+		if len(wanted) > 0 {
+			changes = append(changes, c)
+		}
+	}
+	accounts := Permissions{Accounts: want.snapshotAccounts()}
+	add(change.SnapshotSharing, accounts.missingFrom(Permissions{Accounts: have.Snapshots}).Accounts, accounts.Accounts)
+	add(change.LaunchPermission, want.Image.missingFrom(have.Image).all(), want.Image.all())
+	if have.Image.Public {
+		changes = append(changes, change.Change{Kind: change.LaunchPermission, Action: change.Foreign, Region: region, ID: imageID, Detail: "the image is public"})
+	}
+	return changes
+}
+
+// permissionsPerCall bounds one ModifyImageAttribute or ModifySnapshotAttribute
+// call, so that a long list of accounts stays a request of reasonable size.
+const permissionsPerCall = 100
+
+// Share shares the images, all regions side by side: snapshots first, then the
+// images, and returns what AWS reads back. What is there already is left as it
+// is; nothing is taken away.
+func Share(ctx context.Context, clients Clients, verified Verified, want Sharing) (map[string]Shared, error) {
+	// Every snapshot of every region before any image becomes visible.
+	have, err := fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
+		image := verified.images[region]
+		shared, err := LookShared(ctx, clients, image, want.Snapshots)
+		if err != nil {
+			return Shared{}, err
+		}
+		missing := Permissions{Accounts: want.snapshotAccounts()}.missingFrom(Permissions{Accounts: shared.Snapshots})
+		return shared, shareSnapshots(ctx, clients.EC2(region), image, missing.Accounts)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
+		image := verified.images[region]
+		missing := want.Image.missingFrom(have[region].Image)
+		if err := shareImage(ctx, clients.EC2(region), image, missing); err != nil {
+			return Shared{}, err
+		}
+		if !slices.ContainsFunc(DiffShared(region, image.ID, want, have[region]), change.Change.Mutates) {
+			return have[region], nil
+		}
+		return readBackShared(ctx, clients, image, want)
+	})
+}
+
+func shareSnapshots(ctx context.Context, client *ec2.Client, image Image, accounts []string) error {
+	for _, id := range image.SnapshotIDs() {
+		for batch := range slices.Chunk(accounts, permissionsPerCall) {
+			var add []types.CreateVolumePermission
+			for _, account := range batch {
+				add = append(add, types.CreateVolumePermission{UserId: aws.String(account)})
+			}
+			_, err := client.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
+				SnapshotId: &id, Attribute: types.SnapshotAttributeNameCreateVolumePermission,
+				CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: add},
+			})
+			if err != nil {
+				return awsclient.Failed(err, "sharing snapshot %s of %s in %s with %s", id, image.ID, image.Region, strings.Join(batch, ", "))
+			}
+		}
+	}
+	return nil
+}
+
+func shareImage(ctx context.Context, client *ec2.Client, image Image, missing Permissions) error {
+	var add []types.LaunchPermission
+	for _, arn := range missing.Organizations {
+		add = append(add, types.LaunchPermission{OrganizationArn: aws.String(arn)})
+	}
+	for _, arn := range missing.OrganizationalUnits {
+		add = append(add, types.LaunchPermission{OrganizationalUnitArn: aws.String(arn)})
+	}
+	for _, account := range missing.Accounts {
+		add = append(add, types.LaunchPermission{UserId: aws.String(account)})
+	}
+	for batch := range slices.Chunk(add, permissionsPerCall) {
+		_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+			ImageId:          &image.ID,
+			Attribute:        aws.String(string(types.ImageAttributeNameLaunchPermission)),
+			LaunchPermission: &types.LaunchPermissionModifications{Add: batch},
+		})
+		if err != nil {
+			return awsclient.Failed(err, "sharing %s in %s with %s", image.ID, image.Region, strings.Join(missing.all(), ", "))
+		}
+	}
+	return nil
+}
+
+// readBackShared waits until the permissions show. Fact: 8.
+func readBackShared(ctx context.Context, clients Clients, image Image, want Sharing) (Shared, error) {
+	var shared Shared
+	err := wait.Until(ctx, wait.Policy{Timeout: 5 * time.Minute}, func(ctx context.Context) (string, error) {
+		var err error
+		if shared, err = LookShared(ctx, clients, image, want.Snapshots); err != nil {
+			return "", err
+		}
+		missing := slices.ContainsFunc(DiffShared(image.Region, image.ID, want, shared), change.Change.Mutates)
+		if missing {
+			return "the permissions do not show yet", nil
+		}
+		return "", nil
+	})
+	var timeout *wait.TimeoutError
+	if errors.As(err, &timeout) {
+		return shared, fmt.Errorf("reading the permissions of %s in %s back: %w: someone else may be removing them; run again", image.ID, image.Region, err)
+	}
+	return shared, err
+}
