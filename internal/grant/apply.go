@@ -1,0 +1,148 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
+)
+
+// Members acts in other accounts.
+type Members interface {
+	// Member returns clients that act as the role in the account.
+	Member(account, roleARN string) Clients
+}
+
+// Settled says that every wanted grant is in place, or was skipped for a stated
+// reason, or is nobody's but the user's to make. Only [Plan.Apply] makes it.
+type Settled struct {
+	grants []Grant
+}
+
+// Grants are the grants as they stand, in the order of region, account, role.
+func (s Settled) Grants() []Grant { return s.grants }
+
+// perRegion bounds the CreateGrant calls under way at once in a region. KMS
+// takes 50 a second. Fact: 4.
+const perRegion = 16
+
+// missingRoleGrace is how long a grantee that KMS does not know is retried
+// before that is an error: a role made a moment ago may not be visible. Fact: 3.
+const missingRoleGrace = 20 * time.Second
+
+// Apply makes the planned grants, all regions side by side, and waits until
+// they read back. The grants are returned on failure too, as far as they got.
+func (p Plan) Apply(ctx context.Context, owner Clients, members Members) (Settled, error) {
+	settled := Settled{grants: slices.Clone(p.grants)}
+	if p.want.Via == None {
+		return settled, nil
+	}
+	byRegion := map[string][]*Grant{}
+	for i := range settled.grants {
+		if g := &settled.grants[i]; g.Status == Planned {
+			byRegion[g.Region] = append(byRegion[g.Region], g)
+		}
+	}
+	regions := make([]string, 0, len(byRegion))
+	for region := range byRegion {
+		regions = append(regions, region)
+	}
+	err := fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
+		return p.applyRegion(ctx, owner, members, region, byRegion[region])
+	})
+	return settled, err
+}
+
+func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, region string, grants []*Grant) error {
+	group := errgroup.Group{}
+	group.SetLimit(perRegion)
+	failed := make([]error, len(grants))
+	for i, g := range grants {
+		group.Go(func() error {
+			client := owner.KMS(region)
+			if p.want.Via == Member {
+				role := fmt.Sprintf("arn:%s:iam::%s:role/%s", p.want.Partition, g.Account, p.want.MemberRole)
+				client = members.Member(g.Account, role).KMS(region)
+			}
+			failed[i] = p.create(ctx, client, g)
+			return nil // one account's failure stops no other
+		})
+	}
+	_ = group.Wait() // its functions return nil
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	return readBack(ctx, owner, region, grants)
+}
+
+// create makes one grant and records how it stands.
+func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant) error {
+	operations := make([]types.GrantOperation, len(g.Operations))
+	for i, o := range g.Operations {
+		operations[i] = types.GrantOperation(o)
+	}
+	var answer *kms.CreateGrantOutput
+	start := time.Now()
+	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second}, func(ctx context.Context) (string, error) {
+		var err error
+		answer, err = client.CreateGrant(ctx, &kms.CreateGrantInput{
+			KeyId: &g.KeyARN, GranteePrincipal: &g.Role, Name: &g.Name, Operations: operations,
+		})
+		if awsclient.Is(err, awsclient.CodeInvalidArn) && !p.want.SkipMissing && time.Since(start) < missingRoleGrace {
+			return "the role is not visible to KMS", nil
+		}
+		return "", err
+	})
+	switch {
+	case awsclient.Is(err, awsclient.CodeInvalidArn) && p.want.SkipMissing:
+		g.Status = Skipped
+		g.Reason = fmt.Sprintf("the role does not exist in account %s; it is made with the account's first use of the service, and the next run makes the grant", g.Account)
+		return nil
+	case awsclient.Is(err, awsclient.CodeInvalidArn):
+		return fmt.Errorf("%w: the role may not exist yet; create it with 'aws iam create-service-linked-role' in account %s, or set grants.missing_role = \"skip\"",
+			awsclient.Failed(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role), g.Account)
+	case err != nil:
+		return awsclient.Failed(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role)
+	}
+	g.Status, g.GrantID = Created, aws.ToString(answer.GrantId)
+	return nil
+}
+
+// readBack waits until the region's new grants are listed: a launch by a
+// service-linked role cannot be given a grant token. Fact: 3.
+func readBack(ctx context.Context, owner Clients, region string, grants []*Grant) error {
+	grants = slices.DeleteFunc(slices.Clone(grants), func(g *Grant) bool { return g.Status != Created })
+	if len(grants) == 0 {
+		return nil
+	}
+	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: 10 * time.Minute}, func(ctx context.Context) (string, error) {
+		state, err := Look(ctx, owner, map[string]string{region: grants[0].KeyARN})
+		if err != nil {
+			return "", err
+		}
+		missing := 0
+		for _, g := range grants {
+			if _, ok := state.find(*g); !ok {
+				missing++
+			}
+		}
+		if missing > 0 {
+			return fmt.Sprintf("%d of %d grants are not listed yet", missing, len(grants)), nil
+		}
+		return "", nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the grants of key %s in %s back: %w", grants[0].KeyARN, region, err)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package grant
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+)
+
+// Clients hands out a region's KMS client, with the credentials of the key's
+// owner.
+type Clients interface {
+	KMS(region string) *kms.Client
+}
+
+// State is what the regional keys' grants are.
+type State struct {
+	// byGrantee holds, by region and grantee, the unconstrained grants.
+	byGrantee map[string]map[string][]existing
+	// total counts all grants of a region's key, also those that AWS services
+	// made: a key holds 50,000 at most. Fact: 3.
+	total map[string]int
+}
+
+type existing struct {
+	id         string
+	operations []string
+}
+
+// Total is how many grants the region's key has, of anybody.
+func (s State) Total(region string) int { return s.total[region] }
+
+// Look reads the grants of the regional keys, one pass over each, all side by
+// side. keys maps the regions to the ARNs of keys that exist.
+func Look(ctx context.Context, clients Clients, keys map[string]string) (State, error) {
+	regions := make([]string, 0, len(keys))
+	for region := range keys {
+		regions = append(regions, region)
+	}
+	type listed struct {
+		byGrantee map[string][]existing
+		total     int
+	}
+	all, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (listed, error) {
+		found := listed{byGrantee: map[string][]existing{}}
+		arn := keys[region]
+		for pages := kms.NewListGrantsPaginator(clients.KMS(region), &kms.ListGrantsInput{KeyId: &arn, Limit: aws.Int32(100)}); pages.HasMorePages(); {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return listed{}, awsclient.Failed(err, "listing the grants of key %s in %s", arn, region)
+			}
+			for _, g := range page.Grants {
+				found.total++
+				if g.Constraints != nil {
+					continue // holds only in some encryption context: AWS services' own
+				}
+				grantee := aws.ToString(g.GranteePrincipal)
+				found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{aws.ToString(g.GrantId), operationNames(g.Operations)})
+			}
+		}
+		return found, nil
+	})
+	state := State{byGrantee: map[string]map[string][]existing{}, total: map[string]int{}}
+	for region, found := range all {
+		state.byGrantee[region], state.total[region] = found.byGrantee, found.total
+	}
+	return state, err
+}
+
+func operationNames(operations []types.GrantOperation) []string {
+	names := make([]string, len(operations))
+	for i, o := range operations {
+		names[i] = string(o)
+	}
+	return names
+}
+
+// find returns the id of a grant that covers what g needs, whoever made it.
+func (s State) find(g Grant) (string, bool) {
+	covering := slices.DeleteFunc(slices.Clone(s.byGrantee[g.Region][g.Role]), func(e existing) bool {
+		return slices.ContainsFunc(g.Operations, func(o string) bool { return !slices.Contains(e.operations, o) })
+	})
+	if len(covering) == 0 {
+		return "", false
+	}
+	return slices.MinFunc(covering, func(a, b existing) int { return cmp.Compare(a.id, b.id) }).id, true
+}
+
+// Plan is the wanted grants, each Exists or Planned.
+type Plan struct {
+	want   Want
+	grants []Grant
+}
+
+// Diff compares.
+func Diff(want Want, state State, keyARN func(region string) string) Plan {
+	plan := Plan{want: want, grants: want.Wanted(keyARN)}
+	for i := range plan.grants {
+		g := &plan.grants[i]
+		if id, ok := state.find(*g); ok {
+			g.Status, g.GrantID = Exists, id
+		}
+	}
+	return plan
+}
+
+// Grants are the wanted grants as they stand, for a plan that is not applied.
+func (p Plan) Grants() []Grant { return p.grants }
+
+// Changes says what applying the plan does. Grants that are made by hand (Via
+// None) change nothing.
+func (p Plan) Changes() []change.Change {
+	var changes []change.Change
+	for _, g := range p.grants {
+		c := change.Change{Kind: change.Grant, Region: g.Region, ID: g.Role, Action: change.Keep}
+		switch {
+		case g.Status != Planned:
+		case p.want.Via == None:
+			c.Action, c.Detail = change.Skip, `grants.via is "none": make it with the command in the grants file`
+		default:
+			c.Action = change.Create
+		}
+		changes = append(changes, c)
+	}
+	change.Sort(changes)
+	return changes
+}
