@@ -1,0 +1,90 @@
+// Package change names the differences between the world as it is and as it
+// shall be: what the plan prints, what a run did, what the manifest records.
+package change
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Action is what happens to a resource.
+type Action string
+
+// The actions.
+const (
+	Create  Action = "create"  // it did not exist
+	Update  Action = "update"  // it exists and differs
+	Keep    Action = "keep"    // it exists and is as it shall be
+	Skip    Action = "skip"    // it cannot be made, for a reason that is stated
+	Foreign Action = "foreign" // it exists beside what was asked for, and is left alone
+)
+
+// Kind is the kind of a resource.
+type Kind string
+
+// The kinds, in the order in which a run deals with them.
+const (
+	Key              Kind = "key"
+	Alias            Kind = "alias"
+	KeyPolicy        Kind = "key policy"
+	KeyTags          Kind = "key tags"
+	KeyRotation      Kind = "key rotation"
+	Image            Kind = "image"
+	Grant            Kind = "grant"
+	SnapshotSharing  Kind = "snapshot permission"
+	LaunchPermission Kind = "launch permission"
+)
+
+var kindOrder = []Kind{Key, Alias, KeyPolicy, KeyTags, KeyRotation, Image, Grant, SnapshotSharing, LaunchPermission}
+
+// Change is one difference, or the absence of one (Keep).
+type Change struct {
+	Kind   Kind   `json:"kind"`
+	Action Action `json:"action"`
+	Region string `json:"region"`
+	// ID is AWS's id or name of the resource; empty when it is made by this
+	// change and not known yet.
+	ID string `json:"id,omitempty"`
+	// Detail says in a few words what differs.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Mutates reports whether the change writes to AWS.
+func (c Change) Mutates() bool { return c.Action == Create || c.Action == Update }
+
+// String is one line of a plan: "+ eu-west-1 key: replica of mrk-1".
+func (c Change) String() string {
+	sign := map[Action]string{Create: "+", Update: "~", Keep: "=", Skip: "!", Foreign: "?"}[c.Action]
+	line := fmt.Sprintf("%s %-14s %s", sign, c.Region, c.Kind)
+	if c.ID != "" {
+		line += " " + c.ID
+	}
+	if c.Detail != "" {
+		line += ": " + c.Detail
+	}
+	return line
+}
+
+// Sort orders changes by kind, region, id and detail.
+func Sort(changes []Change) {
+	slices.SortStableFunc(changes, func(a, b Change) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(kindOrder, a.Kind), slices.Index(kindOrder, b.Kind)),
+			cmp.Compare(a.Region, b.Region),
+			cmp.Compare(a.ID, b.ID),
+			cmp.Compare(a.Detail, b.Detail),
+		)
+	})
+}
+
+// Mutating counts the changes that write to AWS.
+func Mutating(changes []Change) int {
+	n := 0
+	for _, c := range changes {
+		if c.Mutates() {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,252 @@
+package kmskey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
+)
+
+// propagation is how long KMS may take until its readers agree. A write counts
+// once several reads in a row show it: one endpoint may be ahead. Fact: 3.
+var propagation = wait.Policy{Interval: time.Second, MaxInterval: 5 * time.Second, Timeout: 10 * time.Minute, Streak: 3}
+
+// Apply completes the key: the primary first, then all replicas side by side,
+// each with policy, alias and tags, until every regional key is usable and
+// reads back as planned. Where nothing differs it makes no call at all.
+func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
+	id := p.state.ID
+	if id == "" {
+		made, err := p.createPrimary(ctx, clients.KMS(p.state.PrimaryRegion))
+		if err != nil {
+			return Keys{}, err
+		}
+		id = made
+	}
+	applied := applied{Plan: p, clients: clients, id: id}
+	if err := applied.region(ctx, p.state.PrimaryRegion); err != nil {
+		return Keys{}, err
+	}
+	if p.enableRotation {
+		_, err := clients.KMS(p.state.PrimaryRegion).EnableKeyRotation(ctx, &kms.EnableKeyRotationInput{KeyId: &id})
+		if err != nil {
+			return Keys{}, awsclient.Failed(err, "enabling the rotation of key %s in %s", id, p.state.PrimaryRegion)
+		}
+	}
+	replicas := slices.DeleteFunc(slices.Clone(p.regions), func(r string) bool { return r == p.state.PrimaryRegion })
+	if err := fanout.Each(ctx, replicas, applied.region); err != nil {
+		return Keys{}, err
+	}
+	return applied.readBack(ctx)
+}
+
+// createPrimary makes the key. CreateKey has no idempotency token, so that a
+// lost answer may have left a key behind: the call is not repeated, and the next
+// run finds that key by its tag.
+func (p Plan) createPrimary(ctx context.Context, client *kms.Client) (string, error) {
+	region := p.state.PrimaryRegion
+	tags := maps.Clone(p.want.Tags)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	tags[TagAlias] = p.want.Alias
+	answer, err := client.CreateKey(ctx, &kms.CreateKeyInput{
+		MultiRegion: aws.Bool(true),
+		Description: aws.String("Encrypts AMIs that are shared with the organization (" + p.want.Alias + ")"),
+		Policy:      aws.String(p.perRegion[region].policy.String()),
+		Tags:        keyTags(tags),
+	}, awsclient.OnceUnlessThrottled)
+	if err != nil {
+		return "", awsclient.Failed(err, "creating the multi-Region key for %s in %s", p.want.Alias, region)
+	}
+	return aws.ToString(answer.KeyMetadata.KeyId), nil
+}
+
+// applied is a plan being applied to a key whose id is known.
+type applied struct {
+	Plan
+	clients Clients
+	id      string
+}
+
+// region completes the key in one region.
+func (a applied) region(ctx context.Context, region string) error {
+	step, client := a.perRegion[region], a.clients.KMS(region)
+	if step.create && region != a.state.PrimaryRegion {
+		if err := a.replicate(ctx, region); err != nil {
+			return err
+		}
+	}
+	if step.create || a.state.Regional[region].State != string(types.KeyStateEnabled) {
+		if err := a.waitEnabled(ctx, client, region); err != nil {
+			return err
+		}
+	}
+	if step.addAlias {
+		if err := a.createAlias(ctx, client, region); err != nil {
+			return err
+		}
+	}
+	if step.setPolicy {
+		if err := a.putPolicy(ctx, client, region); err != nil {
+			return err
+		}
+	}
+	if !step.create && len(step.addTags) > 0 {
+		_, err := client.TagResource(ctx, &kms.TagResourceInput{KeyId: &a.id, Tags: keyTags(step.addTags)})
+		if err != nil {
+			return awsclient.Failed(err, "tagging key %s in %s", a.id, region)
+		}
+	}
+	return nil
+}
+
+// replicate makes the replica. One that somebody else made a moment ago is as
+// good: its policy is completed like an existing one's.
+func (a applied) replicate(ctx context.Context, region string) error {
+	step := a.perRegion[region]
+	_, err := a.clients.KMS(a.state.PrimaryRegion).ReplicateKey(ctx, &kms.ReplicateKeyInput{
+		KeyId:         &a.id,
+		ReplicaRegion: &region,
+		Policy:        aws.String(step.policy.String()),
+		Description:   aws.String("Encrypts AMIs that are shared with the organization (" + a.want.Alias + ")"),
+		Tags:          keyTags(step.addTags),
+	})
+	if awsclient.Is(err, awsclient.CodeAlreadyExists) {
+		if err := a.waitEnabled(ctx, a.clients.KMS(region), region); err != nil {
+			return err
+		}
+		return a.putPolicy(ctx, a.clients.KMS(region), region)
+	}
+	return awsclient.Failed(err, "replicating key %s from %s to %s", a.id, a.state.PrimaryRegion, region)
+}
+
+// waitEnabled waits until the regional key can be used. A key that was made a
+// moment ago may not be found yet. Fact: 2, 8.
+func (a applied) waitEnabled(ctx context.Context, client *kms.Client, region string) error {
+	err := wait.Until(ctx, propagation, func(ctx context.Context) (string, error) {
+		metadata, err := describe(ctx, client, a.id, region)
+		switch {
+		case err != nil:
+			return "", err
+		case metadata == nil:
+			return "the key is not visible", nil
+		case metadata.KeyState == types.KeyStateEnabled:
+			return "", nil
+		}
+		return "the key is " + string(metadata.KeyState), enabled(*metadata, region)
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for key %s in %s: %w", a.id, region, err)
+	}
+	return nil
+}
+
+// createAlias names the key. An alias that appeared meanwhile must be ours.
+func (a applied) createAlias(ctx context.Context, client *kms.Client, region string) error {
+	_, err := client.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &a.want.Alias, TargetKeyId: &a.id})
+	if !awsclient.Is(err, awsclient.CodeAlreadyExists) {
+		return awsclient.Failed(err, "creating %s for key %s in %s", a.want.Alias, a.id, region)
+	}
+	metadata, err := describe(ctx, client, a.want.Alias, region)
+	if err != nil {
+		return err
+	}
+	if metadata != nil && aws.ToString(metadata.KeyId) != a.id {
+		return fmt.Errorf("%s was pointed at key %s in %s by someone else meanwhile, not at %s: run again to use that key, or choose another alias",
+			a.want.Alias, aws.ToString(metadata.KeyId), region, a.id)
+	}
+	return nil
+}
+
+// putPolicy sets our statements in the policy as it is now, not as it was when
+// the plan was made, so that another's edit in between is not lost.
+func (a applied) putPolicy(ctx context.Context, client *kms.Client, region string) error {
+	current, err := readPolicy(ctx, client, a.id, region)
+	if err != nil {
+		return err
+	}
+	if open := current.OpenStatements(); len(open) > 0 {
+		return fmt.Errorf("the policy of key %s in %s has become open to the world (%v): close it first", a.id, region, open)
+	}
+	merged, err := a.want.Policy.Merge(&current, a.want.ExtraStatements)
+	if err != nil {
+		return fmt.Errorf("merging the policy of key %s in %s: %w", a.id, region, err)
+	}
+	if policy.Equal(current, merged) {
+		return nil
+	}
+	_, err = client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &a.id, Policy: aws.String(merged.String())})
+	return awsclient.Failed(err, "setting the policy of key %s in %s", a.id, region)
+}
+
+// readBack waits until every region that was changed reads back as planned, and
+// returns the keys with the policies that AWS reports.
+func (a applied) readBack(ctx context.Context) (Keys, error) {
+	keys := Keys{id: a.id, primary: a.state.PrimaryRegion, arns: map[string]string{}, policy: map[string]policy.Document{}}
+	policies, err := fanout.Collect(ctx, a.regions, func(ctx context.Context, region string) (policy.Document, error) {
+		if step := a.perRegion[region]; !step.create && !step.setPolicy && !step.addAlias {
+			return a.state.Regional[region].Policy, nil
+		}
+		return a.readBackRegion(ctx, region)
+	})
+	if err != nil {
+		return Keys{}, err
+	}
+	for region, document := range policies {
+		keys.arns[region] = policy.KeyARN(a.want.Partition, region, a.want.Account, a.id)
+		keys.policy[region] = document
+	}
+	return keys, nil
+}
+
+func (a applied) readBackRegion(ctx context.Context, region string) (policy.Document, error) {
+	client := a.clients.KMS(region)
+	var document policy.Document
+	err := wait.Until(ctx, propagation, func(ctx context.Context) (string, error) {
+		if a.want.Alias != "" {
+			target, err := describe(ctx, client, a.want.Alias, region)
+			if err != nil {
+				return "", err
+			}
+			if target == nil || aws.ToString(target.KeyId) != a.id {
+				return a.want.Alias + " does not show yet", nil
+			}
+		}
+		var err error
+		if document, err = readPolicy(ctx, client, a.id, region); err != nil {
+			return "", err
+		}
+		if wanted, err := a.want.Policy.Merge(&document, a.want.ExtraStatements); err != nil || !policy.Equal(wanted, document) {
+			return "the policy does not show our statements yet", err
+		}
+		return "", nil
+	})
+	var timeout *wait.TimeoutError
+	if errors.As(err, &timeout) {
+		return document, fmt.Errorf("reading key %s in %s back: %w: someone else may be setting it too; run again", a.id, region, err)
+	}
+	if err != nil {
+		return document, fmt.Errorf("reading key %s in %s back: %w", a.id, region, err)
+	}
+	return document, nil
+}
+
+func keyTags(tags map[string]string) []types.Tag {
+	var list []types.Tag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, types.Tag{TagKey: aws.String(key), TagValue: aws.String(tags[key])})
+	}
+	return list
+}
