@@ -1,0 +1,146 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+)
+
+// World is what a publication depends on, as AWS reports it.
+type World struct {
+	Caller       awsclient.Identity
+	Organization awsclient.Organization
+	Sources      map[string]ami.Image // by region
+	Key          kmskey.State
+	// Named are the account's images that have the published name, by region.
+	Named map[string][]ami.Image
+	// Shared says with whom the images in Sources and Named are shared, by id.
+	Shared map[string]ami.Shared
+	Grants grant.State
+}
+
+// look reads the world. It writes nothing. What cannot work is said here,
+// before anything is changed, and all of it at once where the parts do not
+// depend on each other.
+func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, error) {
+	world := World{}
+	var err error
+	if world.Caller, err = clients.Identity(ctx); err != nil {
+		return world, err
+	}
+	if err := checkRegions(ctx, clients, spec); err != nil {
+		return world, err
+	}
+	var organizationErr, sourcesErr, keyErr error
+	world.Organization, organizationErr = lookOrganization(ctx, clients, spec, world.Caller.Partition)
+	world.Sources, sourcesErr = lookSources(ctx, clients, spec, world.Caller.Account)
+	if organizationErr == nil {
+		world.Key, keyErr = kmskey.Look(ctx, clients, keyWant(spec, world))
+	}
+	if err := errors.Join(organizationErr, sourcesErr, keyErr); err != nil {
+		return world, err
+	}
+	name, err := imageName(spec, world)
+	if err != nil {
+		return world, err
+	}
+	world.Named, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) ([]ami.Image, error) {
+		return ami.LookNamed(ctx, clients, region, name)
+	})
+	if err != nil {
+		return world, err
+	}
+	if world.Shared, err = lookShared(ctx, clients, spec, world); err != nil {
+		return world, err
+	}
+	world.Grants, err = lookGrants(ctx, clients, spec, world.Key)
+	return world, err
+}
+
+// checkRegions makes sure that the account can use every region. Fact: 2, 8.
+func checkRegions(ctx context.Context, clients *awsclient.Clients, spec Spec) error {
+	status, err := ami.RegionStatus(ctx, clients, clients.Region())
+	if err != nil {
+		return err
+	}
+	named := map[string]string{spec.Key.PrimaryRegion: "key.primary_region"}
+	for _, region := range spec.Regions {
+		named[region] = "regions"
+	}
+	for _, source := range spec.Sources {
+		named[source.Region] = "the artifact"
+	}
+	var problems []error
+	for _, region := range slices.Sorted(maps.Keys(named)) {
+		switch optIn, known := status[region]; {
+		case !known:
+			problems = append(problems, fmt.Errorf("region %s, named by %s, does not exist in this partition: AWS lists %s", region, named[region], strings.Join(slices.Sorted(maps.Keys(status)), ", ")))
+		case optIn == "not-opted-in":
+			problems = append(problems, fmt.Errorf("region %s, named by %s, is not enabled for the account: enable it with 'aws account enable-region --region-name %[1]s', or leave it out", region, named[region]))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// lookOrganization asks AWS only for what the configuration leaves open.
+func lookOrganization(ctx context.Context, clients *awsclient.Clients, spec Spec, partition string) (awsclient.Organization, error) {
+	given := awsclient.Organization{ID: spec.Organization.ID, ARN: spec.Organization.ARN}
+	if !spec.Share.Organization || (given.ID != "" && given.ARN != "") {
+		return given, nil
+	}
+	found, err := clients.Organization(ctx, partition)
+	if err != nil {
+		return given, fmt.Errorf("%w; or set organization.id and organization.arn", err)
+	}
+	if given.ID != "" && given.ID != found.ID || given.ARN != "" && given.ARN != found.ARN {
+		return given, fmt.Errorf("the caller's account belongs to organization %s (%s), and the configuration names %s%s: correct or leave out the organization block", found.ID, found.ARN, given.ID, given.ARN)
+	}
+	return found, nil
+}
+
+func lookSources(ctx context.Context, clients *awsclient.Clients, spec Spec, account string) (map[string]ami.Image, error) {
+	ids := map[string]string{}
+	for _, source := range spec.Sources {
+		ids[source.Region] = source.ImageID
+	}
+	return fanout.Collect(ctx, slices.Collect(maps.Keys(ids)), func(ctx context.Context, region string) (ami.Image, error) {
+		return ami.LookSource(ctx, clients, account, region, ids[region])
+	})
+}
+
+// lookShared reads the permissions of every image that may turn out to be the
+// published one.
+func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, world World) (map[string]ami.Shared, error) {
+	images := map[string]ami.Image{}
+	for _, region := range spec.Regions {
+		if source, ok := world.Sources[region]; ok {
+			images[source.ID] = source
+		}
+		for _, image := range world.Named[region] {
+			images[image.ID] = image
+		}
+	}
+	return fanout.Collect(ctx, slices.Collect(maps.Keys(images)), func(ctx context.Context, id string) (ami.Shared, error) {
+		return ami.LookShared(ctx, clients, images[id], spec.Share.Snapshots)
+	})
+}
+
+// lookGrants reads the grants of the regional keys that exist.
+func lookGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, key kmskey.State) (grant.State, error) {
+	arns := map[string]string{}
+	if len(spec.Grants.Accounts) > 0 {
+		for region, regional := range key.Regional {
+			arns[region] = regional.ARN
+		}
+	}
+	return grant.Look(ctx, clients, arns)
+}

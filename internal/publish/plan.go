@@ -1,0 +1,203 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// Plan is what has to be done, decided from the spec and the world alone.
+type Plan struct {
+	Key     kmskey.Plan
+	Images  []ami.Plan // sorted by region
+	Grants  grant.Plan
+	Sharing ami.Sharing
+
+	grantWant grant.Want
+	sharing   []change.Change
+}
+
+// NewPlan compares. It makes no call, and the same input gives the same plan.
+func NewPlan(spec Spec, world World) (Plan, error) {
+	plan := Plan{grantWant: grantWant(spec, world), Sharing: sharing(spec, world)}
+	var err error
+	if plan.Key, err = kmskey.Diff(keyWant(spec, world), world.Key); err != nil {
+		return Plan{}, err
+	}
+	if plan.Images, err = imagePlans(spec, world, plan.Key); err != nil {
+		return Plan{}, err
+	}
+	plan.Grants = grant.Diff(plan.grantWant, world.Grants, plan.Key.ARN)
+	for _, image := range plan.Images {
+		id := image.ImageID()
+		plan.sharing = append(plan.sharing, ami.DiffShared(image.Region(), id, plan.Sharing, world.Shared[id])...)
+	}
+	return plan, nil
+}
+
+func imagePlans(spec Spec, world World, key kmskey.Plan) ([]ami.Plan, error) {
+	name, err := imageName(spec, world)
+	if err != nil {
+		return nil, err
+	}
+	var plans []ami.Plan
+	var problems []error
+	for _, region := range slices.Sorted(slices.Values(spec.Regions)) {
+		plan, err := ami.Diff(ami.Want{
+			Region: region, Name: name, KeyARN: key.ARN(region), Source: sourceFor(spec, world, region),
+			Tags: spec.Image.Tags, SnapshotTags: spec.Image.SnapshotTags, CopySourceTags: spec.Image.CopySourceTags,
+		}, world.Named[region])
+		problems = append(problems, err)
+		plans = append(plans, plan)
+	}
+	return plans, errors.Join(problems...)
+}
+
+// sourceFor is the image that the region's copy is made from: the artifact's
+// own in that region, else the one of the first region that has one.
+func sourceFor(spec Spec, world World, region string) ami.Image {
+	if image, ok := world.Sources[region]; ok {
+		return image
+	}
+	return world.Sources[firstSource(spec).Region]
+}
+
+// firstSource is the source in the key's primary region if there is one, else
+// the first by region.
+func firstSource(spec Spec) Source {
+	return slices.MinFunc(spec.Sources, func(a, b Source) int {
+		if (a.Region == spec.Key.PrimaryRegion) != (b.Region == spec.Key.PrimaryRegion) {
+			if a.Region == spec.Key.PrimaryRegion {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Region, b.Region)
+	})
+}
+
+// maxNameLength is EC2's limit for the name of an image. Fact: 5.
+const maxNameLength = 128
+
+// imageName is the one name of the published images in all regions.
+func imageName(spec Spec, world World) (string, error) {
+	if spec.Image.Name != "" {
+		return spec.Image.Name, nil
+	}
+	source := world.Sources[firstSource(spec).Region]
+	name := source.Name + "-shared"
+	if len(name) > maxNameLength {
+		return "", fmt.Errorf("the source image's name with -shared, %q, is %d characters, and EC2 allows %d: set ami_name", name, len(name), maxNameLength)
+	}
+	return name, nil
+}
+
+func keyWant(spec Spec, world World) kmskey.Want {
+	grants := grantWant(spec, world)
+	roles, operations := grants.KeyPolicyNeeds()
+	admitted := slices.Clone(spec.Share.Accounts)
+	if grants.Via == grant.Member && !spec.Share.Organization {
+		admitted = append(admitted, spec.Grants.Accounts...) // they call CreateGrant themselves
+	}
+	var organization string
+	if spec.Share.Organization {
+		organization = world.Organization.ID
+	}
+	return kmskey.Want{
+		Account: world.Caller.Account, Partition: world.Caller.Partition,
+		Alias: spec.Key.Alias, ID: spec.Key.ID, Create: spec.Key.Create,
+		Primary: spec.Key.PrimaryRegion, PrimaryFixed: spec.Key.PrimaryRegionSet,
+		Regions: spec.Regions, Rotation: spec.Key.Rotation, Tags: spec.Key.Tags,
+		ExtraStatements: spec.Key.ExtraStatements,
+		Policy: policy.KeyPolicy{
+			Partition: world.Caller.Partition, Owner: world.Caller.Account, Variant: spec.Key.Policy,
+			Administrators: spec.Key.Administrators,
+			OrganizationID: organization, OrganizationPaths: policy.OrganizationPaths(spec.Share.OrganizationalUnits),
+			Accounts: admitted, GrantRoles: roles, GrantOperations: operations,
+		},
+	}
+}
+
+func grantWant(spec Spec, world World) grant.Want {
+	return grant.Want{
+		Partition: world.Caller.Partition, Owner: world.Caller.Account,
+		Accounts: spec.Grants.Accounts, Roles: spec.Grants.Roles, Regions: spec.Regions,
+		Via: grant.Via(spec.Grants.Via), MemberRole: spec.Grants.MemberRole,
+		SkipMissing: spec.Grants.MissingRole == "skip",
+	}
+}
+
+func sharing(spec Spec, world World) ami.Sharing {
+	want := ami.Sharing{
+		Image:     ami.Permissions{OrganizationalUnits: spec.Share.OrganizationalUnits, Accounts: spec.Share.Accounts},
+		Snapshots: spec.Share.Snapshots,
+	}
+	if spec.Share.Organization {
+		want.Image.Organizations = []string{world.Organization.ARN}
+	}
+	return want
+}
+
+// Changes lists every difference, and what is as it shall be already, in order.
+func (p Plan) Changes() []change.Change {
+	changes := slices.Concat(p.Key.Changes(), p.Grants.Changes(), p.sharing)
+	for _, image := range p.Images {
+		changes = append(changes, image.Change())
+		changes = append(changes, image.Leftovers()...)
+	}
+	change.Sort(changes)
+	return changes
+}
+
+// String is the plan for people: what changes, line by line, grants counted by
+// region, and how much is right already.
+func (p Plan) String() string {
+	changes := p.Changes()
+	var text strings.Builder
+	fmt.Fprintf(&text, "Plan: %d to change, %d as they shall be\n", change.Mutating(changes), count(changes, change.Keep))
+	grants := map[string]int{}
+	for _, c := range changes {
+		switch {
+		case c.Action == change.Keep:
+		case c.Kind == change.Grant:
+			c.ID = ""
+			if grants[c.String()]++; grants[c.String()] == 1 {
+				fmt.Fprintf(&text, "  %s\n", countedGrants(c, changes))
+			}
+		default:
+			fmt.Fprintf(&text, "  %s\n", c)
+		}
+	}
+	return strings.TrimRight(text.String(), "\n")
+}
+
+func count(changes []change.Change, action change.Action) int {
+	n := 0
+	for _, c := range changes {
+		if c.Action == action {
+			n++
+		}
+	}
+	return n
+}
+
+// countedGrants is one line for all grants of a region that change alike.
+func countedGrants(like change.Change, changes []change.Change) string {
+	n := 0
+	for _, c := range changes {
+		if c.Kind == change.Grant && c.Region == like.Region && c.Action == like.Action && c.Detail == like.Detail {
+			n++
+		}
+	}
+	if n == 1 {
+		return strings.Replace(like.String(), "grant", "1 grant", 1)
+	}
+	return strings.Replace(like.String(), "grant", fmt.Sprintf("%d grants", n), 1)
+}

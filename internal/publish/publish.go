@@ -1,0 +1,135 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+)
+
+// Reporter tells the user how the publication goes on.
+type Reporter interface {
+	Say(message string)
+}
+
+// cleanUpTime bounds the clean-up after a failure; it runs although the
+// publication's own context may have been cancelled.
+const cleanUpTime = 10 * time.Minute
+
+// Run publishes. Result and error are both returned when it fails: the result
+// holds what was achieved until then.
+func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, reporter Reporter) (*Result, error) {
+	run := run{clients: clients, spec: spec, say: reporter.Say, result: &Result{spec: spec}}
+	err := run.stages(ctx)
+	run.result.finish(err)
+	return run.result, err
+}
+
+type run struct {
+	clients *awsclient.Clients
+	spec    Spec
+	say     func(string)
+	result  *Result
+}
+
+func (r *run) stages(ctx context.Context) error {
+	world, err := look(ctx, r.clients, r.spec)
+	r.result.world = world
+	if err != nil {
+		return err
+	}
+	plan, err := NewPlan(r.spec, world)
+	if err != nil {
+		return err
+	}
+	r.result.plan = &plan
+	r.say(plan.String())
+	if r.spec.PlanOnly {
+		return nil
+	}
+
+	// AWS is written to only below this line.
+	keys, err := plan.Key.Apply(ctx, r.clients)
+	if err != nil {
+		return err
+	}
+	r.result.keys = keys
+	images, settled, err := r.copyAndGrant(ctx, plan, keys)
+	if err != nil {
+		return r.discard(ctx, images, err)
+	}
+	verified, err := ami.Verify(ctx, r.clients, images)
+	if err != nil {
+		return r.discard(ctx, images, err)
+	}
+	r.result.verified = verified
+	if err := r.share(ctx, plan, verified, settled); err != nil {
+		return r.discard(ctx, images, err)
+	}
+	return nil
+}
+
+// copyAndGrant copies the images and makes the grants side by side.
+func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (ami.Images, grant.Settled, error) {
+	var (
+		group              errgroup.Group // not bound to ctx: a failure of one lets the other finish
+		images             ami.Images
+		settled            grant.Settled
+		copyErr, grantsErr error
+	)
+	group.Go(func() error {
+		images, copyErr = ami.Copy(ctx, r.clients, plan.Images, keys, r.spec.WaitTimeout, r.say)
+		return nil
+	})
+	group.Go(func() error {
+		// The plan again, now that every key has an ARN.
+		grants := grant.Diff(plan.grantWant, r.result.world.Grants, keys.ARN)
+		settled, grantsErr = grants.Apply(ctx, r.clients, members{r.clients})
+		return nil
+	})
+	_ = group.Wait() // both functions return nil
+	r.result.images, r.result.settled = images, settled
+	return images, settled, errors.Join(copyErr, grantsErr)
+}
+
+// share makes the images visible. It demands what makes them launchable:
+// verified images, and grants that are settled.
+func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ grant.Settled) error {
+	shared, err := ami.Share(ctx, r.clients, verified, plan.Sharing)
+	r.result.shared = shared
+	return err
+}
+
+// discard takes back the copies that this run made, after the failure why.
+func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
+	if r.spec.KeepOnFailure {
+		return why
+	}
+	// Ctrl-C ends the publication, not its clean-up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	discarded, err := images.Discard(ctx, r.clients)
+	r.result.discarded = discarded
+	if len(discarded) > 0 {
+		r.say("Deregistered the copies of this failed run, with their snapshots: " + strings.Join(discarded, ", "))
+	}
+	if err != nil {
+		return errors.Join(why, fmt.Errorf("taking back the copies of this failed run: %w", err))
+	}
+	return why
+}
+
+// members acts in the accounts of an organisation.
+type members struct{ clients *awsclient.Clients }
+
+func (m members) Member(_, roleARN string) grant.Clients {
+	return m.clients.As(awsclient.AssumeRole{RoleARN: roleARN})
+}

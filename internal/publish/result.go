@@ -1,0 +1,140 @@
+package publish
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// Result is what a publication achieved; of a failed one, what it achieved
+// until then. Its zero parts belong to stages that were not reached.
+type Result struct {
+	spec      Spec
+	world     World
+	plan      *Plan
+	keys      kmskey.Keys
+	images    ami.Images
+	settled   grant.Settled
+	verified  ami.Verified
+	shared    map[string]ami.Shared // by region
+	discarded []string
+	err       error
+}
+
+func (r *Result) finish(err error) { r.err = err }
+
+// Complete reports whether every image is verified and shared and every grant
+// is settled.
+func (r *Result) Complete() bool {
+	return r.err == nil && r.plan != nil && !r.spec.PlanOnly
+}
+
+// Images maps each region to its published image: none unless the publication
+// is complete; with PlanOnly those that exist already.
+func (r *Result) Images() map[string]string {
+	ids := map[string]string{}
+	switch {
+	case r.Complete():
+		for _, region := range r.verified.Regions() {
+			ids[region] = r.verified.Image(region).ID
+		}
+	case r.err == nil && r.plan != nil:
+		for _, image := range r.plan.Images {
+			if id := image.ImageID(); id != "" {
+				ids[image.Region()] = id
+			}
+		}
+	}
+	return ids
+}
+
+// Adopted reports whether a source image is itself a published one.
+func (r *Result) Adopted() bool {
+	published := r.Images()
+	return slices.ContainsFunc(r.spec.Sources, func(s Source) bool { return published[s.Region] == s.ImageID })
+}
+
+// Changed is how many changes the plan had.
+func (r *Result) Changed() int {
+	if r.plan == nil {
+		return 0
+	}
+	return change.Mutating(r.plan.Changes())
+}
+
+// Summary says in a few lines how the publication ended.
+func (r *Result) Summary() string {
+	switch {
+	case r.err != nil:
+		return "Not published."
+	case r.spec.PlanOnly:
+		return fmt.Sprintf("Plan only: nothing was changed, %d changes are needed.", r.Changed())
+	}
+	var text strings.Builder
+	if r.Changed() == 0 {
+		text.WriteString("Nothing changed: the image is published as it shall be.")
+	} else {
+		fmt.Fprintf(&text, "Published, with %d changes.", r.Changed())
+	}
+	for _, region := range r.verified.Regions() {
+		fmt.Fprintf(&text, "\n  %s: %s", region, r.verified.Image(region).ID)
+	}
+	for _, g := range r.settled.Grants() {
+		if g.Status == grant.Skipped {
+			fmt.Fprintf(&text, "\n  no grant in %s for %s: %s", g.Region, g.Role, g.Reason)
+		}
+	}
+	return text.String()
+}
+
+// Write writes the files of the publication and returns their paths. A plan
+// leaves only its own file, so that the files of what is published stay.
+func (r *Result) Write(directory string) ([]string, error) {
+	if r.spec.PlanOnly {
+		content, err := manifest.Encode(r.Manifest())
+		if err != nil {
+			return nil, err
+		}
+		return manifest.Write(directory, map[string][]byte{manifest.PlanFile: content})
+	}
+	documents := map[string]any{manifest.File: r.Manifest()}
+	if id := r.keyID(); id != "" {
+		documents[manifest.KarpenterFile] = policy.Karpenter(r.world.Caller.Partition, r.wildcardARN(id))
+		documents[manifest.GrantsFile] = r.grantsFile(id)
+	}
+	files := map[string][]byte{}
+	for name, document := range documents {
+		content, err := manifest.Encode(document)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		files[name] = content
+	}
+	return manifest.Write(directory, files)
+}
+
+func (r *Result) keyID() string {
+	if id := r.keys.ID(); id != "" {
+		return id
+	}
+	return r.world.Key.ID
+}
+
+func (r *Result) wildcardARN(id string) string {
+	return policy.WildcardKeyARN(r.world.Caller.Partition, r.world.Caller.Account, id)
+}
+
+// grants are the grants as they stand.
+func (r *Result) grants() []grant.Grant {
+	if len(r.settled.Grants()) > 0 || r.plan == nil {
+		return r.settled.Grants()
+	}
+	return r.plan.Grants.Grants()
+}
