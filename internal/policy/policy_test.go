@@ -1,0 +1,279 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/internal/golden"
+)
+
+func openPolicy() KeyPolicy {
+	return KeyPolicy{Partition: "aws", Owner: "111111111111", Variant: Open, OrganizationID: "o-exampleorgid"}
+}
+
+func mustMerge(t *testing.T, k KeyPolicy, existing *Document, extra string) Document {
+	t.Helper()
+	merged, err := k.Merge(existing, []byte(extra))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return merged
+}
+
+func mustParse(t *testing.T, document string) Document {
+	t.Helper()
+	parsed, err := Parse(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func TestKeyPolicyGolden(t *testing.T) {
+	hardened := openPolicy()
+	hardened.Variant = Hardened
+	full := hardened
+	full.Administrators = []string{"arn:aws:iam::111111111111:role/key-admin"}
+	full.OrganizationPaths = OrganizationPaths([]string{"arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-ab12-11111111"})
+	full.Accounts = []string{"333333333333", "222222222222", "222222222222"}
+	full.GrantRoles = []string{"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"}
+	full.GrantOperations = []string{"Encrypt", "Decrypt"}
+	china := hardened
+	china.Partition = "aws-cn"
+	govCloud := openPolicy()
+	govCloud.Partition = "aws-us-gov"
+	for name, k := range map[string]KeyPolicy{
+		"key-policy-open": openPolicy(), "key-policy-hardened": hardened, "key-policy-hardened-full": full,
+		"key-policy-hardened-aws-cn": china, "key-policy-open-aws-us-gov": govCloud,
+	} {
+		t.Run(name, func(t *testing.T) {
+			document := mustMerge(t, k, nil, "")
+			golden.Compare(t, name+".golden.json", []byte(document.Indented()))
+			if open := document.OpenStatements(); len(open) > 0 {
+				t.Errorf("open to the world: %v", open)
+			}
+			if again := mustMerge(t, k, &document, ""); again.String() != document.String() {
+				t.Errorf("merging twice changes the policy to %s", again)
+			}
+		})
+	}
+}
+
+func TestKarpenterGolden(t *testing.T) {
+	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
+		arn := WildcardKeyARN(partition, "111111111111", "mrk-1234abcd12ab34cd56ef1234567890ab")
+		golden.Compare(t, "karpenter-"+partition+".golden.json", []byte(Karpenter(partition, arn).Indented()))
+	}
+}
+
+const defaultKeyPolicy = `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:*","Resource":"*"}]}`
+
+func TestMergeKeepsForeignStatementsAsTheyAre(t *testing.T) {
+	foreign := `{"Effect" : "Deny",  "NotPrincipal": {"AWS": ["arn:aws:iam::111111111111:root"]}, "Action": ["kms:ScheduleKeyDeletion"], "Resource": "*"}`
+	existing := mustParse(t, `{"Version":"2012-10-17","Statement":[`+foreign+`,{"Sid":"ShareAMIToAccounts","Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-olderorgid1"}}}]}`)
+	merged := mustMerge(t, openPolicy(), &existing, "")
+	if string(merged.Statements[0]) != foreign {
+		t.Errorf("the foreign statement became %s", merged.Statements[0])
+	}
+	if got := strings.Join(merged.Sids(), ","); got != ",ShareAMIToAccounts,EnableOwnerAccountAdministration" {
+		t.Errorf("statements are %s", got)
+	}
+	if !strings.Contains(string(merged.Statements[1]), "o-exampleorgid") {
+		t.Errorf("our statement was not set: %s", merged.Statements[1])
+	}
+}
+
+func TestMergeAddsTheOwnerOnlyWhereNobodyAdministers(t *testing.T) {
+	existing := mustParse(t, defaultKeyPolicy)
+	merged := mustMerge(t, openPolicy(), &existing, "")
+	if got := strings.Join(merged.Sids(), ","); got != "Enable IAM User Permissions,ShareAMIToAccounts" {
+		t.Errorf("statements are %s", got)
+	}
+	conditional := mustParse(t, strings.Replace(defaultKeyPolicy, `"Resource":"*"`, `"Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`, 1))
+	merged = mustMerge(t, openPolicy(), &conditional, "")
+	if got := strings.Join(merged.Sids(), ","); !strings.Contains(got, SidOwner) {
+		t.Errorf("administration under a condition was taken for administration: %s", got)
+	}
+}
+
+func TestMergeRefusesAPolicyThatKMSCannotStore(t *testing.T) {
+	k := openPolicy()
+	for i := range 1_000 {
+		k.Accounts = append(k.Accounts, fmt.Sprintf("%012d", i))
+	}
+	if _, err := k.Merge(nil, nil); err == nil || !strings.Contains(err.Error(), "32768") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestLeftovers(t *testing.T) {
+	before := openPolicy()
+	before.Administrators = []string{"arn:aws:iam::111111111111:role/x"}
+	document := mustMerge(t, before, nil, `[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"kms:Delete*","Resource":"*"}]`)
+	after := openPolicy()
+	if got := strings.Join(after.Leftovers(document), ","); got != SidAdministrators {
+		t.Errorf("leftovers are %q", got)
+	}
+}
+
+func TestEqualByMeaning(t *testing.T) {
+	base := `{"Version":"2012-10-17","Statement":{"Sid":"A","Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":["kms:Decrypt","kms:Encrypt"],"Resource":"*","Condition":{"Bool":{"kms:GrantIsForAWSResource":true}}}}`
+	for name, test := range map[string]struct {
+		other string
+		equal bool
+	}{
+		"list, order, case, root ARN, text for bool": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Sid":"A","Resource":["*"],"Action":["kms:encrypt","KMS:Decrypt"],"Principal":{"AWS":["arn:aws:iam::111111111111:root"]},"Condition":{"Bool":{"KMS:GrantIsForAWSResource":["true"]}}}]}`, true},
+		"another action":     {strings.Replace(base, "kms:Encrypt", "kms:ReEncrypt*", 1), false},
+		"another account":    {strings.Replace(base, "111111111111", "222222222222", 1), false},
+		"deny":               {strings.Replace(base, "Allow", "Deny", 1), false},
+		"another condition":  {strings.Replace(base, "true", "false", 1), false},
+		"another operator":   {strings.Replace(base, `"Bool"`, `"BoolIfExists"`, 1), false},
+		"no version":         {strings.Replace(base, `"Version":"2012-10-17",`, "", 1), false},
+		"another resource":   {strings.Replace(base, `"Resource":"*"`, `"Resource":"arn:aws:kms:*:*:key/*"`, 1), false},
+		"another value case": {strings.Replace(base, "111111111111", "arn:aws:iam::111111111111:role/A", 1), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := mustParse(t, base), mustParse(t, test.other)
+			if Equal(a, b) != test.equal || Equal(b, a) != test.equal || (a.Digest() == b.Digest()) != test.equal {
+				t.Errorf("equal is not %v", test.equal)
+			}
+		})
+	}
+}
+
+func TestOpenStatements(t *testing.T) {
+	statement := func(effect, principal, condition string) string {
+		s := `{"Sid":"S","Effect":"` + effect + `",` + principal + `,"Action":"kms:Decrypt","Resource":"*"`
+		if condition != "" {
+			s += `,"Condition":` + condition
+		}
+		return `{"Version":"2012-10-17","Statement":[` + s + `}]}`
+	}
+	everybody := `"Principal":{"AWS":"*"}`
+	for name, test := range map[string]struct {
+		document string
+		open     bool
+	}{
+		"everybody":                  {statement("Allow", everybody, ""), true},
+		"everybody, short":           {statement("Allow", `"Principal":"*"`, ""), true},
+		"everybody in a list":        {statement("Allow", `"Principal":{"AWS":["arn:aws:iam::111111111111:root","*"]}`, ""), true},
+		"everybody but one":          {statement("Allow", `"NotPrincipal":{"AWS":"arn:aws:iam::111111111111:root"}`, ""), true},
+		"any service":                {statement("Allow", `"Principal":{"Service":"*"}`, ""), true},
+		"via EC2 only":               {statement("Allow", everybody, `{"StringLike":{"kms:ViaService":"ec2.*.amazonaws.com"}}`), true},
+		"organisation":               {statement("Allow", everybody, `{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid"}}`), false},
+		"organisation, other case":   {statement("Allow", everybody, `{"StringEquals":{"AWS:principalOrgID":["o-exampleorgid"]}}`), false},
+		"any organisation":           {statement("Allow", everybody, `{"StringLike":{"aws:PrincipalOrgID":"o-*"}}`), true},
+		"one organisation or any":    {statement("Allow", everybody, `{"StringLike":{"aws:PrincipalOrgID":["o-exampleorgid","*"]}}`), true},
+		"no values":                  {statement("Allow", everybody, `{"StringEquals":{"aws:PrincipalOrgID":[]}}`), true},
+		"organisation if it has one": {statement("Allow", everybody, `{"StringEqualsIfExists":{"aws:PrincipalOrgID":"o-exampleorgid"}}`), true},
+		"all of no organisation":     {statement("Allow", everybody, `{"ForAllValues:StringLike":{"aws:PrincipalOrgPaths":"o-exampleorgid/*"}}`), true},
+		"not this organisation":      {statement("Allow", everybody, `{"StringNotEquals":{"aws:PrincipalOrgID":"o-exampleorgid"}}`), true},
+		"unit":                       {statement("Allow", everybody, `{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-exampleorgid/*/ou-ab12-11111111/*"}}`), false},
+		"any unit":                   {statement("Allow", everybody, `{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"*/ou-ab12-11111111/*"}}`), true},
+		"account, as AWS's own key":  {statement("Allow", everybody, `{"StringEquals":{"kms:CallerAccount":"111111111111","kms:ViaService":"ec2.eu-west-1.amazonaws.com"}}`), false},
+		"deny everybody":             {statement("Deny", everybody, ""), false},
+		"one account":                {statement("Allow", `"Principal":{"AWS":"arn:aws:iam::222222222222:root"}`, ""), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if open := mustParse(t, test.document).OpenStatements(); (len(open) > 0) != test.open {
+				t.Errorf("open statements: %v", open)
+			}
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, test := range map[string]struct{ document, says string }{
+		"Resources":        {`{"Statement":{"Sid":"A","Effect":"Allow","Principal":"*","Action":"kms:*","Resources":["*"]}}`, `called "Resource"`},
+		"unknown element":  {`{"Statement":[],"Statements":[]}`, "Statements"},
+		"no effect":        {`{"Statement":{"Principal":"*","Action":"kms:*","Resource":"*"}}`, "Effect"},
+		"named principal":  {`{"Statement":{"Effect":"Allow","Principal":"me","Action":"kms:*","Resource":"*"}}`, "principal"},
+		"text behind":      {`{"Statement":[]} {}`, "more text"},
+		"no statement":     {`{"Version":"2012-10-17"}`, "no \"Statement\""},
+		"not JSON":         {`Version: 2012-10-17`, "invalid"},
+		"empty":            {``, "EOF"},
+		"action an object": {`{"Statement":{"Effect":"Allow","Principal":"*","Action":{},"Resource":"*"}}`, "list of strings"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse(test.document); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func TestParseStatements(t *testing.T) {
+	good := `{"Sid":"AllowAudit","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:role/audit"},"Action":"kms:DescribeKey","Resource":"*"}`
+	for name, input := range map[string]string{
+		"object": good, "list": "[" + good + "]", "document": `{"Version":"2012-10-17","Statement":[` + good + `]}`,
+	} {
+		got, err := ParseStatements([]byte(" " + input + "\n"))
+		if err != nil || string(got) != "["+good+"]" {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+	for name, test := range map[string]struct {
+		input string
+		says  []string
+	}{
+		"all at once": {
+			`[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"},{"Sid":"ShareAMIToAccounts","Effect":"Deny","Action":"kms:*","Resource":"*"}]`,
+			[]string{"statement 1 has no Sid", "statement 1 would open the key to the world", "statement 2 has the Sid ShareAMIToAccounts", "statement 2 needs Principal"},
+		},
+		"account is no organisation": {`{"Sid":"A","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:CallerAccount":"111111111111"}}}`, []string{"open the key to the world"}},
+		"twice":                      {"[" + good + "," + good + "]", []string{"unique"}},
+		"nothing":                    {"[]", []string{"no statement"}},
+		"garbage":                    {"{{", []string{"neither statements"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseStatements([]byte(test.input))
+			for _, want := range test.says {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error does not say %q: %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(defaultKeyPolicy)
+	f.Add(`{"Statement":{"Effect":"Allow","NotPrincipal":{"AWS":["a"]},"NotAction":"x","NotResource":["*"],"Condition":{"Null":{"a":[true,1,"x"]}}}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		document, err := Parse(text)
+		if err != nil {
+			return
+		}
+		again, err := Parse(document.String())
+		if err != nil {
+			t.Fatalf("cannot read its own output %s: %v", document, err)
+		}
+		if !Equal(document, again) {
+			t.Fatalf("%s\nis not equal to\n%s", document, again)
+		}
+		merged, err := openPolicy().Merge(&document, nil)
+		if err != nil {
+			return // too large
+		}
+		if !json.Valid([]byte(merged.String())) {
+			t.Fatalf("merged into %s", merged)
+		}
+		if len(merged.Statements) < len(document.Statements) {
+			t.Fatal("a statement was lost")
+		}
+		if !merged.administeredBy("111111111111") && !merged.hasOwnerStatement() {
+			t.Fatalf("nobody administers %s", merged)
+		}
+	})
+}
+
+func (d Document) hasOwnerStatement() bool {
+	for _, sid := range d.Sids() {
+		if sid == SidOwner {
+			return true
+		}
+	}
+	return false
+}
