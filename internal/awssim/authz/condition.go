@@ -158,11 +158,11 @@ func parseOperatorBlock(o member, l language) ([]condition, error) {
 		if err := checkConditionKey(k.name); err != nil {
 			return nil, err
 		}
-		if folded := strings.ToLower(k.name); seen[folded] {
+		folded := strings.ToLower(k.name)
+		if seen[folded] {
 			return nil, fmt.Errorf("duplicate key %q: letter case does not distinguish condition keys", k.name)
-		} else {
-			seen[folded] = true
 		}
+		seen[folded] = true
 		c := template
 		c.key = k.name
 		if err := c.parseValues(k.value, l); err != nil {

@@ -72,7 +72,7 @@ func decodeElements(raw []byte, allowed ...string) (map[string]json.RawMessage, 
 // nearly alike.
 func unknownElement(name string, allowed []string) error {
 	for _, a := range allowed {
-		if strings.EqualFold(a, strings.TrimSuffix(name, "s")) {
+		if strings.EqualFold(a, name) || strings.EqualFold(a+"s", name) {
 			return fmt.Errorf("unknown element %q: write %q", name, a)
 		}
 	}
