@@ -49,8 +49,11 @@ type AssumeRoleConfig struct {
 var (
 	roleARN     = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`)
 	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
+
+// maxExternalID is STS's limit for the length of an external id.
+const maxExternalID = 1224
 
 // STS's limits for the duration of a session.
 const (
@@ -84,7 +87,7 @@ func (c AssumeRoleConfig) validate() []error {
 	if c.SessionName != "" && !sessionName.MatchString(c.SessionName) {
 		problems = append(problems, fmt.Errorf("assume_role.session_name %q: use 2 to 64 letters, digits and _+=,.@-", c.SessionName))
 	}
-	if c.ExternalID != "" && !externalID.MatchString(c.ExternalID) {
+	if c.ExternalID != "" && (!externalID.MatchString(c.ExternalID) || len(c.ExternalID) > maxExternalID) {
 		problems = append(problems, fmt.Errorf("assume_role.external_id %q: use 2 to 1224 letters, digits and _+=,.@:/-", c.ExternalID))
 	}
 	if c.Duration != 0 && (c.Duration < minDuration || c.Duration > maxDuration) {
