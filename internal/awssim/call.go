@@ -14,6 +14,7 @@ type call struct {
 	service   string // ec2, kms, sts, organizations, iam
 	operation string // CopyImage
 	region    string // from the signature's credential scope
+	accessKey string
 	caller    Principal
 	form      url.Values // parameters of the query protocols (ec2, sts, iam)
 	body      []byte     // document of the JSON protocols (kms, organizations)

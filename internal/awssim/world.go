@@ -41,7 +41,7 @@ type World struct {
 	organization *organization
 	accounts     map[string]*account // by account id
 	regions      map[string]*region  // by name
-	sessions     map[string]Principal // by access key id
+	sessions     map[string]session  // by access key id
 
 	kms kmsState
 	ec2 ec2State
@@ -49,6 +49,8 @@ type World struct {
 	journal journal
 	faults  faultPlan
 	quotas  quotaState
+
+	onCall func(Entry)
 
 	nextID uint64
 }

@@ -1,0 +1,133 @@
+package awssim
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// controlPrefix is the path of what is not AWS: how tests and the demo look at
+// the world and play the services that act by themselves.
+const controlPrefix = "/_awssim/"
+
+func (w *World) control(to http.ResponseWriter, r *http.Request) {
+	answer, err := w.controlled(r)
+	if err != nil {
+		http.Error(to, err.Error(), http.StatusBadRequest)
+		return
+	}
+	to.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(to).Encode(answer) // a client that is gone wants no answer
+}
+
+func (w *World) controlled(r *http.Request) (any, error) {
+	decode := func(into any) error {
+		return json.NewDecoder(io.LimitReader(bodyOf(r), maxRequest)).Decode(into)
+	}
+	switch what := r.Method + " " + strings.TrimPrefix(r.URL.Path, controlPrefix); what {
+	case "GET journal":
+		return w.Journal(), nil
+	case "GET state":
+		return w.Snapshot(), nil
+	case "POST fault":
+		var fault Fault
+		if err := decode(&fault); err != nil {
+			return nil, err
+		}
+		w.Inject(fault)
+		return struct{}{}, nil
+	case "POST launch":
+		var request launchRequest
+		if err := decode(&request); err != nil {
+			return nil, err
+		}
+		return w.LaunchAsServiceLinkedRole(request.Account, request.Role, request.Region, request.ImageID)
+	default:
+		return nil, fmt.Errorf("awssim has no %s", what)
+	}
+}
+
+// launchRequest is a launch by a service-linked role.
+type launchRequest struct {
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	ImageID string `json:"image_id"`
+	Role    string `json:"role"` // the role's name
+}
+
+// controlService is the service that the journal names for control calls.
+const controlService = "awssim"
+
+// JournalTo has every further journal entry written as a line of JSON.
+func (w *World) JournalTo(to io.Writer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.journal.encoder = json.NewEncoder(to)
+}
+
+// Resume brings a fresh world to where another one, made from the same file,
+// was when it wrote the journal: it lets every mutating call take effect again,
+// at the time at which it did. IDs depend on the order of calls alone, so they
+// come out the same.
+func (w *World) Resume(journal io.Reader) error {
+	decoder := json.NewDecoder(journal)
+	for decoder.More() {
+		var e Entry
+		if err := decoder.Decode(&e); err != nil {
+			return fmt.Errorf("reading the journal: %w", err)
+		}
+		if err := w.repeat(e); err != nil {
+			return fmt.Errorf("repeating call %d (%s %s): %w", e.Sequence, e.Service, e.Operation, err)
+		}
+	}
+	return nil
+}
+
+// repeat lets one call of a journal take effect.
+func (w *World) repeat(e Entry) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.journal.next = e.Sequence
+	if !e.Mutating {
+		return nil
+	}
+	if e.Service == controlService {
+		var request launchRequest
+		if err := json.Unmarshal([]byte(e.Body), &request); err != nil {
+			return err
+		}
+		_, err := w.launchAsServiceLinkedRole(request, e.Time)
+		return err
+	}
+	c := &call{w: w, now: e.Time, service: e.Service, region: e.Region, accessKey: e.AccessKey, body: []byte(e.Body)}
+	if problem := c.readOperation("." + e.Operation); problem != nil {
+		return problem
+	}
+	_, err := w.run(c)
+	if (err == nil) != (e.Error == "") {
+		return fmt.Errorf("it answered %q, and answers %v now", e.Error, err)
+	}
+	return nil
+}
+
+// LaunchAsServiceLinkedRole launches an instance as a service-linked role of
+// the account does: EC2 Auto Scaling, for example. The role is named without
+// its path. Its own policies have nothing of KMS and cannot be changed, so only
+// a grant, or a key of its own account, lets it use an encrypted image. Fact: 3.
+func (w *World) LaunchAsServiceLinkedRole(account, roleName, region, imageID string) (LaunchResult, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	request := launchRequest{Account: account, Region: region, ImageID: imageID, Role: roleName}
+	now := time.Now()
+	result, err := w.launchAsServiceLinkedRole(request, now)
+	body, _ := json.Marshal(request) // strings always encode
+	entry := Entry{Time: now, Service: controlService, Operation: "Launch", Region: region, Account: account, Principal: roleName, Mutating: true, Body: string(body)}
+	if err != nil {
+		entry.Error = err.Error()
+	}
+	w.journal.add(entry)
+	return result, err
+}

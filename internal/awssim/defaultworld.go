@@ -1,0 +1,89 @@
+package awssim
+
+import "encoding/json"
+
+// Parts of the default world.
+const (
+	// ManagementAccount of the organisation, which publishes nothing.
+	ManagementAccount = "999999999999"
+	// PublishingAccount builds and publishes images.
+	PublishingAccount = "111111111111"
+	// OutsideAccount is in no organisation.
+	OutsideAccount = "888888888888"
+	// OrganizationID of the default world.
+	OrganizationID = "o-exampleorgid"
+	// WorkloadsUnit holds the member accounts.
+	WorkloadsUnit = "ou-ab12-11111111"
+	// LauncherRole launches instances in each member, as Karpenter does, and
+	// has no permission of KMS.
+	LauncherRole = "KarpenterControllerRole"
+	// GrantRole lets the publisher make grants in each member.
+	GrantRole = "orgami-grants"
+)
+
+// MemberAccounts are the accounts that launch.
+func MemberAccounts() []string { return []string{"222222222222", "333333333333", "444444444444"} }
+
+// DefaultServiceLinkedRoles are those of EC2 Auto Scaling and ECS service auto
+// scaling.
+func DefaultServiceLinkedRoles() []string {
+	return []string{
+		"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+		"aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+	}
+}
+
+// DefaultWorld is a small organisation in the aws partition: a management
+// account, a publisher, three members below a unit, an account outside, three
+// regions and one that nobody has enabled, EBS encryption by default on.
+func DefaultWorld() WorldFile {
+	return WorldIn("aws", []string{"us-east-1", "eu-west-1", "ap-southeast-2"}, "af-south-1")
+}
+
+// WorldIn is [DefaultWorld] in another partition and other regions; optIn are
+// regions that no account has enabled.
+func WorldIn(partition string, regions []string, optIn ...string) WorldFile {
+	file := WorldFile{
+		Partition: partition,
+		Organization: &OrganizationFile{
+			ID: OrganizationID, RootID: "r-ab12", ManagementAccount: ManagementAccount,
+			Units: []UnitFile{{ID: WorkloadsUnit, Name: "workloads", Parent: "r-ab12"}},
+		},
+	}
+	for _, name := range regions {
+		file.Regions = append(file.Regions, RegionFile{Name: name})
+	}
+	for _, name := range optIn {
+		file.Regions = append(file.Regions, RegionFile{Name: name, OptIn: true})
+	}
+	all := []string{"*"}
+	file.Accounts = []AccountFile{
+		{ID: ManagementAccount, Name: "management", Parent: "r-ab12", EncryptionByDefault: all},
+		{ID: PublishingAccount, Name: "images", Parent: "r-ab12", EncryptionByDefault: all},
+		{ID: OutsideAccount, Name: "outside", EncryptionByDefault: all, Roles: launchRoles(partition), ServiceLinkedRoles: DefaultServiceLinkedRoles()},
+	}
+	for _, id := range MemberAccounts() {
+		file.Accounts = append(file.Accounts, AccountFile{
+			ID: id, Name: "member-" + id[:3], Parent: WorkloadsUnit, EncryptionByDefault: all,
+			Roles: launchRoles(partition), ServiceLinkedRoles: DefaultServiceLinkedRoles(),
+		})
+	}
+	return file
+}
+
+// launchRoles are a launcher without KMS permissions, and a role that the
+// publisher may assume to make grants.
+func launchRoles(partition string) []RoleFile {
+	return []RoleFile{
+		{Name: LauncherRole, Policies: map[string]json.RawMessage{
+			"launch": json.RawMessage(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:RunInstances","ec2:TerminateInstances","ec2:Describe*","ec2:CreateTags"],"Resource":"*"}]}`),
+		}},
+		{
+			Name:  GrantRole,
+			Trust: json.RawMessage(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:` + partition + `:iam::` + PublishingAccount + `:root"},"Action":"sts:AssumeRole"}]}`),
+			Policies: map[string]json.RawMessage{
+				"grants": json.RawMessage(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:CreateGrant","Resource":"arn:` + partition + `:kms:*:` + PublishingAccount + `:key/*"}]}`),
+			},
+		},
+	}
+}

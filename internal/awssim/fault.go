@@ -1,0 +1,121 @@
+package awssim
+
+import (
+	"net/http"
+	"slices"
+)
+
+// FaultKind is what goes wrong with a call.
+type FaultKind string
+
+// The kinds of faults. Those that end in After let the call take effect first.
+const (
+	Throttle     FaultKind = "throttle"      // the service's throttling error
+	ServerError  FaultKind = "server-error"  // 500
+	Unavailable  FaultKind = "unavailable"   // 503
+	Denied       FaultKind = "denied"        // the service's access denied error
+	ResetBefore  FaultKind = "reset-before"  // the connection breaks, no effect
+	ResetAfter   FaultKind = "reset-after"   // the connection breaks after the effect
+	TimeoutAfter FaultKind = "timeout-after" // the answer never comes
+	CustomError  FaultKind = "error"         // Fault.Error
+)
+
+// Fault makes calls go wrong. Empty fields match every call.
+type Fault struct {
+	Service   string    `json:"service,omitempty"`
+	Operation string    `json:"operation,omitempty"`
+	Region    string    `json:"region,omitempty"`
+	Account   string    `json:"account,omitempty"`
+	Kind      FaultKind `json:"kind"`
+	Error     *Error    `json:"error,omitempty"`
+	// Skip lets that many matching calls pass first.
+	Skip int `json:"skip,omitempty"`
+	// Times is how often the fault strikes; 0 means once, -1 for ever.
+	Times int `json:"times,omitempty"`
+}
+
+func (f *Fault) matches(c *call) bool {
+	return (f.Service == "" || f.Service == c.service) && (f.Operation == "" || f.Operation == c.operation) &&
+		(f.Region == "" || f.Region == c.region) && (f.Account == "" || f.Account == c.caller.Account)
+}
+
+type faultPlan struct{ faults []*Fault }
+
+// Inject adds a fault. Faults strike in the order in which they were added, one
+// a call.
+func (w *World) Inject(f Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f.Times == 0 {
+		f.Times = 1
+	}
+	w.faults.faults = append(w.faults.faults, &f)
+}
+
+// strike returns the fault of this call, nil for none.
+func (p *faultPlan) strike(c *call) *Fault {
+	for i, f := range p.faults {
+		if !f.matches(c) {
+			continue
+		}
+		if f.Skip > 0 {
+			f.Skip--
+			continue
+		}
+		struck := *f
+		if f.Times > 0 {
+			if f.Times--; f.Times == 0 {
+				p.faults = slices.Delete(p.faults, i, i+1)
+			}
+		}
+		return &struck
+	}
+	return nil
+}
+
+// before returns the answer that the fault gives instead of the call's effect,
+// nil for faults that strike after it.
+func (f *Fault) before(c *call) *Error {
+	switch f.Kind {
+	case Throttle:
+		return throttled(c.service)
+	case ServerError:
+		return &Error{Status: http.StatusInternalServerError, Code: "InternalError", Message: "An internal error has occurred"}
+	case Unavailable:
+		return &Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: "The service is unavailable. Please try again shortly."}
+	case Denied:
+		return denied(c)
+	case CustomError:
+		return f.Error
+	default:
+		return nil
+	}
+}
+
+// throttled is the service's answer to too many requests. Fact: 4.
+func throttled(service string) *Error {
+	switch service {
+	case "ec2":
+		return &Error{Status: http.StatusServiceUnavailable, Code: "RequestLimitExceeded", Message: "Request limit exceeded."}
+	case "sts", "iam":
+		return badRequest("Throttling", "Rate exceeded")
+	case "organizations":
+		return badRequest("TooManyRequestsException", "You have sent too many requests in too short a period of time.")
+	default:
+		return badRequest("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.")
+	}
+}
+
+// denied is the service's answer to a caller whose policies do not allow the
+// call.
+func denied(c *call) *Error {
+	action := c.service + ":" + c.operation
+	switch c.service {
+	case "ec2":
+		return &Error{Status: http.StatusForbidden, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: " + action + " because no identity-based policy allows the " + action + " action"}
+	case "sts", "iam":
+		return &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "User: " + c.caller.ARN + " is not authorized to perform: " + action}
+	default:
+		return badRequest("AccessDeniedException", "User: %s is not authorized to perform: %s because no identity-based policy allows the %[2]s action", c.caller.ARN, action)
+	}
+}

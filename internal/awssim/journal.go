@@ -1,0 +1,72 @@
+package awssim
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Entry is one call in the journal.
+type Entry struct {
+	Sequence  int       `json:"sequence"`
+	Time      time.Time `json:"time"`
+	Service   string    `json:"service"`
+	Operation string    `json:"operation"`
+	Region    string    `json:"region"`
+	Account   string    `json:"account"`
+	Principal string    `json:"principal"`
+	// Mutating says that the operation is one that changes the world.
+	Mutating bool `json:"mutating"`
+	// Error is the error code that was answered, "" for a success.
+	Error string `json:"error,omitempty"`
+	// AccessKey and Body are what a replay needs.
+	AccessKey string `json:"access_key"`
+	Body      string `json:"body"`
+}
+
+type journal struct {
+	entries []Entry
+	next    int
+	// encoder, if set, gets every entry as a line of JSON.
+	encoder *json.Encoder
+	// failure is the first error of writing to it.
+	failure error
+}
+
+func (j *journal) add(e Entry) Entry {
+	j.next++
+	e.Sequence = j.next
+	j.entries = append(j.entries, e)
+	if j.encoder != nil && j.failure == nil {
+		j.failure = j.encoder.Encode(e)
+	}
+	return e
+}
+
+// Journal returns all calls since the start or the last [World.ResetJournal].
+func (w *World) Journal() []Entry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.journal.entries)
+}
+
+// Mutations returns the calls of the journal that succeeded and changed the
+// world.
+func (w *World) Mutations() []Entry {
+	return slices.DeleteFunc(w.Journal(), func(e Entry) bool { return !e.Mutating || e.Error != "" })
+}
+
+// ResetJournal forgets the calls so far. Sequence numbers go on.
+func (w *World) ResetJournal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.journal.entries = nil
+}
+
+// OnCall has f called after every call, outside the world's mutex, so that it
+// may look at the world and change it. It replaces an earlier f.
+func (w *World) OnCall(f func(Entry)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.onCall = f
+}

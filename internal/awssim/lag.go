@@ -1,0 +1,41 @@
+package awssim
+
+import "time"
+
+// lagged is a value whose changes readers see late. A write counts at once for
+// rules of uniqueness (latest), and after the propagation lag for readers and
+// for authorisation (asOf). Fact: 3.
+type lagged[T any] struct {
+	versions []version[T]
+}
+
+type version[T any] struct {
+	at    time.Time
+	value T
+}
+
+func (l *lagged[T]) set(now time.Time, value T) {
+	l.versions = append(l.versions, version[T]{now, value})
+}
+
+// latest returns the newest value, the zero value before the first.
+func (l *lagged[T]) latest() T {
+	var none T
+	if len(l.versions) == 0 {
+		return none
+	}
+	return l.versions[len(l.versions)-1].value
+}
+
+// asOf returns the value that was current at the time, the zero value before
+// the first.
+func (l *lagged[T]) asOf(at time.Time) T {
+	var value T
+	for _, v := range l.versions {
+		if v.at.After(at) {
+			break
+		}
+		value = v.value
+	}
+	return value
+}

@@ -1,0 +1,186 @@
+package awssim
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+var organizationsOperations = map[string]operation{
+	"DescribeOrganization":             {handle: describeOrganization},
+	"ListRoots":                        {handle: listRoots},
+	"ListAccounts":                     {handle: listAccounts},
+	"ListAccountsForParent":            {handle: listAccountsForParent},
+	"ListOrganizationalUnitsForParent": {handle: listOrganizationalUnitsForParent},
+	"DescribeAccount":                  {handle: describeAccount},
+	"ListParents":                      {handle: listParents},
+}
+
+// organizationsRegions is where the service lives, by partition. Fact: 7.
+var organizationsRegions = map[string]string{"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
+
+// organizationOf returns the caller's organisation. Only the management account
+// and delegated administrators may list it. Fact: 7.
+func organizationOf(c *call, administrators bool) (*organization, *Error) {
+	if c.region != organizationsRegions[c.w.partition] {
+		return nil, badRequest("InvalidSignatureException", "Credential should be scoped to a valid region: %s", organizationsRegions[c.w.partition])
+	}
+	o := c.w.organization
+	if o == nil || len(c.w.accounts[c.caller.Account].organizationalUnits) == 0 {
+		return nil, badRequest("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+	}
+	if administrators && c.caller.Account != o.managementAccount && !o.delegatedAdmins[c.caller.Account] {
+		return nil, badRequest("AccessDeniedException", "You don't have permissions to access this resource.")
+	}
+	return o, nil
+}
+
+func (w *World) organizationARN() string {
+	o := w.organization
+	return w.arn("organizations", "", o.managementAccount, "organization/"+o.id)
+}
+
+func describeOrganization(c *call) (any, error) {
+	o, problem := organizationOf(c, false)
+	if problem != nil {
+		return nil, problem
+	}
+	return map[string]any{"Organization": map[string]any{
+		"Id": o.id, "Arn": c.w.organizationARN(), "FeatureSet": "ALL",
+		"MasterAccountId":  o.managementAccount,
+		"MasterAccountArn": c.w.arn("organizations", "", o.managementAccount, "account/"+o.id+"/"+o.managementAccount),
+	}}, nil
+}
+
+type listRequest struct {
+	ParentID   string `json:"ParentId"`
+	ChildID    string `json:"ChildId"`
+	AccountID  string `json:"AccountId"`
+	NextToken  string
+	MaxResults int
+}
+
+// page cuts one page out of a list, 20 at most. Organizations may return an
+// empty page with a token, and here the first one is: Fact: 7.
+func page[T any](c *call, key string, all []T, r listRequest) (any, error) {
+	size := min(cmp.Or(r.MaxResults, 20), 20)
+	if r.NextToken == "" {
+		return map[string]any{key: []T{}, "NextToken": "0"}, nil
+	}
+	from, err := strconv.Atoi(r.NextToken)
+	if err != nil || from < 0 || from > len(all) {
+		return nil, badRequest("InvalidInputException", "You provided an invalid NextToken.")
+	}
+	to := min(from+size, len(all))
+	answer := map[string]any{key: all[from:to]}
+	if to < len(all) {
+		answer["NextToken"] = strconv.Itoa(to)
+	}
+	return answer, nil
+}
+
+func (w *World) organizationAccount(a *account) map[string]any {
+	return map[string]any{
+		"Id": a.id, "Name": a.name, "Status": a.status, "State": a.status, "Email": a.id + "@example.com",
+		"Arn": w.arn("organizations", "", w.organization.managementAccount, "account/"+w.organization.id+"/"+a.id),
+	}
+}
+
+func listRoots(c *call) (any, error) {
+	r, err := decodeJSON[listRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	o, problem := organizationOf(c, true)
+	if problem != nil {
+		return nil, problem
+	}
+	return page(c, "Roots", []map[string]any{{
+		"Id": o.rootID, "Name": "Root", "Arn": c.w.arn("organizations", "", o.managementAccount, "root/"+o.id+"/"+o.rootID),
+	}}, r)
+}
+
+func listAccounts(c *call) (any, error) {
+	return accountsWhere(c, func(*account, listRequest) bool { return true })
+}
+
+func listAccountsForParent(c *call) (any, error) {
+	return accountsWhere(c, func(a *account, r listRequest) bool {
+		return a.organizationalUnits[len(a.organizationalUnits)-1] == r.ParentID
+	})
+}
+
+func accountsWhere(c *call, keep func(*account, listRequest) bool) (any, error) {
+	r, err := decodeJSON[listRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	if _, problem := organizationOf(c, true); problem != nil {
+		return nil, problem
+	}
+	list := []map[string]any{}
+	for _, id := range slices.Sorted(maps.Keys(c.w.accounts)) {
+		if a := c.w.accounts[id]; len(a.organizationalUnits) > 0 && keep(a, r) {
+			list = append(list, c.w.organizationAccount(a))
+		}
+	}
+	return page(c, "Accounts", list, r)
+}
+
+func listOrganizationalUnitsForParent(c *call) (any, error) {
+	r, err := decodeJSON[listRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	o, problem := organizationOf(c, true)
+	if problem != nil {
+		return nil, problem
+	}
+	list := []map[string]any{}
+	for _, id := range slices.Sorted(maps.Keys(o.units)) {
+		if unit := o.units[id]; unit.parent == r.ParentID {
+			list = append(list, map[string]any{"Id": unit.id, "Name": unit.name, "Arn": c.w.arn("organizations", "", o.managementAccount, "ou/"+o.id+"/"+unit.id)})
+		}
+	}
+	return page(c, "OrganizationalUnits", list, r)
+}
+
+func describeAccount(c *call) (any, error) {
+	r, err := decodeJSON[listRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	if _, problem := organizationOf(c, true); problem != nil {
+		return nil, problem
+	}
+	a := c.w.accounts[r.AccountID]
+	if a == nil || len(a.organizationalUnits) == 0 {
+		return nil, badRequest("AccountNotFoundException", "You specified an account that doesn't exist.")
+	}
+	return map[string]any{"Account": c.w.organizationAccount(a)}, nil
+}
+
+func listParents(c *call) (any, error) {
+	r, err := decodeJSON[listRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	o, problem := organizationOf(c, true)
+	if problem != nil {
+		return nil, problem
+	}
+	parent := ""
+	if a := c.w.accounts[r.ChildID]; a != nil && len(a.organizationalUnits) > 0 {
+		parent = a.organizationalUnits[len(a.organizationalUnits)-1]
+	} else if unit := o.units[r.ChildID]; unit != nil {
+		parent = unit.parent
+	} else {
+		return nil, badRequest("ChildNotFoundException", "We can't find an organizational unit (OU) or AWS account with the ChildId that you specified.")
+	}
+	kind := "ORGANIZATIONAL_UNIT"
+	if parent == o.rootID {
+		kind = "ROOT"
+	}
+	return page(c, "Parents", []map[string]any{{"Id": parent, "Type": kind}}, r)
+}

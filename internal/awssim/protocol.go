@@ -1,0 +1,125 @@
+package awssim
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// protocol is a wire protocol of AWS.
+type protocol int
+
+const (
+	jsonProtocol  protocol = iota // KMS, Organizations: AWS JSON 1.1
+	ec2Protocol                   // EC2's query protocol
+	queryProtocol                 // STS, IAM: AWS query
+)
+
+// operations are all operations by service and name.
+var operations map[string]map[string]operation
+
+func init() {
+	operations = map[string]map[string]operation{
+		"ec2": ec2Operations, "kms": kmsOperations, "sts": stsOperations,
+		"organizations": organizationsOperations, "iam": iamOperations,
+	}
+}
+
+func protocolOf(service string) protocol {
+	switch service {
+	case "ec2":
+		return ec2Protocol
+	case "sts", "iam":
+		return queryProtocol
+	default:
+		return jsonProtocol
+	}
+}
+
+// requestID is the same for all answers: it must not depend on anything.
+const requestID = "00000000-0000-4000-8000-000000000000"
+
+var namespaces = map[string]string{
+	"ec2": "http://ec2.amazonaws.com/doc/2016-11-15/",
+	"sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+	"iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+}
+
+// success encodes an answer. A nil answer is that of an operation that returns
+// nothing.
+func (p protocol) success(c *call, answer any) response {
+	if p == jsonProtocol {
+		body := []byte{}
+		if answer != nil {
+			var err error
+			if body, err = json.Marshal(answer); err != nil {
+				return p.failure(fmt.Errorf("encoding the answer to %s: %w", c.operation, err))
+			}
+		}
+		return response{status: http.StatusOK, contentType: "application/x-amz-json-1.1", body: body}
+	}
+	fields, err := xmlFields(answer)
+	if err != nil {
+		return p.failure(fmt.Errorf("encoding the answer to %s: %w", c.operation, err))
+	}
+	var body bytes.Buffer
+	body.WriteString(xml.Header)
+	switch {
+	case p == queryProtocol:
+		fmt.Fprintf(&body, "<%[1]sResponse xmlns=%[2]q><%[1]sResult>%[3]s</%[1]sResult><ResponseMetadata><RequestId>%[4]s</RequestId></ResponseMetadata></%[1]sResponse>",
+			c.operation, namespaces[c.service], fields, requestID)
+	case answer == nil:
+		fmt.Fprintf(&body, "<%[1]sResponse xmlns=%[2]q><requestId>%[3]s</requestId><return>true</return></%[1]sResponse>",
+			c.operation, namespaces[c.service], requestID)
+	default:
+		fmt.Fprintf(&body, "<%[1]sResponse xmlns=%[2]q><requestId>%[3]s</requestId>%[4]s</%[1]sResponse>",
+			c.operation, namespaces[c.service], requestID, fields)
+	}
+	return response{status: http.StatusOK, contentType: "text/xml;charset=UTF-8", body: body.Bytes()}
+}
+
+// xmlFields encodes the fields of a struct without an element around them.
+func xmlFields(answer any) ([]byte, error) {
+	if answer == nil {
+		return nil, nil
+	}
+	var buffer bytes.Buffer
+	encoder := xml.NewEncoder(&buffer)
+	if err := encoder.EncodeElement(answer, xml.StartElement{Name: xml.Name{Local: "fields"}}); err != nil {
+		return nil, err
+	}
+	fields := bytes.TrimPrefix(buffer.Bytes(), []byte("<fields>"))
+	return bytes.TrimSuffix(fields, []byte("</fields>")), nil
+}
+
+// failure encodes an error. One that is no [*Error] is a bug of the simulator.
+func (p protocol) failure(err error) response {
+	var answered *Error
+	if !errors.As(err, &answered) {
+		answered = &Error{Status: http.StatusNotImplemented, Code: "SimulatorBug", Message: err.Error()}
+	}
+	var body bytes.Buffer
+	contentType := "text/xml;charset=UTF-8"
+	switch p {
+	case jsonProtocol:
+		contentType = "application/x-amz-json-1.1"
+		text, _ := json.Marshal(map[string]string{"__type": answered.Code, "message": answered.Message}) // strings always encode
+		body.Write(text)
+	case ec2Protocol:
+		fmt.Fprintf(&body, "%s<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>%s</RequestID></Response>",
+			xml.Header, answered.Code, escaped(answered.Message), requestID)
+	default:
+		fmt.Fprintf(&body, "%s<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",
+			xml.Header, answered.Code, escaped(answered.Message), requestID)
+	}
+	return response{status: answered.Status, contentType: contentType, body: body.Bytes()}
+}
+
+func escaped(text string) string {
+	var buffer bytes.Buffer
+	_ = xml.EscapeText(&buffer, []byte(text)) // a buffer takes everything
+	return buffer.String()
+}
