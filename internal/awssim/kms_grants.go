@@ -1,0 +1,191 @@
+package awssim
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxGrants is how many grants a key holds, AWS services' own among them.
+// Fact: 3.
+const maxGrants = 50_000
+
+// grantOperations are the operations a grant on a symmetric key can allow.
+var grantOperations = []string{
+	"CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
+	"GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "RetireGrant",
+}
+
+type createGrantRequest struct {
+	KeyID             string `json:"KeyId"`
+	GranteePrincipal  string
+	RetiringPrincipal string
+	Operations        []string
+	Constraints       map[string]map[string]string
+	GrantTokens       []string
+	Name              string
+	DryRun            bool
+}
+
+// createGrant: with the same name and parameters the first grant is answered.
+// An alias is not accepted; the grantee must exist. Fact: 3.
+func createGrant(c *call) (any, error) {
+	r, err := decodeJSON[createGrantRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	if problem := r.check(c); problem != nil {
+		return nil, problem
+	}
+	k, problem := c.w.resolveKey(c.caller.Account, c.region, r.KeyID, c.now)
+	if problem != nil {
+		return nil, problem
+	}
+	problem = c.w.authorizeKMS(kmsRequest{
+		principal: c.caller, action: "kms:CreateGrant", key: k, now: c.now, grantOperations: r.Operations, granteePrincipal: r.GranteePrincipal,
+	})
+	if problem != nil {
+		return nil, problem
+	}
+	if r.DryRun {
+		return nil, badRequest("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
+	}
+	g := &kmsGrant{
+		name: r.Name, grantee: r.GranteePrincipal, retiring: r.RetiringPrincipal, issuer: c.caller.ARN,
+		operations: slices.Sorted(slices.Values(r.Operations)), constraints: r.Constraints, created: c.now,
+	}
+	if existing := k.sameGrant(g, c.now); existing != nil {
+		return map[string]string{"GrantId": existing.id, "GrantToken": "token-" + existing.id}, nil
+	}
+	if len(k.activeGrants(c.now)) >= maxGrants {
+		return nil, badRequest("LimitExceededException", "The key %s has %d grants.", k.arn, maxGrants)
+	}
+	g.id = c.w.newID("", 64)
+	k.grants = append(k.grants, g)
+	return map[string]string{"GrantId": g.id, "GrantToken": "token-" + g.id}, nil
+}
+
+func (r createGrantRequest) check(c *call) *Error {
+	switch {
+	case strings.HasPrefix(r.KeyID, "alias/") || strings.Contains(r.KeyID, ":alias/"):
+		return badRequest("InvalidArnException", "%s is an alias; CreateGrant takes a key id or ARN", r.KeyID)
+	case r.Name != "" && !grantPattern.MatchString(r.Name):
+		return badRequest("ValidationException", "1 validation error detected: Value '%s' at 'name' failed to satisfy constraint", r.Name)
+	case len(r.Operations) == 0:
+		return badRequest("ValidationException", "Operations is missing")
+	}
+	for _, operation := range r.Operations {
+		if !slices.Contains(grantOperations, operation) {
+			return badRequest("ValidationException", "1 validation error detected: Value '%s' at 'operations' is no grant operation", operation)
+		}
+	}
+	for _, principal := range []string{r.GranteePrincipal, r.RetiringPrincipal} {
+		if principal == "" && principal == r.RetiringPrincipal && r.GranteePrincipal != "" {
+			continue
+		}
+		if !strings.HasPrefix(principal, "arn:") || !c.w.principalExists(principal) {
+			return badRequest("InvalidArnException", "ARN does not refer to a valid principal: %s", principal)
+		}
+	}
+	return nil
+}
+
+// sameGrant finds the grant that a repeated call with the same name would make
+// again.
+func (k *kmsKey) sameGrant(g *kmsGrant, now time.Time) *kmsGrant {
+	if g.name == "" {
+		return nil
+	}
+	for _, other := range k.activeGrants(now) {
+		if other.name == g.name && other.grantee == g.grantee && other.retiring == g.retiring && slices.Equal(other.operations, g.operations) &&
+			maps.EqualFunc(other.constraints, g.constraints, maps.Equal[map[string]string]) {
+			return other
+		}
+	}
+	return nil
+}
+
+func listGrants(c *call) (any, error) {
+	r, err := decodeJSON[listRequestKMS](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	list := []map[string]any{}
+	for _, g := range k.activeGrants(c.now.Add(-c.w.options.PropagationLag)) {
+		if (r.GrantID != "" && r.GrantID != g.id) || (r.GranteePrincipal != "" && r.GranteePrincipal != g.grantee) {
+			continue
+		}
+		entry := map[string]any{
+			"KeyId": k.arn, "GrantId": g.id, "GranteePrincipal": g.grantee, "IssuingAccount": g.issuer,
+			"Operations": g.operations, "CreationDate": float64(g.created.Unix()),
+		}
+		if g.name != "" {
+			entry["Name"] = g.name
+		}
+		if g.retiring != "" {
+			entry["RetiringPrincipal"] = g.retiring
+		}
+		if len(g.constraints) > 0 {
+			entry["Constraints"] = g.constraints
+		}
+		list = append(list, entry)
+	}
+	return kmsPage("Grants", list, r, 50, 100)
+}
+
+type endGrantRequest struct {
+	KeyID   string `json:"KeyId"`
+	GrantID string `json:"GrantId"`
+	DryRun  bool
+}
+
+func revokeGrantCall(c *call) (any, error) {
+	r, err := decodeJSON[endGrantRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	return c.endGrant(k, r.GrantID, r.DryRun)
+}
+
+func (c *call) endGrant(k *kmsKey, id string, dryRun bool) (any, error) {
+	if !slices.ContainsFunc(k.activeGrants(c.now), func(g *kmsGrant) bool { return g.id == id }) {
+		return nil, badRequest("NotFoundException", "Grant ID %s not found", id)
+	}
+	if dryRun {
+		return nil, badRequest("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
+	}
+	c.w.revokeGrant(k, id, c.now)
+	return nil, nil
+}
+
+// retireGrant is for the retiring principal, or for a grantee whose grant
+// allows it. Fact: 3.
+func retireGrant(c *call) (any, error) {
+	r, err := decodeJSON[endGrantRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.w.resolveKey(c.caller.Account, c.region, r.KeyID, c.now)
+	if problem != nil {
+		return nil, problem
+	}
+	who := c.caller.ARN
+	if c.caller.RoleARN != "" {
+		who = c.caller.RoleARN
+	}
+	for _, g := range k.activeGrants(c.now) {
+		if g.id == r.GrantID && g.retiring != who && (g.grantee != who || !slices.Contains(g.operations, "RetireGrant")) {
+			return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:RetireGrant", c.caller.ARN)
+		}
+	}
+	return c.endGrant(k, r.GrantID, r.DryRun)
+}

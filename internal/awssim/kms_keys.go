@@ -1,0 +1,371 @@
+package awssim
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim/authz"
+)
+
+var kmsOperations map[string]operation
+
+func init() {
+	kmsOperations = map[string]operation{
+		"CreateKey":            {mutating: true, handle: createKey}, // kms:CreateKey has no key to hold a policy
+		"ReplicateKey":         {mutating: true, ownAuthorization: true, handle: replicateKey},
+		"DescribeKey":          {ownAuthorization: true, handle: describeKey},
+		"ListKeys":             {handle: listKeys},
+		"GetKeyPolicy":         {ownAuthorization: true, handle: getKeyPolicy},
+		"PutKeyPolicy":         {mutating: true, ownAuthorization: true, handle: putKeyPolicy},
+		"EnableKey":            {mutating: true, ownAuthorization: true, handle: enableKey},
+		"DisableKey":           {mutating: true, ownAuthorization: true, handle: disableKey},
+		"ScheduleKeyDeletion":  {mutating: true, ownAuthorization: true, handle: scheduleKeyDeletion},
+		"CancelKeyDeletion":    {mutating: true, ownAuthorization: true, handle: cancelKeyDeletion},
+		"EnableKeyRotation":    {mutating: true, ownAuthorization: true, handle: enableKeyRotation},
+		"DisableKeyRotation":   {mutating: true, ownAuthorization: true, handle: disableKeyRotation},
+		"GetKeyRotationStatus": {ownAuthorization: true, handle: getKeyRotationStatus},
+		"TagResource":          {mutating: true, ownAuthorization: true, handle: tagKey},
+		"UntagResource":        {mutating: true, ownAuthorization: true, handle: untagKey},
+		"ListResourceTags":     {ownAuthorization: true, handle: listResourceTags},
+		"CreateAlias":          {mutating: true, ownAuthorization: true, handle: createAlias},
+		"UpdateAlias":          {mutating: true, ownAuthorization: true, handle: updateAlias},
+		"DeleteAlias":          {mutating: true, ownAuthorization: true, handle: deleteAlias},
+		"ListAliases":          {handle: listAliases},
+		"CreateGrant":          {mutating: true, ownAuthorization: true, handle: createGrant},
+		"ListGrants":           {ownAuthorization: true, handle: listGrants},
+		"RevokeGrant":          {mutating: true, ownAuthorization: true, handle: revokeGrantCall},
+		"RetireGrant":          {mutating: true, ownAuthorization: true, handle: retireGrant},
+	}
+	for _, name := range []string{"Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"} {
+		kmsOperations[name] = operation{ownAuthorization: true, handle: useKey}
+	}
+}
+
+// keyRequest has the parameters that most operations on one key take.
+type keyRequest struct {
+	KeyID       string `json:"KeyId"`
+	PolicyName  string
+	GrantTokens []string
+}
+
+// key finds the key and authorises the call on it. An operation that works on a
+// key id or ARN only refuses aliases. Fact: 3.
+func (c *call) key(id string, aliases bool) (*kmsKey, *Error) {
+	if !aliases && (strings.HasPrefix(id, "alias/") || strings.Contains(id, ":alias/")) {
+		return nil, badRequest("NotFoundException", "Invalid keyId '%s'", id)
+	}
+	k, problem := c.w.resolveKey(c.caller.Account, c.region, id, c.now)
+	if problem != nil {
+		return nil, problem
+	}
+	return k, c.w.authorizeKMS(kmsRequest{principal: c.caller, action: "kms:" + c.operation, key: k, now: c.now})
+}
+
+type kmsTag struct{ TagKey, TagValue string }
+
+type createKeyRequest struct {
+	Policy, Description            string
+	BypassPolicyLockoutSafetyCheck bool
+	MultiRegion                    bool
+	KeySpec, KeyUsage, Origin      string
+	Tags                           []kmsTag
+}
+
+func createKey(c *call) (any, error) {
+	r, err := decodeJSON[createKeyRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	policy, problem := c.checkKeyPolicy(r.Policy, r.BypassPolicyLockoutSafetyCheck)
+	if problem != nil {
+		return nil, problem
+	}
+	if len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", "*", nil, c.now) {
+		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:TagResource", c.caller.ARN)
+	}
+	id := c.w.newID("", 32)
+	if r.MultiRegion {
+		id = "mrk-" + id
+	} else {
+		id = strings.Join([]string{id[:8], id[8:12], id[12:16], id[16:20], id[20:]}, "-")
+	}
+	f := &kmsFamily{
+		id: id, multiRegion: r.MultiRegion, primary: c.region, members: map[string]*kmsKey{},
+		spec: cmp.Or(r.KeySpec, "SYMMETRIC_DEFAULT"), usage: cmp.Or(r.KeyUsage, "ENCRYPT_DECRYPT"),
+	}
+	k := c.w.addKey(f, c.caller.Account, c.region, policy, c.now)
+	k.description = r.Description
+	return map[string]any{"KeyMetadata": c.w.metadata(k, c.now)}, k.setTags(r.Tags)
+}
+
+// setTags returns an untyped nil for no problem.
+func (k *kmsKey) setTags(tags []kmsTag) error {
+	for _, tag := range tags {
+		if strings.HasPrefix(strings.ToLower(tag.TagKey), "aws:") || tag.TagKey == "" || len(tag.TagKey) > 128 || len(tag.TagValue) > 256 {
+			return badRequest("TagException", "Invalid tag %q", tag.TagKey)
+		}
+		k.tags[tag.TagKey] = tag.TagValue
+	}
+	if len(k.tags) > 50 {
+		return badRequest("LimitExceededException", "Too many tags for %s", k.arn)
+	}
+	return nil
+}
+
+type replicateKeyRequest struct {
+	KeyID                          string `json:"KeyId"`
+	ReplicaRegion                  string
+	Policy, Description            string
+	BypassPolicyLockoutSafetyCheck bool
+	Tags                           []kmsTag
+}
+
+func replicateKey(c *call) (any, error) {
+	r, err := decodeJSON[replicateKeyRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	target := c.w.regions[r.ReplicaRegion]
+	switch {
+	case !k.family.multiRegion || !k.primary():
+		return nil, badRequest("UnsupportedOperationException", "%s is not a multi-Region primary key.", k.arn)
+	case k.usable(c.now) != nil:
+		return nil, k.usable(c.now)
+	case target == nil:
+		return nil, badRequest("ValidationException", "%s is not a region of this partition", r.ReplicaRegion)
+	case !c.w.accounts[c.caller.Account].enabledIn(target):
+		return nil, badRequest("AccessDeniedException", "region %s is not enabled for the account", r.ReplicaRegion)
+	case !c.w.identityAllows(c.caller, "kms:CreateKey", "*", nil, c.now):
+		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:CreateKey in %s", c.caller.ARN, r.ReplicaRegion)
+	case len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", "*", nil, c.now):
+		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:TagResource", c.caller.ARN)
+	case k.family.members[r.ReplicaRegion] != nil && !k.family.members[r.ReplicaRegion].gone(c.now):
+		return nil, badRequest("AlreadyExistsException", "The replica key already exists in %s.", r.ReplicaRegion)
+	case c.w.options.Quotas && !c.w.replicaQuota(c, r.ReplicaRegion):
+		return nil, throttled("kms")
+	}
+	policy, problem := c.checkKeyPolicy(r.Policy, r.BypassPolicyLockoutSafetyCheck)
+	if problem != nil {
+		return nil, problem
+	}
+	replica := c.w.addKey(k.family, c.caller.Account, r.ReplicaRegion, policy, c.now)
+	replica.usableFrom, replica.description = c.now.Add(c.w.options.KeyCreationTime), r.Description
+	if err := replica.setTags(r.Tags); err != nil {
+		return nil, err
+	}
+	return map[string]any{"ReplicaKeyMetadata": c.w.metadata(replica, c.now), "ReplicaPolicy": policy, "ReplicaTags": replica.tagList()}, nil
+}
+
+// replicaQuota counts a replication as two CreateKey calls in the replica's
+// region. Fact: 4.
+func (w *World) replicaQuota(c *call, region string) bool {
+	limit := kmsQuotas["CreateKey"]
+	return w.quotas.allow(quotaKey{c.caller.Account, region, "kms", "CreateKey"}, limit, limit, c.now, 2)
+}
+
+// defaultKeyPolicy is what KMS attaches when none is given. Fact: 1.
+func (w *World) defaultKeyPolicy(account string) string {
+	return `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"` + w.arn("iam", "", account, "root") + `"},"Action":"kms:*","Resource":"*"}]}`
+}
+
+// checkKeyPolicy refuses what KMS refuses: too large, malformed, principals that
+// do not exist, and a policy that would lock the caller out. Fact: 1.
+func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
+	if policy == "" {
+		policy = c.w.defaultKeyPolicy(c.caller.Account)
+	}
+	if len(policy) > 32_768 {
+		return "", badRequest("LimitExceededException", "The key policy is larger than 32768 bytes.")
+	}
+	parsed, err := authz.ParseResourcePolicy(policy)
+	if err != nil {
+		return "", badRequest("MalformedPolicyDocumentException", "%v", err)
+	}
+	for _, principal := range parsed.Principals() {
+		if !c.w.principalExists(principal) {
+			return "", badRequest("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals: %s", principal)
+		}
+	}
+	context := c.w.principalContext(c.caller)
+	context["kms:CallerAccount"] = []string{c.caller.Account}
+	later := parsed.Evaluate(authz.Request{Action: "kms:PutKeyPolicy", Resource: "*", Principal: authzPrincipal(c.caller), Context: context})
+	if !bypass && (later.Effect != authz.Allow || later.ViaAccount && !c.w.identityAllows(c.caller, "kms:PutKeyPolicy", "*", nil, c.now)) {
+		return "", badRequest("MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future.")
+	}
+	return policy, nil
+}
+
+// metadata is a key's KeyMetadata.
+func (w *World) metadata(k *kmsKey, now time.Time) map[string]any {
+	m := map[string]any{
+		"AWSAccountId": k.account, "KeyId": k.id, "Arn": k.arn, "CreationDate": float64(k.created.UnixMilli()) / 1000,
+		"Enabled": k.state(now) == "Enabled", "Description": k.description, "KeyUsage": k.family.usage, "KeyState": k.state(now),
+		"Origin": "AWS_KMS", "KeyManager": k.manager, "KeySpec": k.family.spec, "CustomerMasterKeySpec": k.family.spec,
+		"EncryptionAlgorithms": []string{"SYMMETRIC_DEFAULT"}, "MultiRegion": k.family.multiRegion,
+	}
+	if !k.deletion.IsZero() {
+		m["DeletionDate"] = float64(k.deletion.Unix())
+	}
+	if k.family.multiRegion {
+		kind := "REPLICA"
+		if k.primary() {
+			kind = "PRIMARY"
+		}
+		replicas := []map[string]string{}
+		for _, region := range slices.Sorted(maps.Keys(k.family.members)) {
+			if member := k.family.members[region]; region != k.family.primary && !member.gone(now) {
+				replicas = append(replicas, map[string]string{"Arn": member.arn, "Region": region})
+			}
+		}
+		m["MultiRegionConfiguration"] = map[string]any{
+			"MultiRegionKeyType": kind,
+			"PrimaryKey":         map[string]string{"Arn": k.family.members[k.family.primary].arn, "Region": k.family.primary},
+			"ReplicaKeys":        replicas,
+		}
+	}
+	return m
+}
+
+func describeKey(c *call) (any, error) {
+	r, err := decodeJSON[keyRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, true)
+	if problem != nil {
+		return nil, problem
+	}
+	return map[string]any{"KeyMetadata": c.w.metadata(k, c.now)}, nil
+}
+
+func getKeyPolicy(c *call) (any, error) {
+	r, err := decodeJSON[keyRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	if cmp.Or(r.PolicyName, "default") != "default" {
+		return nil, badRequest("NotFoundException", "No such policy exists")
+	}
+	text := k.policy.asOf(c.now.Add(-c.w.options.PropagationLag)).text
+	return map[string]any{"Policy": normalised(text), "PolicyName": "default"}, nil
+}
+
+// normalised writes a policy as KMS stores it: indented, and a list of one
+// element as that element. Fact: 1 (B).
+func normalised(policy string) string {
+	var document any
+	if json.Unmarshal([]byte(policy), &document) != nil {
+		return policy
+	}
+	text, err := json.MarshalIndent(singled(document, ""), "", "  ")
+	if err != nil {
+		return policy
+	}
+	return strings.ReplaceAll(string(text), "\\u003c", "<")
+}
+
+// singled turns lists of one into their element, but for the list of
+// statements.
+func singled(value any, key string) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = singled(v[k], k)
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = singled(v[i], "")
+		}
+		if len(v) == 1 && key != "Statement" {
+			return v[0]
+		}
+		return v
+	default:
+		return value
+	}
+}
+
+type putKeyPolicyRequest struct {
+	KeyID                          string `json:"KeyId"`
+	PolicyName, Policy             string
+	BypassPolicyLockoutSafetyCheck bool
+}
+
+func putKeyPolicy(c *call) (any, error) {
+	r, err := decodeJSON[putKeyPolicyRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	if k.manager == "AWS" {
+		return nil, badRequest("AccessDeniedException", "the policy of an AWS managed key cannot be changed")
+	}
+	policy, problem := c.checkKeyPolicy(r.Policy, r.BypassPolicyLockoutSafetyCheck)
+	if problem != nil {
+		return nil, problem
+	}
+	parsed, _ := authz.ParseResourcePolicy(policy) // was parsed by the check
+	k.policy.set(c.now, keyPolicy{policy, parsed})
+	return nil, nil
+}
+
+type listRequestKMS struct {
+	KeyID            string `json:"KeyId"`
+	Limit            int
+	Marker           string
+	GrantID          string `json:"GrantId"`
+	GranteePrincipal string
+}
+
+// kmsPage cuts one page out of a list.
+func kmsPage[T any](key string, all []T, r listRequestKMS, defaultLimit, most int) (any, error) {
+	limit := cmp.Or(r.Limit, defaultLimit)
+	if limit < 1 || limit > most {
+		return nil, badRequest("ValidationException", "Limit %d is not between 1 and %d", r.Limit, most)
+	}
+	from := 0
+	if r.Marker != "" {
+		var err error
+		if from, err = strconv.Atoi(strings.TrimPrefix(r.Marker, "marker-")); err != nil || from < 0 || from > len(all) {
+			return nil, badRequest("InvalidMarkerException", "invalid marker %q", r.Marker)
+		}
+	}
+	to := min(from+limit, len(all))
+	answer := map[string]any{key: append([]T{}, all[from:to]...), "Truncated": to < len(all)}
+	if to < len(all) {
+		answer["NextMarker"] = "marker-" + strconv.Itoa(to)
+	}
+	return answer, nil
+}
+
+func listKeys(c *call) (any, error) {
+	r, err := decodeJSON[listRequestKMS](c)
+	if err != nil {
+		return nil, err
+	}
+	var list []map[string]string
+	for _, arn := range slices.Sorted(maps.Keys(c.w.kms.keys)) {
+		k := c.w.kms.keys[arn]
+		if k.account == c.caller.Account && k.region == c.region && !k.gone(c.now) && !k.created.After(c.now.Add(-c.w.options.PropagationLag)) {
+			list = append(list, map[string]string{"KeyId": k.id, "KeyArn": k.arn})
+		}
+	}
+	return kmsPage("Keys", list, r, 100, 1000)
+}

@@ -1,0 +1,177 @@
+package awssim
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+func enableKey(c *call) (any, error)  { return c.changeState(func(k *kmsKey) { k.disabled = false }) }
+func disableKey(c *call) (any, error) { return c.changeState(func(k *kmsKey) { k.disabled = true }) }
+
+// changeState changes a key that is neither on its way in nor out.
+func (c *call) changeState(change func(*kmsKey)) (any, error) {
+	k, err := c.keyOfRequest()
+	if err != nil {
+		return nil, err
+	}
+	if state := k.state(c.now); state != "Enabled" && state != "Disabled" {
+		return nil, badRequest("KMSInvalidStateException", "%s is %s.", k.arn, state)
+	}
+	change(k)
+	return nil, nil
+}
+
+// keyOfRequest finds and authorises the key that the request names by id or ARN.
+func (c *call) keyOfRequest() (*kmsKey, error) {
+	r, err := decodeJSON[struct {
+		KeyID                string `json:"KeyId"`
+		PendingWindowInDays  int
+		RotationPeriodInDays int
+	}](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	return k, nil
+}
+
+// deletionWindow is KMS's default waiting period.
+const deletionWindow = 30 * 24 * time.Hour
+
+// scheduleKeyDeletion: a primary waits until its replicas are gone. Fact: 2.
+func scheduleKeyDeletion(c *call) (any, error) {
+	k, err := c.keyOfRequest()
+	if err != nil {
+		return nil, err
+	}
+	if state := k.state(c.now); state != "Enabled" && state != "Disabled" {
+		return nil, badRequest("KMSInvalidStateException", "%s is %s.", k.arn, state)
+	}
+	replicas := slices.ContainsFunc(slices.Collect(maps.Values(k.family.members)), func(m *kmsKey) bool { return m != k && !m.gone(c.now) })
+	if k.primary() && replicas {
+		k.pendingReplicas = true
+	} else {
+		k.deletion = c.now.Add(deletionWindow)
+	}
+	return map[string]any{"KeyId": k.arn, "KeyState": k.state(c.now), "PendingWindowInDays": 30}, nil
+}
+
+// cancelKeyDeletion leaves the key Disabled. Fact: 2.
+func cancelKeyDeletion(c *call) (any, error) {
+	k, err := c.keyOfRequest()
+	if err != nil {
+		return nil, err
+	}
+	if state := k.state(c.now); state != "PendingDeletion" && state != "PendingReplicaDeletion" {
+		return nil, badRequest("KMSInvalidStateException", "%s is not pending deletion.", k.arn)
+	}
+	k.deletion, k.pendingReplicas, k.disabled = time.Time{}, false, true
+	return map[string]any{"KeyId": k.arn}, nil
+}
+
+func enableKeyRotation(c *call) (any, error)  { return c.setRotation(true) }
+func disableKeyRotation(c *call) (any, error) { return c.setRotation(false) }
+
+// setRotation works on the primary only: rotation is shared. Fact: 2.
+func (c *call) setRotation(on bool) (any, error) {
+	k, err := c.keyOfRequest()
+	if err != nil {
+		return nil, err
+	}
+	if problem := k.usable(c.now); problem != nil {
+		return nil, problem
+	}
+	if !k.primary() {
+		return nil, badRequest("UnsupportedOperationException", "%s is a replica: rotation is a property of the primary key.", k.arn)
+	}
+	k.family.rotation = on
+	return nil, nil
+}
+
+func getKeyRotationStatus(c *call) (any, error) {
+	k, err := c.keyOfRequest()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"KeyId": k.arn, "KeyRotationEnabled": k.family.rotation}, nil
+}
+
+type tagRequest struct {
+	KeyID   string `json:"KeyId"`
+	Tags    []kmsTag
+	TagKeys []string
+}
+
+func tagKey(c *call) (any, error) {
+	r, err := decodeJSON[tagRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	return nil, k.setTags(r.Tags)
+}
+
+func untagKey(c *call) (any, error) {
+	r, err := decodeJSON[tagRequest](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	for _, key := range r.TagKeys {
+		delete(k.tags, key)
+	}
+	return nil, nil
+}
+
+func (k *kmsKey) tagList() []kmsTag {
+	list := []kmsTag{}
+	for _, key := range slices.Sorted(maps.Keys(k.tags)) {
+		list = append(list, kmsTag{key, k.tags[key]})
+	}
+	return list
+}
+
+func listResourceTags(c *call) (any, error) {
+	r, err := decodeJSON[listRequestKMS](c)
+	if err != nil {
+		return nil, err
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
+	}
+	return kmsPage("Tags", k.tagList(), r, 50, 50)
+}
+
+// useKey stands for the cryptographic operations: authorisation and state are
+// real, ciphertext is not.
+func useKey(c *call) (any, error) {
+	r, err := decodeJSON[struct {
+		KeyID          string `json:"KeyId"`
+		Plaintext      []byte
+		CiphertextBlob []byte
+		KeySpec        string
+		NumberOfBytes  int
+		GrantTokens    []string
+	}](c)
+	if err != nil {
+		return nil, err
+	}
+	id := cmp.Or(r.KeyID, string(r.CiphertextBlob))
+	k, problem := c.key(id, true)
+	if problem != nil {
+		return nil, problem
+	}
+	return map[string]any{"KeyId": k.arn, "CiphertextBlob": []byte(k.arn), "Plaintext": []byte("plaintext")}, nil
+}
