@@ -32,16 +32,23 @@ type Images struct {
 	plans map[string]Plan
 	// keys are the ARNs that the images must be under.
 	keys map[string]string
-	// tokens are the client tokens of this run's copies by region, known
-	// before the call, so that a copy whose answer was lost is cleaned up too.
-	tokens map[string][]string
+	// attempts are this run's CopyImage calls, by region.
+	attempts map[string]attempt
+}
+
+// attempt records the calls that may have made an image. Tokens are known
+// before the call, so that a copy whose answer was lost is cleaned up too; ids
+// after it, so that one that readers do not see yet is.
+type attempt struct {
+	tokens []string
+	ids    []string
 }
 
 // Made lists the ids of the images that this run made, by region.
 func (i Images) Made() map[string]string {
 	made := map[string]string{}
 	for region, image := range i.byRegion {
-		if len(i.tokens[region]) > 0 {
+		if len(i.attempts[region].tokens) > 0 {
 			made[region] = image.ID
 		}
 	}
@@ -64,7 +71,7 @@ const maxAttempts = 10
 // when all are available or have failed; timeout bounds each region. Images is
 // filled on failure too, for [Images.Discard].
 func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, say func(string)) (Images, error) {
-	images := Images{byRegion: map[string]Image{}, plans: map[string]Plan{}, keys: map[string]string{}, tokens: map[string][]string{}}
+	images := Images{byRegion: map[string]Image{}, plans: map[string]Plan{}, keys: map[string]string{}, attempts: map[string]attempt{}}
 	var regions []string
 	for _, plan := range plans {
 		region := plan.Region()
@@ -72,17 +79,13 @@ func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout
 		images.plans[region], images.keys[region] = plan, keys.ARN(region)
 	}
 	var mu sync.Mutex
-	attempt := func(region, token string) {
+	available, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Image, error) {
+		c := copier{plan: images.plans[region], client: clients.EC2(region), keyARN: images.keys[region], timeout: timeout, say: say}
+		image, err := c.run(ctx)
 		mu.Lock()
 		defer mu.Unlock()
-		images.tokens[region] = append(images.tokens[region], token)
-	}
-	available, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Image, error) {
-		c := copier{
-			plan: images.plans[region], client: clients.EC2(region), keyARN: images.keys[region], timeout: timeout, say: say,
-			attempt: func(token string) { attempt(region, token) },
-		}
-		return c.run(ctx)
+		images.attempts[region] = c.attempt
+		return image, err
 	})
 	images.byRegion = available
 	return images, err
@@ -95,10 +98,10 @@ type copier struct {
 	keyARN  string
 	timeout time.Duration
 	say     func(string)
-	attempt func(token string) // called before each CopyImage
+	attempt attempt
 }
 
-func (c copier) run(ctx context.Context) (Image, error) {
+func (c *copier) run(ctx context.Context) (Image, error) {
 	if c.plan.adopted {
 		return *c.plan.existing, nil
 	}
@@ -130,10 +133,10 @@ func (c copier) run(ctx context.Context) (Image, error) {
 
 // start calls CopyImage; dead are images that earlier calls of the same copy
 // made and that are gone.
-func (c copier) start(ctx context.Context, dead []string) (string, error) {
+func (c *copier) start(ctx context.Context, dead []string) (string, error) {
 	want := c.plan.want
 	token := clientToken(want.Source, want.Region, c.keyARN, want.Name, dead)
-	c.attempt(token)
+	c.attempt.tokens = append(c.attempt.tokens, token)
 	answer, err := c.client.CopyImage(ctx, &ec2.CopyImageInput{
 		SourceRegion:  &want.Source.Region,
 		SourceImageId: &want.Source.ID,
@@ -151,6 +154,7 @@ func (c copier) start(ctx context.Context, dead []string) (string, error) {
 		return "", awsclient.Failed(err, "copying %s from %s to %s under key %s", want.Source.ID, want.Source.Region, want.Region, c.keyARN)
 	}
 	id := aws.ToString(answer.ImageId)
+	c.attempt.ids = append(c.attempt.ids, id)
 	c.say(fmt.Sprintf("%s: copying %s from %s to %s", want.Region, want.Source.ID, want.Source.Region, id))
 	return id, nil
 }
@@ -158,7 +162,7 @@ func (c copier) start(ctx context.Context, dead []string) (string, error) {
 // errGone says that EC2 named an image that does not exist (any more).
 var errGone = errors.New("the image does not exist")
 
-func (c copier) waitAvailable(ctx context.Context, id string) (Image, error) {
+func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 	var image Image
 	start := time.Now()
 	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: c.timeout}, func(ctx context.Context) (string, error) {
@@ -207,8 +211,8 @@ func (i Image) progress() string {
 // snapshots, also those of a copy that never got as far as an image id. It
 // returns the ids of the images deregistered.
 func (i Images) Discard(ctx context.Context, clients Clients) ([]string, error) {
-	discarded, err := fanout.Collect(ctx, slices.Collect(maps.Keys(i.tokens)), func(ctx context.Context, region string) ([]string, error) {
-		return discard(ctx, clients.EC2(region), region, i.tokens[region])
+	discarded, err := fanout.Collect(ctx, slices.Collect(maps.Keys(i.attempts)), func(ctx context.Context, region string) ([]string, error) {
+		return discard(ctx, clients.EC2(region), region, i.attempts[region])
 	})
 	var ids []string
 	for _, region := range slices.Sorted(maps.Keys(discarded)) {
@@ -217,27 +221,59 @@ func (i Images) Discard(ctx context.Context, clients Clients) ([]string, error) 
 	return ids, err
 }
 
-func discard(ctx context.Context, client *ec2.Client, region string, tokens []string) ([]string, error) {
-	mine := []types.Filter{{Name: aws.String("tag:" + TagCopy), Values: tokens}}
+func discard(ctx context.Context, client *ec2.Client, region string, made attempt) ([]string, error) {
+	if len(made.tokens) == 0 {
+		return nil, nil
+	}
+	mine := []types.Filter{{Name: aws.String("tag:" + TagCopy), Values: made.tokens}}
 	images, err := describeImages(ctx, client, region, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: mine})
 	if err != nil {
 		return nil, awsclient.Failed(err, "looking for this run's copies in %s", region)
 	}
-	var ids []string
-	var problems []error
+	ids := slices.Clone(made.ids)
 	for _, image := range images {
-		_, err := client.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &image.ID, DeleteAssociatedSnapshots: aws.Bool(true)})
-		if err != nil && !awsclient.Is(err, awsclient.CodeImageNotFound) {
-			problems = append(problems, awsclient.Failed(err, "deregistering %s in %s", image.ID, region))
-			continue
-		}
 		ids = append(ids, image.ID)
 	}
+	slices.Sort(ids)
+	var gone []string
+	var problems []error
+	for _, id := range slices.Compact(ids) {
+		if err := deregister(ctx, client, id); err != nil {
+			problems = append(problems, awsclient.Failed(err, "deregistering %s in %s", id, region))
+			continue
+		}
+		gone = append(gone, id)
+	}
+	return gone, errors.Join(append(problems, deleteSnapshots(ctx, client, region, mine))...)
+}
+
+// deregister takes the image away with its snapshots. One that is unknown may be
+// too new to be visible, or gone already. Fact: 8.
+func deregister(ctx context.Context, client *ec2.Client, id string) error {
+	start := time.Now()
+	return wait.Until(ctx, wait.Policy{Interval: 2 * time.Second}, func(ctx context.Context) (string, error) {
+		_, err := client.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &id, DeleteAssociatedSnapshots: aws.Bool(true)})
+		if awsclient.Is(err, awsclient.CodeImageNotFound) {
+			if time.Since(start) > goneAfter {
+				return "", nil
+			}
+			return "the image is not visible", nil
+		}
+		return "", err
+	})
+}
+
+// goneAfter is how long an unknown image is taken for a new one when cleaning
+// up.
+const goneAfter = 30 * time.Second
+
+// deleteSnapshots deletes what the copies left beside their images.
+func deleteSnapshots(ctx context.Context, client *ec2.Client, region string, mine []types.Filter) error {
+	var problems []error
 	for pages := ec2.NewDescribeSnapshotsPaginator(client, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: mine}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			problems = append(problems, awsclient.Failed(err, "looking for this run's snapshots in %s", region))
-			break
+			return errors.Join(append(problems, awsclient.Failed(err, "looking for this run's snapshots in %s", region))...)
 		}
 		for _, snapshot := range page.Snapshots {
 			_, err := client.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: snapshot.SnapshotId})
@@ -246,5 +282,5 @@ func discard(ctx context.Context, client *ec2.Client, region string, tokens []st
 			}
 		}
 	}
-	return ids, errors.Join(problems...)
+	return errors.Join(problems...)
 }

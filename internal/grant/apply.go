@@ -19,8 +19,8 @@ import (
 
 // Members acts in other accounts.
 type Members interface {
-	// Member returns clients that act as the role in the account.
-	Member(account, roleARN string) Clients
+	// Member returns clients that act as the role.
+	Member(roleARN string) Clients
 }
 
 // Settled says that every wanted grant is in place, or was skipped for a stated
@@ -72,7 +72,7 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 			client := owner.KMS(region)
 			if p.want.Via == Member {
 				role := fmt.Sprintf("arn:%s:iam::%s:role/%s", p.want.Partition, g.Account, p.want.MemberRole)
-				client = members.Member(g.Account, role).KMS(region)
+				client = members.Member(role).KMS(region)
 			}
 			failed[i] = p.create(ctx, client, g)
 			return nil // one account's failure stops no other

@@ -35,6 +35,13 @@ func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 		id = made
 	}
 	applied := applied{Plan: p, clients: clients, id: id}
+	if p.state.ID == "" {
+		// At once: an alias can be made only once, so it decides which of two
+		// runs that create the key at the same time goes on.
+		if err := applied.createAlias(ctx, clients.KMS(p.state.PrimaryRegion), p.state.PrimaryRegion); err != nil {
+			return Keys{}, err
+		}
+	}
 	if err := applied.region(ctx, p.state.PrimaryRegion); err != nil {
 		return Keys{}, err
 	}
@@ -93,7 +100,7 @@ func (a applied) region(ctx context.Context, region string) error {
 			return err
 		}
 	}
-	if step.addAlias {
+	if step.addAlias && (a.state.ID != "" || region != a.state.PrimaryRegion) {
 		if err := a.createAlias(ctx, client, region); err != nil {
 			return err
 		}
@@ -153,9 +160,16 @@ func (a applied) waitEnabled(ctx context.Context, client *kms.Client, region str
 	return nil
 }
 
-// createAlias names the key. An alias that appeared meanwhile must be ours.
+// createAlias names the key, which may be so new that it is not visible yet. An
+// alias that appeared meanwhile must be ours.
 func (a applied) createAlias(ctx context.Context, client *kms.Client, region string) error {
-	_, err := client.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &a.want.Alias, TargetKeyId: &a.id})
+	err := wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
+		_, err := client.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &a.want.Alias, TargetKeyId: &a.id})
+		if awsclient.Is(err, awsclient.CodeNotFound) {
+			return "the key is not visible", nil
+		}
+		return "", err
+	})
 	if !awsclient.Is(err, awsclient.CodeAlreadyExists) {
 		return awsclient.Failed(err, "creating %s for key %s in %s", a.want.Alias, a.id, region)
 	}

@@ -59,6 +59,9 @@ func Look(ctx context.Context, clients Clients, want Want) (State, error) {
 		return State{}, err
 	}
 	state.Regional = regional
+	if !want.Rotation {
+		return state, nil
+	}
 	status, err := clients.KMS(state.PrimaryRegion).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &state.ID})
 	if err != nil {
 		return State{}, awsclient.Failed(err, "reading the rotation of key %s in %s", state.ID, state.PrimaryRegion)

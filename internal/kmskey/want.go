@@ -53,6 +53,8 @@ type State struct {
 	// Regional holds every wanted region that has a regional key, and the
 	// primary's region.
 	Regional map[string]Regional
+	// Rotation is a property that all regional keys share; read only when it is
+	// wanted. Fact: 2.
 	Rotation bool
 }
 

@@ -126,7 +126,9 @@ func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, worl
 			images[source.ID] = source
 		}
 		for _, image := range world.Named[region] {
-			images[image.ID] = image
+			if image.State == "available" {
+				images[image.ID] = image
+			}
 		}
 	}
 	return fanout.Collect(ctx, slices.Collect(maps.Keys(images)), func(ctx context.Context, id string) (ami.Shared, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -92,7 +93,7 @@ func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (am
 	group.Go(func() error {
 		// The plan again, now that every key has an ARN.
 		grants := grant.Diff(plan.grantWant, r.result.world.Grants, keys.ARN)
-		settled, grantsErr = grants.Apply(ctx, r.clients, members{r.clients})
+		settled, grantsErr = grants.Apply(ctx, r.clients, &members{clients: r.clients, sessions: map[string]*awsclient.Clients{}})
 		return nil
 	})
 	_ = group.Wait() // both functions return nil
@@ -127,9 +128,19 @@ func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
 	return why
 }
 
-// members acts in the accounts of an organisation.
-type members struct{ clients *awsclient.Clients }
+// members acts in the accounts of an organisation, with one session a role.
+type members struct {
+	clients *awsclient.Clients
 
-func (m members) Member(_, roleARN string) grant.Clients {
-	return m.clients.As(awsclient.AssumeRole{RoleARN: roleARN})
+	mu       sync.Mutex
+	sessions map[string]*awsclient.Clients // by role ARN
+}
+
+func (m *members) Member(roleARN string) grant.Clients {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions[roleARN] == nil {
+		m.sessions[roleARN] = m.clients.As(awsclient.AssumeRole{RoleARN: roleARN})
+	}
+	return m.sessions[roleARN]
 }

@@ -24,6 +24,13 @@ type Policy struct {
 	Streak int
 }
 
+// Once is the policy with a streak of one: for something that is done when it
+// succeeds.
+func (p Policy) Once() Policy {
+	p.Streak = 1
+	return p
+}
+
 // TimeoutError is returned when the time is up.
 type TimeoutError struct {
 	After   time.Duration

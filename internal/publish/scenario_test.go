@@ -1,0 +1,338 @@
+package publish_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/internal/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+)
+
+func TestPublish(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		result := w.mustPublish(t, w.spec())
+		w.check(t, result, w.spec())
+		w.checkLaunches(t, result)
+		if got := w.mutations(); got["ec2 ModifyImageAttribute"] != 3 || got["ec2 CopyImage"] != 3 ||
+			got["kms CreateKey"] != 1 || got["kms ReplicateKey"] != 2 || got["kms CreateAlias"] != 3 || got["kms CreateGrant"] != 2*2*3 {
+			t.Errorf("mutating calls: %v", got)
+		}
+	})
+}
+
+// TestPublishAgain: a second run changes nothing.
+func TestPublishAgain(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		first := w.mustPublish(t, w.spec())
+		before := w.state()
+		w.sim.ResetJournal()
+		second := w.mustPublish(t, w.spec())
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("mutating calls of the second run: %v", got)
+		}
+		if diff := cmp.Diff(before, w.state()); diff != "" {
+			t.Errorf("the world changed:\n%s", diff)
+		}
+		if diff := cmp.Diff(first.Images(), second.Images()); diff != "" {
+			t.Errorf("other images:\n%s", diff)
+		}
+		if second.Changed() != 0 {
+			t.Errorf("the second run plans %d changes", second.Changed())
+		}
+	})
+}
+
+func TestPlanOnlyChangesNothing(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		before := w.state()
+		spec := w.spec()
+		spec.PlanOnly = true
+		result := w.mustPublish(t, spec)
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("mutating calls: %v", got)
+		}
+		if diff := cmp.Diff(before, w.state()); diff != "" {
+			t.Errorf("the world changed:\n%s", diff)
+		}
+		// 3 keys, 3 aliases, 1 rotation, 3 images, 12 grants, 3 permissions
+		if result.Changed() != 25 {
+			t.Errorf("%d changes are planned", result.Changed())
+		}
+		for _, line := range []string{"+ us-east-1      key: multi-Region primary", "+ eu-west-1      key: replica", "+ eu-west-1      4 grants"} {
+			if !strings.Contains(w.said(), line) {
+				t.Errorf("the plan does not say %q:\n%s", line, w.said())
+			}
+		}
+		if len(result.Images()) > 0 {
+			t.Errorf("images of a plan: %v", result.Images())
+		}
+	})
+}
+
+// TestNothingIsSharedBeforeEverythingIsThere looks from a member account after
+// every single call.
+func TestNothingIsSharedBeforeEverythingIsThere(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		sharing := 0
+		w.sim.OnCall(func(call awssim.Entry) {
+			switch {
+			case call.Operation == "ModifyImageAttribute":
+				sharing++
+			case sharing > 0 && call.Mutating:
+				t.Errorf("%s %s in %s after an image was shared", call.Service, call.Operation, call.Region)
+			}
+		})
+		w.mustPublish(t, w.spec())
+		if sharing != 3 {
+			t.Errorf("%d images shared", sharing)
+		}
+	})
+}
+
+// TestAdoptsWhatIsEncryptedAlready: an image under the region's key is shared
+// as it is.
+func TestAdoptsWhatIsEncryptedAlready(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		first := w.mustPublish(t, w.spec())
+		spec := w.spec()
+		spec.Sources = nil
+		for _, region := range spec.Regions {
+			spec.Sources = append(spec.Sources, publish.Source{Region: region, ImageID: first.Images()[region]})
+		}
+		w.sim.ResetJournal()
+		second := w.mustPublish(t, spec)
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("mutating calls: %v", got)
+		}
+		if !second.Adopted() || cmp.Diff(first.Images(), second.Images()) != "" {
+			t.Errorf("published %v, not the sources", second.Images())
+		}
+		if origin := second.Manifest().Images["eu-west-1"].Origin; origin != "adopted" {
+			t.Errorf("origin is %s", origin)
+		}
+	})
+}
+
+func TestPartitions(t *testing.T) {
+	for partition, regions := range map[string][]string{
+		"aws": {"us-east-1", "eu-west-1"}, "aws-cn": {"cn-north-1", "cn-northwest-1"}, "aws-us-gov": {"us-gov-west-1", "us-gov-east-1"},
+	} {
+		t.Run(partition, func(t *testing.T) {
+			inVirtualTime(t, func() awssim.WorldFile { return worldIn(partition, regions...) }, func(t *testing.T, w *world) {
+				spec := w.spec()
+				spec.Key.Policy = "hardened"
+				result := w.mustPublish(t, spec)
+				w.check(t, result, spec)
+				w.checkLaunches(t, result)
+				directory := t.TempDir()
+				if _, err := result.Write(directory); err != nil {
+					t.Fatal(err)
+				}
+				karpenter := read(t, directory, manifest.KarpenterFile)
+				host := map[string]string{"aws": `"ec2.*.amazonaws.com"`, "aws-us-gov": `"ec2.*.amazonaws.com"`, "aws-cn": `"ec2.*.amazonaws.com.cn"`}[partition]
+				if !strings.Contains(karpenter, host) || !strings.Contains(karpenter, "arn:"+partition+":kms:*:"+awssim.PublishingAccount) {
+					t.Errorf("Karpenter's policy is for another partition:\n%s", karpenter)
+				}
+				if grants := read(t, directory, manifest.GrantsFile); !strings.Contains(grants, "arn:"+partition+":iam::") {
+					t.Errorf("the grants are for another partition:\n%s", grants)
+				}
+			})
+		})
+	}
+}
+
+func TestVariants(t *testing.T) {
+	unit := "arn:aws:organizations::" + awssim.ManagementAccount + ":ou/" + awssim.OrganizationID + "/" + awssim.WorkloadsUnit
+	for name, change := range map[string]func(*publish.Spec){
+		"hardened":            func(s *publish.Spec) { s.Key.Policy = "hardened" },
+		"units":               func(s *publish.Spec) { s.Share.Organization, s.Share.OrganizationalUnits = false, []string{unit} },
+		"accounts":            func(s *publish.Spec) { s.Share.Organization, s.Share.Accounts = false, awssim.MemberAccounts() },
+		"accounts, snapshots": func(s *publish.Spec) { s.Share.Accounts, s.Share.Snapshots = awssim.MemberAccounts(), true },
+		"members make grants": func(s *publish.Spec) { s.Grants.Via, s.Grants.MemberRole = "member", awssim.GrantRole },
+		"members, hardened": func(s *publish.Spec) {
+			s.Grants.Via, s.Grants.MemberRole, s.Key.Policy = "member", awssim.GrantRole, "hardened"
+		},
+		"members, accounts": func(s *publish.Spec) {
+			s.Share.Organization, s.Share.Accounts = false, awssim.MemberAccounts()
+			s.Grants.Via, s.Grants.MemberRole = "member", awssim.GrantRole
+		},
+		"primary elsewhere": func(s *publish.Spec) {
+			s.Key.PrimaryRegion, s.Key.PrimaryRegionSet = "eu-west-1", true
+			s.Regions = []string{"us-east-1"}
+		},
+		"tags": func(s *publish.Spec) {
+			s.Key.Tags, s.Image.Tags, s.Image.SnapshotTags = map[string]string{"a": "1"}, map[string]string{"b": "2"}, map[string]string{"c": "3"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				spec := w.spec()
+				change(&spec)
+				result := w.mustPublish(t, spec)
+				w.check(t, result, spec)
+				w.checkLaunches(t, result)
+				w.sim.ResetJournal()
+				w.mustPublish(t, spec)
+				if got := w.mutations(); len(got) > 0 {
+					t.Errorf("mutating calls of the second run: %v", got)
+				}
+			})
+		})
+	}
+}
+
+// TestRefusals: bad input gets a clear error and changes nothing.
+func TestRefusals(t *testing.T) {
+	for name, test := range map[string]struct {
+		world func(*awssim.WorldFile)
+		setUp func(t *testing.T, w *world)
+		spec  func(*publish.Spec)
+		says  []string
+	}{
+		"no such image": {
+			spec: func(s *publish.Spec) { s.Sources[0].ImageID = "ami-00000000000000000" },
+			says: []string{"ami-00000000000000000", "us-east-1", "does not exist"},
+		},
+		"another account's image": {
+			spec: func(s *publish.Spec) { s.Sources[0].ImageID = publicImage },
+			says: []string{"belongs to account", "publish with the owner's credentials"},
+		},
+		"instance store": {
+			spec: func(s *publish.Spec) { s.Sources[0].ImageID = instanceStoreImage },
+			says: []string{"instance-store", "EBS-backed"},
+		},
+		"region not enabled": {
+			spec: func(s *publish.Spec) { s.Regions = append(s.Regions, "af-south-1") },
+			says: []string{"af-south-1", "not enabled", "enable-region"},
+		},
+		"no such region": {
+			spec: func(s *publish.Spec) { s.Regions = append(s.Regions, "eu-west-9") },
+			says: []string{"eu-west-9", "does not exist"},
+		},
+		"alias of a single-Region key": {
+			setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", false, "") },
+			says:  []string{"single-Region", "choose another alias"},
+		},
+		"alias of a disabled key": {
+			setUp: func(t *testing.T, w *world) { w.disable(t, "us-east-1", w.makeKey(t, "us-east-1", true, "")) },
+			says:  []string{"disabled in us-east-1", "aws kms enable-key"},
+		},
+		"alias of a key pending deletion": {
+			setUp: func(t *testing.T, w *world) { w.scheduleDeletion(t, "us-east-1", w.makeKey(t, "us-east-1", true, "")) },
+			says:  []string{"pending deletion", "cancel-key-deletion"},
+		},
+		"alias of two keys": {
+			setUp: func(t *testing.T, w *world) {
+				w.makeKey(t, "us-east-1", true, "")
+				w.makeKey(t, "eu-west-1", true, "")
+			},
+			says: []string{"in us-east-1", "in eu-west-1", "one multi-Region key"},
+		},
+		"key open to the world": {
+			setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", true, openToTheWorld) },
+			says:  []string{"open to the world (Everybody)", "aws:PrincipalOrgID"},
+		},
+		"alias missing, create = false": {
+			spec: func(s *publish.Spec) { s.Key.Create = false },
+			says: []string{"alias/golden-ami does not exist", "create = true"},
+		},
+		"primary elsewhere": {
+			setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", true, "") },
+			spec:  func(s *publish.Spec) { s.Key.PrimaryRegion, s.Key.PrimaryRegionSet = "eu-west-1", true },
+			says:  []string{`set primary_region to "us-east-1"`},
+		},
+		"no such key": {
+			spec: func(s *publish.Spec) { s.Key.Alias, s.Key.ID = "", "mrk-00000000000000000000000000000000" },
+			says: []string{"mrk-00000000000000000000000000000000", "does not exist"},
+		},
+		"name taken": {
+			spec: func(s *publish.Spec) { s.Image.Name = "golden" },
+			says: []string{`an image named "golden" exists in us-east-1`, "set ami_name"},
+		},
+		"another organisation": {
+			spec: func(s *publish.Spec) { s.Organization.ID = "o-anotherorg1" },
+			says: []string{"belongs to organization " + awssim.OrganizationID, "organization block"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				if test.setUp != nil {
+					test.setUp(t, w)
+					time.Sleep(time.Minute) // until it shows
+				}
+				spec := w.spec()
+				if test.spec != nil {
+					test.spec(&spec)
+				}
+				before := w.state()
+				w.sim.ResetJournal()
+				result, err := w.publish(spec)
+				if err == nil {
+					t.Fatal("it was published")
+				}
+				for _, text := range test.says {
+					if !strings.Contains(err.Error(), text) {
+						t.Errorf("the error does not say %q: %v", text, err)
+					}
+				}
+				if got := w.mutations(); len(got) > 0 {
+					t.Errorf("mutating calls: %v", got)
+				}
+				if diff := cmp.Diff(before, w.state()); diff != "" {
+					t.Errorf("the world changed:\n%s", diff)
+				}
+				m := result.Manifest()
+				if m.Complete || len(m.Errors) == 0 || len(result.Images()) > 0 {
+					t.Errorf("the manifest says complete %v, errors %v", m.Complete, m.Errors)
+				}
+				validate(t, m)
+			})
+		})
+	}
+}
+
+func read(t *testing.T, directory, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(directory, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// validate holds a manifest against its schema.
+func validate(t *testing.T, m manifest.Manifest) {
+	t.Helper()
+	content, err := manifest.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "docs", "orgami.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(document); err != nil {
+		t.Errorf("the manifest does not fit its schema: %v\n%s", err, content)
+	}
+}
+
+// inVirtualTime runs the test on a world with real latencies, lags and copy
+// times, none of which takes any time.
+func inVirtualTime(t *testing.T, build func() awssim.WorldFile, test func(*testing.T, *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newWorld(t, build())) })
+}
