@@ -1,0 +1,58 @@
+// Command demo is `make demo`: the whole chain on a simulated AWS. It starts
+// the simulator with an organisation whose accounts have EBS encryption by
+// default on, runs real Packer with the real amazon-ebs builder and this
+// plugin, attaches the emitted policy to a Karpenter role in every account, and
+// then launches, in every account and region, as Karpenter does and as the
+// service-linked roles do: first from the AMI as amazon-ebs made it, then from
+// the published one.
+//
+// The simulated world is kept between two runs, so that the second one shows
+// that nothing is done twice.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	var tools tools
+	flag.StringVar(&tools.packer, "packer", "", "packer binary")
+	flag.StringVar(&tools.amazon, "amazon", "", "packer-plugin-amazon binary")
+	flag.StringVar(&tools.plugin, "plugin", "", "packer-plugin-orgami binary")
+	flag.StringVar(&tools.awssim, "awssim", "", "awssim binary")
+	example := flag.String("example", "example/demo", "folder of the template and the world")
+	work := flag.String("work", "build/demo", "folder for everything that the demo makes")
+	flag.Parse()
+	if err := tools.check(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*work, 0o755); err != nil {
+		return err
+	}
+	aws, err := startSimulator(ctx, tools.awssim, filepath.Join(*example, "world.json"), *work)
+	if err != nil {
+		return err
+	}
+	defer aws.stop()
+	packer, err := installPacker(ctx, tools, *work, *example, aws.environment())
+	if err != nil {
+		return err
+	}
+	return errors.Join(story(ctx, aws, packer, *work))
+}

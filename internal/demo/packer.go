@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// tools are the binaries that the demo runs.
+type tools struct{ packer, amazon, plugin, awssim string }
+
+func (t tools) check() error {
+	var missing []error
+	for name, path := range map[string]string{"packer": t.packer, "amazon": t.amazon, "plugin": t.plugin, "awssim": t.awssim} {
+		if _, err := os.Stat(path); err != nil {
+			missing = append(missing, fmt.Errorf("-%s %q: %w ('make demo' builds it)", name, path, err))
+		}
+	}
+	return errors.Join(missing...)
+}
+
+// packer runs Packer with configuration, plugins and cache of its own, and
+// nothing of the user's environment that could lead out of the demo.
+type packer struct {
+	binary      string
+	template    string
+	environment []string
+}
+
+// installPacker lays both plugins down where Packer looks for them.
+func installPacker(ctx context.Context, t tools, work, template string, aws []string) (packer, error) {
+	absolute, err := filepath.Abs(work)
+	if err != nil {
+		return packer{}, err
+	}
+	p := packer{binary: t.packer, template: template, environment: append(cleanEnvironment(), aws...)}
+	p.environment = append(p.environment,
+		"CHECKPOINT_DISABLE=1",
+		"PACKER_CONFIG_DIR="+filepath.Join(absolute, "packer"),
+		"PACKER_PLUGIN_PATH="+filepath.Join(absolute, "packer", "plugins"),
+		"PACKER_CACHE_DIR="+filepath.Join(absolute, "packer", "cache"),
+		// Nothing may leave the machine: a proxy that is not there.
+		"HTTP_PROXY=http://127.0.0.1:9", "HTTPS_PROXY=http://127.0.0.1:9", "NO_PROXY=127.0.0.1,localhost",
+		// The simulated AWS is quick; amazon-ebs need not wait 15 s a time.
+		"AWS_POLL_DELAY_SECONDS=1", "AWS_MAX_ATTEMPTS=600",
+	)
+	for source, binary := range map[string]string{"github.com/hashicorp/amazon": t.amazon, "github.com/orgami/orgami": t.plugin} {
+		if output, err := p.command(ctx, "plugins", "install", "--path", binary, source).CombinedOutput(); err != nil {
+			return packer{}, fmt.Errorf("installing %s: %w\n%s", binary, err, output)
+		}
+	}
+	return p, nil
+}
+
+// cleanEnvironment is the user's without what steers AWS clients, Packer and
+// proxies.
+func cleanEnvironment() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(strings.ToUpper(variable), "=")
+		if strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "PACKER_") || strings.HasPrefix(name, "PKR_VAR_") || strings.HasSuffix(name, "_PROXY") {
+			continue
+		}
+		kept = append(kept, variable)
+	}
+	return kept
+}
+
+func (p packer) command(ctx context.Context, arguments ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, p.binary, arguments...)
+	command.Env = p.environment
+	// Packer cleans up on a signal, and not when it is killed.
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	return command
+}
+
+// build runs `packer build` on one source of the template, in full view.
+func (p packer) build(ctx context.Context, only string, variables map[string]string) error {
+	arguments := []string{"build", "-color=false", "-only=" + only}
+	for name, value := range variables {
+		arguments = append(arguments, "-var", name+"="+value)
+	}
+	command := p.command(ctx, append(arguments, p.template)...)
+	command.Stdout, command.Stderr = indented(os.Stdout), indented(os.Stderr)
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("packer build -only=%s: %w", only, err)
+	}
+	return nil
+}
