@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 )
 
 // Credentials and region are found as the AWS SDK finds them: environment
@@ -62,9 +63,10 @@ const (
 )
 
 // Validate lists everything that is wrong, by the names that the user writes.
+// Values that Packer does not know yet are not judged.
 func (c Config) Validate() []error {
 	var problems []error
-	if c.EndpointURL != "" {
+	if c.EndpointURL != "" && !placeholder.In(c.EndpointURL) {
 		endpoint, err := url.Parse(c.EndpointURL)
 		if err != nil || endpoint.Host == "" || (endpoint.Scheme != "http" && endpoint.Scheme != "https") {
 			problems = append(problems, fmt.Errorf("endpoint_url %q is not a URL: write http://HOST:PORT or https://HOST", c.EndpointURL))
@@ -81,13 +83,13 @@ func (c AssumeRoleConfig) validate() []error {
 	switch {
 	case c.RoleARN == "":
 		problems = append(problems, errors.New("assume_role.role_arn is missing: name the role, as arn:aws:iam::111111111111:role/NAME"))
-	case !roleARN.MatchString(c.RoleARN):
+	case !roleARN.MatchString(c.RoleARN) && !placeholder.In(c.RoleARN):
 		problems = append(problems, fmt.Errorf("assume_role.role_arn %q is not the ARN of a role: write it as arn:aws:iam::111111111111:role/NAME", c.RoleARN))
 	}
-	if c.SessionName != "" && !sessionName.MatchString(c.SessionName) {
+	if c.SessionName != "" && !sessionName.MatchString(c.SessionName) && !placeholder.In(c.SessionName) {
 		problems = append(problems, fmt.Errorf("assume_role.session_name %q: use 2 to 64 letters, digits and _+=,.@-", c.SessionName))
 	}
-	if c.ExternalID != "" && (!externalID.MatchString(c.ExternalID) || len(c.ExternalID) > maxExternalID) {
+	if c.ExternalID != "" && !placeholder.In(c.ExternalID) && (!externalID.MatchString(c.ExternalID) || len(c.ExternalID) > maxExternalID) {
 		problems = append(problems, fmt.Errorf("assume_role.external_id %q: use 2 to 1224 letters, digits and _+=,.@:/-", c.ExternalID))
 	}
 	if c.Duration != 0 && (c.Duration < minDuration || c.Duration > maxDuration) {

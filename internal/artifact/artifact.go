@@ -22,15 +22,11 @@ type Artifact struct {
 	Paths []string
 	// Summary is what Packer prints for the artifact at the end of the build.
 	Summary string
-	// SourceImages are the ids of the images that those of Images were made
-	// from, by region, for HCP Packer; they may be absent.
-	SourceImages map[string]string
 	// Data is the state of the artifact. Values cross a process boundary as
-	// text, numbers, and lists and maps of them; nothing else survives.
+	// text, numbers, and lists and maps of them; nothing else survives. What
+	// later links need of the artifact that this one was made from must be in
+	// it: that one can no longer be asked once its post-processor has returned.
 	Data map[string]any
-	// Input is the artifact that this one was made from: it answers for the
-	// state that this one does not have, or later links would lose it.
-	Input packersdk.Artifact
 }
 
 var _ packersdk.Artifact = (*Artifact)(nil)
@@ -56,8 +52,7 @@ func (a *Artifact) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// State answers for its own state, then for HCP Packer's metadata, then asks
-// the input artifact.
+// State answers for the artifact's data and for HCP Packer's metadata.
 func (a *Artifact) State(name string) any {
 	if value, ok := a.Data[name]; ok {
 		return value
@@ -72,18 +67,17 @@ func (a *Artifact) State(name string) any {
 		}
 		return regions
 	}
-	if a.Input != nil {
-		return a.Input.State(name)
-	}
 	return nil
 }
 
-// metadata is what HCP Packer records of the images.
+// metadata is what HCP Packer records of the images; their source is the image
+// that the build began with, by which HCP Packer finds their ancestors.
 func (a *Artifact) metadata() any {
+	source, _ := Generated(a)["SourceAMI"].(string)
 	images := make([]*image.Image, 0, len(a.Images))
 	for _, i := range sorted(a.Images) {
 		images = append(images, &image.Image{
-			ImageID: i.ID, ProviderName: "aws", ProviderRegion: i.Region, SourceImageID: a.SourceImages[i.Region],
+			ImageID: i.ID, ProviderName: "aws", ProviderRegion: i.Region, SourceImageID: source,
 		})
 	}
 	return images

@@ -80,40 +80,26 @@ func FuzzParseID(f *testing.F) {
 }
 
 func TestState(t *testing.T) {
-	input := &packersdk.MockArtifact{StateValues: map[string]any{"theirs": "input", "ours": "hidden"}}
 	a := &artifact.Artifact{
-		Builder:      artifact.PublishID,
-		Images:       map[string]string{"us-east-1": "ami-01234567", "eu-west-1": "ami-76543210"},
-		SourceImages: map[string]string{"us-east-1": "ami-11111111"},
-		Data:         map[string]any{"ours": "own"},
-		Input:        input,
+		Builder: artifact.PublishID,
+		Images:  map[string]string{"us-east-1": "ami-01234567", "eu-west-1": "ami-76543210"},
+		Data:    map[string]any{"ours": "own", artifact.GeneratedData: map[string]any{"SourceAMI": "ami-11111111"}},
 	}
 	if got := a.State("ours"); got != "own" {
 		t.Errorf("own state: %v", got)
 	}
-	if got := a.State("theirs"); got != "input" {
-		t.Errorf("the input artifact's state: %v", got)
-	}
 	want := []*image.Image{
-		{ImageID: "ami-76543210", ProviderName: "aws", ProviderRegion: "eu-west-1"},
+		{ImageID: "ami-76543210", ProviderName: "aws", ProviderRegion: "eu-west-1", SourceImageID: "ami-11111111"},
 		{ImageID: "ami-01234567", ProviderName: "aws", ProviderRegion: "us-east-1", SourceImageID: "ami-11111111"},
 	}
 	if diff := cmp.Diff(want, a.State(image.ArtifactStateURI)); diff != "" {
 		t.Errorf("HCP Packer's metadata: %s", diff)
 	}
+	if got := a.State("unknown"); got != nil {
+		t.Errorf("unknown state: %v", got)
+	}
 	if got := a.Id(); got != "eu-west-1:ami-76543210,us-east-1:ami-01234567" {
 		t.Errorf("id: %s", got)
-	}
-	a.Input = nil
-	if got := a.State("theirs"); got != nil {
-		t.Errorf("state of nobody: %v", got)
-	}
-}
-
-func TestDestroyLeavesTheInputAlone(t *testing.T) {
-	input := &packersdk.MockArtifact{}
-	if err := (&artifact.Artifact{Input: input}).Destroy(); err != nil || input.DestroyCalled {
-		t.Errorf("Destroy: %v, input destroyed: %t", err, input.DestroyCalled)
 	}
 }
 

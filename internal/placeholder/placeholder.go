@@ -1,0 +1,61 @@
+// Package placeholder finds values that Packer does not know yet.
+//
+// Packer configures a post-processor twice, the first time with a placeholder
+// for every value that is not known before the build; `packer validate` does the
+// same for data sources. Such a value cannot be judged. It must not be used
+// either: where a template names a build variable that the builder does not
+// set, the placeholder is there for good, and Packer reports no error.
+package placeholder
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// text is what Packer writes in the place of a string that is unknown.
+const text = "<unknown>"
+
+// In reports whether the value, or a part of it, is unknown.
+func In(value string) bool { return strings.Contains(value, text) }
+
+// Fields names the fields of a configuration that hold unknown values, as the
+// user writes them, in order.
+func Fields(config any) []string {
+	var fields []string
+	walk(reflect.ValueOf(config), "", func(field string) { fields = append(fields, field) })
+	slices.Sort(fields)
+	return slices.Compact(fields)
+}
+
+func walk(value reflect.Value, path string, found func(field string)) {
+	switch value.Kind() {
+	case reflect.String:
+		if In(value.String()) {
+			found(path)
+		}
+	case reflect.Pointer, reflect.Interface:
+		if !value.IsNil() {
+			walk(value.Elem(), path, found)
+		}
+	case reflect.Slice:
+		for i := range value.Len() {
+			walk(value.Index(i), path, found)
+		}
+	case reflect.Map:
+		for entries := value.MapRange(); entries.Next(); {
+			walk(entries.Key(), path, found)
+			walk(entries.Value(), path, found)
+		}
+	case reflect.Struct:
+		for i := range value.NumField() {
+			name, options, _ := strings.Cut(value.Type().Field(i).Tag.Get("mapstructure"), ",")
+			switch {
+			case options == "squash":
+				walk(value.Field(i), path, found)
+			case name != "":
+				walk(value.Field(i), strings.TrimPrefix(path+"."+name, "."), found)
+			}
+		}
+	}
+}

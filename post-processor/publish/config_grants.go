@@ -1,0 +1,29 @@
+//go:generate packer-sdc struct-markdown
+
+package publish
+
+// The `grants` block asks for KMS grants. EC2 Auto Scaling and ECS launch
+// instances as service-linked roles, which take no IAM policy: without a grant
+// on the key of the region, their instances end right after they start.
+type GrantsConfig struct {
+	// Ids of the accounts whose roles get grants, 12 digits each, in quotes.
+	Accounts []string `mapstructure:"accounts" required:"true"`
+	// The roles, as path and name without account:
+	// `aws-service-role/SERVICE/NAME`. By default those of EC2 Auto Scaling and
+	// of ECS service auto scaling:
+	// `aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`
+	// and
+	// `aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService`.
+	Roles []string `mapstructure:"roles"`
+	// Who makes the grants. `owner`, the default: the account that owns the key.
+	// `member`: a role in each account, `member_role`, as the EC2 Auto Scaling
+	// guide describes it. `none`: nobody; `kms-grants.json` lists the commands
+	// that make them.
+	Via string `mapstructure:"via"`
+	// The role that is assumed in each account, as path and name without
+	// account. Needed with `via = "member"`, and only then.
+	MemberRole string `mapstructure:"member_role"`
+	// What a role that does not exist means. `skip`, the default: it is reported,
+	// and the next run grants. `fail`: nothing is shared.
+	MissingRole string `mapstructure:"missing_role"`
+}

@@ -1,0 +1,143 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hcldec"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/orgami/packer-plugin-orgami/internal/artifact"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+)
+
+// PostProcessor is the component orgami-publish.
+type PostProcessor struct {
+	config Config
+}
+
+var _ packersdk.PostProcessor = (*PostProcessor)(nil)
+
+// ConfigSpec says which arguments and blocks there are.
+func (p *PostProcessor) ConfigSpec() hcldec.ObjectSpec { return p.config.FlatMapstructure().HCL2Spec() }
+
+// Configure reads and checks the configuration, and asks nothing of AWS.
+func (p *PostProcessor) Configure(raws ...any) error {
+	config, err := decode(raws...)
+	if err != nil {
+		return err
+	}
+	p.config = config
+	return config.validate()
+}
+
+// PostProcess publishes the images of the artifact. It keeps the input, and
+// lets `keep_input_artifact = false` remove it only after a publication that
+// does not consist of these very images.
+func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, input packersdk.Artifact) (output packersdk.Artifact, keep, force bool, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			output, keep, force = unpublished(input), true, true
+			err = fmt.Errorf("orgami-publish failed by an error of its own, please report it: %v\n%s", panicked, debug.Stack())
+		}
+	}()
+	published, force, err := p.publish(ctx, ui, input)
+	return published, true, force, err
+}
+
+// publish reports with force whether the input must be kept whatever the
+// template says.
+func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input packersdk.Artifact) (output *artifact.Artifact, force bool, err error) {
+	spec, err := p.prepare(input)
+	if err != nil {
+		return unpublished(input), true, err
+	}
+	clients, err := awsclient.Load(ctx, p.config.Client("", spec.Key.PrimaryRegion))
+	if err != nil {
+		return unpublished(input), true, err
+	}
+	result, err := publish.Run(ctx, clients, spec, ui)
+	// Also when it failed: the files say how far it came.
+	files, writeErr := result.Write(p.config.OutputDirectory)
+	ui.Say(result.Summary())
+	if len(files) > 0 {
+		ui.Say("Wrote " + strings.Join(files, ", "))
+	}
+	if err := errors.Join(err, writeErr); err != nil {
+		return unpublished(input), true, err
+	}
+	return published(input, spec, result, files), spec.PlanOnly || result.Adopted(), nil
+}
+
+// prepare finds out what can be found out without AWS.
+func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) {
+	if fields := placeholder.Fields(p.config); len(fields) > 0 {
+		return publish.Spec{}, fmt.Errorf("no value for %s: the template uses a build variable there that the builder does not set; use another, or write the value", strings.Join(fields, ", "))
+	}
+	if err := accept(input.BuilderId()); err != nil {
+		return publish.Spec{}, err
+	}
+	images, err := artifact.ParseID(input.Id())
+	if err != nil {
+		return publish.Spec{}, err
+	}
+	if err := samePartition(images, p.config.Regions); err != nil {
+		return publish.Spec{}, err
+	}
+	spec, err := p.config.spec(images)
+	if err != nil {
+		return publish.Spec{}, fmt.Errorf("key.extra_statements_file: %w", err)
+	}
+	return spec, manifest.Probe(p.config.OutputDirectory)
+}
+
+// samePartition refuses regions that no copy can reach. Fact: 5.
+func samePartition(images []artifact.Image, regions []string) error {
+	partition := partitionOf(images[0].Region)
+	for _, region := range regions {
+		if partitionOf(region) != partition {
+			return fmt.Errorf("regions: %q belongs to the partition %s, and the artifact's image in %s to %s: AWS copies no image from one partition to another; build it there", region, partitionOf(region), images[0].Region, partition)
+		}
+	}
+	return nil
+}
+
+// published is the artifact of a publication. A plan publishes nothing: it
+// hands on the images of its input.
+func published(input packersdk.Artifact, spec publish.Spec, result *publish.Result, files []string) *artifact.Artifact {
+	output := unpublished(input)
+	output.Paths = files
+	if spec.PlanOnly {
+		return output
+	}
+	output.Images = result.Images()
+	output.Summary = result.Summary()
+	if content, err := manifest.Encode(result.Manifest()); err == nil {
+		output.Data[stateManifest] = string(content)
+	}
+	return output
+}
+
+// stateManifest is the state of the artifact that holds the manifest, as JSON.
+const stateManifest = "orgami.manifest"
+
+// unpublished hands the input's images on: Packer takes a missing artifact for
+// a reason to destroy the input.
+func unpublished(input packersdk.Artifact) *artifact.Artifact {
+	output := &artifact.Artifact{Builder: artifact.PublishID, Images: map[string]string{}, Data: map[string]any{}}
+	if generated := artifact.Generated(input); generated != nil {
+		output.Data[artifact.GeneratedData] = generated
+	}
+	if images, err := artifact.ParseID(input.Id()); err == nil {
+		for _, image := range images {
+			output.Images[image.Region] = image.ID
+		}
+	}
+	return output
+}

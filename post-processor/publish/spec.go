@@ -1,0 +1,125 @@
+package publish
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/artifact"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+)
+
+// spec translates a valid configuration, for the images of an artifact.
+func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
+	spec := publish.Spec{
+		Regions:       c.Regions,
+		Share:         c.Share.spec(),
+		Grants:        c.Grants.spec(),
+		Organization:  c.organization(),
+		WaitTimeout:   c.WaitTimeout,
+		KeepOnFailure: c.KeepOnFailure,
+		PlanOnly:      c.PlanOnly,
+		Image: publish.ImageSpec{
+			Name: c.AMIName, Tags: c.Tags, SnapshotTags: c.SnapshotTags, CopySourceTags: orDefault(c.CopySourceTags, true),
+		},
+	}
+	for _, image := range images {
+		spec.Sources = append(spec.Sources, publish.Source{Region: image.Region, ImageID: image.ID})
+		if len(c.Regions) == 0 {
+			spec.Regions = append(spec.Regions, image.Region)
+		}
+	}
+	var err error
+	spec.Key, err = c.Key.spec(spec.Regions[0])
+	return spec, err
+}
+
+func (c KeyConfig) spec(firstRegion string) (publish.KeySpec, error) {
+	statements, err := c.extraStatements()
+	return publish.KeySpec{
+		Alias: c.Alias, ID: c.ID,
+		PrimaryRegion:    cmp.Or(c.PrimaryRegion, firstRegion),
+		PrimaryRegionSet: c.PrimaryRegion != "",
+		Create:           orDefault(c.Create, c.ID == ""),
+		Policy:           cmp.Or(c.Policy, policy.Open),
+		ExtraStatements:  statements,
+		Administrators:   c.Administrators,
+		Rotation:         orDefault(c.Rotation, true),
+		Tags:             c.Tags,
+	}, err
+}
+
+// organization is what the configuration says of the organisation: the id is
+// also in the ARN, and in those of its units.
+func (c Config) organization() publish.OrganizationSpec {
+	var spec publish.OrganizationSpec
+	if c.Organization != nil {
+		spec.ID, spec.ARN = c.Organization.ID, c.Organization.ARN
+	}
+	if spec.ID == "" && spec.ARN != "" {
+		spec.ID = spec.ARN[strings.LastIndexByte(spec.ARN, '/')+1:]
+	}
+	return spec
+}
+
+type namedOrganization struct{ field, id string }
+
+// organizationIDs are the organisations that the configuration names, with the
+// fields that do.
+func (c Config) organizationIDs() []namedOrganization {
+	var named []namedOrganization
+	add := func(field, id string) {
+		if organizationIDForm.pattern.MatchString(id) && !placeholder.In(id) {
+			named = append(named, namedOrganization{field, id})
+		}
+	}
+	if c.Organization != nil {
+		add("organization.id", c.Organization.ID)
+		add("organization.arn", pathElement(c.Organization.ARN, 1))
+	}
+	if c.Share != nil {
+		for _, unit := range slices.Sorted(slices.Values(c.Share.OrganizationalUnits)) {
+			add("share.organizational_units", pathElement(unit, 1))
+		}
+	}
+	return named
+}
+
+// pathElement is the n-th of the slash-separated elements, or "".
+func pathElement(arn string, n int) string {
+	if elements := strings.Split(arn, "/"); n < len(elements) {
+		return elements[n]
+	}
+	return ""
+}
+
+func (c *ShareConfig) spec() publish.ShareSpec {
+	if c == nil {
+		return publish.ShareSpec{Organization: true}
+	}
+	return publish.ShareSpec{
+		Organization:        orDefault(c.Organization, true),
+		OrganizationalUnits: c.OrganizationalUnits,
+		Accounts:            c.Accounts,
+		Snapshots:           c.Snapshots,
+	}
+}
+
+func (c *GrantsConfig) spec() publish.GrantsSpec {
+	if c == nil {
+		return publish.GrantsSpec{}
+	}
+	roles := c.Roles
+	if len(roles) == 0 {
+		roles = grant.DefaultRoles
+	}
+	return publish.GrantsSpec{
+		Accounts: c.Accounts, Roles: roles,
+		Via:         cmp.Or(c.Via, string(grant.Owner)),
+		MemberRole:  c.MemberRole,
+		MissingRole: cmp.Or(c.MissingRole, missingSkip),
+	}
+}

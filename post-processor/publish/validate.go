@@ -1,0 +1,172 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+)
+
+// EC2's and KMS's limits for tags. Three tags of an image and of a snapshot and
+// one of a key are this plugin's own.
+const (
+	maxTags           = 50
+	ownImageTags      = 3
+	ownKeyTags        = 1
+	maxTagKeyLength   = 128
+	maxTagValueLength = 256
+)
+
+// validate finds all that is wrong with the configuration without asking AWS.
+func (c Config) validate() error {
+	var p problems
+	p.list("regions", c.Regions, regionForm)
+	if c.Key == nil {
+		p.add(`key: the block is missing: write key { alias = "alias/NAME" }`)
+	} else {
+		c.Key.validate(&p)
+	}
+	c.Organization.validate(&p)
+	c.Share.validate(&p)
+	c.Grants.validate(&p)
+	c.validateAgreement(&p)
+	if c.AMIName != "" {
+		p.check("ami_name", c.AMIName, imageNameForm)
+	}
+	p.tags("tags", c.Tags, ownImageTags)
+	p.tags("snapshot_tags", c.SnapshotTags, ownImageTags)
+	if c.WaitTimeout < 0 {
+		p.add("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
+	}
+	p.directory("output_directory", c.OutputDirectory)
+	p.all = append(p.all, c.Config.Validate()...)
+	return p.err()
+}
+
+// tags checks a block of tags; own is how many tags this plugin adds.
+func (p *problems) tags(field string, tags map[string]string, own int) {
+	if len(tags)+own > maxTags {
+		p.add("%s: %d tags are more than the %d that fit beside this plugin's %d: leave out some", field, len(tags), maxTags-own, own)
+	}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		value := tags[key]
+		switch {
+		case key == "":
+			p.add("%s: a tag has an empty key: name it, or leave it out", field)
+		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			p.add("%s: %q: keys that begin with aws: are AWS's own: rename it", field, key)
+		case strings.HasPrefix(key, ami.TagPrefix):
+			p.add("%s: %q: keys that begin with %s are this plugin's own: rename it", field, key, ami.TagPrefix)
+		case utf8.RuneCountInString(key) > maxTagKeyLength:
+			p.add("%s: the key %q is longer than %d characters: shorten it", field, key, maxTagKeyLength)
+		}
+		if utf8.RuneCountInString(value) > maxTagValueLength {
+			p.add("%s: the value of %q is longer than %d characters: shorten it", field, key, maxTagValueLength)
+		}
+	}
+}
+
+// directory checks what can be known of the output directory before the build.
+// Whether it can be written to is found out after it.
+func (p *problems) directory(field, path string) {
+	if placeholder.In(path) {
+		return
+	}
+	if strings.ContainsRune(path, 0) {
+		p.add("%s: %q has a NUL character in it: name a directory", field, path)
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir():
+		p.add("%s: %s exists and is not a directory: name another", field, path)
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Lstat(path); err == nil {
+			p.add("%s: %s is a symbolic link to something that does not exist: remove it, or name another", field, path)
+		}
+	case err != nil:
+		p.add("%s: %w: name a directory that can be written", field, err)
+	}
+}
+
+// validateAgreement checks that everything belongs to one partition and, where
+// an organisation is named more than once, to one organisation.
+func (c Config) validateAgreement(p *problems) {
+	var partition, by string
+	agree := func(field, value, other string) {
+		switch {
+		case placeholder.In(value):
+		case partition == "":
+			partition, by = other, fmt.Sprintf("%s %q", field, value)
+		case partition != other:
+			p.add("%s: %q belongs to the partition %s, and %s to %s: publish to each partition by itself", field, value, other, by, partition)
+		}
+	}
+	region := func(field, name string) {
+		if regionPattern.MatchString(name) {
+			agree(field, name, partitionOf(name))
+		}
+	}
+	for _, name := range c.Regions {
+		region("regions", name)
+	}
+	if c.Key != nil {
+		region("key.primary_region", c.Key.PrimaryRegion)
+	}
+	for _, named := range c.arns() {
+		agree(named.field, named.arn, arnField(named.arn, 1))
+	}
+	var organization string
+	by = ""
+	for _, named := range c.organizationIDs() {
+		switch {
+		case organization == "":
+			organization, by = named.id, named.field
+		case organization != named.id:
+			p.add("%s names the organisation %s, and %s %s: correct one of them", named.field, named.id, by, organization)
+		}
+	}
+}
+
+type namedARN struct{ field, arn string }
+
+// arns are all ARNs of the configuration.
+func (c Config) arns() []namedARN {
+	var arns []namedARN
+	add := func(field string, values ...string) {
+		for _, value := range values {
+			if strings.HasPrefix(value, "arn:") {
+				arns = append(arns, namedARN{field, value})
+			}
+		}
+	}
+	if c.Key != nil {
+		add("key.id", c.Key.ID)
+		add("key.administrators", c.Key.Administrators...)
+	}
+	if c.Organization != nil {
+		add("organization.arn", c.Organization.ARN)
+	}
+	if c.Share != nil {
+		add("share.organizational_units", c.Share.OrganizationalUnits...)
+	}
+	if c.AssumeRole != nil {
+		add("assume_role.role_arn", c.AssumeRole.RoleARN)
+	}
+	return arns
+}
+
+// arnField is the n-th of the colon-separated fields of an ARN, or "".
+func arnField(arn string, n int) string {
+	if fields := strings.Split(arn, ":"); n < len(fields) {
+		return fields[n]
+	}
+	return ""
+}

@@ -1,0 +1,249 @@
+package publish
+
+import (
+	"strings"
+	"testing"
+)
+
+// Each wrong configuration gets an error that names the field as the user
+// writes it, and the remedy.
+func TestWrongConfigurations(t *testing.T) {
+	for _, test := range wrongConfigurations {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := configure(t, test.body)
+			if err == nil {
+				t.Fatalf("no error for:\n%s", test.body)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not in:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+var wrongConfigurations = []struct {
+	name, body string
+	want       []string
+}{
+	{"no key block", ``, []string{"key: the block is missing", "key { alias ="}},
+	{"empty key block", `key {}`, []string{"key: neither alias nor id", `alias = "alias/NAME"`}},
+	{"alias and id", `key {
+  alias = "alias/golden"
+  id = "mrk-0123456789abcdef0123456789abcdef"
+}`, []string{"key: alias and id are both set", "leave one out"}},
+	{"alias without prefix", `key { alias = "golden" }`, []string{"key.alias", `write "alias/golden"`}},
+	{"reserved alias", `key { alias = "alias/aws/ebs" }`, []string{"key.alias", "AWS's own", "choose another"}},
+	{"alias with a blank", `key { alias = "alias/golden ami" }`, []string{"key.alias", "letters, digits and /_-"}},
+	{"empty alias name", `key { alias = "alias/" }`, []string{"key.alias", "letters, digits"}},
+	{"alias as id", `key { id = "alias/golden" }`, []string{"key.id", "write it in key.alias"}},
+	{"single-Region key", `key { id = "1234abcd-12ab-34cd-56ef-1234567890ab" }`, []string{"key.id", "single-Region key", "mrk-"}},
+	{"single-Region key's ARN", `key { id = "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab" }`, []string{"key.id", "single-Region"}},
+	{"short key id", `key { id = "mrk-123" }`, []string{"key.id", "32 hexadecimal digits"}},
+	{"create with id", `key {
+  id     = "mrk-0123456789abcdef0123456789abcdef"
+  create = true
+}`, []string{"key.create", "leave out create"}},
+	{"unknown policy", `key {
+  alias = "alias/golden"
+  policy = "strict"
+}`, []string{`key.policy: "strict"`, `"open" or "hardened"`}},
+	{"zone as primary region", `key {
+  alias = "alias/golden"
+  primary_region = "us-east-1a"
+}`, []string{"key.primary_region", `write its region, "us-east-1"`}},
+	{"administrator by name", `key {
+  alias = "alias/golden"
+  administrators = ["admin"]
+}`, []string{"key.administrators", "arn:aws:iam::"}},
+	{"administrator with wildcard", `key {
+  alias = "alias/golden"
+  administrators = ["arn:aws:iam::111111111111:role/*"]
+}`, []string{"key.administrators", "wildcards are not allowed"}},
+	{"administrators empty", `key {
+  alias = "alias/golden"
+  administrators = []
+}`, []string{"key.administrators: the list is empty", "leave the field out"}},
+	{"administrator twice", `key {
+  alias = "alias/golden"
+  administrators = ["arn:aws:iam::111111111111:root", "arn:aws:iam::111111111111:root"]
+}`, []string{"key.administrators", "twice: remove one"}},
+	{"no such statements file", `key {
+  alias = "alias/golden"
+  extra_statements_file = "testdata/missing.json"
+}`, []string{"key.extra_statements_file", "name a file that can be read"}},
+	{"statements file is a directory", `key {
+  alias = "alias/golden"
+  extra_statements_file = "testdata"
+}`, []string{"key.extra_statements_file", "name a file"}},
+	{"broken statements", `key {
+  alias = "alias/golden"
+  extra_statements_file = "testdata/broken.json"
+}`, []string{"key.extra_statements_file", "cannot be used"}},
+	{"statements open to the world", `key {
+  alias = "alias/golden"
+  extra_statements_file = "testdata/world-open.json"
+}`, []string{"key.extra_statements_file", "open the key to the world", "aws:PrincipalOrgID"}},
+	{"tag of AWS", `key {
+  alias = "alias/golden"
+  tags = { "aws:x" = "y" }
+}`, []string{"key.tags", "rename it"}},
+	{"regions empty", `regions = []
+key { alias = "alias/golden" }`, []string{"regions: the list is empty", "leave the field out"}},
+	{"region twice", `regions = ["us-east-1", "us-east-1"]
+key { alias = "alias/golden" }`, []string{`regions: "us-east-1"`, "twice: remove one"}},
+	{"zone as region", `regions = ["eu-west-1b"]
+key { alias = "alias/golden" }`, []string{`regions: "eu-west-1b"`, `write its region, "eu-west-1"`}},
+	{"region in capitals", `regions = ["US-EAST-1"]
+key { alias = "alias/golden" }`, []string{"regions", `lower case, "us-east-1"`}},
+	{"region by its city", `regions = ["Frankfurt"]
+key { alias = "alias/golden" }`, []string{`regions: "Frankfurt"`, "write it as us-east-1"}},
+	{"regions of two partitions", `regions = ["us-east-1", "cn-north-1"]
+key { alias = "alias/golden" }`, []string{`regions: "cn-north-1"`, "aws-cn", "each partition by itself"}},
+	{"primary region of another partition", `regions = ["us-east-1"]
+key {
+  alias = "alias/golden"
+  primary_region = "us-gov-west-1"
+}`, []string{"key.primary_region", "aws-us-gov"}},
+	{"administrator of another partition", `regions = ["us-east-1"]
+key {
+  alias = "alias/golden"
+  administrators = ["arn:aws-cn:iam::111111111111:root"]
+}`, []string{"key.administrators", "aws-cn"}},
+	{"empty organization block", `key { alias = "alias/golden" }
+organization {}`, []string{"organization: neither id nor arn", "leave the block out"}},
+	{"organization id", `key { alias = "alias/golden" }
+organization { id = "exampleorgid" }`, []string{"organization.id", "o-exampleorgid"}},
+	{"organization ARN", `key { alias = "alias/golden" }
+organization { arn = "o-exampleorgid" }`, []string{"organization.arn", "arn:aws:organizations::"}},
+	{"organization id and ARN disagree", `key { alias = "alias/golden" }
+organization {
+  id  = "o-aaaaaaaaaa"
+  arn = "arn:aws:organizations::999999999999:organization/o-bbbbbbbbbb"
+}`, []string{"organization.arn", "o-bbbbbbbbbb", "o-aaaaaaaaaa", "correct one"}},
+	{"share with nobody", `key { alias = "alias/golden" }
+share { organization = false }`, []string{"share: it names nobody", "list organizational_units or accounts"}},
+	{"snapshots without accounts", `key { alias = "alias/golden" }
+share { snapshots = true }`, []string{"share.snapshots", "list share.accounts"}},
+	{"unit by id", `key { alias = "alias/golden" }
+share { organizational_units = ["ou-root-12345678"] }`, []string{"share.organizational_units", "an id alone is not enough"}},
+	{"units empty", `key { alias = "alias/golden" }
+share { organizational_units = [] }`, []string{"share.organizational_units: the list is empty"}},
+	{"units of two organisations", `key { alias = "alias/golden" }
+share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678", "arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"] }`, []string{"share.organizational_units", "o-bbbbbbbbbb", "correct one"}},
+	{"unit of another organisation", `key { alias = "alias/golden" }
+organization { id = "o-aaaaaaaaaa" }
+share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"] }`, []string{"share.organizational_units", "organization.id o-aaaaaaaaaa"}},
+	{"unit of another partition", `regions = ["us-gov-west-1"]
+key { alias = "alias/golden" }
+share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678"] }`, []string{"share.organizational_units", "aws-us-gov"}},
+	{"short account", `key { alias = "alias/golden" }
+share { accounts = ["12345678901"] }`, []string{"share.accounts", "11 digits, not 12", "in quotes"}},
+	{"account as number loses its zero", `key { alias = "alias/golden" }
+share { accounts = [012345678901] }`, []string{"share.accounts", "in quotes"}},
+	{"account with dashes", `key { alias = "alias/golden" }
+share { accounts = ["1234-5678-9012"] }`, []string{"share.accounts", "12 digits in quotes"}},
+	{"account twice", `key { alias = "alias/golden" }
+share { accounts = ["222222222222", "222222222222"] }`, []string{"share.accounts", "twice: remove one"}},
+	{"accounts empty", `key { alias = "alias/golden" }
+share { accounts = [] }`, []string{"share.accounts: the list is empty"}},
+	{"grants without accounts", `key { alias = "alias/golden" }
+grants {}`, []string{"grants.accounts: it is missing", "leave the block out"}},
+	{"grants for no accounts", `key { alias = "alias/golden" }
+grants { accounts = [] }`, []string{"grants.accounts: the list is empty"}},
+	{"granted account twice", `key { alias = "alias/golden" }
+grants { accounts = ["222222222222", "222222222222"] }`, []string{"grants.accounts", "twice"}},
+	{"role as ARN", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  roles = ["arn:aws:iam::222222222222:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"]
+}`, []string{"grants.roles", `"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"`}},
+	{"role with role/", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  roles = ["/role/Launcher"]
+}`, []string{"grants.roles", `without role/, "Launcher"`}},
+	{"role with a blank", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  roles = ["a b"]
+}`, []string{"grants.roles", "PATH/NAME"}},
+	{"roles empty", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  roles = []
+}`, []string{"grants.roles: the list is empty"}},
+	{"unknown via", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  via = "root"
+}`, []string{`grants.via: "root"`, `"owner", "member" or "none"`}},
+	{"member without role", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  via = "member"
+}`, []string{"grants.member_role: it is missing", "name the role"}},
+	{"role without member", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  member_role = "GrantMaker"
+}`, []string{"grants.member_role", `via = "member" only`}},
+	{"member role as ARN", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  via = "member"
+  member_role = "arn:aws:iam::222222222222:role/GrantMaker"
+}`, []string{"grants.member_role", `"GrantMaker"`}},
+	{"unknown missing_role", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  missing_role = "ignore"
+}`, []string{`grants.missing_role: "ignore"`, `"skip" or "fail"`}},
+	{"short name", `key { alias = "alias/golden" }
+ami_name = "ab"`, []string{"ami_name", "3 to 128"}},
+	{"name with a colon", `key { alias = "alias/golden" }
+ami_name = "golden:1"`, []string{"ami_name", "()[] ./-'@_"}},
+	{"name with umlaut", `key { alias = "alias/golden" }
+ami_name = "gölden"`, []string{"ami_name"}},
+	{"tag with empty key", `key { alias = "alias/golden" }
+tags = { "" = "x" }`, []string{"tags", "empty key"}},
+	{"tag of AWS's", `key { alias = "alias/golden" }
+tags = { "AWS:x" = "y" }`, []string{`tags: "AWS:x"`, "AWS's own"}},
+	{"tag of ours", `key { alias = "alias/golden" }
+snapshot_tags = { "orgami:x" = "y" }`, []string{`snapshot_tags: "orgami:x"`, "this plugin's own"}},
+	{"long tag key", `key { alias = "alias/golden" }
+tags = { "` + strings.Repeat("k", 129) + `" = "y" }`, []string{"tags: the key", "128 characters"}},
+	{"long tag value", `key { alias = "alias/golden" }
+tags = { k = "` + strings.Repeat("v", 257) + `" }`, []string{`tags: the value of "k"`, "256 characters"}},
+	{"too many tags", `key { alias = "alias/golden" }` + "\ntags = " + tags(48), []string{"tags: 48 tags", "47 that fit"}},
+	{"negative time", `key { alias = "alias/golden" }
+wait_timeout = "-1s"`, []string{"wait_timeout: -1s", "as in 2h"}},
+	{"time without unit", `key { alias = "alias/golden" }
+wait_timeout = "90"`, []string{"missing unit"}},
+	{"role to act as without ARN", `key { alias = "alias/golden" }
+assume_role {}`, []string{"assume_role.role_arn is missing", "name the role"}},
+	{"endpoint without scheme", `key { alias = "alias/golden" }
+endpoint_url = "localhost:4566"`, []string{"endpoint_url", "http://HOST:PORT"}},
+	{"list instead of text", `key { alias = "alias/golden" }
+ami_name = ["a"]`, []string{"ami_name", "string required"}},
+	{"text instead of list", `regions = "us-east-1"
+key { alias = "alias/golden" }`, []string{"regions", "list of string required"}},
+	{"text instead of yes or no", `key { alias = "alias/golden" }
+plan_only = "maybe"`, []string{"plan_only", "bool"}},
+	{"unknown argument", `key { alias = "alias/golden" }
+region = "us-east-1"`, []string{"Unsupported argument", "region"}},
+	{"unknown block", `key { alias = "alias/golden" }
+shares {}`, []string{"Unsupported block", "shares"}},
+	{"key twice", `key { alias = "alias/golden" }
+key { alias = "alias/golden" }`, []string{"Duplicate key block"}},
+}
+
+// tags is a map of n tags, in HCL.
+func tags(n int) string {
+	var text strings.Builder
+	for i := range n {
+		text.WriteString("k" + strings.Repeat("x", i) + " = \"v\"\n")
+	}
+	return "{\n" + text.String() + "}"
+}
