@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Builds one of the tools pinned under tools/ once, into a cache outside the
+# checkout, and prints the path of the binary:
+#
+#     tools/build.sh packer|amazon|sdc|lint|gotestsum
+#
+# The cache is $XDG_CACHE_HOME/orgami, or ~/.cache/orgami, keyed by tool and
+# version. Versions come from tools/NAME/go.mod and from nowhere else.
+set -euo pipefail
+
+name=${1:?usage: tools/build.sh NAME}
+here=$(cd "$(dirname "$0")" && pwd)
+module=$here/$name
+cd "$module"
+
+package=$(sed -n 's/^tool //p' go.mod)
+case $name in
+amazon) binary=packer-plugin-amazon ;; # Packer wants plugins by this name
+sdc) binary=packer-sdc ;;
+lint) binary=golangci-lint ;;
+*) binary=$name ;;
+esac
+
+# The version of the module that the package belongs to: the longest required
+# path that the package's begins with.
+version=$(awk -v package="$package" '
+	{ path = $1 == "require" ? $2 : $1; v = $1 == "require" ? $3 : $2 }
+	v ~ /^v[0-9]/ && index(package "/", path "/") == 1 && length(path) > length(best) { best = path; version = v }
+	END { print version }' go.mod)
+[ -n "$version" ] || { echo "tools/$name/go.mod requires no module of $package" >&2; exit 1; }
+
+# A suitable Packer on the PATH is as good: 1.11 or newer.
+if [ "$name" = packer ] && found=$(command -v packer); then
+	if CHECKPOINT_DISABLE=1 "$found" version 2>/dev/null | head -n 1 |
+		awk '{ split(substr($2, 2), v, "."); exit !($1 == "Packer" && (v[1] > 1 || v[1] == 1 && v[2] >= 11)) }'; then
+		echo "$found"
+		exit 0
+	fi
+fi
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/orgami/$name-$version-$(go env GOOS)-$(go env GOARCH)
+if [ ! -x "$cache/$binary" ]; then
+	mkdir -p "$cache"
+	started=$SECONDS
+	echo "building $binary $version, once (into $cache)…" >&2
+	# Built aside and renamed: two builds at once do not disturb each other.
+	temporary=$(mktemp -d "$cache/.build-XXXXXX")
+	trap 'rm -rf "$temporary"' EXIT
+	CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -ldflags='-s -w' -o "$temporary/$binary" "$package"
+	mv "$temporary/$binary" "$cache/$binary"
+	echo "built $binary $version in $((SECONDS - started)) s" >&2
+fi
+echo "$cache/$binary"
