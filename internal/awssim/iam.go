@@ -130,7 +130,7 @@ func deleteRole(c *call) (any, error) {
 		return nil, problem
 	}
 	delete(c.w.accounts[c.caller.Account].roles, r.pathName())
-	return struct{}{}, nil
+	return nil, nil
 }
 
 func putRolePolicy(c *call) (any, error) {
@@ -147,7 +147,7 @@ func putRolePolicy(c *call) (any, error) {
 		return nil, badRequest("MalformedPolicyDocument", "%v", err)
 	}
 	r.setPolicy(c.form.Get("PolicyName"), identityPolicy{text, parsed}, c.now)
-	return struct{}{}, nil
+	return nil, nil
 }
 
 func (r *role) setPolicy(name string, policy identityPolicy, now time.Time) {
@@ -167,7 +167,7 @@ func deleteRolePolicy(c *call) (any, error) {
 		return nil, &Error{Status: http.StatusNotFound, Code: "NoSuchEntity", Message: "The role policy with name " + name + " cannot be found."}
 	}
 	r.setPolicy(name, identityPolicy{}, c.now)
-	return struct{}{}, nil
+	return nil, nil
 }
 
 type rolePolicy struct{ RoleName, PolicyName, PolicyDocument string }

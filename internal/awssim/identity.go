@@ -138,8 +138,9 @@ func (w *World) roleByARN(arn string) *role {
 }
 
 // principalExists reports whether KMS would know the principal: an account, its
-// root, or a user or role of it. Fact: 1.
-func (w *World) principalExists(principal string) bool {
+// root, or a user or role of it. A role that was just made is not visible to KMS
+// until the propagation lag is over. Fact: 1, 3.
+func (w *World) principalExists(principal string, now time.Time) bool {
 	if principal == "*" || w.accounts[principal] != nil {
 		return true
 	}
@@ -151,7 +152,8 @@ func (w *World) principalExists(principal string) bool {
 	case parts[5] == "root", parts[5] == "user/admin":
 		return parts[2] == "iam"
 	case strings.HasPrefix(parts[5], "role/"):
-		return w.roleByARN(principal) != nil
+		r := w.roleByARN(principal)
+		return r != nil && !r.created.After(now.Add(-w.options.PropagationLag))
 	default:
 		return false
 	}

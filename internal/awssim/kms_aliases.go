@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim/authz"
 )
 
 type aliasRequest struct {
@@ -11,9 +13,8 @@ type aliasRequest struct {
 	TargetKeyID string `json:"TargetKeyId"`
 }
 
-// aliasCall reads an alias operation and authorises it on the target key. The
-// caller's own policies must allow it on the alias too, which is not modelled
-// apart. Fact: 2.
+// aliasCall reads an alias operation and authorises it on the target key, and by
+// the caller's own policies on the alias. Fact: 2.
 func (c *call) aliasCall() (aliasRequest, *kmsKey, error) {
 	r, err := decodeJSON[aliasRequest](c)
 	if err != nil {
@@ -22,8 +23,15 @@ func (c *call) aliasCall() (aliasRequest, *kmsKey, error) {
 	switch {
 	case strings.HasPrefix(r.AliasName, "alias/aws/"):
 		return r, nil, badRequest("NotAuthorizedException", "alias/aws/ is reserved for AWS managed keys")
+	case !strings.HasPrefix(r.AliasName, "alias/"):
+		return r, nil, badRequest("ValidationException", `Alias must start with the prefix "alias/". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html`)
 	case !aliasPattern.MatchString(r.AliasName):
-		return r, nil, badRequest("InvalidAliasNameException", "%q is not a valid alias name", r.AliasName)
+		return r, nil, badRequest("ValidationException", "%s contains invalid characters for an alias", r.AliasName)
+	}
+	arn := c.w.aliasARN(c.region, c.caller.Account, r.AliasName)
+	if decision := c.w.identityDecision(c.caller, "kms:"+c.operation, arn, nil, c.now); decision.Effect != authz.Allow {
+		return r, nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:%s on resource: %s because no identity-based policy allows the kms:%[2]s action (%[4]s)",
+			c.caller.ARN, c.operation, arn, decision.Reason)
 	}
 	if r.TargetKeyID == "" {
 		return r, nil, nil
@@ -78,8 +86,10 @@ func deleteAlias(c *call) (any, error) {
 	if alias == nil || alias.target.latest() == "" {
 		return nil, badRequest("NotFoundException", "Alias %s is not found.", r.AliasName)
 	}
-	if !c.w.identityAllows(c.caller, "kms:DeleteAlias", alias.arn, nil, c.now) {
-		return nil, denied(c)
+	if k := c.w.kms.keys[c.w.keyARN(c.region, c.caller.Account, alias.target.latest())]; k != nil {
+		if problem := c.w.authorizeKMS(kmsRequest{principal: c.caller, action: "kms:DeleteAlias", key: k, now: c.now}); problem != nil {
+			return nil, problem
+		}
 	}
 	alias.target.set(c.now, "")
 	return nil, nil

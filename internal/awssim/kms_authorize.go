@@ -62,7 +62,7 @@ func (w *World) authorizeKMS(r kmsRequest) *Error {
 		return refuse("the key policy denies it explicitly (%s)", keyPolicy.Statement)
 	case identity.Effect == authz.Deny:
 		return refuse("an identity-based policy denies it explicitly (%s)", identity.Statement)
-	case r.key.granted(r, seen):
+	case w.granted(r, seen):
 		return nil
 	case keyPolicy.Effect != authz.Allow:
 		return refuse("no resource-based policy allows the %s action (key policy: %s; and no grant on this key for this principal)", r.action, keyPolicy.Reason)
@@ -92,16 +92,22 @@ func (w *World) kmsContext(r kmsRequest) map[string][]string {
 	return context
 }
 
-// granted reports whether a grant on this regional key lets the principal do
-// it. Grants do not look at the organisation. Fact: 3.
-func (k *kmsKey) granted(r kmsRequest, seen time.Time) bool {
+// granted reports whether a grant on the regional key lets the principal do it.
+// Grants do not look at the organisation. A grant made under a grant cannot allow
+// more than that. Fact: 3.
+func (w *World) granted(r kmsRequest, seen time.Time) bool {
 	operation := strings.TrimPrefix(r.action, "kms:")
-	who := r.principal.ARN
+	who, id := r.principal.ARN, ""
 	if r.principal.RoleARN != "" {
 		who = r.principal.RoleARN
+		if role := w.roleByARN(who); role != nil {
+			id = role.id
+		}
 	}
-	return slices.ContainsFunc(k.activeGrants(seen), func(g *kmsGrant) bool {
-		return g.grantee == who && len(g.constraints) == 0 && slices.Contains(g.operations, operation)
+	return slices.ContainsFunc(r.key.activeGrants(seen), func(g *kmsGrant) bool {
+		wider := func(o string) bool { return !slices.Contains(g.operations, o) }
+		return g.grantee == who && g.granteeID == id && len(g.constraints) == 0 &&
+			slices.Contains(g.operations, operation) && !slices.ContainsFunc(r.grantOperations, wider)
 	})
 }
 

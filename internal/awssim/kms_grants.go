@@ -55,6 +55,9 @@ func createGrant(c *call) (any, error) {
 		name: r.Name, grantee: r.GranteePrincipal, retiring: r.RetiringPrincipal, issuer: c.caller.ARN,
 		operations: slices.Sorted(slices.Values(r.Operations)), constraints: r.Constraints, created: c.now,
 	}
+	if r := c.w.roleByARN(g.grantee); r != nil {
+		g.granteeID = r.id
+	}
 	if existing := k.sameGrant(g, c.now); existing != nil {
 		return map[string]string{"GrantId": existing.id, "GrantToken": "token-" + existing.id}, nil
 	}
@@ -84,7 +87,7 @@ func (r createGrantRequest) check(c *call) *Error {
 		if principal == "" && principal == r.RetiringPrincipal && r.GranteePrincipal != "" {
 			continue
 		}
-		if !strings.HasPrefix(principal, "arn:") || !c.w.principalExists(principal) {
+		if !strings.HasPrefix(principal, "arn:") || !c.w.principalExists(principal, c.now) {
 			return badRequest("InvalidArnException", "ARN does not refer to a valid principal: %s", principal)
 		}
 	}
@@ -98,7 +101,7 @@ func (k *kmsKey) sameGrant(g *kmsGrant, now time.Time) *kmsGrant {
 		return nil
 	}
 	for _, other := range k.activeGrants(now) {
-		if other.name == g.name && other.grantee == g.grantee && other.retiring == g.retiring && slices.Equal(other.operations, g.operations) &&
+		if other.name == g.name && other.grantee == g.grantee && other.granteeID == g.granteeID && other.retiring == g.retiring && slices.Equal(other.operations, g.operations) &&
 			maps.EqualFunc(other.constraints, g.constraints, maps.Equal[map[string]string]) {
 			return other
 		}

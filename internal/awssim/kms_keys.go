@@ -88,6 +88,11 @@ func createKey(c *call) (any, error) {
 	if len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", "*", nil, c.now) {
 		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:TagResource", c.caller.ARN)
 	}
+	if r.MultiRegion {
+		if problem := c.serviceLinkedRoleForMultiRegionKeys(); problem != nil {
+			return nil, problem
+		}
+	}
 	id := c.w.newID("", 32)
 	if r.MultiRegion {
 		id = "mrk-" + id
@@ -101,6 +106,22 @@ func createKey(c *call) (any, error) {
 	k := c.w.addKey(f, c.caller.Account, c.region, policy, c.now)
 	k.description = r.Description
 	return map[string]any{"KeyMetadata": c.w.metadata(k, c.now)}, k.setTags(r.Tags)
+}
+
+// serviceLinkedRoleForMultiRegionKeys makes the role that KMS needs to keep
+// regional keys alike, with the first multi-Region primary key of an account.
+// Fact: 2.
+func (c *call) serviceLinkedRoleForMultiRegionKeys() *Error {
+	const path, name, action = "/aws-service-role/mrk.kms.amazonaws.com/", "AWSServiceRoleForKeyManagementServiceMultiRegionKeys", "iam:CreateServiceLinkedRole"
+	a := c.w.accounts[c.caller.Account]
+	if a.roles[strings.TrimPrefix(path, "/")+name] != nil {
+		return nil
+	}
+	if !c.w.identityAllows(c.caller, action, c.w.arn("iam", "", a.id, "role"+path+name), nil, c.now) {
+		return badRequest("AccessDeniedException", "User: %s is not authorized to perform: %s, which the first multi-Region key of an account needs", c.caller.ARN, action)
+	}
+	_, problem := c.w.addRole(a, path, name, "", c.now)
+	return problem
 }
 
 // setTags returns an untyped nil for no problem.
@@ -191,7 +212,7 @@ func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
 		return "", badRequest("MalformedPolicyDocumentException", "%v", err)
 	}
 	for _, principal := range parsed.Principals() {
-		if !c.w.principalExists(principal) {
+		if !c.w.principalExists(principal, c.now) {
 			return "", badRequest("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals: %s", principal)
 		}
 	}

@@ -66,12 +66,15 @@ type kmsAlias struct {
 type kmsGrant struct {
 	id, name          string
 	grantee, retiring string
-	issuer            string
-	operations        []string
-	constraints       map[string]map[string]string
-	created           time.Time
-	revoked           time.Time // zero while it holds
-	byService         bool      // EC2 made it for an attached volume
+	// granteeID is the unique id of a grantee that is a role: a role that is
+	// deleted and made again is another one. Fact: 3.
+	granteeID   string
+	issuer      string
+	operations  []string
+	constraints map[string]map[string]string
+	created     time.Time
+	revoked     time.Time // zero while it holds
+	byService   bool      // EC2 made it for an attached volume
 }
 
 // state is the key's state. Fact: 2.

@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -27,7 +28,6 @@ func (c *call) changeState(change func(*kmsKey)) (any, error) {
 func (c *call) keyOfRequest() (*kmsKey, error) {
 	r, err := decodeJSON[struct {
 		KeyID                string `json:"KeyId"`
-		PendingWindowInDays  int
 		RotationPeriodInDays int
 	}](c)
 	if err != nil {
@@ -40,14 +40,25 @@ func (c *call) keyOfRequest() (*kmsKey, error) {
 	return k, nil
 }
 
-// deletionWindow is KMS's default waiting period.
-const deletionWindow = 30 * 24 * time.Hour
+// deletionWindow is KMS's default waiting period in days.
+const deletionWindow = 30
 
 // scheduleKeyDeletion: a primary waits until its replicas are gone. Fact: 2.
 func scheduleKeyDeletion(c *call) (any, error) {
-	k, err := c.keyOfRequest()
+	r, err := decodeJSON[struct {
+		KeyID               string `json:"KeyId"`
+		PendingWindowInDays int
+	}](c)
 	if err != nil {
 		return nil, err
+	}
+	days := cmp.Or(r.PendingWindowInDays, deletionWindow)
+	if days < 7 || days > 30 {
+		return nil, badRequest("ValidationException", "PendingWindowInDays %d is not between 7 and 30", days)
+	}
+	k, problem := c.key(r.KeyID, false)
+	if problem != nil {
+		return nil, problem
 	}
 	if state := k.state(c.now); state != "Enabled" && state != "Disabled" {
 		return nil, badRequest("KMSInvalidStateException", "%s is %s.", k.arn, state)
@@ -56,9 +67,9 @@ func scheduleKeyDeletion(c *call) (any, error) {
 	if k.primary() && replicas {
 		k.pendingReplicas = true
 	} else {
-		k.deletion = c.now.Add(deletionWindow)
+		k.deletion = c.now.AddDate(0, 0, days)
 	}
-	return map[string]any{"KeyId": k.arn, "KeyState": k.state(c.now), "PendingWindowInDays": 30}, nil
+	return map[string]any{"KeyId": k.arn, "KeyState": k.state(c.now), "PendingWindowInDays": days}, nil
 }
 
 // cancelKeyDeletion leaves the key Disabled. Fact: 2.
@@ -154,8 +165,11 @@ func listResourceTags(c *call) (any, error) {
 	return kmsPage("Tags", k.tagList(), r, 50, 50)
 }
 
+// dataKey is what the simulator generates for every data key.
+var dataKey = make([]byte, 32)
+
 // useKey stands for the cryptographic operations: authorisation and state are
-// real, ciphertext is not.
+// real, ciphertext is the key's ARN and the plaintext.
 func useKey(c *call) (any, error) {
 	r, err := decodeJSON[struct {
 		KeyID          string `json:"KeyId"`
@@ -168,10 +182,29 @@ func useKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := cmp.Or(r.KeyID, string(r.CiphertextBlob))
-	k, problem := c.key(id, true)
+	sealedBy, opened, sealed := bytes.Cut(r.CiphertextBlob, []byte("\n"))
+	if c.operation == "Decrypt" && !sealed {
+		return nil, badRequest("InvalidCiphertextException", "the ciphertext is not from this simulator")
+	}
+	k, problem := c.key(cmp.Or(r.KeyID, string(sealedBy)), true)
 	if problem != nil {
 		return nil, problem
 	}
-	return map[string]any{"KeyId": k.arn, "CiphertextBlob": []byte(k.arn), "Plaintext": []byte("plaintext")}, nil
+	switch c.operation {
+	case "Encrypt":
+		return map[string]any{"KeyId": k.arn, "CiphertextBlob": k.seal(r.Plaintext), "EncryptionAlgorithm": k.family.spec}, nil
+	case "Decrypt":
+		if !bytes.HasSuffix(sealedBy, []byte("/"+k.id)) {
+			return nil, badRequest("IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation.")
+		}
+		return map[string]any{"KeyId": k.arn, "Plaintext": opened, "EncryptionAlgorithm": k.family.spec}, nil
+	case "GenerateDataKey":
+		return map[string]any{"KeyId": k.arn, "CiphertextBlob": k.seal(dataKey), "Plaintext": dataKey}, nil
+	default: // GenerateDataKeyWithoutPlaintext
+		return map[string]any{"KeyId": k.arn, "CiphertextBlob": k.seal(dataKey)}, nil
+	}
+}
+
+func (k *kmsKey) seal(plaintext []byte) []byte {
+	return append([]byte(k.arn+"\n"), plaintext...)
 }

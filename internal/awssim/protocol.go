@@ -68,6 +68,9 @@ func (p protocol) success(c *call, answer any) response {
 	var body bytes.Buffer
 	body.WriteString(xml.Header)
 	switch {
+	case p == queryProtocol && answer == nil:
+		fmt.Fprintf(&body, "<%[1]sResponse xmlns=%[2]q><ResponseMetadata><RequestId>%[3]s</RequestId></ResponseMetadata></%[1]sResponse>",
+			c.operation, namespaces[c.service], requestID)
 	case p == queryProtocol:
 		fmt.Fprintf(&body, "<%[1]sResponse xmlns=%[2]q><%[1]sResult>%[3]s</%[1]sResult><ResponseMetadata><RequestId>%[4]s</RequestId></ResponseMetadata></%[1]sResponse>",
 			c.operation, namespaces[c.service], fields, requestID)

@@ -130,6 +130,7 @@ func (w *World) perform(c *call) (response, *Fault, Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c.now = time.Now()
+	unknown := w.checkCaller(c) // before all else: faults and quotas go by account
 	fault := w.faults.strike(c)
 	var answer any
 	var err error
@@ -138,6 +139,8 @@ func (w *World) perform(c *call) (response, *Fault, Entry) {
 		err = &Error{Status: http.StatusBadGateway, Code: "ConnectionReset"}
 	case fault != nil && fault.before(c) != nil:
 		err = fault.before(c)
+	case unknown != nil:
+		err = unknown
 	case !w.quotas.take(w.options.Quotas, c):
 		err = throttled(c.service)
 	default:
@@ -156,9 +159,6 @@ func (w *World) run(c *call) (any, error) {
 	op, known := operations[c.service][c.operation]
 	if !known {
 		return nil, badRequest("InvalidAction", "the simulator has no operation %s %s", c.service, c.operation)
-	}
-	if problem := w.checkCaller(c); problem != nil {
-		return nil, problem
 	}
 	if !op.ownAuthorization && !w.identityAllows(c.caller, c.service+":"+c.operation, "*", nil, c.now) {
 		return nil, denied(c)

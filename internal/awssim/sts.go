@@ -27,6 +27,10 @@ func getCallerIdentity(c *call) (any, error) {
 
 var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 
+// maxSession is the longest session of a role, in seconds: the default of its
+// MaxSessionDuration, and the limit for a role that another one assumes. Fact: 7.
+const maxSession = 3600
+
 type assumeRoleResult struct {
 	Credentials struct {
 		AccessKeyID     string `xml:"AccessKeyId"`
@@ -64,11 +68,16 @@ func assumeRole(c *call) (any, error) {
 	if (trust.ViaAccount || r.account != c.caller.Account) && !c.w.identityAllows(c.caller, "sts:AssumeRole", arn, context, c.now) {
 		return nil, refused
 	}
-	seconds := 3600
+	seconds := maxSession
 	if text := c.form.Get("DurationSeconds"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 900 || n > 43_200 {
+		switch {
+		case err != nil || n < 900 || n > 43_200:
 			return nil, badRequest("ValidationError", "DurationSeconds %s is not between 900 and 43200", text)
+		case c.caller.RoleARN != "" && n > maxSession:
+			return nil, badRequest("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+		case n > maxSession:
+			return nil, badRequest("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 		}
 		seconds = n
 	}
