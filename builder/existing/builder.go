@@ -1,0 +1,89 @@
+package existing
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/hashicorp/hcl/v2/hcldec"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/artifact"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+)
+
+// Builder is the component orgami-existing.
+type Builder struct {
+	config Config
+}
+
+var _ packersdk.Builder = (*Builder)(nil)
+
+// ConfigSpec says which arguments and blocks there are.
+func (b *Builder) ConfigSpec() hcldec.ObjectSpec { return b.config.FlatMapstructure().HCL2Spec() }
+
+// The names under which templates find out about the image, as build.NAME; the
+// same as amazon-ebs gives them.
+const (
+	dataRegion    = "BuildRegion"
+	dataID        = "SourceAMI"
+	dataName      = "SourceAMIName"
+	dataOwner     = "SourceAMIOwner"
+	dataCreated   = "SourceAMICreationDate"
+	dataRunUUID   = "PackerRunUUID"
+	packerRunUUID = "PACKER_RUN_UUID"
+)
+
+// Prepare reads and checks the configuration, and asks nothing of AWS.
+func (b *Builder) Prepare(raws ...any) (generated, warnings []string, err error) {
+	config, err := decode(raws...)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.config = config
+	return []string{dataRegion, dataID, dataName, dataOwner, dataCreated}, nil, config.validate()
+}
+
+// Run finds the image.
+func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (output packersdk.Artifact, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			output, err = nil, fmt.Errorf("orgami-existing failed by an error of its own, please report it: %v\n%s", panicked, debug.Stack())
+		}
+	}()
+	query, err := b.config.query()
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseProvisioners(ctx, ui, hook); err != nil {
+		return nil, err
+	}
+	clients, err := awsclient.Load(ctx, b.config.Client(b.config.Region, ""))
+	if err != nil {
+		return nil, err
+	}
+	ui.Say(fmt.Sprintf("Looking for %s in %s", query, query.Region))
+	image, err := ami.Resolve(ctx, clients, query)
+	if err != nil {
+		return nil, err
+	}
+	ui.Say(fmt.Sprintf("Found %s %q of account %s, created %s", image.ID, image.Name, image.Owner, image.CreationDate))
+	return found(image), nil
+}
+
+// found is the artifact of an image that the builder did not make: its
+// Destroy destroys nothing.
+func found(image ami.Image) *artifact.Artifact {
+	return &artifact.Artifact{
+		Builder: artifact.ExistingID,
+		Images:  map[string]string{image.Region: image.ID},
+		Summary: fmt.Sprintf("Existing AMI:\n%s: %s", image.Region, image.ID),
+		Data: map[string]any{artifact.GeneratedData: map[string]any{
+			dataRegion: image.Region, dataID: image.ID, dataName: image.Name,
+			dataOwner: image.Owner, dataCreated: image.CreationDate,
+			dataRunUUID: os.Getenv(packerRunUUID),
+		}},
+	}
+}

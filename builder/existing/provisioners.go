@@ -1,0 +1,70 @@
+package existing
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+)
+
+var errProvisioners = errors.New("orgami-existing runs no provisioners: there is no machine to run them on; remove the provisioner blocks from the build, or build with amazon-ebs")
+
+// refuseProvisioners fails when the template has provisioners. A builder cannot
+// ask whether there are any; it can only have them run. They are given a
+// machine that refuses everything and a user interface that notices the first
+// word, which ends the provisioner. One that does neither, talks nor touches the
+// machine, remains unnoticed.
+func refuseProvisioners(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wire := &tripwire{Ui: ui, trip: cancel}
+	err := hook.Run(ctx, packersdk.HookProvision, wire, noMachine{wire}, map[string]any{})
+	if wire.tripped.Load() {
+		return errProvisioners
+	}
+	return err
+}
+
+// tripwire is a user interface that notices when it is used.
+type tripwire struct {
+	packersdk.Ui
+
+	trip    func()
+	tripped atomic.Bool
+}
+
+func (t *tripwire) touch() error {
+	t.tripped.Store(true)
+	t.trip()
+	return errProvisioners
+}
+
+func (t *tripwire) Say(string)                          { _ = t.touch() }
+func (t *tripwire) Sayf(string, ...any)                 { _ = t.touch() }
+func (t *tripwire) Message(string)                      { _ = t.touch() }
+func (t *tripwire) Error(string)                        { _ = t.touch() }
+func (t *tripwire) Errorf(string, ...any)               { _ = t.touch() }
+func (t *tripwire) Machine(string, ...string)           { _ = t.touch() }
+func (t *tripwire) Ask(string) (string, error)          { return "", t.touch() }
+func (t *tripwire) Askf(string, ...any) (string, error) { return "", t.touch() }
+
+func (t *tripwire) TrackProgress(_ string, _, _ int64, stream io.ReadCloser) io.ReadCloser {
+	_ = t.touch()
+	return stream
+}
+
+// noMachine is the connection to a machine that there is not.
+type noMachine struct{ wire *tripwire }
+
+func (n noMachine) Start(context.Context, *packersdk.RemoteCmd) error { return n.wire.touch() }
+
+func (n noMachine) Upload(string, io.Reader, *os.FileInfo) error { return n.wire.touch() }
+
+func (n noMachine) UploadDir(string, string, []string) error { return n.wire.touch() }
+
+func (n noMachine) Download(string, io.Writer) error { return n.wire.touch() }
+
+func (n noMachine) DownloadDir(string, string, []string) error { return n.wire.touch() }

@@ -1,0 +1,123 @@
+package ami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+)
+
+// Query describes the one image that [Resolve] is to find: by ID, or by
+// Filters among the images of Owners.
+type Query struct {
+	Region string
+	ID     string
+	// Filters are those of EC2's DescribeImages, by name.
+	Filters map[string]string
+	// Owners are account ids, "self", "amazon" or "aws-marketplace".
+	Owners []string
+	// MostRecent takes the newest of several images; otherwise several are an
+	// error.
+	MostRecent bool
+}
+
+// String is the query in words.
+func (q Query) String() string {
+	if q.ID != "" {
+		return q.ID
+	}
+	filters := make([]string, 0, len(q.Filters))
+	for _, name := range slices.Sorted(maps.Keys(q.Filters)) {
+		filters = append(filters, fmt.Sprintf("%s = %q", name, q.Filters[name]))
+	}
+	return fmt.Sprintf("an image of %s with %s", strings.Join(q.Owners, ", "), strings.Join(filters, ", "))
+}
+
+// Resolve finds exactly one image that is available. It fails where there is
+// none, several, or one in another state, and lists what it found.
+func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
+	client := clients.EC2(query.Region)
+	if query.ID != "" {
+		return resolveID(ctx, client, query)
+	}
+	input := &ec2.DescribeImagesInput{Owners: query.Owners}
+	for _, name := range slices.Sorted(maps.Keys(query.Filters)) {
+		input.Filters = append(input.Filters, types.Filter{Name: aws.String(name), Values: []string{query.Filters[name]}})
+	}
+	found, err := findImages(ctx, client, query.Region, input)
+	if err != nil {
+		return Image{}, awsclient.Failed(err, "looking for %s in %s", query, query.Region)
+	}
+	available := slices.DeleteFunc(slices.Clone(found), func(i Image) bool { return i.State != string(types.ImageStateAvailable) })
+	switch {
+	case len(found) == 0:
+		return Image{}, fmt.Errorf("there is no such image in %s: %s; check region, owners and filters", query.Region, query)
+	case len(available) == 0:
+		return Image{}, fmt.Errorf("no image in %s is available: %s; wait, or change the filters; found are\n%s", query.Region, query, candidates(found))
+	case len(available) > 1 && !query.MostRecent:
+		return Image{}, fmt.Errorf("%d images in %s fit: %s; narrow the filters, or set most_recent; found are\n%s", len(available), query.Region, query, candidates(available))
+	}
+	return newest(available)
+}
+
+func resolveID(ctx context.Context, client *ec2.Client, query Query) (Image, error) {
+	found, err := findImages(ctx, client, query.Region, &ec2.DescribeImagesInput{ImageIds: []string{query.ID}})
+	switch {
+	case awsclient.Is(err, awsclient.CodeImageNotFound), err == nil && len(found) == 0:
+		return Image{}, errors.Join(fmt.Errorf("image %s does not exist in %s, or is not shared with the caller's account: check image_id, region and credentials", query.ID, query.Region), err)
+	case err != nil:
+		return Image{}, awsclient.Failed(err, "describing image %s in %s", query.ID, query.Region)
+	}
+	if image := found[0]; image.State != string(types.ImageStateAvailable) {
+		return Image{}, fmt.Errorf("image %s in %s is %s, not available: %s", image.ID, query.Region, image.State, image.StateReason)
+	}
+	return found[0], nil
+}
+
+// findImages is describeImages without the snapshots, which the builder does
+// not need and may not see.
+func findImages(ctx context.Context, client *ec2.Client, region string, input *ec2.DescribeImagesInput) ([]Image, error) {
+	var images []Image
+	for pages := ec2.NewDescribeImagesPaginator(client, input); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, described := range page.Images {
+			images = append(images, newImage(region, described))
+		}
+	}
+	slices.SortFunc(images, func(a, b Image) int { return strings.Compare(b.CreationDate+b.ID, a.CreationDate+a.ID) })
+	return images, nil
+}
+
+// newest is the first of images that are sorted newest first. Two of the same
+// moment leave open which is meant.
+func newest(images []Image) (Image, error) {
+	if len(images) > 1 && images[0].CreationDate == images[1].CreationDate {
+		return Image{}, fmt.Errorf("the newest images in %s are of the same moment: narrow the filters; found are\n%s", images[0].Region, candidates(images))
+	}
+	return images[0], nil
+}
+
+// maxCandidates is how many images an error lists.
+const maxCandidates = 10
+
+func candidates(images []Image) string {
+	lines := make([]string, 0, maxCandidates+1)
+	for _, image := range images[:min(len(images), maxCandidates)] {
+		lines = append(lines, fmt.Sprintf("  %s %q, owner %s, created %s, %s", image.ID, image.Name, image.Owner, image.CreationDate, image.State))
+	}
+	if more := len(images) - maxCandidates; more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", more))
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,25 @@
+// Packer-plugin-orgami publishes an AMI to an AWS organisation: encrypted in
+// every region with one multi-Region key, verified, and shared.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/hashicorp/packer-plugin-sdk/plugin"
+
+	"github.com/orgami/packer-plugin-orgami/builder/existing"
+	"github.com/orgami/packer-plugin-orgami/post-processor/publish"
+	"github.com/orgami/packer-plugin-orgami/version"
+)
+
+func main() {
+	plugins := plugin.NewSet()
+	plugins.RegisterBuilder("existing", new(existing.Builder))
+	plugins.RegisterPostProcessor("publish", new(publish.PostProcessor))
+	plugins.SetVersion(version.Plugin)
+	if err := plugins.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
