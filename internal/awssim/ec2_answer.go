@@ -1,0 +1,54 @@
+package awssim
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Answers of EC2 are structs of this package with the xml tags of their fields;
+// protocol.go puts the envelope around them.
+
+// set is a list of EC2's answers: an element that is there even if empty.
+type set[T any] struct {
+	Items []T `xml:"item"`
+}
+
+func setOf[T any](items ...T) set[T] { return set[T]{items} }
+
+// setFrom converts a list.
+func setFrom[S, T any](from []S, convert func(S) T) set[T] {
+	var s set[T]
+	for _, item := range from {
+		s.Items = append(s.Items, convert(item))
+	}
+	return s
+}
+
+// done is the answer of an operation that says no more than that it succeeded.
+type done struct {
+	Return bool `xml:"return"`
+}
+
+// timestamp is how EC2 writes a time; empty for the zero time.
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+type tagItem struct {
+	Key   string `xml:"key"`
+	Value string `xml:"value"`
+}
+
+// tagSet lists tags in the order of their keys.
+func tagSet(tags map[string]string) set[tagItem] {
+	return setFrom(slices.Sorted(maps.Keys(tags)), func(key string) tagItem { return tagItem{key, tags[key]} })
+}
+
+type stateReasonItem struct {
+	Code    string `xml:"code"`
+	Message string `xml:"message"`
+}

@@ -1,0 +1,119 @@
+package awssim
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// ImageState is an image that an account of the world owns.
+type ImageState struct {
+	ID     string `json:"id"`
+	Region string `json:"region"`
+	Owner  string `json:"owner"`
+	Name   string `json:"name"`
+	State  string `json:"state"`
+	// Snapshots are their ids by device.
+	Snapshots []string `json:"snapshots"`
+	// LaunchPermissions are "all", account ids and ARNs, sorted.
+	LaunchPermissions []string `json:"launch_permissions"`
+	// Tags are the owner's.
+	Tags map[string]string `json:"tags"`
+}
+
+// SnapshotState is a snapshot that an account of the world owns.
+type SnapshotState struct {
+	ID     string `json:"id"`
+	Region string `json:"region"`
+	Owner  string `json:"owner"`
+	State  string `json:"state"`
+	// Key is the ARN of the key that encrypts it, empty if none does.
+	Key string `json:"key"`
+	// VolumePermissions are "all" and account ids, sorted.
+	VolumePermissions []string `json:"volume_permissions"`
+	// Tags are the owner's.
+	Tags map[string]string `json:"tags"`
+}
+
+// InstanceState is an instance that is not terminated.
+type InstanceState struct {
+	ID      string `json:"id"`
+	Region  string `json:"region"`
+	Owner   string `json:"owner"`
+	ImageID string `json:"image_id"`
+	State   string `json:"state"`
+	// VolumeKeys are the ARNs of the keys of its encrypted volumes, by device.
+	VolumeKeys []string `json:"volume_keys"`
+}
+
+// imageStates dumps images and snapshots, without those of Amazon.
+func (w *World) imageStates(now time.Time) ([]ImageState, []SnapshotState) {
+	var images []ImageState
+	var snapshots []SnapshotState
+	for _, region := range slices.Sorted(maps.Keys(w.ec2.regions)) {
+		r := w.ec2.regions[region]
+		for _, id := range slices.Sorted(maps.Keys(r.images)) {
+			if i := r.images[id]; i.owner != amazonAccount {
+				images = append(images, ImageState{
+					ID: id, Region: region, Owner: i.owner, Name: i.name, State: i.state(now), Snapshots: snapshotIDs(i),
+					LaunchPermissions: names(permissionsOf(i.shared, i.public)), Tags: maps.Clone(r.tags[tagged{i.owner, id}]),
+				})
+			}
+		}
+		for _, id := range slices.Sorted(maps.Keys(r.snapshots)) {
+			s := r.snapshots[id]
+			if s.owner == amazonAccount {
+				continue
+			}
+			state := SnapshotState{
+				ID: id, Region: region, Owner: s.owner, State: s.state(now), VolumePermissions: names(permissionsOf(s.shared, s.public)),
+				Tags: maps.Clone(r.tags[tagged{s.owner, id}]),
+			}
+			if s.key != nil {
+				state.Key = s.key.arn
+			}
+			snapshots = append(snapshots, state)
+		}
+	}
+	return images, snapshots
+}
+
+func snapshotIDs(i *image) []string {
+	var ids []string
+	for _, s := range i.snapshots() {
+		ids = append(ids, s.id)
+	}
+	return ids
+}
+
+func names(permissions set[permission]) []string {
+	var list []string
+	for _, p := range permissions.Items {
+		list = append(list, p.name())
+	}
+	return list
+}
+
+// instanceStates dumps the instances.
+func (w *World) instanceStates(now time.Time) []InstanceState {
+	var states []InstanceState
+	for region, r := range w.ec2.regions {
+		for _, i := range r.instances {
+			if i.state(now) == "terminated" {
+				continue
+			}
+			state := InstanceState{ID: i.id, Region: region, Owner: i.owner, ImageID: i.imageID, State: i.state(now)}
+			for _, v := range (&call{w: w, region: region}).volumesOf(i) {
+				if v.key != nil {
+					state.VolumeKeys = append(state.VolumeKeys, v.key.arn)
+				}
+			}
+			states = append(states, state)
+		}
+	}
+	slices.SortFunc(states, func(a, b InstanceState) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.ID, b.ID))
+	})
+	return states
+}

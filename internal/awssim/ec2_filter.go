@@ -1,0 +1,103 @@
+package awssim
+
+import (
+	"slices"
+	"strings"
+)
+
+// filter is an element of a Filter parameter: a resource passes if it has one
+// of the values, in which * stands for any text and ? for any character.
+type filter struct {
+	Name  string   `param:",required"`
+	Value []string `param:",required"`
+}
+
+// filterable is a resource that filters can select.
+type filterable interface {
+	resourceID() string
+}
+
+// filterTable tells which values of each filter's property a resource has. A
+// filter that is not in the table is an error, stricter than AWS for some
+// operations, so that it does not go unnoticed.
+type filterTable[T filterable] map[string]func(*call, T) []string
+
+// selectBy returns the resources that pass all the filters.
+func (table filterTable[T]) selectBy(c *call, filters []filter, all []T) ([]T, *Error) {
+	for _, f := range filters {
+		if table.property(f.Name) == nil {
+			return nil, badRequest("InvalidParameterValue", "The filter '%s' is invalid", f.Name)
+		}
+	}
+	var passed []T
+	for _, resource := range all {
+		if !slices.ContainsFunc(filters, func(f filter) bool {
+			return !slices.ContainsFunc(table.property(f.Name)(c, resource), f.matches)
+		}) {
+			passed = append(passed, resource)
+		}
+	}
+	return passed, nil
+}
+
+// property finds the property that a filter is about. Every resource has tags.
+func (table filterTable[T]) property(name string) func(*call, T) []string {
+	if key, found := strings.CutPrefix(name, "tag:"); found {
+		return func(c *call, resource T) []string {
+			value, tagged := c.tags(resource.resourceID())[key]
+			return some(tagged, value)
+		}
+	}
+	if name == "tag-key" {
+		return func(c *call, resource T) []string {
+			var keys []string
+			for key := range c.tags(resource.resourceID()) {
+				keys = append(keys, key)
+			}
+			return keys
+		}
+	}
+	return table[name]
+}
+
+func (f filter) matches(value string) bool {
+	return slices.ContainsFunc(f.Value, func(pattern string) bool { return matchWildcards(pattern, value) })
+}
+
+// matchWildcards reports whether the text has the pattern's form. A backslash
+// takes the special meaning from the character after it.
+func matchWildcards(pattern, text string) bool {
+	p, t := []rune(pattern), []rune(text)
+	// After a mismatch, the latest star takes one more character.
+	star, taken := -1, 0
+	i, j := 0, 0
+	for j < len(t) {
+		literal := i < len(p) && p[i] == '\\' && i+1 < len(p)
+		switch {
+		case literal && p[i+1] == t[j]:
+			i, j = i+2, j+1
+		case !literal && i < len(p) && p[i] == '*':
+			star, taken = i, j
+			i++
+		case !literal && i < len(p) && (p[i] == '?' || p[i] == t[j]):
+			i, j = i+1, j+1
+		case star >= 0:
+			taken++
+			i, j = star+1, taken
+		default:
+			return false
+		}
+	}
+	for i < len(p) && p[i] == '*' {
+		i++
+	}
+	return i == len(p)
+}
+
+// some returns the value if it is there.
+func some(there bool, value string) []string {
+	if !there {
+		return nil
+	}
+	return []string{value}
+}

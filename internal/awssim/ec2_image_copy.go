@@ -1,0 +1,226 @@
+package awssim
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// maxConcurrentCopies is how many image copies an account can have pending in a
+// destination region. Fact: 5.
+const maxConcurrentCopies = 100
+
+type copyImageRequest struct {
+	SourceRegion                          string `param:",required"`
+	SourceImageID                         string `param:"SourceImageId,required"`
+	Name                                  string `param:",required"`
+	Description                           string
+	Encrypted                             *bool
+	KmsKeyID                              string `param:"KmsKeyId"`
+	ClientToken                           string
+	CopyImageTags                         bool
+	SnapshotCopyCompletionDurationMinutes *int
+	TagSpecifications                     []tagSpecification `param:"TagSpecification"`
+}
+
+type imageAnswer struct {
+	ImageID string `xml:"imageId"`
+}
+
+// copyImage starts a copy into the region that is called. What is wrong with the
+// keys shows in the copy's state, not in the answer. Fact: 5.
+func copyImage(c *call, r copyImageRequest) (any, error) {
+	if id, problem := c.before(r.ClientToken); id != "" || problem != nil {
+		return answerOr(imageAnswer{id}, problem)
+	}
+	tags, problem := specifiedTags(r.TagSpecifications, "image", "snapshot")
+	if problem != nil {
+		return nil, problem
+	}
+	source, problem := c.copySource(r)
+	if problem != nil {
+		return nil, problem
+	}
+	if problem := c.copyLimit(); problem != nil {
+		return nil, problem
+	}
+	copied := c.copyOf(source, r)
+	if r.CopyImageTags && source.owner == c.caller.Account {
+		c.setTags(copied.id, c.w.ec2In(source.region).tags[tagged{c.caller.Account, source.id}])
+	}
+	c.setTags(copied.id, tags["image"])
+	for _, s := range copied.snapshots() {
+		c.setTags(s.id, tags["snapshot"])
+	}
+	c.remember(r.ClientToken, copied.id)
+	return imageAnswer{copied.id}, nil
+}
+
+// answerOr is the answer unless there is a problem. (A nil *Error in an error is
+// not nil.)
+func answerOr(answer any, problem *Error) (any, error) {
+	if problem != nil {
+		return nil, problem
+	}
+	return answer, nil
+}
+
+// before returns what an earlier call with the same client token made, even if
+// that failed or is gone. Fact: 5.
+func (c *call) before(token string) (id string, problem *Error) {
+	made, known := c.here().tokens[idempotency{c.caller.Account, c.operation, token}]
+	if token == "" || !known {
+		return "", nil
+	}
+	if made.parameters != c.parameters() {
+		return "", badRequest("IdempotentParameterMismatch", "The client token %s was used with other parameters before", token)
+	}
+	return made.id, nil
+}
+
+func (c *call) remember(token, id string) {
+	if token != "" {
+		c.here().tokens[idempotency{c.caller.Account, c.operation, token}] = madeBefore{c.parameters(), id}
+	}
+}
+
+// parameters are all parameters, in a form that can be compared.
+func (c *call) parameters() string { return url.Values(c.form).Encode() }
+
+// copySource finds the image to copy, and checks that it can be copied as asked.
+func (c *call) copySource(r copyImageRequest) (*image, *Error) {
+	if problem := checkImageName(r.Name); problem != nil {
+		return nil, problem
+	}
+	if len(r.ClientToken) > 128 {
+		return nil, badRequest("InvalidParameterValue", "The client token has more than 128 characters")
+	}
+	if r.KmsKeyID != "" && (r.Encrypted == nil || !*r.Encrypted) {
+		return nil, badRequest("InvalidParameterCombination", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
+	}
+	if d := r.SnapshotCopyCompletionDurationMinutes; d != nil && (*d < 15 || *d > 2880 || *d%15 != 0) {
+		return nil, badRequest("InvalidParameterValue", "SnapshotCopyCompletionDurationMinutes must be a multiple of 15 up to 2880: %d", *d)
+	}
+	from := c.w.regions[r.SourceRegion]
+	if from == nil || !c.account().enabledIn(from) {
+		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter sourceRegion is invalid. The region does not exist or is not enabled", r.SourceRegion)
+	}
+	source, problem := c.imageIn(r.SourceRegion, r.SourceImageID)
+	if problem != nil {
+		return nil, problem
+	}
+	if state := source.state(c.now); state != "available" {
+		return nil, unavailable(source, state)
+	}
+	if source.rootDeviceType != "ebs" && r.Encrypted != nil && *r.Encrypted {
+		return nil, badRequest("InvalidParameterCombination", "The image %s is not backed by EBS: it cannot be encrypted", source.id)
+	}
+	for _, s := range source.snapshots() {
+		if !s.readableBy(c.caller.Account) {
+			return nil, badRequest("InvalidRequest", "You do not have permission to access the storage of this ami")
+		}
+		if s.key != nil && r.Encrypted != nil && !*r.Encrypted {
+			return nil, badRequest("InvalidRequest", "Creating an unencrypted copy from an encrypted snapshot is not supported: %s", s.id)
+		}
+	}
+	return source, nil
+}
+
+func (c *call) copyLimit() *Error {
+	pending := 0
+	for _, i := range c.here().images {
+		if i.copied && i.owner == c.caller.Account && i.state(c.now) == "pending" {
+			pending++
+		}
+	}
+	if pending >= maxConcurrentCopies {
+		return badRequest("ResourceLimitExceeded", "You have reached the limit of %d concurrent image copies in the region", maxConcurrentCopies)
+	}
+	return nil
+}
+
+// copyOf makes the pending copy.
+func (c *call) copyOf(source *image, r copyImageRequest) *image {
+	pending := c.w.copyTime(c.region)
+	encrypt := r.Encrypted != nil && *r.Encrypted || c.encryptsByDefault()
+	key, failure := c.copyKeys(source.region, source.snapshots(), encrypt, r.KmsKeyID)
+	copied := *source
+	copied.name, copied.failure, copied.copied = r.Name, failure, true
+	copied.description = cmp.Or(r.Description, fmt.Sprintf("[Copied %s from %s] %s", source.id, source.region, source.name))
+	copied.sourceImage, copied.sourceRegion, copied.sourceInstanceID = source.id, source.region, ""
+	copied.public, copied.disabled, copied.deprecatedAt, copied.protection = false, false, time.Time{}, protection{}
+	copied.devices = slices.Clone(source.devices)
+	c.addImage(&copied, pending)
+	for n, d := range copied.devices {
+		if d.snapshot == nil {
+			continue
+		}
+		s := &snapshot{
+			size: d.snapshot.size, volume: "vol-ffffffff",
+			description: fmt.Sprintf("Copied for DestinationAmi %s from SourceAmi %s for SourceSnapshot %s.", copied.id, source.id, d.snapshot.id),
+		}
+		if encrypt || d.snapshot.key != nil {
+			s.key = key
+		}
+		if failure != nil {
+			s.failure = failure.Message
+		}
+		c.addSnapshot(s, pending)
+		copied.devices[n].snapshot = s
+	}
+	return &copied
+}
+
+func (w *World) copyTime(region string) time.Duration {
+	if d, own := w.options.CopyTimes[region]; own {
+		return d
+	}
+	return w.options.CopyTime
+}
+
+// copyKeys finds the key of copies from another region or the same, if one is
+// needed, and checks that EC2 may use it and the sources' keys for the caller:
+// decrypting happens via EC2 in the source's region, encrypting in the
+// destination's. Fact: 5, 6.
+func (c *call) copyKeys(sourceRegion string, sources []*snapshot, encrypt bool, keyID string) (*kmsKey, *stateReasonItem) {
+	from := map[string]*kmsKey{}
+	for _, s := range sources {
+		if s.key != nil {
+			from[s.key.arn] = s.key
+		}
+	}
+	if len(sources) == 0 || !encrypt && len(from) == 0 {
+		return nil, nil
+	}
+	key, problem := c.encryptionKey(keyID)
+	if problem != nil {
+		return nil, keyFailure(keyID, problem)
+	}
+	var uses []keyUse
+	for _, arn := range slices.Sorted(maps.Keys(from)) {
+		uses = append(uses, keyUse{from[arn], []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom"}})
+	}
+	if use, problem := c.firstMissing(sourceRegion, uses); problem != nil {
+		return key, keyFailure(use.key.arn, problem)
+	}
+	use := keyUse{key, []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:CreateGrant"}}
+	if len(from) > 0 {
+		use.actions = append(use.actions, "kms:ReEncryptTo")
+	}
+	if _, problem := c.firstMissing(c.region, []keyUse{use}); problem != nil {
+		return key, keyFailure(key.arn, problem)
+	}
+	return key, nil
+}
+
+// keyFailure is the state reason of what failed because of a key.
+func keyFailure(key string, problem *Error) *stateReasonItem {
+	code := "Client.InternalError"
+	if problem.Code == "DisabledException" || problem.Code == "KMSInvalidStateException" {
+		code = "Client.InvalidKMSKey.InvalidState"
+	}
+	return &stateReasonItem{code, fmt.Sprintf("%s: the KMS key %s cannot be used: %s: %s", code, key, problem.Code, problem.Message)}
+}

@@ -1,0 +1,198 @@
+package awssim
+
+import (
+	"slices"
+	"strconv"
+)
+
+type describeImagesRequest struct {
+	ImageIDs          []string `param:"ImageId"`
+	Owners            []string `param:"Owner"`
+	ExecutableBy      []string
+	Filters           []filter `param:"Filter"`
+	IncludeDeprecated bool
+	IncludeDisabled   bool
+	paging
+}
+
+type describeImagesAnswer struct {
+	Images    set[imageItem] `xml:"imagesSet"`
+	NextToken string         `xml:"nextToken,omitempty"`
+}
+
+func describeImages(c *call, r describeImagesRequest) (any, error) {
+	seen, problem := c.imagesFor(r)
+	if problem != nil {
+		return nil, problem
+	}
+	seen, problem = imageFilters.selectBy(c, r.Filters, seen)
+	if problem != nil {
+		return nil, problem
+	}
+	images, next, problem := pageOf(r.paging, seen)
+	if problem != nil {
+		return nil, problem
+	}
+	return describeImagesAnswer{Images: setFrom(images, c.imageItem), NextToken: next}, nil
+}
+
+// imagesFor returns the images that the caller sees and that the request's ids,
+// owners and launch permissions leave.
+func (c *call) imagesFor(r describeImagesRequest) ([]*image, *Error) {
+	var images []*image
+	for _, id := range r.ImageIDs {
+		i, problem := c.imageIn(c.region, id)
+		if problem != nil {
+			return nil, problem
+		}
+		images = append(images, i)
+	}
+	if len(r.ImageIDs) == 0 {
+		for _, i := range c.here().images {
+			if !c.now.Before(i.visibleFrom) && c.w.imageVisibleTo(i, c.caller.Account) {
+				images = append(images, i)
+			}
+		}
+	}
+	return slices.DeleteFunc(images, func(i *image) bool {
+		own := i.owner == c.caller.Account
+		deprecated := !i.deprecatedAt.IsZero() && i.deprecatedAt.Before(c.now) && !own && !r.IncludeDeprecated && len(r.ImageIDs) == 0
+		disabled := i.disabled && !r.IncludeDisabled
+		return deprecated || disabled || !ownedBy(i.owner, c.caller.Account, r.Owners) || !executableBy(i, c.caller.Account, r.ExecutableBy)
+	}), nil
+}
+
+// ownedBy reports whether the owner is among those asked for; nobody asked for
+// means all.
+func ownedBy(owner, caller string, asked []string) bool {
+	if len(asked) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(asked, func(o string) bool {
+		return o == owner || o == "self" && owner == caller || o == "amazon" && owner == amazonAccount
+	})
+}
+
+// executableBy reports whether somebody asked for has an explicit launch
+// permission.
+func executableBy(i *image, caller string, asked []string) bool {
+	if len(asked) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(asked, func(who string) bool {
+		return who == "all" && i.public || who == "self" && i.shared[caller] || i.shared[who]
+	})
+}
+
+var imageFilters = filterTable[*image]{
+	"architecture":        func(_ *call, i *image) []string { return []string{i.architecture} },
+	"boot-mode":           func(_ *call, i *image) []string { return some(i.bootMode != "", i.bootMode) },
+	"creation-date":       func(_ *call, i *image) []string { return []string{timestamp(i.created)} },
+	"description":         func(_ *call, i *image) []string { return []string{i.description} },
+	"ena-support":         func(_ *call, i *image) []string { return []string{strconv.FormatBool(i.ena)} },
+	"hypervisor":          func(*call, *image) []string { return []string{"xen"} },
+	"image-id":            func(_ *call, i *image) []string { return []string{i.id} },
+	"image-type":          func(*call, *image) []string { return []string{"machine"} },
+	"is-public":           func(_ *call, i *image) []string { return []string{strconv.FormatBool(i.public)} },
+	"name":                func(_ *call, i *image) []string { return []string{i.name} },
+	"owner-alias":         func(_ *call, i *image) []string { return some(i.owner == amazonAccount, "amazon") },
+	"owner-id":            func(_ *call, i *image) []string { return []string{i.owner} },
+	"root-device-name":    func(_ *call, i *image) []string { return []string{i.rootDeviceName} },
+	"root-device-type":    func(_ *call, i *image) []string { return []string{i.rootDeviceType} },
+	"source-image-id":     func(_ *call, i *image) []string { return some(i.sourceImage != "", i.sourceImage) },
+	"source-image-region": func(_ *call, i *image) []string { return some(i.sourceRegion != "", i.sourceRegion) },
+	"source-instance-id":  func(_ *call, i *image) []string { return some(i.sourceInstanceID != "", i.sourceInstanceID) },
+	"state":               func(c *call, i *image) []string { return []string{i.state(c.now)} },
+	"virtualization-type": func(_ *call, i *image) []string { return []string{i.virtualizationType} },
+	"block-device-mapping.snapshot-id": func(_ *call, i *image) []string {
+		var ids []string
+		for _, s := range i.snapshots() {
+			ids = append(ids, s.id)
+		}
+		return ids
+	},
+}
+
+// imageItem is how EC2 describes an image.
+type imageItem struct {
+	ImageID            string           `xml:"imageId"`
+	ImageLocation      string           `xml:"imageLocation"`
+	ImageState         string           `xml:"imageState"`
+	ImageOwnerID       string           `xml:"imageOwnerId"`
+	ImageOwnerAlias    string           `xml:"imageOwnerAlias,omitempty"`
+	CreationDate       string           `xml:"creationDate"`
+	IsPublic           bool             `xml:"isPublic"`
+	Architecture       string           `xml:"architecture"`
+	ImageType          string           `xml:"imageType"`
+	PlatformDetails    string           `xml:"platformDetails"`
+	UsageOperation     string           `xml:"usageOperation"`
+	Name               string           `xml:"name"`
+	Description        string           `xml:"description,omitempty"`
+	RootDeviceType     string           `xml:"rootDeviceType"`
+	RootDeviceName     string           `xml:"rootDeviceName,omitempty"`
+	BlockDevices       set[deviceItem]  `xml:"blockDeviceMapping"`
+	VirtualizationType string           `xml:"virtualizationType"`
+	Hypervisor         string           `xml:"hypervisor"`
+	ENASupport         bool             `xml:"enaSupport"`
+	SriovNetSupport    string           `xml:"sriovNetSupport,omitempty"`
+	BootMode           string           `xml:"bootMode,omitempty"`
+	IMDSSupport        string           `xml:"imdsSupport,omitempty"`
+	TPMSupport         string           `xml:"tpmSupport,omitempty"`
+	DeprecationTime    string           `xml:"deprecationTime,omitempty"`
+	Protection         string           `xml:"deregistrationProtection,omitempty"`
+	SourceImageID      string           `xml:"sourceImageId,omitempty"`
+	SourceImageRegion  string           `xml:"sourceImageRegion,omitempty"`
+	SourceInstanceID   string           `xml:"sourceInstanceId,omitempty"`
+	StateReason        *stateReasonItem `xml:"stateReason"`
+	Tags               set[tagItem]     `xml:"tagSet"`
+}
+
+type deviceItem struct {
+	DeviceName  string   `xml:"deviceName"`
+	VirtualName string   `xml:"virtualName,omitempty"`
+	EBS         *ebsItem `xml:"ebs"`
+}
+
+// ebsItem has no key: DescribeImages does not tell it, DescribeSnapshots does.
+type ebsItem struct {
+	SnapshotID          string `xml:"snapshotId,omitempty"`
+	VolumeSize          int    `xml:"volumeSize"`
+	DeleteOnTermination bool   `xml:"deleteOnTermination"`
+	VolumeType          string `xml:"volumeType"`
+	Encrypted           bool   `xml:"encrypted"`
+}
+
+// imageItem describes the image to the caller.
+func (c *call) imageItem(i *image) imageItem {
+	item := imageItem{
+		ImageID: i.id, ImageLocation: i.owner + "/" + i.name, ImageState: i.state(c.now), ImageOwnerID: i.owner,
+		CreationDate: timestamp(i.created), IsPublic: i.public, Architecture: i.architecture, ImageType: "machine",
+		PlatformDetails: "Linux/UNIX", UsageOperation: "RunInstances", Name: i.name, Description: i.description,
+		RootDeviceType: i.rootDeviceType, RootDeviceName: i.rootDeviceName, BlockDevices: setFrom(i.devices, deviceItemOf),
+		VirtualizationType: i.virtualizationType, Hypervisor: "xen", ENASupport: i.ena, SriovNetSupport: i.sriov,
+		BootMode: i.bootMode, IMDSSupport: i.imds, TPMSupport: i.tpm, DeprecationTime: timestamp(i.deprecatedAt),
+		Tags: tagSet(c.tags(i.id)),
+	}
+	if i.owner == amazonAccount {
+		item.ImageOwnerAlias = "amazon"
+	}
+	if i.state(c.now) == "failed" {
+		item.StateReason = i.failure
+	}
+	if i.owner == c.caller.Account {
+		item.Protection = i.protection.state(c.now)
+		item.SourceImageID, item.SourceImageRegion, item.SourceInstanceID = i.sourceImage, i.sourceRegion, i.sourceInstanceID
+	}
+	return item
+}
+
+func deviceItemOf(d device) deviceItem {
+	item := deviceItem{DeviceName: d.name, VirtualName: d.virtual}
+	if d.virtual == "" {
+		item.EBS = &ebsItem{VolumeSize: d.size, DeleteOnTermination: d.deleteOnTermination, VolumeType: d.volumeType}
+		if d.snapshot != nil {
+			item.EBS.SnapshotID, item.EBS.Encrypted = d.snapshot.id, d.snapshot.key != nil
+		}
+	}
+	return item
+}

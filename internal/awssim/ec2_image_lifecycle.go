@@ -1,0 +1,186 @@
+package awssim
+
+import (
+	"slices"
+	"time"
+)
+
+// cooldown is how long deregistration protection with a cooldown holds on after
+// it was disabled.
+const cooldown = 24 * time.Hour
+
+// state is how EC2 writes an image's deregistration protection.
+func (p protection) state(now time.Time) string {
+	switch {
+	case p.enabled && p.cooldown:
+		return "enabled-with-cooldown"
+	case p.enabled || now.Before(p.until):
+		return "enabled-without-cooldown"
+	default:
+		return "disabled"
+	}
+}
+
+type deregisterImageRequest struct {
+	ImageID                   string `param:"ImageId,required"`
+	DeleteAssociatedSnapshots bool
+}
+
+type deregisterImageAnswer struct {
+	Return  bool                  `xml:"return"`
+	Deleted *set[deletedSnapshot] `xml:"deleteSnapshotResultSet"`
+}
+
+type deletedSnapshot struct {
+	SnapshotID string `xml:"snapshotId"`
+	ReturnCode string `xml:"returnCode"`
+}
+
+// deregisterImage leaves the snapshots unless told otherwise, and then those
+// that another image uses. Fact: 5.
+func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
+	i, problem := c.ownImage(r.ImageID)
+	if problem != nil {
+		return nil, problem
+	}
+	if i.protection.state(c.now) != "disabled" {
+		return nil, badRequest("OperationNotPermitted", "The image %s has deregistration protection and cannot be deregistered", i.id)
+	}
+	delete(c.here().images, i.id)
+	delete(c.here().tags, tagged{c.caller.Account, i.id})
+	if !r.DeleteAssociatedSnapshots {
+		return deregisterImageAnswer{Return: true}, nil
+	}
+	var deleted set[deletedSnapshot]
+	for _, s := range i.snapshots() {
+		result := deletedSnapshot{s.id, "success"}
+		if c.imageOf(s) != nil {
+			result.ReturnCode = "skipped"
+		} else {
+			c.removeSnapshot(s)
+		}
+		if !slices.Contains(deleted.Items, result) {
+			deleted.Items = append(deleted.Items, result)
+		}
+	}
+	return deregisterImageAnswer{true, &deleted}, nil
+}
+
+type imageRequest struct {
+	ImageID string `param:"ImageId,required"`
+}
+
+type enableImageDeprecationRequest struct {
+	ImageID     string `param:"ImageId,required"`
+	DeprecateAt string `param:",required"`
+}
+
+func enableImageDeprecation(c *call, r enableImageDeprecationRequest) (any, error) {
+	i, problem := c.readyImage(r.ImageID)
+	if problem != nil {
+		return nil, problem
+	}
+	at, err := time.Parse(time.RFC3339, r.DeprecateAt)
+	if err != nil || at.Before(c.now) {
+		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter deprecateAt is invalid: it must be a time in the future", r.DeprecateAt)
+	}
+	i.deprecatedAt = at.Truncate(time.Minute) // EC2 rounds to the minute
+	return done{true}, nil
+}
+
+func disableImageDeprecation(c *call, r imageRequest) (any, error) {
+	i, problem := c.ownImage(r.ImageID)
+	if problem != nil {
+		return nil, problem
+	}
+	i.deprecatedAt = time.Time{}
+	return done{true}, nil
+}
+
+type enableProtectionRequest struct {
+	ImageID      string `param:"ImageId,required"`
+	WithCooldown bool
+}
+
+// messageAnswer is done with words; these operations answer so.
+type messageAnswer struct {
+	Return string `xml:"return"`
+}
+
+func enableImageDeregistrationProtection(c *call, r enableProtectionRequest) (any, error) {
+	i, problem := c.readyImage(r.ImageID)
+	if problem != nil {
+		return nil, problem
+	}
+	i.protection = protection{enabled: true, cooldown: r.WithCooldown}
+	return messageAnswer{"true"}, nil
+}
+
+func disableImageDeregistrationProtection(c *call, r imageRequest) (any, error) {
+	i, problem := c.ownImage(r.ImageID)
+	if problem != nil {
+		return nil, problem
+	}
+	if i.protection.cooldown {
+		i.protection.until = c.now.Add(cooldown)
+	}
+	i.protection.enabled, i.protection.cooldown = false, false
+	return messageAnswer{"true"}, nil
+}
+
+// disableImage also makes the image private: its launch permissions are lost.
+func disableImage(c *call, r imageRequest) (any, error) {
+	i, problem := c.readyImage(r.ImageID)
+	if problem != nil {
+		return nil, problem
+	}
+	i.disabled, i.public = true, false
+	clear(i.shared)
+	return done{true}, nil
+}
+
+func enableImage(c *call, r imageRequest) (any, error) {
+	i, problem := c.ownImage(r.ImageID)
+	if problem != nil {
+		return nil, problem
+	}
+	i.disabled = false
+	return done{true}, nil
+}
+
+// unblocked is the state in which images may be made public.
+const unblocked = "unblocked"
+
+// publicSharing is the account's block of public sharing in the region. It is on
+// in new accounts.
+func (c *call) publicSharing() string {
+	if state, set := c.here().sharing[c.caller.Account]; set {
+		return state
+	}
+	return "block-new-sharing"
+}
+
+type publicSharingRequest struct {
+	State string `param:"ImageBlockPublicAccessState,required"`
+}
+
+type publicSharingAnswer struct {
+	State string `xml:"imageBlockPublicAccessState"`
+}
+
+func getImageBlockPublicAccessState(c *call, _ noParameters) (any, error) {
+	return publicSharingAnswer{c.publicSharing()}, nil
+}
+
+func enableImageBlockPublicAccess(c *call, r publicSharingRequest) (any, error) {
+	if r.State != "block-new-sharing" {
+		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter imageBlockPublicAccessState is invalid.", r.State)
+	}
+	c.here().sharing[c.caller.Account] = r.State
+	return publicSharingAnswer{r.State}, nil
+}
+
+func disableImageBlockPublicAccess(c *call, _ noParameters) (any, error) {
+	c.here().sharing[c.caller.Account] = unblocked
+	return publicSharingAnswer{unblocked}, nil
+}

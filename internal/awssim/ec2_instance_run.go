@@ -1,0 +1,178 @@
+package awssim
+
+import (
+	"cmp"
+	"slices"
+)
+
+// runInstancesRequest has the parameters that clients send. Those that no
+// handler looks at describe hardware and network that the simulator does not
+// have.
+type runInstancesRequest struct {
+	ImageID                           string `param:"ImageId,required"`
+	InstanceType                      string
+	MinCount                          int `param:",required"`
+	MaxCount                          int `param:",required"`
+	ClientToken                       string
+	KeyName                           string
+	SubnetID                          string   `param:"SubnetId"`
+	SecurityGroupIDs                  []string `param:"SecurityGroupId"`
+	UserData                          string
+	EbsOptimized                      bool
+	InstanceInitiatedShutdownBehavior string
+	DisableAPITermination             bool               `param:"DisableApiTermination"`
+	BlockDevices                      []blockDevice      `param:"BlockDeviceMapping"`
+	TagSpecifications                 []tagSpecification `param:"TagSpecification"`
+	NetworkInterfaces                 []struct {
+		DeviceIndex              int
+		SubnetID                 string   `param:"SubnetId"`
+		SecurityGroupIDs         []string `param:"SecurityGroupId"`
+		AssociatePublicIPAddress bool     `param:"AssociatePublicIpAddress"`
+		DeleteOnTermination      bool
+	} `param:"NetworkInterface"`
+	Placement           struct{ AvailabilityZone, Tenancy string }
+	IamInstanceProfile  struct{ Arn, Name string }
+	EnclaveOptions      struct{ Enabled bool }
+	CreditSpecification struct{ CpuCredits string } //nolint:revive // EC2's spelling
+	Monitoring          struct{ Enabled bool }
+	MetadataOptions     struct {
+		HttpEndpoint, HttpTokens, InstanceMetadataTags string //nolint:revive // EC2's spelling
+		HttpPutResponseHopLimit                        int    //nolint:revive // EC2's spelling
+	}
+}
+
+// launchPlan is a launch whose parameters have been checked.
+type launchPlan struct {
+	image        *image
+	instanceType string
+	count        int
+	keyName      string
+	subnetID     string
+	zone         string
+	groups       []string
+	devices      []blockDevice
+	tags         map[string]map[string]string // by resource type
+}
+
+// runInstances launches instances, all or none.
+func runInstances(c *call, r runInstancesRequest) (any, error) {
+	if reservation, problem := c.before(r.ClientToken); reservation != "" || problem != nil {
+		return answerOr(c.reservationItem(reservation), problem)
+	}
+	plan, problem := c.launchPlan(r)
+	if problem != nil {
+		return nil, problem
+	}
+	launched, problem := c.launch(plan)
+	if problem != nil {
+		return nil, problem
+	}
+	c.remember(r.ClientToken, launched[0].reservation)
+	return c.reservationItem(launched[0].reservation), nil
+}
+
+// launchPlan checks the parameters of a launch.
+func (c *call) launchPlan(r runInstancesRequest) (launchPlan, *Error) {
+	plan := launchPlan{
+		count: r.MaxCount, instanceType: cmp.Or(r.InstanceType, "m1.small"), keyName: r.KeyName, subnetID: r.SubnetID,
+		zone: r.Placement.AvailabilityZone, groups: r.SecurityGroupIDs, devices: r.BlockDevices,
+	}
+	var problem *Error
+	if plan.tags, problem = specifiedTags(r.TagSpecifications, "instance", "volume", "network-interface"); problem != nil {
+		return plan, problem
+	}
+	if r.MinCount < 1 || r.MaxCount < r.MinCount || r.MaxCount > 100 {
+		return plan, badRequest("InvalidParameterValue", "Invalid counts: minCount %d, maxCount %d", r.MinCount, r.MaxCount)
+	}
+	if r.KeyName != "" && c.keyPairNamed(r.KeyName) == nil {
+		return plan, badRequest("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", r.KeyName)
+	}
+	for _, n := range r.NetworkInterfaces {
+		if r.SubnetID != "" || len(r.SecurityGroupIDs) > 0 {
+			return plan, badRequest("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID or security groups may not be specified on the same request")
+		}
+		plan.subnetID, plan.groups = cmp.Or(n.SubnetID, plan.subnetID), append(plan.groups, n.SecurityGroupIDs...)
+	}
+	for _, id := range plan.groups {
+		if _, problem := c.ownSecurityGroup(id); problem != nil {
+			return plan, problem
+		}
+	}
+	plan.image, problem = c.launchImage(r.ImageID)
+	return plan, problem
+}
+
+// launch makes the plan's instances with their volumes. Instances whose keys
+// cannot be used end, late and without volumes. Fact: 6.
+func (c *call) launch(p launchPlan) ([]*instance, *Error) {
+	kind, problem := instanceTypeNamed(p.instanceType)
+	if problem != nil {
+		return nil, problem
+	}
+	if kind.architecture != p.image.architecture {
+		return nil, badRequest("InvalidParameterValue", "The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI.", kind.architecture, p.image.architecture)
+	}
+	subnet, problem := c.subnetFor(p.subnetID, p.zone)
+	if problem != nil {
+		return nil, problem
+	}
+	volumes, problem := c.planVolumes(p.image, p.devices)
+	if problem != nil {
+		return nil, problem
+	}
+	if len(p.groups) == 0 {
+		p.groups = []string{derivedID("sg-", c.caller.Account, c.region)}
+	}
+	reason, diagnosis := c.diagnose(volumes)
+	reservation := c.w.newEC2ID("r")
+	var launched []*instance
+	for range p.count {
+		i := &instance{
+			id: c.w.newEC2ID("i"), region: c.region, owner: c.caller.Account, reservation: reservation, imageID: p.image.id,
+			instanceType: kind.name, architecture: p.image.architecture, bootMode: p.image.bootMode, rootDeviceType: p.image.rootDeviceType,
+			rootDeviceName: p.image.rootDeviceName, ena: p.image.ena, sriov: p.image.sriov, keyName: p.keyName, subnet: subnet,
+			securityGroups: slices.Clone(p.groups), launched: c.now, reason: reason, diagnosis: diagnosis,
+			phase: phase{"pending", "running", c.now.Add(c.w.options.BuildTime)},
+		}
+		c.here().instances[i.id] = i
+		c.setTags(i.id, p.tags["instance"])
+		c.setTags(i.networkInterface(), p.tags["network-interface"])
+		if reason != nil {
+			i.phase.to = "terminated"
+		} else {
+			c.makeVolumes(i, volumes, p.tags["volume"])
+		}
+		launched = append(launched, i)
+	}
+	return launched, nil
+}
+
+func (c *call) makeVolumes(i *instance, plans []volumePlan, tags map[string]string) {
+	for _, plan := range plans {
+		v := &volume{
+			id: c.w.newEC2ID("vol"), region: c.region, owner: c.caller.Account, zone: i.subnet.zone.name, volumeType: plan.volumeType,
+			size: plan.size, key: plan.key, created: c.now,
+		}
+		if plan.snapshot != nil {
+			v.snapshot = plan.snapshot.id
+		}
+		c.here().volumes[v.id] = v
+		c.setTags(v.id, tags)
+		c.attach(v, i, plan.name, plan.deleteOnTermination)
+	}
+}
+
+// reservationItem describes what a launch made. EC2 answers pending, however
+// soon the instances are more.
+func (c *call) reservationItem(reservation string) reservationItem {
+	item := reservationItem{ReservationID: reservation, OwnerID: c.caller.Account}
+	for _, i := range c.here().instances {
+		if i.reservation == reservation {
+			described := c.instanceItem(i)
+			described.State, described.StateReason, described.Reason = stateItem("pending"), nil, ""
+			item.Instances.Items = append(item.Instances.Items, described)
+		}
+	}
+	slices.SortFunc(item.Instances.Items, func(a, b instanceItem) int { return cmp.Compare(a.InstanceID, b.InstanceID) })
+	return item
+}

@@ -1,0 +1,170 @@
+package awssim
+
+import (
+	"slices"
+	"strings"
+)
+
+// instanceType is a type of instance that every zone of every region offers.
+type instanceType struct {
+	name, architecture string
+	cores, memory      int // memory in MiB
+}
+
+func (t instanceType) resourceID() string { return t.name }
+
+// instanceTypes are the types there are: every family in every size.
+var instanceTypes = func() []instanceType {
+	var types []instanceType
+	sizes := []struct {
+		name          string
+		cores, memory int
+	}{
+		{"nano", 2, 512}, {"micro", 2, 1024}, {"small", 2, 2048}, {"medium", 2, 4096}, {"large", 2, 8192},
+		{"xlarge", 4, 16384}, {"2xlarge", 8, 32768}, {"4xlarge", 16, 65536},
+	}
+	for _, family := range []string{"m1", "t2", "t3", "t3a", "m5", "m6i", "m7i", "c5", "c6i", "c7i", "r5", "r6i", "t4g", "m6g", "m7g", "c6g", "c7g", "r6g"} {
+		architecture := "x86_64"
+		if strings.HasSuffix(family, "g") {
+			architecture = "arm64"
+		}
+		for _, size := range sizes {
+			types = append(types, instanceType{family + "." + size.name, architecture, size.cores, size.memory})
+		}
+	}
+	return types
+}()
+
+func instanceTypeNamed(name string) (instanceType, *Error) {
+	n := slices.IndexFunc(instanceTypes, func(t instanceType) bool { return t.name == name })
+	if n < 0 {
+		return instanceType{}, badRequest("InvalidParameterValue", "Invalid value '%s' for InstanceType.", name)
+	}
+	return instanceTypes[n], nil
+}
+
+type describeInstanceTypesRequest struct {
+	Names   []string `param:"InstanceType"`
+	Filters []filter `param:"Filter"`
+	paging
+}
+
+type instanceTypeItem struct {
+	InstanceType string        `xml:"instanceType"`
+	Processor    processorItem `xml:"processorInfo"`
+	VCPUs        vCPUItem      `xml:"vCpuInfo"`
+	Memory       memoryItem    `xml:"memoryInfo"`
+	RootDevices  set[string]   `xml:"supportedRootDeviceTypes"`
+	Virtual      set[string]   `xml:"supportedVirtualizationTypes"`
+}
+
+type processorItem struct {
+	Architectures set[string] `xml:"supportedArchitectures"`
+}
+
+type vCPUItem struct {
+	Default int `xml:"defaultVCpus"`
+}
+
+type memoryItem struct {
+	MiB int `xml:"sizeInMiB"`
+}
+
+type describeInstanceTypesAnswer struct {
+	Types     set[instanceTypeItem] `xml:"instanceTypeSet"`
+	NextToken string                `xml:"nextToken,omitempty"`
+}
+
+func describeInstanceTypes(c *call, r describeInstanceTypesRequest) (any, error) {
+	types := slices.Clone(instanceTypes)
+	if len(r.Names) > 0 {
+		types = nil
+		for _, name := range r.Names {
+			t, problem := instanceTypeNamed(name)
+			if problem != nil {
+				return nil, badRequest("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", name)
+			}
+			types = append(types, t)
+		}
+	}
+	types, problem := instanceTypeFilters.selectBy(c, r.Filters, types)
+	if problem != nil {
+		return nil, problem
+	}
+	types, next, problem := pageOf(r.paging, types)
+	if problem != nil {
+		return nil, problem
+	}
+	return describeInstanceTypesAnswer{NextToken: next, Types: setFrom(types, func(t instanceType) instanceTypeItem {
+		return instanceTypeItem{
+			t.name, processorItem{setOf(t.architecture)}, vCPUItem{t.cores}, memoryItem{t.memory}, setOf("ebs"), setOf("hvm"),
+		}
+	})}, nil
+}
+
+var instanceTypeFilters = filterTable[instanceType]{
+	"instance-type":                         func(_ *call, t instanceType) []string { return []string{t.name} },
+	"processor-info.supported-architecture": func(_ *call, t instanceType) []string { return []string{t.architecture} },
+}
+
+// offering is an instance type in a region or zone.
+type offering struct{ instanceType, location string }
+
+func (o offering) resourceID() string { return o.location + " " + o.instanceType }
+
+type describeOfferingsRequest struct {
+	LocationType string
+	Filters      []filter `param:"Filter"`
+	paging
+}
+
+type offeringItem struct {
+	InstanceType string `xml:"instanceType"`
+	LocationType string `xml:"locationType"`
+	Location     string `xml:"location"`
+}
+
+type describeOfferingsAnswer struct {
+	Offerings set[offeringItem] `xml:"instanceTypeOfferingSet"`
+	NextToken string            `xml:"nextToken,omitempty"`
+}
+
+func describeInstanceTypeOfferings(c *call, r describeOfferingsRequest) (any, error) {
+	var locations []string
+	switch r.LocationType {
+	case "", "region":
+		r.LocationType, locations = "region", []string{c.region}
+	case "availability-zone":
+		for _, z := range c.zones() {
+			locations = append(locations, z.name)
+		}
+	case "availability-zone-id":
+		for _, z := range c.zones() {
+			locations = append(locations, z.id)
+		}
+	default:
+		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter locationType is invalid.", r.LocationType)
+	}
+	var offerings []offering
+	for _, location := range locations {
+		for _, t := range instanceTypes {
+			offerings = append(offerings, offering{t.name, location})
+		}
+	}
+	offerings, problem := offeringFilters.selectBy(c, r.Filters, offerings)
+	if problem != nil {
+		return nil, problem
+	}
+	offerings, next, problem := pageOf(r.paging, offerings)
+	if problem != nil {
+		return nil, problem
+	}
+	return describeOfferingsAnswer{NextToken: next, Offerings: setFrom(offerings, func(o offering) offeringItem {
+		return offeringItem{o.instanceType, r.LocationType, o.location}
+	})}, nil
+}
+
+var offeringFilters = filterTable[offering]{
+	"instance-type": func(_ *call, o offering) []string { return []string{o.instanceType} },
+	"location":      func(_ *call, o offering) []string { return []string{o.location} },
+}

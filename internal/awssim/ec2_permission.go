@@ -1,0 +1,168 @@
+package awssim
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// permission is a launch permission of an image or a volume permission of a
+// snapshot; one of the fields is set.
+type permission struct {
+	Group                 string `xml:"group,omitempty"`
+	UserID                string `param:"UserId" xml:"userId,omitempty"`
+	OrganizationARN       string `param:"OrganizationArn" xml:"organizationArn,omitempty"`
+	OrganizationalUnitARN string `param:"OrganizationalUnitArn" xml:"organizationalUnitArn,omitempty"`
+}
+
+// permissionChanges are the structured parameters of a change.
+type permissionChanges struct {
+	Add    []permission
+	Remove []permission
+}
+
+// everybody is the group of all accounts.
+const everybody = "all"
+
+var (
+	accountIDPattern          = regexp.MustCompile(`^\d{12}$`)
+	organizationARNPattern    = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::\d{12}:organization/o-[a-z0-9]{10,32}$`)
+	organizationUnitARNSyntax = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::\d{12}:ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$`)
+)
+
+// check refuses what EC2 refuses: ids in the place of ARNs, accounts that do not
+// exist, more or less than one field. Fact: 5.
+func (p permission) check(w *World) *Error {
+	fields := 0
+	for _, field := range []string{p.Group, p.UserID, p.OrganizationARN, p.OrganizationalUnitARN} {
+		if field != "" {
+			fields++
+		}
+	}
+	switch {
+	case fields != 1:
+		return badRequest("InvalidParameterCombination", "A permission names one group, user, organization or organizational unit")
+	case p.Group != "" && p.Group != everybody:
+		return badRequest("InvalidAMIAttributeItemValue", "Invalid attribute item value %q for group item type.", p.Group)
+	case p.UserID != "" && (!accountIDPattern.MatchString(p.UserID) || w.accounts[p.UserID] == nil):
+		return badRequest("InvalidAMIAttributeItemValue", "Invalid attribute item value %q for userId item type.", p.UserID)
+	case p.OrganizationARN != "" && !w.wellFormed(organizationARNPattern, p.OrganizationARN):
+		return badRequest("InvalidParameterValue", "Value (%s) for parameter organizationArn is invalid. The ARN is malformed.", p.OrganizationARN)
+	case p.OrganizationalUnitARN != "" && !w.wellFormed(organizationUnitARNSyntax, p.OrganizationalUnitARN):
+		return badRequest("InvalidParameterValue", "Value (%s) for parameter organizationalUnitArn is invalid. The ARN is malformed.", p.OrganizationalUnitARN)
+	}
+	return nil
+}
+
+// wellFormed reports whether the ARN has the form and the world's partition.
+func (w *World) wellFormed(form *regexp.Regexp, arn string) bool {
+	return form.MatchString(arn) && strings.HasPrefix(arn, "arn:"+w.partition+":")
+}
+
+// name is what a permission is kept under.
+func (p permission) name() string {
+	return p.Group + p.UserID + p.OrganizationARN + p.OrganizationalUnitARN
+}
+
+// legacyPermissions are the parameters of older clients: plain lists, to which
+// OperationType applies.
+type legacyPermissions struct {
+	OperationType          string
+	UserIDs                []string `param:"UserId"`
+	Groups                 []string `param:"UserGroup"`
+	OrganizationARNs       []string `param:"OrganizationArn"`
+	OrganizationalUnitARNs []string `param:"OrganizationalUnitArn"`
+}
+
+// changes turns the lists into changes. Without OperationType the lists change
+// nothing: some clients send them beside the structured parameters.
+func (l legacyPermissions) changes() (permissionChanges, *Error) {
+	var list []permission
+	for _, id := range l.UserIDs {
+		list = append(list, permission{UserID: id})
+	}
+	for _, group := range l.Groups {
+		list = append(list, permission{Group: group})
+	}
+	for _, arn := range l.OrganizationARNs {
+		list = append(list, permission{OrganizationARN: arn})
+	}
+	for _, arn := range l.OrganizationalUnitARNs {
+		list = append(list, permission{OrganizationalUnitARN: arn})
+	}
+	switch l.OperationType {
+	case "":
+		return permissionChanges{}, nil
+	case "add":
+		return permissionChanges{Add: list}, nil
+	case "remove":
+		return permissionChanges{Remove: list}, nil
+	default:
+		return permissionChanges{}, badRequest("InvalidParameterValue", "Invalid value '%s' for operationType", l.OperationType)
+	}
+}
+
+// join checks the changes of both kinds of parameters and joins them.
+func (l legacyPermissions) join(w *World, structured *permissionChanges) (permissionChanges, *Error) {
+	all, problem := l.changes()
+	if problem != nil {
+		return all, problem
+	}
+	if structured == nil && l.OperationType == "" && len(l.UserIDs)+len(l.Groups)+len(l.OrganizationARNs)+len(l.OrganizationalUnitARNs) > 0 {
+		return all, badRequest("InvalidParameterCombination", "UserId, UserGroup, OrganizationArn and OrganizationalUnitArn require operationType")
+	}
+	if structured != nil {
+		all.Add = append(all.Add, structured.Add...)
+		all.Remove = append(all.Remove, structured.Remove...)
+	}
+	for _, p := range slices.Concat(all.Add, all.Remove) {
+		if problem := p.check(w); problem != nil {
+			return all, problem
+		}
+	}
+	return all, nil
+}
+
+// apply changes who something is shared with. Adding twice is no error, nor is
+// removing what is not there. Fact: 5.
+func (changes permissionChanges) apply(shared map[string]bool, public *bool) {
+	for _, p := range changes.Add {
+		if p.Group == everybody {
+			*public = true
+		} else {
+			shared[p.name()] = true
+		}
+	}
+	for _, p := range changes.Remove {
+		if p.Group == everybody {
+			*public = false
+		} else {
+			delete(shared, p.name())
+		}
+	}
+}
+
+// permissionsOf lists who something is shared with, sorted.
+func permissionsOf(shared map[string]bool, public bool) set[permission] {
+	var list set[permission]
+	if public {
+		list.Items = append(list.Items, permission{Group: everybody})
+	}
+	for _, name := range slices.Sorted(maps.Keys(shared)) {
+		switch {
+		case strings.Contains(name, ":organization/"):
+			list.Items = append(list.Items, permission{OrganizationARN: name})
+		case strings.Contains(name, ":ou/"):
+			list.Items = append(list.Items, permission{OrganizationalUnitARN: name})
+		default:
+			list.Items = append(list.Items, permission{UserID: name})
+		}
+	}
+	return list
+}
+
+// managedKeyProblem is why what aws/ebs encrypts cannot be shared. Fact: 5.
+func managedKeyProblem() *Error {
+	return badRequest("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared")
+}

@@ -1,0 +1,162 @@
+package awssim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+)
+
+// ec2State is all of EC2. Everything in it is regional.
+type ec2State struct {
+	regions map[string]*ec2Region // by name
+}
+
+func newEC2State() ec2State { return ec2State{regions: map[string]*ec2Region{}} }
+
+// ec2Region is EC2 in one region, for all accounts.
+type ec2Region struct {
+	images         map[string]*image         // by id
+	snapshots      map[string]*snapshot      // by id
+	volumes        map[string]*volume        // by id
+	instances      map[string]*instance      // by id
+	networks       map[string]*network       // by account
+	securityGroups map[string]*securityGroup // by id
+	keyPairs       map[string]*keyPair       // by id
+	tags           map[tagged]map[string]string
+	tokens         map[idempotency]madeBefore
+	// sharing says, by account, whether images may be shared with everybody:
+	// "unblocked", or "block-new-sharing" where there is no entry.
+	sharing map[string]string
+}
+
+// tagged is a resource with its tags' owner: an account sees its own tags only,
+// also on a resource that is another's. Fact: 5.
+type tagged struct{ account, resource string }
+
+// idempotency is a client token in its scope.
+type idempotency struct{ account, operation, token string }
+
+// madeBefore is what a client token stands for. It outlives what was made.
+type madeBefore struct {
+	parameters string
+	id         string
+}
+
+// ec2In returns EC2 in the region.
+func (w *World) ec2In(region string) *ec2Region {
+	r := w.ec2.regions[region]
+	if r == nil {
+		r = &ec2Region{
+			images: map[string]*image{}, snapshots: map[string]*snapshot{}, volumes: map[string]*volume{},
+			instances: map[string]*instance{}, networks: map[string]*network{}, securityGroups: map[string]*securityGroup{},
+			keyPairs: map[string]*keyPair{}, tags: map[tagged]map[string]string{}, tokens: map[idempotency]madeBefore{},
+			sharing: map[string]string{},
+		}
+		w.ec2.regions[region] = r
+		w.addBaseImages(region, r)
+	}
+	return r
+}
+
+// here is EC2 in the region that is called.
+func (c *call) here() *ec2Region { return c.w.ec2In(c.region) }
+
+// account is the caller's account.
+func (c *call) account() *account { return c.w.accounts[c.caller.Account] }
+
+// image is an AMI in one region.
+type image struct {
+	id, region, owner, name, description        string
+	architecture, bootMode, rootDeviceType      string
+	rootDeviceName, virtualizationType          string
+	sriov, imds, tpm                            string
+	ena                                         bool
+	sourceImage, sourceRegion, sourceInstanceID string
+	created                                     time.Time
+	devices                                     []device
+	// readyAt ends the state pending: then the image is available or, if
+	// failure is set, failed.
+	readyAt time.Time
+	failure *stateReasonItem
+	copied  bool
+	// visibleFrom is when readers see the image, its owner's included. Fact: 8.
+	visibleFrom  time.Time
+	disabled     bool
+	deprecatedAt time.Time
+	protection   protection
+	public       bool
+	// shared has user ids and ARNs of organisations and their units.
+	shared map[string]bool
+}
+
+// protection is an image's deregistration protection. With a cooldown it holds
+// on for a day after it was disabled.
+type protection struct {
+	enabled, cooldown bool
+	until             time.Time
+}
+
+// device is a block device mapping of an image.
+type device struct {
+	name     string
+	virtual  string // ephemeral0, … for instance store volumes
+	snapshot *snapshot
+	// size is in GiB.
+	size                int
+	volumeType          string
+	deleteOnTermination bool
+}
+
+// snapshot is an EBS snapshot in one region.
+type snapshot struct {
+	id, region, owner, description string
+	volume                         string
+	size                           int // GiB
+	// key encrypts it; nil if it is not encrypted. It may be a key that cannot
+	// be used, if failed.
+	key              *kmsKey
+	started, readyAt time.Time
+	failure          string
+	public           bool
+	shared           map[string]bool // account ids
+}
+
+// volume is an EBS volume.
+type volume struct {
+	id, region, owner, zone string
+	volumeType              string
+	size                    int // GiB
+	snapshot                string
+	key                     *kmsKey // nil if not encrypted
+	created                 time.Time
+	attachment              *attachment
+}
+
+// attachment is a volume's place in an instance.
+type attachment struct {
+	instance, device    string
+	deleteOnTermination bool
+	// grant is the id of EC2's grant on the volume's key, which holds while the
+	// volume is attached; empty if the volume is not encrypted. Fact: 3.
+	grant string
+	at    time.Time
+}
+
+func (i *image) resourceID() string         { return i.id }
+func (s *snapshot) resourceID() string      { return s.id }
+func (v *volume) resourceID() string        { return v.id }
+func (i *instance) resourceID() string      { return i.id }
+func (g *securityGroup) resourceID() string { return g.id }
+func (k *keyPair) resourceID() string       { return k.id }
+
+// derivedID returns prefix and 17 hexadecimal digits that depend on the parts
+// alone. It names what is there from the start, such as a default VPC, so that
+// looking at it takes no id from the world's counter.
+func derivedID(prefix string, parts ...string) string {
+	sum := sha256.Sum256([]byte(prefix + strings.Join(parts, "\x00")))
+	return prefix + hex.EncodeToString(sum[:])[:17]
+}
+
+// newEC2ID returns a new id such as ami-0123456789abcdef0.
+func (w *World) newEC2ID(prefix string) string { return w.newID(prefix+"-", 17) }

@@ -1,0 +1,223 @@
+package awssim
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// maxTags is how many tags a resource can have.
+const maxTags = 50
+
+type tagParameter struct{ Key, Value string }
+
+// tagSpecification has the tags of what an operation is to create.
+type tagSpecification struct {
+	ResourceType string         `param:",required"`
+	Tags         []tagParameter `param:"Tag"`
+}
+
+// tags returns the caller's tags of a resource in the region.
+func (c *call) tags(resource string) map[string]string {
+	return c.here().tags[tagged{c.caller.Account, resource}]
+}
+
+// setTags adds checked tags to a resource.
+func (c *call) setTags(resource string, tags map[string]string) {
+	if len(tags) == 0 {
+		return
+	}
+	all := maps.Clone(c.tags(resource))
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, tags)
+	c.here().tags[tagged{c.caller.Account, resource}] = all
+}
+
+// specifiedTags checks the tags of an operation that creates resources of the
+// given types, and returns them by type.
+func specifiedTags(specifications []tagSpecification, types ...string) (map[string]map[string]string, *Error) {
+	byType := map[string]map[string]string{}
+	for _, s := range specifications {
+		if !slices.Contains(types, s.ResourceType) {
+			return nil, badRequest("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", s.ResourceType)
+		}
+		if byType[s.ResourceType] != nil {
+			return nil, badRequest("InvalidParameterValue", "Duplicate resource type '%s' in the tag specifications", s.ResourceType)
+		}
+		tags, problem := checkedTags(s.Tags)
+		if problem != nil {
+			return nil, problem
+		}
+		byType[s.ResourceType] = tags
+	}
+	return byType, nil
+}
+
+func checkedTags(list []tagParameter) (map[string]string, *Error) {
+	tags := map[string]string{}
+	for _, t := range list {
+		if _, twice := tags[t.Key]; twice {
+			return nil, badRequest("InvalidParameterValue", "Duplicate tag key '%s' specified.", t.Key)
+		}
+		switch {
+		case t.Key == "" || len(t.Key) > 128:
+			return nil, badRequest("InvalidParameterValue", "Tag key must have 1 to 128 characters: '%s'", t.Key)
+		case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
+			return nil, badRequest("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+		case len(t.Value) > 256:
+			return nil, badRequest("InvalidParameterValue", "Tag value exceeds the maximum length of 256 characters")
+		}
+		tags[t.Key] = t.Value
+	}
+	if len(tags) > maxTags {
+		return nil, tooManyTags()
+	}
+	return tags, nil
+}
+
+func tooManyTags() *Error {
+	return badRequest("TagLimitExceeded", "The maximum number of tags is %d", maxTags)
+}
+
+type createTagsRequest struct {
+	Resources []string       `param:"ResourceId,required"`
+	Tags      []tagParameter `param:"Tag,required"`
+}
+
+func createTags(c *call, r createTagsRequest) (any, error) {
+	tags, problem := checkedTags(r.Tags)
+	if problem != nil {
+		return nil, problem
+	}
+	for _, id := range r.Resources {
+		if _, problem := c.taggable(id); problem != nil {
+			return nil, problem
+		}
+		all := maps.Clone(tags)
+		maps.Copy(all, c.tags(id))
+		if len(all) > maxTags {
+			return nil, tooManyTags()
+		}
+	}
+	for _, id := range r.Resources {
+		c.setTags(id, tags)
+	}
+	return done{true}, nil
+}
+
+// tagDeletion names a tag to delete, whatever its value or only with that value.
+type tagDeletion struct {
+	Key   string
+	Value *string
+}
+
+type deleteTagsRequest struct {
+	Resources []string      `param:"ResourceId,required"`
+	Tags      []tagDeletion `param:"Tag"`
+}
+
+func deleteTags(c *call, r deleteTagsRequest) (any, error) {
+	for _, id := range r.Resources {
+		if _, problem := c.taggable(id); problem != nil {
+			return nil, problem
+		}
+	}
+	for _, id := range r.Resources {
+		maps.DeleteFunc(c.tags(id), func(key, value string) bool {
+			return len(r.Tags) == 0 || slices.ContainsFunc(r.Tags, func(t tagDeletion) bool {
+				return t.Key == key && (t.Value == nil || *t.Value == value)
+			})
+		})
+	}
+	return done{true}, nil
+}
+
+// taggable finds the type of a resource that the caller sees.
+func (c *call) taggable(id string) (resourceType string, problem *Error) {
+	prefix, _, _ := strings.Cut(id, "-")
+	switch prefix {
+	case "ami":
+		_, problem = c.imageIn(c.region, id)
+		return "image", problem
+	case "snap":
+		_, problem = c.snapshotIn(c.region, id)
+		return "snapshot", problem
+	case "vol":
+		_, problem = c.ownVolume(id)
+		return "volume", problem
+	case "i":
+		_, problem = c.ownInstance(id)
+		return "instance", problem
+	case "sg":
+		_, problem = c.ownSecurityGroup(id)
+		return "security-group", problem
+	case "key":
+		_, problem = c.ownKeyPair(id)
+		return "key-pair", problem
+	case "eni":
+		for _, i := range c.here().instances {
+			if i.owner == c.caller.Account && i.networkInterface() == id {
+				return "network-interface", nil
+			}
+		}
+	}
+	return "", badRequest("InvalidID", "The ID '%s' is not valid", id)
+}
+
+// tagDescription is one tag of one resource.
+type tagDescription struct {
+	ResourceID   string `xml:"resourceId"`
+	ResourceType string `xml:"resourceType"`
+	Key          string `xml:"key"`
+	Value        string `xml:"value"`
+}
+
+func (t tagDescription) resourceID() string { return t.ResourceID + " " + t.Key }
+
+type describeTagsRequest struct {
+	Filters []filter `param:"Filter"`
+	paging
+}
+
+type describeTagsAnswer struct {
+	Tags      set[tagDescription] `xml:"tagSet"`
+	NextToken string              `xml:"nextToken,omitempty"`
+}
+
+func describeTags(c *call, r describeTagsRequest) (any, error) {
+	var all []tagDescription
+	for of, tags := range c.here().tags {
+		if of.account != c.caller.Account {
+			continue
+		}
+		resourceType, problem := c.taggable(of.resource)
+		if problem != nil {
+			continue // the resource is gone
+		}
+		for key, value := range tags {
+			all = append(all, tagDescription{of.resource, resourceType, key, value})
+		}
+	}
+	all, problem := tagFilters.selectBy(c, r.Filters, all)
+	if problem != nil {
+		return nil, problem
+	}
+	tags, next, problem := pageOf(r.paging, all)
+	if problem != nil {
+		return nil, problem
+	}
+	slices.SortFunc(tags, func(a, b tagDescription) int {
+		return cmp.Or(cmp.Compare(a.ResourceID, b.ResourceID), cmp.Compare(a.Key, b.Key))
+	})
+	return describeTagsAnswer{Tags: setOf(tags...), NextToken: next}, nil
+}
+
+var tagFilters = filterTable[tagDescription]{
+	"key":           func(_ *call, t tagDescription) []string { return []string{t.Key} },
+	"value":         func(_ *call, t tagDescription) []string { return []string{t.Value} },
+	"resource-id":   func(_ *call, t tagDescription) []string { return []string{t.ResourceID} },
+	"resource-type": func(_ *call, t tagDescription) []string { return []string{t.ResourceType} },
+}

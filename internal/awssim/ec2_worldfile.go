@@ -1,0 +1,126 @@
+package awssim
+
+import (
+	"cmp"
+	"fmt"
+
+	"time"
+)
+
+// ImageFile is an image of a world file, available from the start.
+type ImageFile struct {
+	// Account owns the image.
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	// ID by default depends on account, region and name.
+	ID          string `json:"id,omitempty"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// Architecture is x86_64, the default, or arm64.
+	Architecture string `json:"architecture,omitempty"`
+	// BootMode is legacy-bios, uefi or uefi-preferred; by default the image has
+	// none.
+	BootMode string `json:"boot_mode,omitempty"`
+	// RootDeviceType is ebs, the default, or instance-store.
+	RootDeviceType string `json:"root_device_type,omitempty"`
+	// Snapshots are the sizes of the snapshots in GiB; by default one of 8.
+	Snapshots []int `json:"snapshots,omitempty"`
+	// Encrypted says that the account's aws/ebs key encrypts the snapshots. Keys
+	// of one's own do not exist before the world does.
+	Encrypted bool              `json:"encrypted,omitempty"`
+	Tags      map[string]string `json:"tags,omitempty"`
+	// LaunchPermissions are account ids and ARNs of organisations and units.
+	LaunchPermissions []string `json:"launch_permissions,omitempty"`
+	// Public images can be launched and copied by everybody.
+	Public bool `json:"public,omitempty"`
+}
+
+// baseRelease is when the base images were made.
+var baseRelease = time.Date(2026, time.January, 14, 19, 30, 0, 0, time.UTC)
+
+// BaseImage is the id of the x86_64 image of Amazon Linux 2023 that is public in
+// every region, owned by amazon.
+func BaseImage(region string) string { return baseImage(region, "x86_64").ID }
+
+func baseImage(region, architecture string) ImageFile {
+	file := ImageFile{
+		Account: amazonAccount, Region: region, Name: "al2023-ami-2023.10.20260114.0-kernel-6.12-" + architecture, Architecture: architecture,
+		Description: "Amazon Linux 2023 AMI", BootMode: "uefi-preferred", Public: true,
+	}
+	if architecture == "arm64" {
+		file.BootMode = "uefi"
+	}
+	file.ID = derivedID("ami-", file.Account, file.Region, file.Name)
+	return file
+}
+
+// addImageFile adds an image of a world file.
+func (w *World) addImageFile(file ImageFile) error {
+	if w.accounts[file.Account] == nil {
+		return fmt.Errorf("there is no account %q", file.Account)
+	}
+	if w.regions[file.Region] == nil {
+		return fmt.Errorf("there is no region %q", file.Region)
+	}
+	if problem := checkImageName(file.Name); problem != nil {
+		return problem
+	}
+	file.ID = cmp.Or(file.ID, derivedID("ami-", file.Account, file.Region, file.Name))
+	if !imageIDPattern.MatchString(file.ID) {
+		return fmt.Errorf("the id %q is not that of an image", file.ID)
+	}
+	for _, name := range file.LaunchPermissions {
+		permission := permissionsOf(map[string]bool{name: true}, false).Items[0]
+		if problem := permission.check(w); problem != nil {
+			return problem
+		}
+	}
+	r := w.ec2In(file.Region)
+	if r.images[file.ID] != nil {
+		return fmt.Errorf("there are two images %s in %s", file.ID, file.Region)
+	}
+	w.addFiledImage(r, file, time.Time{})
+	return nil
+}
+
+// addFiledImage adds an image that has been checked.
+func (w *World) addFiledImage(r *ec2Region, file ImageFile, created time.Time) {
+	i := &image{
+		id: file.ID, region: file.Region, owner: file.Account, name: file.Name, description: file.Description,
+		architecture: cmp.Or(file.Architecture, "x86_64"), bootMode: file.BootMode, rootDeviceType: cmp.Or(file.RootDeviceType, "ebs"),
+		virtualizationType: "hvm", ena: true, created: created, public: file.Public, shared: map[string]bool{},
+	}
+	for _, name := range file.LaunchPermissions {
+		i.shared[name] = true
+	}
+	r.images[i.id] = i
+	r.tags[tagged{i.owner, i.id}] = file.Tags
+	if i.rootDeviceType != "ebs" {
+		i.devices = []device{{name: "/dev/sda1", virtual: "ephemeral0"}}
+		return
+	}
+	i.rootDeviceName = "/dev/xvda"
+	sizes := file.Snapshots
+	if len(sizes) == 0 {
+		sizes = []int{8}
+	}
+	for n, size := range sizes {
+		name := fmt.Sprintf("/dev/xvd%c", 'a'+n)
+		s := &snapshot{
+			id: derivedID("snap-", i.id, name), region: i.region, owner: i.owner, size: size, volume: "vol-ffffffff",
+			description: "Snapshot of " + i.name, started: created, readyAt: created, public: file.Public, shared: map[string]bool{},
+		}
+		if file.Encrypted {
+			s.key = w.awsManagedKey(i.owner, i.region)
+		}
+		r.snapshots[s.id] = s
+		i.devices = append(i.devices, device{name: name, snapshot: s, size: size, volumeType: defaultVolumeType, deleteOnTermination: true})
+	}
+}
+
+// addBaseImages adds what Amazon publishes in a region.
+func (w *World) addBaseImages(region string, r *ec2Region) {
+	for _, architecture := range []string{"x86_64", "arm64"} {
+		w.addFiledImage(r, baseImage(region, architecture), baseRelease)
+	}
+}
