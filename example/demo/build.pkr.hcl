@@ -1,0 +1,78 @@
+# What `make demo` runs, against a simulated AWS: an account builds an image with
+# amazon-ebs, under EBS encryption by default, and publishes it to the four
+# other accounts of its organisation, in three regions.
+
+packer {
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.8.0"
+    }
+    orgami = {
+      source  = "github.com/orgami/orgami"
+      version = ">= 0.1.0"
+    }
+  }
+}
+
+variable "image_name" {
+  type    = string
+  default = "golden"
+}
+
+variable "source_ami" {
+  type        = string
+  description = "The image that amazon-ebs starts from; in the simulated world, the one that Amazon offers."
+  default     = "SOURCE_AMI"
+}
+
+variable "output_directory" {
+  type    = string
+  default = "orgami"
+}
+
+variable "packer_manifest" {
+  type    = string
+  default = "packer-manifest.json"
+}
+
+source "amazon-ebs" "golden" {
+  region        = "us-east-1"
+  ami_name      = var.image_name
+  source_ami    = var.source_ami
+  instance_type = "t3.micro"
+  communicator  = "none" # the simulated machines take no SSH
+  max_retries   = 1
+}
+
+source "orgami-existing" "golden" {
+  region  = "us-east-1"
+  filters = { name = var.image_name }
+  owners  = ["self"]
+}
+
+build {
+  sources = ["source.amazon-ebs.golden", "source.orgami-existing.golden"]
+
+  post-processors {
+    # First, always: when a post-processor fails, Packer destroys the image that
+    # was built, unless an earlier link of the same chain kept it. This one does.
+    post-processor "manifest" {
+      output = var.packer_manifest
+    }
+
+    post-processor "orgami-publish" {
+      regions = ["us-east-1", "eu-west-1", "ap-southeast-2"]
+
+      key {
+        alias = "alias/golden-ami"
+      }
+
+      grants {
+        accounts = ["222222222222", "333333333333", "444444444444", "555555555555"]
+      }
+
+      output_directory = var.output_directory
+    }
+  }
+}

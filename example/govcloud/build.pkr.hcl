@@ -1,0 +1,49 @@
+# AWS GovCloud (US) is a partition of its own: its images are built and published
+# there, with a key and an organisation of its own.
+
+packer {
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.8.0"
+    }
+    orgami = {
+      source  = "github.com/orgami/orgami"
+      version = ">= 0.1.0"
+    }
+  }
+}
+
+source "amazon-ebs" "golden" {
+  region        = "us-gov-west-1"
+  ami_name      = "golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}"
+  instance_type = "t3.micro"
+  ssh_username  = "ec2-user"
+
+  source_ami_filter {
+    owners      = ["amazon"]
+    most_recent = true
+    filters     = { name = "al2023-ami-2023.*-x86_64" }
+  }
+}
+
+build {
+  sources = ["source.amazon-ebs.golden"]
+
+  post-processors {
+    # First, always: when a post-processor fails, Packer destroys the image that
+    # was built, unless an earlier link of the same chain kept it. This one does.
+    post-processor "manifest" {
+      output = "packer-manifest.json"
+    }
+
+    post-processor "orgami-publish" {
+      regions = ["us-gov-west-1", "us-gov-east-1"]
+
+      key {
+        alias          = "alias/golden-ami"
+        administrators = ["arn:aws-us-gov:iam::111111111111:role/KeyAdministrator"]
+      }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// binary is the path of a binary that the test needs.
+func binary(t *testing.T, variable string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	if path != "" {
+		return path
+	}
+	const why = "%s is not set: run 'make test', which builds the binaries and sets it"
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(why, variable)
+	}
+	t.Skipf(why, variable)
+	return ""
+}
+
+// packer is a Packer of the test's own: with configuration, plugins and cache in
+// a temporary folder, and no way out of the machine.
+type packer struct {
+	t           *testing.T
+	binary      string
+	environment []string
+}
+
+func newPacker(t *testing.T, environment ...string) packer {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs Packer")
+	}
+	p := packer{t: t, binary: binary(t, "ORGAMI_TEST_PACKER")}
+	plugins := map[string]string{
+		"github.com/hashicorp/amazon": binary(t, "ORGAMI_TEST_AMAZON_PLUGIN"),
+		"github.com/orgami/orgami":    binary(t, "ORGAMI_TEST_PLUGIN"),
+	}
+	home := t.TempDir()
+	p.environment = append(cleanEnvironment(),
+		"HOME="+home,
+		"CHECKPOINT_DISABLE=1",
+		"PACKER_CONFIG_DIR="+home,
+		"PACKER_PLUGIN_PATH="+filepath.Join(home, "plugins"),
+		"PACKER_CACHE_DIR="+filepath.Join(home, "cache"),
+		// Whatever would leave the machine fails at once.
+		"HTTP_PROXY=http://127.0.0.1:9", "HTTPS_PROXY=http://127.0.0.1:9", "NO_PROXY=127.0.0.1,localhost",
+		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
+		// The simulated AWS is quick; amazon-ebs need not wait 15 s a time.
+		"AWS_POLL_DELAY_SECONDS=1", "AWS_MAX_ATTEMPTS=300",
+	)
+	p.environment = append(p.environment, environment...)
+	for source, path := range plugins {
+		p.install(source, path)
+	}
+	return p
+}
+
+// install lays a plugin down where this Packer looks for it. The file's name
+// must be the plugin's.
+func (p packer) install(source, path string) {
+	p.t.Helper()
+	if output, err := p.run("", "plugins", "install", "--path", path, source); err != nil {
+		p.t.Fatalf("installing %s: %v\n%s", path, err, output)
+	}
+}
+
+// run runs Packer in a folder and returns what it printed.
+func (p packer) run(folder string, arguments ...string) (string, error) {
+	p.t.Helper()
+	var output bytes.Buffer
+	command := exec.CommandContext(p.t.Context(), p.binary, arguments...)
+	command.Dir = folder
+	command.Env = p.environment
+	command.Stdout, command.Stderr = &output, &output
+	err := command.Run()
+	return output.String(), err
+}
+
+// cleanEnvironment is the environment without what steers AWS clients, Packer
+// and proxies.
+func cleanEnvironment() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(strings.ToUpper(variable), "=")
+		if name == "HOME" || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "PACKER_") ||
+			strings.HasPrefix(name, "PKR_VAR_") || strings.HasSuffix(name, "_PROXY") {
+			continue
+		}
+		kept = append(kept, variable)
+	}
+	return kept
+}

@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// examples is the folder of the examples, seen from this package.
+const examples = "../../example"
+
+// Real Packer accepts every example, in its canonical format.
+func TestExamples(t *testing.T) {
+	p := newPacker(t)
+	folders, err := os.ReadDir(examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(folders) < 14 {
+		t.Errorf("there are %d examples, fewer than there were", len(folders))
+	}
+	for _, folder := range folders {
+		t.Run(folder.Name(), func(t *testing.T) {
+			template, err := filepath.Abs(filepath.Join(examples, folder.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// In a folder of its own: what the template writes to must not matter.
+			if output, err := p.run(t.TempDir(), "validate", template); err != nil {
+				t.Errorf("packer validate: %v\n%s", err, output)
+			}
+			if output, err := p.run("", "fmt", "-check", "-diff", template); err != nil {
+				t.Errorf("packer fmt: %v\n%s", err, output)
+			}
+		})
+	}
+}
+
+// What is wrong with a template is said by `packer validate`, all at once.
+func TestValidateSaysEverythingAtOnce(t *testing.T) {
+	p := newPacker(t)
+	folder := t.TempDir()
+	template := filepath.Join(folder, "build.pkr.hcl")
+	if err := os.WriteFile(template, []byte(`
+source "orgami-existing" "x" {
+  region   = "us-east-1"
+  image_id = "ami-0123456789abcdef0"
+}
+build {
+  sources = ["source.orgami-existing.x"]
+  post-processor "orgami-publish" {
+    regions = ["us-east-1a"]
+    key {
+      alias  = "golden"
+      policy = "closed"
+    }
+    share {
+      accounts = []
+    }
+    wait_timeout = "-2h"
+  }
+}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output, err := p.run(folder, "validate", template)
+	if err == nil {
+		t.Fatalf("Packer accepts it:\n%s", output)
+	}
+	for _, want := range []string{
+		"5 error(s)", `regions: "us-east-1a"`, `write "alias/golden"`, `key.policy: "closed"`, "share.accounts: the list is empty", "wait_timeout: -2h",
+	} {
+		if !strings.Contains(output, want) {
+			t.Errorf("%q is not in:\n%s", want, output)
+		}
+	}
+}
