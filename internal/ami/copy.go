@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -198,13 +199,13 @@ func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 
 // progress is that of the snapshots, as EC2 words it.
 func (i Image) progress() string {
-	text := ""
+	var text strings.Builder
 	for _, s := range i.Snapshots {
 		if s.Progress != "" {
-			text += " " + s.Progress
+			text.WriteString(" " + s.Progress)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // Discard deregisters the images that this run made and deletes their

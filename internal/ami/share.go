@@ -26,8 +26,8 @@ type Permissions struct {
 	Public              bool
 }
 
-// missingFrom returns what of want is not in have.
-func (want Permissions) missingFrom(have Permissions) Permissions {
+// missingFrom returns what of p is not in have.
+func (p Permissions) missingFrom(have Permissions) Permissions {
 	minus := func(a, b []string) []string {
 		var rest []string
 		for _, v := range a {
@@ -39,9 +39,9 @@ func (want Permissions) missingFrom(have Permissions) Permissions {
 		return slices.Compact(rest)
 	}
 	return Permissions{
-		Organizations:       minus(want.Organizations, have.Organizations),
-		OrganizationalUnits: minus(want.OrganizationalUnits, have.OrganizationalUnits),
-		Accounts:            minus(want.Accounts, have.Accounts),
+		Organizations:       minus(p.Organizations, have.Organizations),
+		OrganizationalUnits: minus(p.OrganizationalUnits, have.OrganizationalUnits),
+		Accounts:            minus(p.Accounts, have.Accounts),
 	}
 }
 
@@ -244,8 +244,7 @@ func readBackShared(ctx context.Context, clients Clients, image Image, want Shar
 		}
 		return "", nil
 	})
-	var timeout *wait.TimeoutError
-	if errors.As(err, &timeout) {
+	if _, ok := errors.AsType[*wait.TimeoutError](err); ok {
 		return shared, fmt.Errorf("reading the permissions of %s in %s back: %w: someone else may be removing them; run again", image.ID, image.Region, err)
 	}
 	return shared, err

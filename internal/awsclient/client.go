@@ -152,11 +152,11 @@ func (c *Clients) KMS(region string) *kms.Client {
 	})
 }
 
-func cached[T any](c *Clients, clients map[string]*T, region string, make func() *T) *T {
+func cached[T any](c *Clients, clients map[string]*T, region string, build func() *T) *T {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if clients[region] == nil {
-		clients[region] = make()
+		clients[region] = build()
 	}
 	return clients[region]
 }

@@ -55,8 +55,7 @@ var remedies = map[string]string{
 
 // Code returns the error code that AWS answered with, or "".
 func Code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""

@@ -14,6 +14,9 @@ type ImageState struct {
 	Owner  string `json:"owner"`
 	Name   string `json:"name"`
 	State  string `json:"state"`
+	// Architecture and BootMode are those of the machines that launch it.
+	Architecture string `json:"architecture"`
+	BootMode     string `json:"boot_mode"`
 	// Snapshots are their ids by device.
 	Snapshots []string `json:"snapshots"`
 	// LaunchPermissions are "all", account ids and ARNs, sorted.
@@ -56,7 +59,8 @@ func (w *World) imageStates(now time.Time) ([]ImageState, []SnapshotState) {
 		for _, id := range slices.Sorted(maps.Keys(r.images)) {
 			if i := r.images[id]; i.owner != amazonAccount {
 				images = append(images, ImageState{
-					ID: id, Region: region, Owner: i.owner, Name: i.name, State: i.state(now), Snapshots: snapshotIDs(i),
+					ID: id, Region: region, Owner: i.owner, Name: i.name, State: i.state(now),
+					Architecture: i.architecture, BootMode: i.bootMode, Snapshots: snapshotIDs(i),
 					LaunchPermissions: names(permissionsOf(i.shared, i.public)), Tags: maps.Clone(r.tags[tagged{i.owner, id}]),
 				})
 			}

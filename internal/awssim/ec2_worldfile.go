@@ -35,8 +35,10 @@ type ImageFile struct {
 	Public bool `json:"public,omitempty"`
 }
 
-// baseRelease is when the base images were made.
-var baseRelease = time.Date(2026, time.January, 14, 19, 30, 0, 0, time.UTC)
+// baseRelease is when the images that are there from the start were made: before
+// anything else, also where the clock is that of testing/synctest, which starts
+// with the year 2000.
+var baseRelease = time.Date(1999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // BaseImage is the id of the x86_64 image of Amazon Linux 2023 that is public in
 // every region, owned by amazon.
@@ -79,7 +81,7 @@ func (w *World) addImageFile(file ImageFile) error {
 	if r.images[file.ID] != nil {
 		return fmt.Errorf("there are two images %s in %s", file.ID, file.Region)
 	}
-	w.addFiledImage(r, file, time.Time{})
+	w.addFiledImage(r, file, baseRelease)
 	return nil
 }
 

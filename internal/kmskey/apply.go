@@ -83,6 +83,7 @@ func (p Plan) createPrimary(ctx context.Context, client *kms.Client) (string, er
 // applied is a plan being applied to a key whose id is known.
 type applied struct {
 	Plan
+
 	clients Clients
 	id      string
 }
@@ -247,8 +248,7 @@ func (a applied) readBackRegion(ctx context.Context, region string) (policy.Docu
 		}
 		return "", nil
 	})
-	var timeout *wait.TimeoutError
-	if errors.As(err, &timeout) {
+	if _, ok := errors.AsType[*wait.TimeoutError](err); ok {
 		return document, fmt.Errorf("reading key %s in %s back: %w: someone else may be setting it too; run again", a.id, region, err)
 	}
 	if err != nil {

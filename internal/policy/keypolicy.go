@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -97,12 +98,18 @@ type audience struct {
 func (k KeyPolicy) admitted() []audience {
 	var all []audience
 	if k.OrganizationID != "" {
-		all = append(all, audience{SidOrganization, Principal{"AWS": {"*"}},
-			Condition{"StringEquals": {"aws:PrincipalOrgID": {k.OrganizationID}}}})
+		all = append(all, audience{
+			SidOrganization,
+			Principal{"AWS": {"*"}},
+			Condition{"StringEquals": {"aws:PrincipalOrgID": {k.OrganizationID}}},
+		})
 	}
 	if len(k.OrganizationPaths) > 0 {
-		all = append(all, audience{SidUnits, Principal{"AWS": {"*"}},
-			Condition{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": sorted(k.OrganizationPaths)}}})
+		all = append(all, audience{
+			SidUnits,
+			Principal{"AWS": {"*"}},
+			Condition{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": sorted(k.OrganizationPaths)}},
+		})
 	}
 	if len(k.Accounts) > 0 {
 		roots := make(Values, 0, len(k.Accounts))
@@ -157,9 +164,7 @@ func and(conditions ...Condition) Condition {
 			if joined[operator] == nil {
 				joined[operator] = map[string]Values{}
 			}
-			for key, values := range keys {
-				joined[operator][key] = values
-			}
+			maps.Copy(joined[operator], keys)
 		}
 	}
 	return joined

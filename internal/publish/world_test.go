@@ -58,8 +58,8 @@ func worldIn(partition string, regions ...string) awssim.WorldFile {
 func withImages(file awssim.WorldFile) awssim.WorldFile {
 	home := file.Regions[0].Name
 	file.Images = []awssim.ImageFile{
-		{Account: awssim.PublishingAccount, Region: home, ID: sourceImage, Name: "golden", Architecture: "arm64", BootMode: "uefi", Snapshots: 2, Encrypted: true, Tags: map[string]string{"team": "base"}},
-		{Account: awssim.OutsideAccount, Region: home, ID: publicImage, Name: "anybody's", Public: true, Snapshots: 1},
+		{Account: awssim.PublishingAccount, Region: home, ID: sourceImage, Name: "golden", Architecture: "arm64", BootMode: "uefi", Snapshots: []int{8, 20}, Encrypted: true, Tags: map[string]string{"team": "base"}},
+		{Account: awssim.OutsideAccount, Region: home, ID: publicImage, Name: "anybody's", Public: true},
 		{Account: awssim.PublishingAccount, Region: home, ID: instanceStoreImage, Name: "old", RootDeviceType: "instance-store"},
 	}
 	return file
@@ -162,11 +162,11 @@ func (w *world) check(t *testing.T, result *publish.Result, spec publish.Spec) {
 	}
 	copies := 0
 	for _, image := range state.Images {
-		if image.Account != awssim.PublishingAccount || image.Name != "golden-shared" {
+		if image.Owner != awssim.PublishingAccount || image.Name != "golden-shared" {
 			continue
 		}
 		copies++
-		w.checkImage(t, image, m, spec)
+		w.checkImage(t, image, snapshotsOf(state, image), m, spec)
 	}
 	if copies != len(spec.Regions) {
 		t.Errorf("%d copies for %d regions", copies, len(spec.Regions))
@@ -236,18 +236,18 @@ func (w *world) checkGrants(t *testing.T, state awssim.State, spec publish.Spec)
 	}
 }
 
-func (w *world) checkImage(t *testing.T, image awssim.ImageState, m manifest.Manifest, spec publish.Spec) {
+func (w *world) checkImage(t *testing.T, image awssim.ImageState, snapshots []awssim.SnapshotState, m manifest.Manifest, spec publish.Spec) {
 	t.Helper()
 	recorded := m.Images[image.Region]
-	if recorded.ImageID != image.ID || image.State != "available" || image.Architecture != "arm64" || image.BootMode != "uefi" || len(image.Snapshots) != 2 {
+	if recorded.ImageID != image.ID || image.State != "available" || image.Architecture != "arm64" || image.BootMode != "uefi" || len(snapshots) != 2 {
 		t.Errorf("image %+v, recorded as %+v", image, recorded)
 	}
-	for _, snapshot := range image.Snapshots {
-		if snapshot.KeyARN != m.Key.Regions[image.Region].ARN || !strings.Contains(snapshot.KeyARN, ":"+image.Region+":") {
-			t.Errorf("snapshot %s in %s is under %s", snapshot.ID, image.Region, snapshot.KeyARN)
+	for _, snapshot := range snapshots {
+		if snapshot.Key != m.Key.Regions[image.Region].ARN || !strings.Contains(snapshot.Key, ":"+image.Region+":") {
+			t.Errorf("snapshot %s in %s is under %s", snapshot.ID, image.Region, snapshot.Key)
 		}
-		if !slices.Equal(slices.Sorted(slices.Values(snapshot.SharedWith)), snapshotAccounts(spec)) {
-			t.Errorf("snapshot %s is shared with %v", snapshot.ID, snapshot.SharedWith)
+		if !slices.Equal(slices.Sorted(slices.Values(snapshot.VolumePermissions)), snapshotAccounts(spec)) {
+			t.Errorf("snapshot %s is shared with %v", snapshot.ID, snapshot.VolumePermissions)
 		}
 		for name, value := range spec.Image.SnapshotTags {
 			if snapshot.Tags[name] != value {
@@ -260,7 +260,7 @@ func (w *world) checkImage(t *testing.T, image awssim.ImageState, m manifest.Man
 		want = append(want, m.Organization.ARN)
 	}
 	want = append(append(want, spec.Share.OrganizationalUnits...), spec.Share.Accounts...)
-	if got := slices.Sorted(slices.Values(image.SharedWith)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+	if got := slices.Sorted(slices.Values(image.LaunchPermissions)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
 		t.Errorf("image %s in %s is shared with %v, not %v", image.ID, image.Region, got, want)
 	}
 	if image.Tags["team"] != "base" {
@@ -271,6 +271,10 @@ func (w *world) checkImage(t *testing.T, image awssim.ImageState, m manifest.Man
 			t.Errorf("image %s has the tags %v", image.ID, image.Tags)
 		}
 	}
+}
+
+func snapshotsOf(state awssim.State, image awssim.ImageState) []awssim.SnapshotState {
+	return slices.DeleteFunc(slices.Clone(state.Snapshots), func(s awssim.SnapshotState) bool { return !slices.Contains(image.Snapshots, s.ID) })
 }
 
 func snapshotAccounts(spec publish.Spec) []string {

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,7 +22,7 @@ func main() {
 	times := make([]time.Duration, 0, runs)
 	for i := range runs + 1 {
 		start := time.Now()
-		if output, err := exec.Command(os.Args[1], os.Args[2:]...).CombinedOutput(); err != nil {
+		if output, err := exec.CommandContext(context.Background(), os.Args[1], os.Args[2:]...).CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "startup: %v\n%s", err, output)
 			os.Exit(1)
 		}
