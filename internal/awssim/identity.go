@@ -59,11 +59,14 @@ func (w *World) arn(service, region, account, resource string) string {
 // checkCaller finds out who calls, and whether the account can use the region.
 func (w *World) checkCaller(c *call) *Error {
 	unknown := &Error{Status: http.StatusForbidden, Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."}
+	expired := &Error{Status: http.StatusForbidden, Code: "ExpiredToken", Message: "The security token included in the request is expired"}
 	switch c.service {
 	case "ec2":
 		unknown = &Error{Status: http.StatusUnauthorized, Code: "AuthFailure", Message: "AWS was not able to validate the provided access credentials"}
+		expired = badRequest("RequestExpired", "Request has expired.")
 	case "kms", "organizations":
 		unknown = badRequest("UnrecognizedClientException", "The security token included in the request is invalid.")
+		expired = badRequest("ExpiredTokenException", "The security token included in the request is expired")
 	}
 	if account, ok := strings.CutPrefix(c.accessKey, accessKeyPrefix); ok && w.accounts[account] != nil {
 		c.caller = w.administrator(account)
@@ -73,7 +76,7 @@ func (w *World) checkCaller(c *call) *Error {
 			return unknown
 		}
 		if c.now.After(s.expires) {
-			return badRequest("ExpiredToken", "The security token included in the request is expired")
+			return expired
 		}
 		c.caller = s.principal
 	}

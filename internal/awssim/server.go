@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,6 +29,10 @@ type response struct {
 	broken      error
 }
 
+func (r response) header() http.Header {
+	return http.Header{"Content-Type": {r.contentType}, "X-Amzn-Requestid": {requestID}}
+}
+
 // ServeHTTP answers AWS's wire protocols, and below /_awssim/ the control calls
 // of tests and the demo.
 func (w *World) ServeHTTP(to http.ResponseWriter, r *http.Request) {
@@ -39,7 +44,7 @@ func (w *World) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	if answer.broken != nil {
 		panic(http.ErrAbortHandler) // net/http's way to break the connection
 	}
-	to.Header().Set("Content-Type", answer.contentType)
+	maps.Copy(to.Header(), answer.header())
 	to.WriteHeader(answer.status)
 	_, _ = to.Write(answer.body) // a client that is gone wants no answer
 }
@@ -62,7 +67,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{
 		StatusCode: answer.status, Status: http.StatusText(answer.status),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:        http.Header{"Content-Type": {answer.contentType}},
+		Header:        answer.header(),
 		Body:          io.NopCloser(strings.NewReader(string(answer.body))),
 		ContentLength: int64(len(answer.body)), Request: r,
 	}, nil
