@@ -20,10 +20,10 @@ variable "image_name" {
   default = "golden"
 }
 
-variable "source_ami" {
+variable "source_ami_name" {
   type        = string
-  description = "The image that amazon-ebs starts from; in the simulated world, the one that Amazon offers."
-  default     = "SOURCE_AMI"
+  description = "The name, with wildcards, of Amazon's image that amazon-ebs starts from."
+  default     = "al2023-ami-2023.*-x86_64"
 }
 
 variable "output_directory" {
@@ -39,10 +39,15 @@ variable "packer_manifest" {
 source "amazon-ebs" "golden" {
   region        = "us-east-1"
   ami_name      = var.image_name
-  source_ami    = var.source_ami
   instance_type = "t3.micro"
   communicator  = "none" # the simulated machines take no SSH
   max_retries   = 1
+
+  source_ami_filter {
+    owners      = ["amazon"]
+    most_recent = true
+    filters     = { name = var.source_ami_name }
+  }
 }
 
 source "orgami-existing" "golden" {

@@ -1,0 +1,17 @@
+# For the format see https://github.com/hashicorp/integration-template#metadata-configuration
+integration {
+  name        = "Orgami"
+  description = "Publish AMIs to an AWS organisation: encrypted with one multi-Region key, verified and shared in every region."
+  identifier  = "packer/orgami/orgami"
+  flags       = ["hcp-ready"]
+  component {
+    type = "builder"
+    name = "Orgami existing AMI"
+    slug = "existing"
+  }
+  component {
+    type = "post-processor"
+    name = "Orgami publish"
+    slug = "publish"
+  }
+}
