@@ -36,7 +36,7 @@ func copyImage(c *call, r copyImageRequest) (any, error) {
 	if id, problem := c.before(r.ClientToken); id != "" || problem != nil {
 		return answerOr(imageAnswer{id}, problem)
 	}
-	tags, problem := specifiedTags(r.TagSpecifications, "image", "snapshot")
+	tags, problem := c.specifiedTags(r.TagSpecifications, "image", "snapshot")
 	if problem != nil {
 		return nil, problem
 	}

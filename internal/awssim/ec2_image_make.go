@@ -39,7 +39,7 @@ type createImageRequest struct {
 // volumes, so that with EBS encryption by default the image is under aws/ebs.
 // Fact: 5.
 func createImage(c *call, r createImageRequest) (any, error) {
-	tags, problem := specifiedTags(r.TagSpecifications, "image", "snapshot")
+	tags, problem := c.specifiedTags(r.TagSpecifications, "image", "snapshot")
 	if problem != nil {
 		return nil, problem
 	}
@@ -104,7 +104,7 @@ type registerImageRequest struct {
 
 // registerImage makes an image of snapshots that exist.
 func registerImage(c *call, r registerImageRequest) (any, error) {
-	tags, problem := specifiedTags(r.TagSpecifications, "image")
+	tags, problem := c.specifiedTags(r.TagSpecifications, "image")
 	if problem != nil {
 		return nil, problem
 	}

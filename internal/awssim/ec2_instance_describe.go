@@ -1,9 +1,6 @@
 package awssim
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 type describeInstancesRequest struct {
 	InstanceIDs []string `param:"InstanceId"`
@@ -155,8 +152,7 @@ func (c *call) instanceItem(i *instance) instanceItem {
 		VirtualizationType: "hvm", Tags: tagSet(c.tags(i.id)), Hypervisor: "xen", EnaSupport: i.ena, SriovNetSupport: i.sriov, BootMode: i.bootMode,
 	}
 	if state != "pending" && i.reason != nil {
-		item.StateReason = i.reason
-		item.Reason = cmp.Or(map[bool]string{true: "User initiated"}[i.reason == userInitiated], i.reason.Message)
+		item.StateReason, item.Reason = i.reason, i.reason.Message
 	}
 	if state == "terminated" {
 		return item

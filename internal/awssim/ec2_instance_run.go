@@ -30,14 +30,24 @@ type runInstancesRequest struct {
 		AssociatePublicIPAddress bool     `param:"AssociatePublicIpAddress"`
 		DeleteOnTermination      bool
 	} `param:"NetworkInterface"`
-	Placement           struct{ AvailabilityZone, Tenancy string }
-	IamInstanceProfile  struct{ Arn, Name string }
+	Placement          struct{ AvailabilityZone, Tenancy string }
+	IAMInstanceProfile struct {
+		ARN  string `param:"Arn"`
+		Name string
+	} `param:"IamInstanceProfile"`
 	EnclaveOptions      struct{ Enabled bool }
-	CreditSpecification struct{ CpuCredits string } //nolint:revive // EC2's spelling
-	Monitoring          struct{ Enabled bool }
-	MetadataOptions     struct {
-		HttpEndpoint, HttpTokens, InstanceMetadataTags string //nolint:revive // EC2's spelling
-		HttpPutResponseHopLimit                        int    //nolint:revive // EC2's spelling
+	CapacityReservation struct {
+		Preference string `param:"CapacityReservationPreference"`
+	} `param:"CapacityReservationSpecification"`
+	CreditSpecification struct {
+		CPUCredits string `param:"CpuCredits"`
+	}
+	Monitoring      struct{ Enabled bool }
+	MetadataOptions struct {
+		Endpoint     string `param:"HttpEndpoint"`
+		Tokens       string `param:"HttpTokens"`
+		HopLimit     int    `param:"HttpPutResponseHopLimit"`
+		InstanceTags string `param:"InstanceMetadataTags"`
 	}
 }
 
@@ -78,7 +88,7 @@ func (c *call) launchPlan(r runInstancesRequest) (launchPlan, *Error) {
 		zone: r.Placement.AvailabilityZone, groups: r.SecurityGroupIDs, devices: r.BlockDevices,
 	}
 	var problem *Error
-	if plan.tags, problem = specifiedTags(r.TagSpecifications, "instance", "volume", "network-interface"); problem != nil {
+	if plan.tags, problem = c.specifiedTags(r.TagSpecifications, "instance", "volume", "network-interface"); problem != nil {
 		return plan, problem
 	}
 	if r.MinCount < 1 || r.MaxCount < r.MinCount || r.MaxCount > 100 {

@@ -73,7 +73,7 @@ func importKeyPair(c *call, r importKeyPairRequest) (any, error) {
 }
 
 func (c *call) addKeyPair(name, kind, material string, specifications []tagSpecification) (keyPairAnswer, *Error) {
-	tags, problem := specifiedTags(specifications, "key-pair")
+	tags, problem := c.specifiedTags(specifications, "key-pair")
 	if problem != nil {
 		return keyPairAnswer{}, problem
 	}

@@ -60,7 +60,7 @@ type createSecurityGroupAnswer struct {
 }
 
 func createSecurityGroup(c *call, r createSecurityGroupRequest) (any, error) {
-	tags, problem := specifiedTags(r.TagSpecifications, "security-group")
+	tags, problem := c.specifiedTags(r.TagSpecifications, "security-group")
 	if problem != nil {
 		return nil, problem
 	}

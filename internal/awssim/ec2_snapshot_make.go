@@ -11,7 +11,7 @@ type createSnapshotRequest struct {
 // createSnapshot keeps the volume's key: the snapshot of an encrypted volume is
 // encrypted.
 func createSnapshot(c *call, r createSnapshotRequest) (any, error) {
-	tags, problem := specifiedTags(r.TagSpecifications, "snapshot")
+	tags, problem := c.specifiedTags(r.TagSpecifications, "snapshot")
 	if problem != nil {
 		return nil, problem
 	}
@@ -44,7 +44,7 @@ type copySnapshotAnswer struct {
 // copySnapshot starts a copy into the region that is called. As with images,
 // what is wrong with the keys shows in the copy's state. Fact: 5.
 func copySnapshot(c *call, r copySnapshotRequest) (any, error) {
-	tags, problem := specifiedTags(r.TagSpecifications, "snapshot")
+	tags, problem := c.specifiedTags(r.TagSpecifications, "snapshot")
 	if problem != nil {
 		return nil, problem
 	}

@@ -3,6 +3,7 @@ package awssim
 import (
 	"cmp"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -37,9 +38,16 @@ func (c *call) setTags(resource string, tags map[string]string) {
 }
 
 // specifiedTags checks the tags of an operation that creates resources of the
-// given types, and returns them by type.
-func specifiedTags(specifications []tagSpecification, types ...string) (map[string]map[string]string, *Error) {
+// given types, and returns them by type. Tagging what one creates needs
+// ec2:CreateTags as well.
+func (c *call) specifiedTags(specifications []tagSpecification, types ...string) (map[string]map[string]string, *Error) {
 	byType := map[string]map[string]string{}
+	if len(specifications) > 0 && !c.w.identityAllows(c.caller, "ec2:CreateTags", "*", nil, c.now) {
+		return nil, &Error{
+			Status: http.StatusForbidden, Code: "UnauthorizedOperation",
+			Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: ec2:CreateTags",
+		}
+	}
 	for _, s := range specifications {
 		if !slices.Contains(types, s.ResourceType) {
 			return nil, badRequest("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", s.ResourceType)

@@ -40,7 +40,7 @@ func (c *call) volumesOf(i *instance) []*volume {
 func (c *call) attach(v *volume, i *instance, deviceName string, deleteOnTermination bool) {
 	v.attachment = &attachment{instance: i.id, device: deviceName, deleteOnTermination: deleteOnTermination, at: c.now}
 	if v.key != nil {
-		v.attachment.grant = c.w.grantForAttachment(v.key, c.caller, c.now)
+		v.attachment.grant = c.w.grantForAttachment(v.key, c.caller, i.id, v.id, c.now)
 	}
 }
 

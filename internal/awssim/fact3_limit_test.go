@@ -29,7 +29,7 @@ func TestFact3GrantLimit(t *testing.T) {
 	}
 	key := w.kms.keys[*made.KeyMetadata.Arn]
 	for range maxGrants - 1 {
-		w.grantForAttachment(key, w.administrator(PublishingAccount), time.Now())
+		w.grantForAttachment(key, w.administrator(PublishingAccount), "i-1", "vol-1", time.Now())
 	}
 	grant := &kms.CreateGrantInput{
 		KeyId: made.KeyMetadata.Arn, Operations: []types.GrantOperation{"Decrypt"},

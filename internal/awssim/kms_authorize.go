@@ -126,11 +126,11 @@ func (k *kmsKey) usable(now time.Time) *Error {
 
 // grantForAttachment is the grant that EC2 makes for an attached encrypted
 // volume; it counts against the key's limit. Fact: 3.
-func (w *World) grantForAttachment(k *kmsKey, p Principal, now time.Time) (grantID string) {
+func (w *World) grantForAttachment(k *kmsKey, p Principal, instanceID, volumeID string, now time.Time) (grantID string) {
 	g := &kmsGrant{
-		id: w.newID("", 64), grantee: "arn:aws:sts::" + p.Account + ":assumed-role/aws:ec2-infrastructure/attached", issuer: p.ARN,
-		operations:  []string{"Decrypt"},
-		constraints: map[string]map[string]string{"EncryptionContextSubset": {"aws:ebs:id": "vol"}},
+		id: w.newID("", 64), grantee: w.arn("sts", "", p.Account, "assumed-role/aws:ec2-infrastructure/"+instanceID), issuer: p.ARN,
+		operations:  attachmentOperations,
+		constraints: map[string]map[string]string{"EncryptionContextSubset": {"aws:ebs:id": volumeID}},
 		created:     now, byService: true,
 	}
 	k.grants = append(k.grants, g)

@@ -14,6 +14,7 @@ type State struct {
 	Images []ImageState `json:"images"`
 	// Snapshots are all snapshots, also those of no image.
 	Snapshots []SnapshotState `json:"snapshots"`
+	Instances []InstanceState `json:"instances"`
 }
 
 // KeyState is a customer managed key in one region.
@@ -51,6 +52,8 @@ func (w *World) Snapshot() State {
 		}
 	}
 	state.Images, state.Snapshots = w.imageStates(now)
+	state.Instances = w.instanceStates(now)
+	state.Instances = w.instanceStates(now)
 	return state
 }
 
