@@ -53,7 +53,6 @@ func (w *World) Snapshot() State {
 	}
 	state.Images, state.Snapshots = w.imageStates(now)
 	state.Instances = w.instanceStates(now)
-	state.Instances = w.instanceStates(now)
 	return state
 }
 
