@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,16 +73,21 @@ func (p packer) install(source, path string) {
 	}
 }
 
-// run runs Packer in a folder and returns what it printed.
-func (p packer) run(folder string, arguments ...string) (string, error) {
-	p.t.Helper()
-	var output bytes.Buffer
+// command is a run of Packer in a folder; its output is in Stdout.
+func (p packer) command(folder string, arguments ...string) *exec.Cmd {
 	command := exec.CommandContext(p.t.Context(), p.binary, arguments...)
 	command.Dir = folder
 	command.Env = p.environment
-	command.Stdout, command.Stderr = &output, &output
+	output := new(bytes.Buffer)
+	command.Stdout, command.Stderr = output, output
+	return command
+}
+
+// run runs Packer in a folder and returns what it printed.
+func (p packer) run(folder string, arguments ...string) (string, error) {
+	command := p.command(folder, arguments...)
 	err := command.Run()
-	return output.String(), err
+	return fmt.Sprint(command.Stdout), err
 }
 
 // cleanEnvironment is the environment without what steers AWS clients, Packer
