@@ -69,8 +69,8 @@ func (w *World) JournalTo(to io.Writer) {
 }
 
 // Resume brings a fresh world to where another one, made from the same file,
-// was when it wrote the journal: it lets every mutating call take effect again,
-// at the time at which it did. IDs depend on the order of calls alone, so they
+// was when it wrote the journal: it lets every call that changed something take
+// effect again, at the time at which it did. IDs depend on the order of calls alone, so they
 // come out the same.
 func (w *World) Resume(journal io.Reader) error {
 	decoder := json.NewDecoder(journal)
@@ -91,7 +91,7 @@ func (w *World) repeat(e Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.journal.next = e.Sequence
-	if !e.Mutating {
+	if !e.Mutating || e.Error != "" {
 		return nil
 	}
 	if e.Service == controlService {
@@ -106,11 +106,11 @@ func (w *World) repeat(e Entry) error {
 	if problem := c.readOperation("." + e.Operation); problem != nil {
 		return problem
 	}
-	_, err := w.run(c)
-	if (err == nil) != (e.Error == "") {
-		return fmt.Errorf("it answered %q, and answers %v now", e.Error, err)
+	if problem := w.checkCaller(c); problem != nil {
+		return problem
 	}
-	return nil
+	_, err := w.run(c)
+	return err
 }
 
 // LaunchAsServiceLinkedRole launches an instance as a service-linked role of

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+
+	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 )
 
 // A launcher launches an instance and says why it could not: "" when it runs.
@@ -40,6 +42,33 @@ func attachKarpenterPolicy(ctx context.Context, s *simulator, account, policy st
 	if err != nil {
 		return fmt.Errorf("attaching the policy to %s in account %s: %w", karpenterRole, account, err)
 	}
+	return nil
+}
+
+// propagation is longer than the demo's world takes to let policies count.
+const propagation = 2 * time.Second
+
+// settled waits until the attached policies count.
+func settled(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(propagation):
+		return nil
+	}
+}
+
+// tryToShare shares an image that cannot be shared, and prints what AWS answers.
+func tryToShare(ctx context.Context, s *simulator, image manifest.Source, organization string) error {
+	_, err := ec2.NewFromConfig(s.config(publisher, image.Region)).ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+		ImageId: &image.ImageID, Attribute: aws.String("launchPermission"),
+		LaunchPermission: &types.LaunchPermissionModifications{Add: []types.LaunchPermission{{OrganizationArn: &organization}}},
+	})
+	var refused smithy.APIError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("sharing %s, which is under aws/ebs, was not refused: %w", image.ImageID, err)
+	}
+	fmt.Printf("  Sharing it with the organization is refused: %s: %s\n  So no other account can launch it:\n\n", refused.ErrorCode(), refused.ErrorMessage())
 	return nil
 }
 

@@ -52,12 +52,18 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 		untreated[region] = published.Sources[0].ImageID
 	}
 	heading("2. Before: the AMI as amazon-ebs made it, encrypted by default under aws/ebs")
+	if err := tryToShare(ctx, s, published.Sources[0], published.Organization.ARN); err != nil {
+		return err
+	}
 	failed, err := launchTable(ctx, s, untreated)
 	if err != nil {
 		return err
 	}
 	if failed == 0 {
 		return errors.New("the untreated AMI launches in other accounts: the simulation is wrong")
+	}
+	if err := settled(ctx); err != nil {
+		return err
 	}
 	heading("3. After: the AMI as orgami-publish published it")
 	images := map[string]string{}
