@@ -100,6 +100,10 @@ func (d *paramDecoder) value(v reflect.Value, name string) *Error {
 	}
 }
 
+// longestList is the highest number of an element; AWS's longest lists are
+// shorter.
+const longestList = 10_000
+
 // list reads name.1, name.2, … in the order of their numbers, which need not be
 // dense.
 func (d *paramDecoder) list(v reflect.Value, name string) *Error {
@@ -111,7 +115,7 @@ func (d *paramDecoder) list(v reflect.Value, name string) *Error {
 		}
 		digits, _, _ := strings.Cut(rest, ".")
 		number, err := strconv.Atoi(digits)
-		if err != nil || number < 1 || strconv.Itoa(number) != digits {
+		if err != nil || number < 1 || number > longestList || strconv.Itoa(number) != digits {
 			return badRequest("InvalidParameterValue", "%s is not numbered as a list is", n)
 		}
 		numbers[number] = true
