@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awssim/authz"
@@ -17,9 +18,7 @@ func launch(extra map[string][]string) map[string][]string {
 		"kms:CallerAccount":     {member},
 		"kms:ViaService":        {"ec2.eu-west-1.amazonaws.com"},
 	}
-	for key, values := range extra {
-		context[key] = values
-	}
+	maps.Copy(context, extra)
 	return context
 }
 

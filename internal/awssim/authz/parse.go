@@ -112,7 +112,7 @@ func parseStatement(raw json.RawMessage, kind policyKind, l language, name strin
 	if sid, ok := elements["Sid"]; ok {
 		text, err := decodeString(sid)
 		if err != nil {
-			return s, fmt.Errorf("Sid: %w", err)
+			return s, fmt.Errorf("in Sid: %w", err)
 		}
 		if text != "" {
 			s.name = text
@@ -131,7 +131,7 @@ func parseStatement(raw json.RawMessage, kind policyKind, l language, name strin
 		return s, err
 	}
 	if s.conditions, err = parseConditions(elements["Condition"], l); err != nil {
-		return s, fmt.Errorf("Condition: %w", err)
+		return s, fmt.Errorf("in Condition: %w", err)
 	}
 	s.collectVariables()
 	return s, nil
@@ -143,7 +143,7 @@ func parseEffect(raw json.RawMessage) (Effect, error) {
 	}
 	s, err := decodeString(raw)
 	if err != nil {
-		return NoMatch, fmt.Errorf("Effect: %w", err)
+		return NoMatch, fmt.Errorf("in Effect: %w", err)
 	}
 	switch s {
 	case "Allow":
@@ -151,7 +151,7 @@ func parseEffect(raw json.RawMessage) (Effect, error) {
 	case "Deny":
 		return Deny, nil
 	default:
-		return NoMatch, fmt.Errorf("Effect: %q is neither Allow nor Deny", s)
+		return NoMatch, fmt.Errorf("effect %q is neither Allow nor Deny", s)
 	}
 }
 

@@ -24,6 +24,7 @@ type pattern []token
 // otherwise a symbol.
 type token struct {
 	symbol
+
 	variable string // condition key in lower case
 	fallback string // value where the request has none
 	optional bool   // whether there is a fallback

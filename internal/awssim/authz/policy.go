@@ -112,6 +112,7 @@ func (p *Policy) Principals() []string {
 // evaluation is a request prepared for matching.
 type evaluation struct {
 	Request
+
 	action  string // in lower case
 	context requestContext
 }

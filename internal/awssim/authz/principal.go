@@ -147,12 +147,12 @@ func parsePrincipals(raw json.RawMessage) (principals, error) {
 	var p principals
 	if list, ok := elements["AWS"]; ok {
 		if p.aws, err = decodeOneOrMore(list, parseAWSPrincipal); err != nil {
-			return principals{}, fmt.Errorf("AWS: %w", err)
+			return principals{}, fmt.Errorf("in AWS: %w", err)
 		}
 	}
 	if list, ok := elements["Service"]; ok {
 		if p.services, err = decodeOneOrMore(list, parseServicePrincipal); err != nil {
-			return principals{}, fmt.Errorf("Service: %w", err)
+			return principals{}, fmt.Errorf("in Service: %w", err)
 		}
 	}
 	for _, kind := range []string{"Federated", "CanonicalUser"} {
