@@ -31,8 +31,10 @@ func TestFact1CrossAccountOperations(t *testing.T) {
 			return err
 		}},
 		"CreateGrant": {possible, func(ctx context.Context, c *kms.Client, key string) error {
-			_, err := c.CreateGrant(ctx, &kms.CreateGrantInput{KeyId: &key, Operations: []types.GrantOperation{"Decrypt"},
-				GranteePrincipal: aws.String("arn:aws:iam::222222222222:role/" + awssim.LauncherRole)})
+			_, err := c.CreateGrant(ctx, &kms.CreateGrantInput{
+				KeyId: &key, Operations: []types.GrantOperation{"Decrypt"},
+				GranteePrincipal: aws.String("arn:aws:iam::222222222222:role/" + awssim.LauncherRole),
+			})
 			return err
 		}},
 		"ListGrants": {possible, func(ctx context.Context, c *kms.Client, key string) error {

@@ -29,8 +29,10 @@ func TestFact2ReplicateKeyRefuses(t *testing.T) {
 			"region not enabled": {multi, "af-south-1", "AccessDeniedException", nil},
 			"another partition":  {multi, "cn-north-1", "ValidationException", nil},
 			"malformed policy":   {multi, "eu-west-1", "MalformedPolicyDocumentException", aws.String("{}")},
-			"locked out": {multi, "eu-west-1", "MalformedPolicyDocumentException",
-				aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}]}`)},
+			"locked out": {
+				multi, "eu-west-1", "MalformedPolicyDocumentException",
+				aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}]}`),
+			},
 			"no such key": {"mrk-00000000000000000000000000000000", "eu-west-1", "NotFoundException", nil},
 		}
 		for name, test := range tests {

@@ -102,8 +102,10 @@ func TestFact5CopyImageRefuses(t *testing.T) {
 	}{
 		"key without Encrypted":    {change(func(i *ec2.CopyImageInput) { i.Encrypted = nil }), "InvalidParameterCombination", false},
 		"key with Encrypted false": {change(func(i *ec2.CopyImageInput) { i.Encrypted = aws.Bool(false) }), "InvalidParameterCombination", false},
-		"decrypting": {&ec2.CopyImageInput{SourceRegion: aws.String("us-east-1"), SourceImageId: aws.String(managedImage), Name: aws.String("golden"),
-			Encrypted: aws.Bool(false)}, "InvalidRequest", false},
+		"decrypting": {&ec2.CopyImageInput{
+			SourceRegion: aws.String("us-east-1"), SourceImageId: aws.String(managedImage), Name: aws.String("golden"),
+			Encrypted: aws.Bool(false),
+		}, "InvalidRequest", false},
 		"no such image":          {copyOf("ami-0123456789abcdef0"), "InvalidAMIID.NotFound", false},
 		"instance-store":         {copyOf(instanceAMI), "InvalidParameterCombination", false},
 		"snapshot not shared":    {copyOf(theirImage), "InvalidRequest", false},
@@ -150,10 +152,14 @@ func TestFact5CopyImageNeedsTheKeys(t *testing.T) {
 	}{
 		"with permission": {`{"Effect":"Allow","Action":["ec2:*","kms:*"],"Resource":"*"}`, false, types.ImageStateAvailable},
 		"disabled key":    {`{"Effect":"Allow","Action":["ec2:*","kms:*"],"Resource":"*"}`, true, types.ImageStateFailed},
-		"no kms:CreateGrant": {`{"Effect":"Allow","Action":["ec2:*","kms:Decrypt","kms:DescribeKey","kms:GenerateDataKey*","kms:ReEncrypt*"],"Resource":"*"}`,
-			false, types.ImageStateFailed},
-		"via EC2 only": {`{"Effect":"Allow","Action":"ec2:*","Resource":"*"},{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"ec2.eu-west-1.amazonaws.com"}}}`,
-			false, types.ImageStateAvailable},
+		"no kms:CreateGrant": {
+			`{"Effect":"Allow","Action":["ec2:*","kms:Decrypt","kms:DescribeKey","kms:GenerateDataKey*","kms:ReEncrypt*"],"Resource":"*"}`,
+			false, types.ImageStateFailed,
+		},
+		"via EC2 only": {
+			`{"Effect":"Allow","Action":"ec2:*","Resource":"*"},{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"ec2.eu-west-1.amazonaws.com"}}}`,
+			false, types.ImageStateAvailable,
+		},
 		"no permission": {`{"Effect":"Allow","Action":"ec2:*","Resource":"*"}`, false, types.ImageStateFailed},
 	}
 	for name, test := range tests {

@@ -214,8 +214,10 @@ func TestConditionPlainOperatorOnList(t *testing.T) {
 	}
 	// aws:PrincipalOrgPaths is a list even when it holds one path.
 	p := mustParse(t, authz.ParseResourcePolicy, keyPolicy(condition(`{"StringLike":{"aws:PrincipalOrgPaths":"o-ours/*"}}`)))
-	got := p.Evaluate(authz.Request{Action: "kms:Decrypt", Resource: keyARN, Principal: node,
-		Context: map[string][]string{"aws:PrincipalOrgPaths": {"o-ours/r-ab12/"}}})
+	got := p.Evaluate(authz.Request{
+		Action: "kms:Decrypt", Resource: keyARN, Principal: node,
+		Context: map[string][]string{"aws:PrincipalOrgPaths": {"o-ours/r-ab12/"}},
+	})
 	if got.Effect != authz.NoMatch {
 		t.Errorf("StringLike on aws:PrincipalOrgPaths: got %+v, want no match", got)
 	}

@@ -187,26 +187,44 @@ func TestEvaluateCombinesStatements(t *testing.T) {
 		doc  string
 		want authz.Decision
 	}{
-		"a denial after an Allow": {keyPolicy(allowAll, denyDecrypt),
-			authz.Decision{Effect: authz.Deny, Statement: "statement 2", Reason: "statement 2 denies kms:Decrypt"}},
-		"a denial before an Allow": {keyPolicy(denyDecrypt, allowAll),
-			authz.Decision{Effect: authz.Deny, Statement: "statement 1", Reason: "statement 1 denies kms:Decrypt"}},
-		"a direct Allow over delegation": {keyPolicy(allowAccount, allowAll),
-			authz.Decision{Effect: authz.Allow, Statement: "Everybody", Reason: "Everybody allows kms:Decrypt"}},
-		"the first of two Allows": {keyPolicy(allowAll, allowAccount),
-			authz.Decision{Effect: authz.Allow, Statement: "Everybody", Reason: "Everybody allows kms:Decrypt"}},
-		"delegation alone": {keyPolicy(allowAccount),
-			authz.Decision{Effect: authz.Allow, Statement: "Account", ViaAccount: true, Reason: "Account allows kms:Decrypt"}},
-		"the closest reason": {keyPolicy(
-			`"Sid":"Owner","Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:*","Resource":"*"`, wrongOrg),
-			authz.Decision{Reason: "Org allows kms:Decrypt, but its condition StringEquals aws:PrincipalOrgID wants o-ours, and the request has o-theirs"}},
-		"not to this principal": {keyPolicy(
-			`"Sid":"Owner","Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:*","Resource":"*"`),
-			authz.Decision{Reason: "Owner allows kms:Decrypt, but not to " + node.RoleARN}},
-		"not on this key": {keyPolicy(`"Sid":"Other","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"arn:aws:kms:us-east-1:111111111111:key/x"`),
-			authz.Decision{Reason: "Other allows kms:Decrypt, but not on " + keyARN}},
-		"no statement at all": {keyPolicy(`"Effect":"Allow","Principal":"*","Action":"kms:Encrypt","Resource":"*"`),
-			authz.Decision{Reason: "the policy has no statement for kms:Decrypt"}},
+		"a denial after an Allow": {
+			keyPolicy(allowAll, denyDecrypt),
+			authz.Decision{Effect: authz.Deny, Statement: "statement 2", Reason: "statement 2 denies kms:Decrypt"},
+		},
+		"a denial before an Allow": {
+			keyPolicy(denyDecrypt, allowAll),
+			authz.Decision{Effect: authz.Deny, Statement: "statement 1", Reason: "statement 1 denies kms:Decrypt"},
+		},
+		"a direct Allow over delegation": {
+			keyPolicy(allowAccount, allowAll),
+			authz.Decision{Effect: authz.Allow, Statement: "Everybody", Reason: "Everybody allows kms:Decrypt"},
+		},
+		"the first of two Allows": {
+			keyPolicy(allowAll, allowAccount),
+			authz.Decision{Effect: authz.Allow, Statement: "Everybody", Reason: "Everybody allows kms:Decrypt"},
+		},
+		"delegation alone": {
+			keyPolicy(allowAccount),
+			authz.Decision{Effect: authz.Allow, Statement: "Account", ViaAccount: true, Reason: "Account allows kms:Decrypt"},
+		},
+		"the closest reason": {
+			keyPolicy(
+				`"Sid":"Owner","Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:*","Resource":"*"`, wrongOrg),
+			authz.Decision{Reason: "Org allows kms:Decrypt, but its condition StringEquals aws:PrincipalOrgID wants o-ours, and the request has o-theirs"},
+		},
+		"not to this principal": {
+			keyPolicy(
+				`"Sid":"Owner","Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:*","Resource":"*"`),
+			authz.Decision{Reason: "Owner allows kms:Decrypt, but not to " + node.RoleARN},
+		},
+		"not on this key": {
+			keyPolicy(`"Sid":"Other","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"arn:aws:kms:us-east-1:111111111111:key/x"`),
+			authz.Decision{Reason: "Other allows kms:Decrypt, but not on " + keyARN},
+		},
+		"no statement at all": {
+			keyPolicy(`"Effect":"Allow","Principal":"*","Action":"kms:Encrypt","Resource":"*"`),
+			authz.Decision{Reason: "the policy has no statement for kms:Decrypt"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
