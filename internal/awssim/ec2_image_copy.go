@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"time"
 )
@@ -88,7 +87,7 @@ func (c *call) remember(token, id string) {
 }
 
 // parameters are all parameters, in a form that can be compared.
-func (c *call) parameters() string { return url.Values(c.form).Encode() }
+func (c *call) parameters() string { return c.form.Encode() }
 
 // copySource finds the image to copy, and checks that it can be copied as asked.
 func (c *call) copySource(r copyImageRequest) (*image, *Error) {

@@ -108,7 +108,7 @@ func (c *call) selectInstances(r describeInstancesRequest) ([]*instance, string,
 	if problem := r.withoutIDs("instancesSet", r.InstanceIDs); problem != nil {
 		return nil, "", problem
 	}
-	instances, problem := ownResources(c, c.here().instances, r.InstanceIDs, c.ownInstance)
+	instances, problem := ownResources(c.here().instances, r.InstanceIDs, c.ownInstance)
 	if problem != nil {
 		return nil, "", problem
 	}

@@ -125,7 +125,7 @@ func describeKeyPairs(c *call, r describeKeyPairsRequest) (any, error) {
 		}
 		ids = append(ids, k.id)
 	}
-	pairs, problem := ownResources(c, c.here().keyPairs, ids, c.ownKeyPair)
+	pairs, problem := ownResources(c.here().keyPairs, ids, c.ownKeyPair)
 	if problem != nil {
 		return nil, problem
 	}

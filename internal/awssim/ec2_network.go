@@ -140,7 +140,7 @@ func describeSubnets(c *call, r describeSubnetsRequest) (any, error) {
 	for _, s := range c.network().subnets {
 		byID[s.id] = s
 	}
-	subnets, problem := ownResources(c, byID, r.SubnetIDs, func(id string) (subnet, *Error) { return c.subnetFor(id, "") })
+	subnets, problem := ownResources(byID, r.SubnetIDs, func(id string) (subnet, *Error) { return c.subnetFor(id, "") })
 	if problem != nil {
 		return nil, problem
 	}

@@ -124,7 +124,7 @@ func describeSecurityGroups(c *call, r describeSecurityGroupsRequest) (any, erro
 		return nil, problem
 	}
 	c.network()
-	groups, problem := ownResources(c, c.here().securityGroups, r.GroupIDs, c.ownSecurityGroup)
+	groups, problem := ownResources(c.here().securityGroups, r.GroupIDs, c.ownSecurityGroup)
 	if problem != nil {
 		return nil, problem
 	}

@@ -75,7 +75,7 @@ func describeVolumes(c *call, r describeVolumesRequest) (any, error) {
 	if problem := r.withoutIDs("volumeId", r.VolumeIDs); problem != nil {
 		return nil, problem
 	}
-	volumes, problem := ownResources(c, c.here().volumes, r.VolumeIDs, c.ownVolume)
+	volumes, problem := ownResources(c.here().volumes, r.VolumeIDs, c.ownVolume)
 	if problem != nil {
 		return nil, problem
 	}
@@ -92,7 +92,7 @@ func describeVolumes(c *call, r describeVolumesRequest) (any, error) {
 
 // ownResources returns the caller's resources with the ids or, if there are no
 // ids, all of them. find finds one, or says what EC2 says if there is none.
-func ownResources[T filterable](c *call, all map[string]T, ids []string, find func(string) (T, *Error)) ([]T, *Error) {
+func ownResources[T filterable](all map[string]T, ids []string, find func(string) (T, *Error)) ([]T, *Error) {
 	var own []T
 	for _, id := range ids {
 		resource, problem := find(id)

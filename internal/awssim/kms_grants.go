@@ -83,10 +83,11 @@ func (r createGrantRequest) check(c *call) *Error {
 			return badRequest("ValidationException", "1 validation error detected: Value '%s' at 'operations' is no grant operation", operation)
 		}
 	}
-	for _, principal := range []string{r.GranteePrincipal, r.RetiringPrincipal} {
-		if principal == "" && principal == r.RetiringPrincipal && r.GranteePrincipal != "" {
-			continue
-		}
+	principals := []string{r.GranteePrincipal}
+	if r.RetiringPrincipal != "" {
+		principals = append(principals, r.RetiringPrincipal)
+	}
+	for _, principal := range principals {
 		if !strings.HasPrefix(principal, "arn:") || !c.w.principalExists(principal, c.now) {
 			return badRequest("InvalidArnException", "ARN does not refer to a valid principal: %s", principal)
 		}

@@ -155,11 +155,11 @@ func (w *World) launchAsServiceLinkedRole(r launchRequest, now time.Time) (Launc
 	c := &call{w: w, now: now, service: "ec2", operation: "RunInstances", region: r.Region, caller: principal}
 	i, problem := c.launchImage(r.ImageID)
 	if problem != nil {
-		return LaunchResult{State: "refused", Reason: problem.Code, Diagnosis: problem.Message}, nil
+		return LaunchResult{State: "refused", Reason: problem.Code, Diagnosis: problem.Message}, nil //nolint:nilerr // a refusal is a result
 	}
 	launched, problem := c.launch(launchPlan{image: i, instanceType: launchType[i.architecture], count: 1})
 	if problem != nil {
-		return LaunchResult{State: "refused", Reason: problem.Code, Diagnosis: problem.Message}, nil
+		return LaunchResult{State: "refused", Reason: problem.Code, Diagnosis: problem.Message}, nil //nolint:nilerr // a refusal is a result
 	}
 	one := launched[0]
 	one.phase.at = now

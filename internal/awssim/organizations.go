@@ -63,7 +63,7 @@ type listRequest struct {
 
 // page cuts one page out of a list, 20 at most. Organizations may return an
 // empty page with a token, and here the first one is: Fact: 7.
-func page[T any](c *call, key string, all []T, r listRequest) (any, error) {
+func page[T any](key string, all []T, r listRequest) (any, error) {
 	size := min(cmp.Or(r.MaxResults, 20), 20)
 	if r.NextToken == "" {
 		return map[string]any{key: []T{}, "NextToken": "0"}, nil
@@ -96,7 +96,7 @@ func listRoots(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	return page(c, "Roots", []map[string]any{{
+	return page("Roots", []map[string]any{{
 		"Id": o.rootID, "Name": "Root", "Arn": c.w.arn("organizations", "", o.managementAccount, "root/"+o.id+"/"+o.rootID),
 	}}, r)
 }
@@ -125,7 +125,7 @@ func accountsWhere(c *call, keep func(*account, listRequest) bool) (any, error) 
 			list = append(list, c.w.organizationAccount(a))
 		}
 	}
-	return page(c, "Accounts", list, r)
+	return page("Accounts", list, r)
 }
 
 func listOrganizationalUnitsForParent(c *call) (any, error) {
@@ -143,7 +143,7 @@ func listOrganizationalUnitsForParent(c *call) (any, error) {
 			list = append(list, map[string]any{"Id": unit.id, "Name": unit.name, "Arn": c.w.arn("organizations", "", o.managementAccount, "ou/"+o.id+"/"+unit.id)})
 		}
 	}
-	return page(c, "OrganizationalUnits", list, r)
+	return page("OrganizationalUnits", list, r)
 }
 
 func describeAccount(c *call) (any, error) {
@@ -170,7 +170,7 @@ func listParents(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	parent := ""
+	var parent string
 	if a := c.w.accounts[r.ChildID]; a != nil && len(a.organizationalUnits) > 0 {
 		parent = a.organizationalUnits[len(a.organizationalUnits)-1]
 	} else if unit := o.units[r.ChildID]; unit != nil {
@@ -182,5 +182,5 @@ func listParents(c *call) (any, error) {
 	if parent == o.rootID {
 		kind = "ROOT"
 	}
-	return page(c, "Parents", []map[string]any{{"Id": parent, "Type": kind}}, r)
+	return page("Parents", []map[string]any{{"Id": parent, "Type": kind}}, r)
 }

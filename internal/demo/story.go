@@ -26,7 +26,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 		"output_directory": output,
 		"packer_manifest":  filepath.Join(work, "packer-manifest.json"),
 	}
-	heading("1. packer build: amazon-ebs builds %s, orgami-publish publishes it", variables["image_name"])
+	headingf("1. packer build: amazon-ebs builds %s, orgami-publish publishes it", variables["image_name"])
 	before, err := s.journal(ctx)
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	for _, region := range slices.Sorted(maps.Keys(published.Images)) {
 		untreated[region] = published.Sources[0].ImageID
 	}
-	heading("2. Before: the AMI as amazon-ebs made it, encrypted by default under aws/ebs")
+	headingf("2. Before: the AMI as amazon-ebs made it, encrypted by default under aws/ebs")
 	if err := tryToShare(ctx, s, published.Sources[0], published.Organization.ARN); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	if err := settled(ctx); err != nil {
 		return err
 	}
-	heading("3. After: the AMI as orgami-publish published it")
+	headingf("3. After: the AMI as orgami-publish published it")
 	images := map[string]string{}
 	for region, image := range published.Images {
 		images[region] = image.ImageID
@@ -79,7 +79,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	if err := again(ctx, s, p, variables); err != nil {
 		return err
 	}
-	heading("The documents for the deploys downstream")
+	headingf("The documents for the deploys downstream")
 	for _, name := range []string{manifest.File, manifest.KarpenterFile, manifest.GrantsFile} {
 		fmt.Println("  " + filepath.Join(output, name))
 	}
@@ -172,7 +172,7 @@ func launchTable(ctx context.Context, s *simulator, images map[string]string) (i
 
 // again publishes the same image once more, brought in by orgami-existing.
 func again(ctx context.Context, s *simulator, p packer, variables map[string]string) error {
-	heading("4. Again: orgami-existing brings in the same AMI, orgami-publish has nothing to do")
+	headingf("4. Again: orgami-existing brings in the same AMI, orgami-publish has nothing to do")
 	before, err := s.journal(ctx)
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func mutations(entries []journalEntry) string {
 	return strings.Join(list, ", ")
 }
 
-func heading(format string, arguments ...any) {
+func headingf(format string, arguments ...any) {
 	fmt.Printf("\n== "+format+"\n\n", arguments...)
 }
 

@@ -16,7 +16,7 @@ import (
 // the remedy.
 type problems struct{ all []error }
 
-func (p *problems) add(format string, arguments ...any) {
+func (p *problems) addf(format string, arguments ...any) {
 	p.all = append(p.all, fmt.Errorf(format, arguments...))
 }
 
@@ -47,7 +47,7 @@ func (p *problems) check(field, value string, f form) bool {
 			remedy = hint
 		}
 	}
-	p.add("%s: %q is not %s: %s", field, value, f.what, remedy)
+	p.addf("%s: %q is not %s: %s", field, value, f.what, remedy)
 	return false
 }
 
@@ -55,14 +55,14 @@ func (p *problems) check(field, value string, f form) bool {
 // that none is in it twice.
 func (p *problems) list(field string, values []string, f form) {
 	if values != nil && len(values) == 0 {
-		p.add("%s: the list is empty: name at least one element, or leave the field out", field)
+		p.addf("%s: the list is empty: name at least one element, or leave the field out", field)
 	}
 	for i, value := range values {
 		if !p.check(field, value, f) {
 			continue
 		}
 		if !placeholder.In(value) && slices.Index(values, value) < i {
-			p.add("%s: %q is in the list twice: remove one", field, value)
+			p.addf("%s: %q is in the list twice: remove one", field, value)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func (p *problems) oneOf(field, value string, allowed ...string) {
 	if value == "" || placeholder.In(value) || slices.Contains(allowed, value) {
 		return
 	}
-	p.add("%s: %q is unknown: use %s", field, value, quotedList(allowed))
+	p.addf("%s: %q is unknown: use %s", field, value, quotedList(allowed))
 }
 
 func quotedList(values []string) string {

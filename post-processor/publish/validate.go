@@ -29,7 +29,7 @@ func (c Config) validate() error {
 	var p problems
 	p.list("regions", c.Regions, regionForm)
 	if c.Key == nil {
-		p.add(`key: the block is missing: write key { alias = "alias/NAME" }`)
+		p.addf(`key: the block is missing: write key { alias = "alias/NAME" }`)
 	} else {
 		c.Key.validate(&p)
 	}
@@ -43,7 +43,7 @@ func (c Config) validate() error {
 	p.tags("tags", c.Tags, ownImageTags)
 	p.tags("snapshot_tags", c.SnapshotTags, ownImageTags)
 	if c.WaitTimeout < 0 {
-		p.add("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
+		p.addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
 	}
 	p.directory("output_directory", c.OutputDirectory)
 	p.all = append(p.all, c.Config.Validate()...)
@@ -53,22 +53,22 @@ func (c Config) validate() error {
 // tags checks a block of tags; own is how many tags this plugin adds.
 func (p *problems) tags(field string, tags map[string]string, own int) {
 	if len(tags)+own > maxTags {
-		p.add("%s: %d tags are more than the %d that fit beside this plugin's %d: leave out some", field, len(tags), maxTags-own, own)
+		p.addf("%s: %d tags are more than the %d that fit beside this plugin's %d: leave out some", field, len(tags), maxTags-own, own)
 	}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		value := tags[key]
 		switch {
 		case key == "":
-			p.add("%s: a tag has an empty key: name it, or leave it out", field)
+			p.addf("%s: a tag has an empty key: name it, or leave it out", field)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			p.add("%s: %q: keys that begin with aws: are AWS's own: rename it", field, key)
+			p.addf("%s: %q: keys that begin with aws: are AWS's own: rename it", field, key)
 		case strings.HasPrefix(key, ami.TagPrefix):
-			p.add("%s: %q: keys that begin with %s are this plugin's own: rename it", field, key, ami.TagPrefix)
+			p.addf("%s: %q: keys that begin with %s are this plugin's own: rename it", field, key, ami.TagPrefix)
 		case utf8.RuneCountInString(key) > maxTagKeyLength:
-			p.add("%s: the key %q is longer than %d characters: shorten it", field, key, maxTagKeyLength)
+			p.addf("%s: the key %q is longer than %d characters: shorten it", field, key, maxTagKeyLength)
 		}
 		if utf8.RuneCountInString(value) > maxTagValueLength {
-			p.add("%s: the value of %q is longer than %d characters: shorten it", field, key, maxTagValueLength)
+			p.addf("%s: the value of %q is longer than %d characters: shorten it", field, key, maxTagValueLength)
 		}
 	}
 }
@@ -80,19 +80,19 @@ func (p *problems) directory(field, path string) {
 		return
 	}
 	if strings.ContainsRune(path, 0) {
-		p.add("%s: %q has a NUL character in it: name a directory", field, path)
+		p.addf("%s: %q has a NUL character in it: name a directory", field, path)
 		return
 	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.IsDir():
-		p.add("%s: %s exists and is not a directory: name another", field, path)
+		p.addf("%s: %s exists and is not a directory: name another", field, path)
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Lstat(path); err == nil {
-			p.add("%s: %s is a symbolic link to something that does not exist: remove it, or name another", field, path)
+			p.addf("%s: %s is a symbolic link to something that does not exist: remove it, or name another", field, path)
 		}
 	case err != nil:
-		p.add("%s: %w: name a directory that can be written", field, err)
+		p.addf("%s: %w: name a directory that can be written", field, err)
 	}
 }
 
@@ -106,7 +106,7 @@ func (c Config) validateAgreement(p *problems) {
 		case partition == "":
 			partition, by = other, fmt.Sprintf("%s %q", field, value)
 		case partition != other:
-			p.add("%s: %q belongs to the partition %s, and %s to %s: publish to each partition by itself", field, value, other, by, partition)
+			p.addf("%s: %q belongs to the partition %s, and %s to %s: publish to each partition by itself", field, value, other, by, partition)
 		}
 	}
 	region := func(field, name string) {
@@ -130,7 +130,7 @@ func (c Config) validateAgreement(p *problems) {
 		case organization == "":
 			organization, by = named.id, named.field
 		case organization != named.id:
-			p.add("%s names the organisation %s, and %s %s: correct one of them", named.field, named.id, by, organization)
+			p.addf("%s names the organisation %s, and %s %s: correct one of them", named.field, named.id, by, organization)
 		}
 	}
 }

@@ -13,17 +13,17 @@ import (
 func (c KeyConfig) validate(p *problems) {
 	switch {
 	case c.Alias == "" && c.ID == "":
-		p.add(`key: neither alias nor id is set: write alias = "alias/NAME"`)
+		p.addf(`key: neither alias nor id is set: write alias = "alias/NAME"`)
 	case c.Alias != "" && c.ID != "":
-		p.add("key: alias and id are both set: leave one out")
+		p.addf("key: alias and id are both set: leave one out")
 	}
 	if c.Alias != "" && p.check("key.alias", c.Alias, aliasForm) && reservedAlias.MatchString(c.Alias) {
-		p.add("key.alias: %q: aliases that begin with alias/aws/ are AWS's own: choose another", c.Alias)
+		p.addf("key.alias: %q: aliases that begin with alias/aws/ are AWS's own: choose another", c.Alias)
 	}
 	if c.ID != "" {
 		p.check("key.id", c.ID, keyIDForm)
 		if orDefault(c.Create, false) {
-			p.add("key.create: a key with a given id cannot be created: set key.alias instead of key.id, or leave out create")
+			p.addf("key.create: a key with a given id cannot be created: set key.alias instead of key.id, or leave out create")
 		}
 	}
 	if c.PrimaryRegion != "" {
@@ -33,7 +33,7 @@ func (c KeyConfig) validate(p *problems) {
 	p.list("key.administrators", c.Administrators, administratorForm)
 	p.tags("key.tags", c.Tags, ownKeyTags)
 	if _, err := c.extraStatements(); err != nil {
-		p.add("key.extra_statements_file: %w", err)
+		p.addf("key.extra_statements_file: %w", err)
 	}
 }
 
@@ -60,7 +60,7 @@ func (c *OrganizationConfig) validate(p *problems) {
 		return
 	}
 	if c.ID == "" && c.ARN == "" {
-		p.add("organization: neither id nor arn is set: set one, or leave the block out to have AWS asked")
+		p.addf("organization: neither id nor arn is set: set one, or leave the block out to have AWS asked")
 	}
 	if c.ID != "" {
 		p.check("organization.id", c.ID, organizationIDForm)
@@ -77,10 +77,10 @@ func (c *ShareConfig) validate(p *problems) {
 	p.list("share.organizational_units", c.OrganizationalUnits, unitForm)
 	p.list("share.accounts", c.Accounts, accountForm)
 	if !orDefault(c.Organization, true) && len(c.OrganizationalUnits)+len(c.Accounts) == 0 {
-		p.add("share: it names nobody: set organization = true, or list organizational_units or accounts")
+		p.addf("share: it names nobody: set organization = true, or list organizational_units or accounts")
 	}
 	if c.Snapshots && len(c.Accounts) == 0 {
-		p.add("share.snapshots: AWS shares snapshots with accounts only: list share.accounts, or leave out snapshots")
+		p.addf("share.snapshots: AWS shares snapshots with accounts only: list share.accounts, or leave out snapshots")
 	}
 }
 
@@ -89,7 +89,7 @@ func (c *GrantsConfig) validate(p *problems) {
 		return
 	}
 	if c.Accounts == nil {
-		p.add("grants.accounts: it is missing: list the accounts whose roles get grants, or leave the block out")
+		p.addf("grants.accounts: it is missing: list the accounts whose roles get grants, or leave the block out")
 	}
 	p.list("grants.accounts", c.Accounts, accountForm)
 	p.list("grants.roles", c.Roles, roleForm)
@@ -98,9 +98,9 @@ func (c *GrantsConfig) validate(p *problems) {
 	member := c.Via == string(grant.Member)
 	switch {
 	case member && c.MemberRole == "":
-		p.add(`grants.member_role: it is missing: with via = "member", name the role that is assumed in each account`)
+		p.addf(`grants.member_role: it is missing: with via = "member", name the role that is assumed in each account`)
 	case !member && c.MemberRole != "" && !placeholder.In(c.Via):
-		p.add(`grants.member_role: it is used with via = "member" only: set that, or leave it out`)
+		p.addf(`grants.member_role: it is used with via = "member" only: set that, or leave it out`)
 	}
 	if c.MemberRole != "" {
 		p.check("grants.member_role", c.MemberRole, roleForm)
