@@ -177,7 +177,7 @@ func enableImageBlockPublicAccess(c *call, r publicSharingRequest) (any, error) 
 		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter imageBlockPublicAccessState is invalid.", r.State)
 	}
 	c.here().sharing[c.caller.Account] = r.State
-	return publicSharingAnswer{r.State}, nil
+	return publicSharingAnswer(r), nil
 }
 
 func disableImageBlockPublicAccess(c *call, _ noParameters) (any, error) {

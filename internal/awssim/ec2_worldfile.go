@@ -3,7 +3,6 @@ package awssim
 import (
 	"cmp"
 	"fmt"
-
 	"time"
 )
 

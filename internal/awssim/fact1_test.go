@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
@@ -201,5 +202,28 @@ func TestFact1DefaultAndNormalisedPolicy(t *testing.T) {
 		if got := read(); !strings.Contains(got, `"Action": "kms:ScheduleKeyDeletion"`) {
 			t.Errorf("a list of one is not normalised: %s", got)
 		}
+	})
+}
+
+// A role that is deleted turns into its unique id in the policy, which no new role
+// of its name matches, and which no new policy may name.
+func TestFact1DeletedPrincipal(t *testing.T) {
+	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
+		const account = awssim.PublishingAccount
+		client, roles := kmsClient(w, account, "us-east-1"), iam.NewFromConfig(config(w, account, "us-east-1"))
+		role := newRole(t, w, account, "Reader", "")
+		key := newKey(t, w, false, `{"Sid":"Reader","Effect":"Allow","Principal":{"AWS":"`+role+`"},"Action":"kms:DescribeKey","Resource":"*"}`)
+		describe := &kms.DescribeKeyInput{KeyId: &key}
+		must(asRole(t, w, account, role).DescribeKey(t.Context(), describe))(t)
+		must(roles.DeleteRole(t.Context(), &iam.DeleteRoleInput{RoleName: aws.String("Reader")}))(t)
+		newRole(t, w, account, "Reader", "")
+		_, err := asRole(t, w, account, role).DescribeKey(t.Context(), describe)
+		wantCode(t, err, "AccessDeniedException")
+		policy := aws.ToString(must(client.GetKeyPolicy(t.Context(), &kms.GetKeyPolicyInput{KeyId: &key}))(t).Policy)
+		if strings.Contains(policy, role) || !strings.Contains(policy, `"AROA`) {
+			t.Errorf("the policy still names the deleted role: %s", policy)
+		}
+		_, err = client.PutKeyPolicy(t.Context(), &kms.PutKeyPolicyInput{KeyId: &key, Policy: &policy})
+		wantCode(t, err, "MalformedPolicyDocumentException")
 	})
 }

@@ -41,7 +41,7 @@ func describeRole(r *role) iamRole {
 // addRole adds a role to the account. trust is "" for a service-linked role.
 func (w *World) addRole(a *account, path, name, trust string, now time.Time) (*role, *Error) {
 	r := &role{
-		name: name, path: path, account: a.id, id: w.newID("AROA", 17), created: now,
+		name: name, path: path, account: a.id, id: strings.ToUpper(w.newID("AROA", 17)), created: now,
 		serviceLinked: strings.HasPrefix(path, "/aws-service-role/"), trustText: trust,
 		policies: map[string]*lagged[identityPolicy]{},
 	}

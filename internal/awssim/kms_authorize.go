@@ -55,7 +55,7 @@ func (w *World) authorizeKMS(r kmsRequest) *Error {
 	seen := r.now.Add(-w.options.PropagationLag)
 	context := w.kmsContext(r)
 	request := authz.Request{Action: r.action, Resource: r.key.arn, Principal: authzPrincipal(r.principal), Context: context}
-	keyPolicy := r.key.policy.asOf(seen).parsed.Evaluate(request)
+	keyPolicy := w.present(r.key.policy.asOf(seen)).parsed.Evaluate(request)
 	identity := w.identityDecision(r.principal, r.action, r.key.arn, context, r.now)
 	switch {
 	case keyPolicy.Effect == authz.Deny:

@@ -2,14 +2,11 @@ package awssim
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/orgami/packer-plugin-orgami/internal/awssim/authz"
 )
 
 var kmsOperations map[string]operation
@@ -193,38 +190,6 @@ func (w *World) replicaQuota(c *call, region string) bool {
 	return w.quotas.allow(quotaKey{c.caller.Account, region, "kms", "CreateKey"}, limit, limit, c.now, 2)
 }
 
-// defaultKeyPolicy is what KMS attaches when none is given. Fact: 1.
-func (w *World) defaultKeyPolicy(account string) string {
-	return `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"` + w.arn("iam", "", account, "root") + `"},"Action":"kms:*","Resource":"*"}]}`
-}
-
-// checkKeyPolicy refuses what KMS refuses: too large, malformed, principals that
-// do not exist, and a policy that would lock the caller out. Fact: 1.
-func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
-	if policy == "" {
-		policy = c.w.defaultKeyPolicy(c.caller.Account)
-	}
-	if len(policy) > 32_768 {
-		return "", badRequest("LimitExceededException", "The key policy is larger than 32768 bytes.")
-	}
-	parsed, err := authz.ParseResourcePolicy(policy)
-	if err != nil {
-		return "", badRequest("MalformedPolicyDocumentException", "%v", err)
-	}
-	for _, principal := range parsed.Principals() {
-		if !c.w.principalExists(principal, c.now) {
-			return "", badRequest("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals: %s", principal)
-		}
-	}
-	context := c.w.principalContext(c.caller)
-	context["kms:CallerAccount"] = []string{c.caller.Account}
-	later := parsed.Evaluate(authz.Request{Action: "kms:PutKeyPolicy", Resource: "*", Principal: authzPrincipal(c.caller), Context: context})
-	if !bypass && (later.Effect != authz.Allow || later.ViaAccount && !c.w.identityAllows(c.caller, "kms:PutKeyPolicy", "*", nil, c.now)) {
-		return "", badRequest("MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future.")
-	}
-	return policy, nil
-}
-
 // metadata is a key's KeyMetadata.
 func (w *World) metadata(k *kmsKey, now time.Time) map[string]any {
 	m := map[string]any{
@@ -266,85 +231,6 @@ func describeKey(c *call) (any, error) {
 		return nil, problem
 	}
 	return map[string]any{"KeyMetadata": c.w.metadata(k, c.now)}, nil
-}
-
-func getKeyPolicy(c *call) (any, error) {
-	r, err := decodeJSON[keyRequest](c)
-	if err != nil {
-		return nil, err
-	}
-	k, problem := c.key(r.KeyID, false)
-	if problem != nil {
-		return nil, problem
-	}
-	if cmp.Or(r.PolicyName, "default") != "default" {
-		return nil, badRequest("NotFoundException", "No such policy exists")
-	}
-	text := k.policy.asOf(c.now.Add(-c.w.options.PropagationLag)).text
-	return map[string]any{"Policy": normalised(text), "PolicyName": "default"}, nil
-}
-
-// normalised writes a policy as KMS stores it: indented, and a list of one
-// element as that element. Fact: 1 (B).
-func normalised(policy string) string {
-	var document any
-	if json.Unmarshal([]byte(policy), &document) != nil {
-		return policy
-	}
-	text, err := json.MarshalIndent(singled(document, ""), "", "  ")
-	if err != nil {
-		return policy
-	}
-	return strings.ReplaceAll(string(text), "\\u003c", "<")
-}
-
-// singled turns lists of one into their element, but for the list of
-// statements.
-func singled(value any, key string) any {
-	switch v := value.(type) {
-	case map[string]any:
-		for k := range v {
-			v[k] = singled(v[k], k)
-		}
-		return v
-	case []any:
-		for i := range v {
-			v[i] = singled(v[i], "")
-		}
-		if len(v) == 1 && key != "Statement" {
-			return v[0]
-		}
-		return v
-	default:
-		return value
-	}
-}
-
-type putKeyPolicyRequest struct {
-	KeyID                          string `json:"KeyId"`
-	PolicyName, Policy             string
-	BypassPolicyLockoutSafetyCheck bool
-}
-
-func putKeyPolicy(c *call) (any, error) {
-	r, err := decodeJSON[putKeyPolicyRequest](c)
-	if err != nil {
-		return nil, err
-	}
-	k, problem := c.key(r.KeyID, false)
-	if problem != nil {
-		return nil, problem
-	}
-	if k.manager == "AWS" {
-		return nil, badRequest("AccessDeniedException", "the policy of an AWS managed key cannot be changed")
-	}
-	policy, problem := c.checkKeyPolicy(r.Policy, r.BypassPolicyLockoutSafetyCheck)
-	if problem != nil {
-		return nil, problem
-	}
-	parsed, _ := authz.ParseResourcePolicy(policy) // was parsed by the check
-	k.policy.set(c.now, keyPolicy{policy, parsed})
-	return nil, nil
 }
 
 type listRequestKMS struct {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/orgami/packer-plugin-orgami/internal/awssim/authz"
 )
 
 // kmsState is all of KMS: regional keys and the aliases that name them.
@@ -50,11 +48,6 @@ type kmsKey struct {
 	policy          lagged[keyPolicy]
 	tags            map[string]string
 	grants          []*kmsGrant
-}
-
-type keyPolicy struct {
-	text   string
-	parsed *authz.Policy
 }
 
 type kmsAlias struct {
@@ -174,12 +167,8 @@ func (w *World) addKey(f *kmsFamily, account, region, policy string, now time.Ti
 		arn: w.keyARN(region, account, f.id), id: f.id, region: region, account: account,
 		family: f, manager: "CUSTOMER", created: now, usableFrom: now, tags: map[string]string{},
 	}
-	parsed, err := authz.ParseResourcePolicy(policy)
-	if err != nil {
-		panic("the policy was checked before: " + err.Error())
-	}
 	// A key's first policy is there from the start.
-	k.policy.set(time.Time{}, keyPolicy{policy, parsed})
+	k.policy.set(time.Time{}, w.newKeyPolicy(policy))
 	f.members[region] = k
 	w.kms.keys[k.arn] = k
 	return k

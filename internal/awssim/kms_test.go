@@ -1,6 +1,7 @@
 package awssim_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,8 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/smithy-go"
-
-	"errors"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 )

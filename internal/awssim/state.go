@@ -59,7 +59,7 @@ func (w *World) Snapshot() State {
 func (w *World) keyState(k *kmsKey, now time.Time) KeyState {
 	s := KeyState{
 		ARN: k.arn, Region: k.region, Account: k.account, State: k.state(now), PrimaryRegion: k.family.primary,
-		MultiRegion: k.family.multiRegion, Rotation: k.family.rotation, Policy: normalised(k.policy.latest().text), Tags: maps.Clone(k.tags),
+		MultiRegion: k.family.multiRegion, Rotation: k.family.rotation, Policy: normalised(w.present(k.policy.latest()).text), Tags: maps.Clone(k.tags),
 	}
 	for _, arn := range slices.Sorted(maps.Keys(w.kms.aliases)) {
 		if alias := w.kms.aliases[arn]; alias.account == k.account && alias.region == k.region && alias.target.latest() == k.id {
