@@ -25,6 +25,7 @@ type packerManifest struct {
 
 // The whole chain, and then the same image again with nothing left to do.
 func TestBuildAndPublish(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
 	folder := template(t, fromEBS, keep, publish, `
@@ -71,8 +72,11 @@ post-processor "manifest" {
 var denied = awssim.Fault{Service: "ec2", Operation: "CopyImage", Region: "eu-west-1", Kind: awssim.Denied}
 
 // With manifest first, what was built survives a publication that fails, and
-// orgami-existing finishes it.
+// orgami-existing finishes it. This takes two minutes: EC2 answers the second
+// CopyImage with the first one's image, and only after that long is it sure that
+// it is gone and not just new.
 func TestFailureWithManifestIsFinishedLater(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
 	aws.Inject(denied)
@@ -107,6 +111,7 @@ func TestFailureWithManifestIsFinishedLater(t *testing.T) {
 // Without, Packer destroys it. This is Packer's doing; were it to end, so could
 // our warnings.
 func TestFailureWithoutManifestLosesTheImage(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
 	aws.Inject(denied)
@@ -120,6 +125,7 @@ func TestFailureWithoutManifestLosesTheImage(t *testing.T) {
 
 // An image that orgami-existing brought in is never destroyed.
 func TestFailureLeavesTheExistingImage(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
 	p.mustBuild(template(t, fromEBS, keep))
@@ -133,6 +139,7 @@ func TestFailureLeavesTheExistingImage(t *testing.T) {
 }
 
 func TestKeepInputArtifact(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
 
@@ -148,6 +155,7 @@ func TestKeepInputArtifact(t *testing.T) {
 }
 
 func TestKeepInputArtifactFalseDestroysWhatWasCopied(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
 	p.mustBuild(template(t, fromEBS, keep, publishWith("keep_input_artifact = false")))

@@ -14,6 +14,7 @@ import (
 
 // What cannot work ends with a clear error, and changes nothing.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
 	p.mustBuild(template(t, fromEBS, keep))
@@ -72,6 +73,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestForeignArtifact(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
 	folder := t.TempDir()
@@ -102,6 +104,7 @@ build {
 // A cancelled build takes its copies back, and says in the manifest that it is
 // not complete.
 func TestCancelledBuildTakesItsCopiesBack(t *testing.T) {
+	t.Parallel()
 	aws := newAWS(t, awssim.Options{CopyTime: time.Hour})
 	p := newPacker(t, aws.environment...)
 	folder := template(t, fromEBS, keep, publish)

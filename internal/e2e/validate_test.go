@@ -12,6 +12,7 @@ const examples = "../../example"
 
 // Real Packer accepts every example, in its canonical format.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	p := newPacker(t)
 	folders, err := os.ReadDir(examples)
 	if err != nil {
@@ -39,6 +40,7 @@ func TestExamples(t *testing.T) {
 
 // What is wrong with a template is said by `packer validate`, all at once.
 func TestValidateSaysEverythingAtOnce(t *testing.T) {
+	t.Parallel()
 	p := newPacker(t)
 	folder := t.TempDir()
 	template := filepath.Join(folder, "build.pkr.hcl")
