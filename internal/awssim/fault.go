@@ -39,7 +39,27 @@ func (f *Fault) matches(c *call) bool {
 		(f.Region == "" || f.Region == c.region) && (f.Account == "" || f.Account == c.caller.Account)
 }
 
-type faultPlan struct{ faults []*Fault }
+type faultPlan struct {
+	faults []*Fault
+	// interposed decides on calls that no fault matches.
+	interposed func(Entry) *Fault
+}
+
+// Interpose has f decide, before every call, whether a fault strikes it: nil
+// means none. f runs with the world's mutex held, so calls come one by one and
+// f must not use the world. It replaces an earlier f.
+func (w *World) Interpose(f func(Entry) *Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults.interposed = f
+}
+
+// ClearFaults removes all faults.
+func (w *World) ClearFaults() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults = faultPlan{}
+}
 
 // Inject adds a fault. Faults strike in the order in which they were added, one
 // a call.
@@ -69,6 +89,9 @@ func (p *faultPlan) strike(c *call) *Fault {
 			}
 		}
 		return &struck
+	}
+	if p.interposed != nil {
+		return p.interposed(entryOf(c, nil))
 	}
 	return nil
 }

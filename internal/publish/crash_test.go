@@ -1,0 +1,98 @@
+package publish_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// TestCrash: a run that dies after any call that changed something, with or
+// without having heard the answer, is finished by the next run. The world then
+// is the one that an undisturbed run makes: nothing twice, nothing left over.
+func TestCrash(t *testing.T) {
+	var undisturbed []string
+	mutations := 0
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		w.mustPublish(t, w.spec())
+		undisturbed = withoutIDs(t, w.state())
+		mutations = len(w.sim.Mutations())
+	})
+	if mutations < 24 {
+		t.Fatalf("an undisturbed run made %d mutating calls", mutations)
+	}
+	for _, answered := range []bool{true, false} {
+		for k := 1; k <= mutations; k++ {
+			t.Run(fmt.Sprintf("call %d, answered %v", k, answered), func(t *testing.T) {
+				inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+					w.dieAt(k, answered)
+					if _, err := w.publish(w.spec()); err == nil {
+						t.Fatal("the run did not notice that it died")
+					}
+					w.sim.ClearFaults()
+					time.Sleep(time.Minute)
+					w.mustPublish(t, w.spec())
+					if diff := cmp.Diff(undisturbed, withoutIDs(t, w.state())); diff != "" {
+						t.Errorf("the world differs from that of an undisturbed run:\n%s", diff)
+					}
+				})
+			})
+		}
+	}
+}
+
+// dieAt breaks every connection from the k-th mutating call on; that call still
+// takes effect. A process that is killed sends nothing any more, not even to
+// clean up, and what it started goes on.
+func (w *world) dieAt(k int, answered bool) {
+	seen := 0
+	w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
+		if seen >= k {
+			return &awssim.Fault{Kind: awssim.ResetBefore}
+		}
+		if !call.Mutating {
+			return nil
+		}
+		if seen++; seen == k && !answered {
+			return &awssim.Fault{Kind: awssim.ResetAfter}
+		}
+		return nil
+	})
+}
+
+// withoutIDs describes a world in lines that do not depend on ids.
+func withoutIDs(t *testing.T, state awssim.State) []string {
+	t.Helper()
+	var lines []string
+	keys := map[string]bool{}
+	for _, key := range state.Keys {
+		document, err := policy.Parse(key.Policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[key.ARN[strings.LastIndexByte(key.ARN, '/'):]] = true
+		lines = append(lines, fmt.Sprintf("key %s %s primary %s aliases %v rotation %v policy %s", key.Region, key.State, key.PrimaryRegion, key.Aliases, key.Rotation, document.Digest()))
+		for _, g := range key.Grants {
+			lines = append(lines, fmt.Sprintf("grant %s %s %s %v", key.Region, g.Name, g.Grantee, g.Operations))
+		}
+	}
+	lines = append(lines, fmt.Sprintf("%d multi-Region keys", len(keys)))
+	for _, image := range state.Images {
+		lines = append(lines, fmt.Sprintf("image %s %s %s shared with %v", image.Region, image.Name, image.State, image.LaunchPermissions))
+	}
+	for _, snapshot := range state.Snapshots {
+		region := ""
+		if parts := strings.Split(snapshot.Key, ":"); len(parts) > 3 && strings.Contains(snapshot.Key, "mrk-") {
+			region = parts[3]
+		}
+		lines = append(lines, fmt.Sprintf("snapshot %s %s under the key of %q shared with %v", snapshot.Region, snapshot.State, region, snapshot.VolumePermissions))
+	}
+	slices.Sort(lines)
+	return lines
+}
