@@ -32,10 +32,10 @@ type Artifact struct {
 var _ packersdk.Artifact = (*Artifact)(nil)
 
 // BuilderId says which component made the artifact.
-func (a *Artifact) BuilderId() string { return a.Builder } //nolint:staticcheck // Packer's spelling
+func (a *Artifact) BuilderId() string { return a.Builder }
 
 // Id lists the images as "region:ami-…,…", ordered by region.
-func (a *Artifact) Id() string { return FormatID(a.Images) } //nolint:staticcheck // Packer's spelling
+func (a *Artifact) Id() string { return FormatID(a.Images) }
 
 // Files are the paths of the artifact's files.
 func (a *Artifact) Files() []string { return a.Paths }

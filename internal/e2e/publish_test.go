@@ -154,6 +154,18 @@ func TestKeepInputArtifact(t *testing.T) {
 	aws.checkPublished(t, "golden-shared", "us-east-1", "eu-west-1")
 }
 
+// An image that was built under the key is published itself, and then not
+// Packer's to destroy.
+func TestKeepInputArtifactFalseKeepsWhatIsPublished(t *testing.T) {
+	t.Parallel()
+	aws := newAWS(t, awssim.Options{})
+	p := newPacker(t, aws.environment...)
+	p.mustBuild(template(t, fromEBS, keep, publish)) // makes the key
+	p.mustBuild(template(t, fromKey, keep, publishWith("keep_input_artifact = false")))
+	aws.checkPublished(t, "encrypted", "us-east-1")
+	aws.checkPublished(t, "encrypted-shared", "eu-west-1")
+}
+
 func TestKeepInputArtifactFalseDestroysWhatWasCopied(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})

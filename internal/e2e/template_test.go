@@ -22,6 +22,21 @@ source "amazon-ebs" "golden" {
   }
 }
 
+source "amazon-ebs" "encrypted" {
+  region        = "us-east-1"
+  ami_name      = "encrypted"
+  instance_type = "t3.micro"
+  communicator  = "none"
+  max_retries   = 1
+  encrypt_boot  = true
+  kms_key_id    = "alias/golden"
+  source_ami_filter {
+    owners      = ["amazon"]
+    most_recent = true
+    filters     = { name = "al2023-ami-2023.*-x86_64" }
+  }
+}
+
 source "orgami-existing" "golden" {
   region  = "us-east-1"
   filters = { name = "golden" }
@@ -31,6 +46,7 @@ source "orgami-existing" "golden" {
 
 const (
 	fromEBS      = "source.amazon-ebs.golden"
+	fromKey      = "source.amazon-ebs.encrypted"
 	fromExisting = "source.orgami-existing.golden"
 )
 

@@ -85,4 +85,4 @@ func TestFailuresKeepTheInput(t *testing.T) {
 // panicking is an artifact whose maker has an error of its own.
 type panicking struct{ *packersdk.MockArtifact }
 
-func (panicking) BuilderId() string { panic("no builder") } //nolint:revive,staticcheck // Packer's spelling
+func (panicking) BuilderId() string { panic("no builder") }
