@@ -65,7 +65,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		return nil, err
 	}
 	ui.Say(fmt.Sprintf("Looking for %s in %s", query, query.Region))
-	image, err := ami.Resolve(ctx, clients, query)
+	image, err := ami.Resolve(ctx, clients.EC2, query)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout
 	}
 	var mu sync.Mutex
 	available, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Image, error) {
-		c := copier{plan: images.plans[region], client: clients.EC2(region), keyARN: images.keys[region], timeout: timeout, say: say}
+		c := copier{plan: images.plans[region], client: clients(region), keyARN: images.keys[region], timeout: timeout, say: say}
 		image, err := c.run(ctx)
 		mu.Lock()
 		defer mu.Unlock()
@@ -213,7 +213,7 @@ func (i Image) progress() string {
 // returns the ids of the images deregistered.
 func (i Images) Discard(ctx context.Context, clients Clients) ([]string, error) {
 	discarded, err := fanout.Collect(ctx, slices.Collect(maps.Keys(i.attempts)), func(ctx context.Context, region string) ([]string, error) {
-		return discard(ctx, clients.EC2(region), region, i.attempts[region])
+		return discard(ctx, clients(region), region, i.attempts[region])
 	})
 	var ids []string
 	for _, region := range slices.Sorted(maps.Keys(discarded)) {
@@ -271,7 +271,7 @@ const goneAfter = 30 * time.Second
 // deleteSnapshots deletes what the copies left beside their images.
 func deleteSnapshots(ctx context.Context, client *ec2.Client, region string, mine []types.Filter) error {
 	var problems []error
-	for pages := ec2.NewDescribeSnapshotsPaginator(client, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: mine}); pages.HasMorePages(); {
+	for pages := ec2.NewDescribeSnapshotsPaginator(describeSnapshotsFunc(client.DescribeSnapshots), &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: mine}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return errors.Join(append(problems, awsclient.Failed(err, "looking for this run's snapshots in %s", region))...)

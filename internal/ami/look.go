@@ -15,7 +15,7 @@ import (
 // LookSource reads an image that is to be published and says why it cannot be,
 // if so.
 func LookSource(ctx context.Context, clients Clients, account, region, id string) (Image, error) {
-	image, err := describeImage(ctx, clients.EC2(region), region, id)
+	image, err := describeImage(ctx, clients(region), region, id)
 	if awsclient.Is(err, awsclient.CodeImageNotFound) {
 		return Image{}, fmt.Errorf("source image %s does not exist in %s or is not visible to account %s: check the id, the region and the credentials: %w", id, region, account, err)
 	}
@@ -44,7 +44,7 @@ func LookSource(ctx context.Context, clients Clients, account, region, id string
 // LookNamed reads the account's own images of that name in the region: copies
 // of earlier runs, or images that have the name for another reason.
 func LookNamed(ctx context.Context, clients Clients, region, name string) ([]Image, error) {
-	images, err := describeImages(ctx, clients.EC2(region), region, &ec2.DescribeImagesInput{
+	images, err := describeImages(ctx, clients(region), region, &ec2.DescribeImagesInput{
 		Owners:  []string{"self"},
 		Filters: []types.Filter{{Name: aws.String("name"), Values: []string{name}}},
 	})
@@ -57,7 +57,7 @@ func LookNamed(ctx context.Context, clients Clients, region, name string) ([]Ima
 // RegionStatus returns the opt-in status of every region of the partition, as
 // the account sees it: opt-in-not-required, opted-in or not-opted-in.
 func RegionStatus(ctx context.Context, clients Clients, base string) (map[string]string, error) {
-	answer, err := clients.EC2(base).DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true)})
+	answer, err := clients(base).DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true)})
 	if err != nil {
 		return nil, awsclient.Failed(err, "asking which regions are enabled (in %s)", base)
 	}

@@ -44,7 +44,7 @@ func (q Query) String() string {
 // Resolve finds exactly one image that is available. It fails where there is
 // none, several, or one in another state, and lists what it found.
 func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
-	client := clients.EC2(query.Region)
+	client := clients(query.Region)
 	if query.ID != "" {
 		return resolveID(ctx, client, query)
 	}
@@ -86,7 +86,7 @@ func resolveID(ctx context.Context, client *ec2.Client, query Query) (Image, err
 // not need and may not see.
 func findImages(ctx context.Context, client *ec2.Client, region string, input *ec2.DescribeImagesInput) ([]Image, error) {
 	var images []Image
-	for pages := ec2.NewDescribeImagesPaginator(client, input); pages.HasMorePages(); {
+	for pages := ec2.NewDescribeImagesPaginator(describeImagesFunc(client.DescribeImages), input); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err

@@ -37,7 +37,7 @@ func inWorld(t *testing.T, physics awssim.Options, test func(t *testing.T, clien
 // makeImage makes an image of the publishing account and returns its id.
 func makeImage(t *testing.T, clients *awsclient.Clients, name string) string {
 	t.Helper()
-	answer, err := clients.EC2(region).CopyImage(t.Context(), &ec2.CopyImageInput{
+	answer, err := clients(region).CopyImage(t.Context(), &ec2.CopyImageInput{
 		Name: &name, SourceImageId: aws.String(awssim.BaseImage(region)), SourceRegion: aws.String(region),
 	})
 	if err != nil {

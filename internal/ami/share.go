@@ -75,7 +75,7 @@ func (s Sharing) snapshotAccounts() []string {
 
 // LookShared reads with whom an image is shared.
 func LookShared(ctx context.Context, clients Clients, image Image, snapshotsToo bool) (Shared, error) {
-	client := clients.EC2(image.Region)
+	client := clients(image.Region)
 	answer, err := client.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
 		ImageId: &image.ID, Attribute: types.ImageAttributeNameLaunchPermission,
 	})
@@ -169,7 +169,7 @@ func Share(ctx context.Context, clients Clients, verified Verified, want Sharing
 			return Shared{}, err
 		}
 		missing := Permissions{Accounts: want.snapshotAccounts()}.missingFrom(Permissions{Accounts: shared.Snapshots})
-		return shared, shareSnapshots(ctx, clients.EC2(region), image, missing.Accounts)
+		return shared, shareSnapshots(ctx, clients(region), image, missing.Accounts)
 	})
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func Share(ctx context.Context, clients Clients, verified Verified, want Sharing
 	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
 		image := verified.images[region]
 		missing := want.Image.missingFrom(have[region].Image)
-		if err := shareImage(ctx, clients.EC2(region), image, missing); err != nil {
+		if err := shareImage(ctx, clients(region), image, missing); err != nil {
 			return Shared{}, err
 		}
 		if !slices.ContainsFunc(DiffShared(region, image.ID, want, have[region]), change.Change.Mutates) {

@@ -34,7 +34,7 @@ func Verify(ctx context.Context, clients Clients, images Images) (Verified, erro
 		if !ok {
 			return Image{}, fmt.Errorf("verifying the image in %s: there is none", region)
 		}
-		image, err := describeImage(ctx, clients.EC2(region), region, made.ID)
+		image, err := describeImage(ctx, clients(region), region, made.ID)
 		if err != nil {
 			return Image{}, err
 		}

@@ -17,11 +17,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Members acts in other accounts.
-type Members interface {
-	// Member returns clients that act as the role.
-	Member(roleARN string) Clients
-}
+// Members returns clients that act as the role, in a member account.
+type Members func(roleARN string) Clients
 
 // Settled says that every wanted grant is in place, or was skipped for a stated
 // reason, or is nobody's but the user's to make. Only [Plan.Apply] makes it.
@@ -69,10 +66,10 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 	failed := make([]error, len(grants))
 	for i, g := range grants {
 		group.Go(func() error {
-			client := owner.KMS(region)
+			client := owner(region)
 			if p.want.Via == Member {
 				role := fmt.Sprintf("arn:%s:iam::%s:role/%s", p.want.Partition, g.Account, p.want.MemberRole)
-				client = members.Member(role).KMS(region)
+				client = members(role)(region)
 			}
 			failed[i] = p.create(ctx, client, g)
 			return nil // one account's failure stops no other

@@ -14,11 +14,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 )
 
-// Clients hands out a region's KMS client, with the credentials of the key's
-// owner.
-type Clients interface {
-	KMS(region string) *kms.Client
-}
+// Clients returns a region's KMS client.
+type Clients func(region string) *kms.Client
 
 // State is what the regional keys' grants are.
 type State struct {
@@ -51,7 +48,7 @@ func Look(ctx context.Context, clients Clients, keys map[string]string) (State, 
 	all, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (listed, error) {
 		found := listed{byGrantee: map[string][]existing{}}
 		arn := keys[region]
-		for pages := kms.NewListGrantsPaginator(clients.KMS(region), &kms.ListGrantsInput{KeyId: &arn, Limit: aws.Int32(100)}); pages.HasMorePages(); {
+		for pages := kms.NewListGrantsPaginator(clients(region), &kms.ListGrantsInput{KeyId: &arn, Limit: aws.Int32(100)}); pages.HasMorePages(); {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
 				return listed{}, awsclient.Failed(err, "listing the grants of key %s in %s", arn, region)

@@ -28,7 +28,7 @@ var propagation = wait.Policy{Interval: time.Second, MaxInterval: 5 * time.Secon
 func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 	id := p.state.ID
 	if id == "" {
-		made, err := p.createPrimary(ctx, clients.KMS(p.state.PrimaryRegion))
+		made, err := p.createPrimary(ctx, clients(p.state.PrimaryRegion))
 		if err != nil {
 			return Keys{}, err
 		}
@@ -38,7 +38,7 @@ func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 	if p.state.ID == "" {
 		// At once: an alias can be made only once, so it decides which of two
 		// runs that create the key at the same time goes on.
-		if err := applied.createAlias(ctx, clients.KMS(p.state.PrimaryRegion), p.state.PrimaryRegion); err != nil {
+		if err := applied.createAlias(ctx, clients(p.state.PrimaryRegion), p.state.PrimaryRegion); err != nil {
 			return Keys{}, err
 		}
 	}
@@ -46,7 +46,7 @@ func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 		return Keys{}, err
 	}
 	if p.enableRotation {
-		_, err := clients.KMS(p.state.PrimaryRegion).EnableKeyRotation(ctx, &kms.EnableKeyRotationInput{KeyId: &id})
+		_, err := clients(p.state.PrimaryRegion).EnableKeyRotation(ctx, &kms.EnableKeyRotationInput{KeyId: &id})
 		if err != nil {
 			return Keys{}, awsclient.Failed(err, "enabling the rotation of key %s in %s", id, p.state.PrimaryRegion)
 		}
@@ -90,7 +90,7 @@ type applied struct {
 
 // region completes the key in one region.
 func (a applied) region(ctx context.Context, region string) error {
-	step, client := a.perRegion[region], a.clients.KMS(region)
+	step, client := a.perRegion[region], a.clients(region)
 	if step.create && region != a.state.PrimaryRegion {
 		if err := a.replicate(ctx, region); err != nil {
 			return err
@@ -124,7 +124,7 @@ func (a applied) region(ctx context.Context, region string) error {
 // good: its policy is completed like an existing one's.
 func (a applied) replicate(ctx context.Context, region string) error {
 	step := a.perRegion[region]
-	_, err := a.clients.KMS(a.state.PrimaryRegion).ReplicateKey(ctx, &kms.ReplicateKeyInput{
+	_, err := a.clients(a.state.PrimaryRegion).ReplicateKey(ctx, &kms.ReplicateKeyInput{
 		KeyId:         &a.id,
 		ReplicaRegion: &region,
 		Policy:        aws.String(step.policy.String()),
@@ -132,10 +132,10 @@ func (a applied) replicate(ctx context.Context, region string) error {
 		Tags:          keyTags(step.addTags),
 	})
 	if awsclient.Is(err, awsclient.CodeAlreadyExists) {
-		if err := a.waitEnabled(ctx, a.clients.KMS(region), region); err != nil {
+		if err := a.waitEnabled(ctx, a.clients(region), region); err != nil {
 			return err
 		}
-		return a.putPolicy(ctx, a.clients.KMS(region), region)
+		return a.putPolicy(ctx, a.clients(region), region)
 	}
 	return awsclient.Failed(err, "replicating key %s from %s to %s", a.id, a.state.PrimaryRegion, region)
 }
@@ -227,7 +227,7 @@ func (a applied) readBack(ctx context.Context) (Keys, error) {
 }
 
 func (a applied) readBackRegion(ctx context.Context, region string) (policy.Document, error) {
-	client := a.clients.KMS(region)
+	client := a.clients(region)
 	var document policy.Document
 	err := wait.Until(ctx, propagation, func(ctx context.Context) (string, error) {
 		if a.want.Alias != "" {

@@ -17,10 +17,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Clients hands out a region's KMS client.
-type Clients interface {
-	KMS(region string) *kms.Client
-}
+// Clients returns a region's KMS client.
+type Clients func(region string) *kms.Client
 
 // Look finds the key and reads what Diff compares. It writes nothing. A key
 // that exists and cannot serve (single-Region, disabled, foreign, open to the
@@ -53,7 +51,7 @@ func Look(ctx context.Context, clients Clients, want Want) (State, error) {
 		}
 	}
 	regional, err := fanout.Collect(ctx, existing, func(ctx context.Context, region string) (Regional, error) {
-		return lookRegion(ctx, clients.KMS(region), want, state.ID, region)
+		return lookRegion(ctx, clients(region), want, state.ID, region)
 	})
 	if err != nil {
 		return State{}, err
@@ -62,7 +60,7 @@ func Look(ctx context.Context, clients Clients, want Want) (State, error) {
 	if !want.Rotation {
 		return state, nil
 	}
-	status, err := clients.KMS(state.PrimaryRegion).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &state.ID})
+	status, err := clients(state.PrimaryRegion).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &state.ID})
 	if err != nil {
 		return State{}, awsclient.Failed(err, "reading the rotation of key %s in %s", state.ID, state.PrimaryRegion)
 	}
@@ -78,7 +76,7 @@ func find(ctx context.Context, clients Clients, want Want) (*types.KeyMetadata, 
 	}
 	regions := want.regionsWith(want.Primary)
 	found, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (*types.KeyMetadata, error) {
-		return describe(ctx, clients.KMS(region), want.Alias, region)
+		return describe(ctx, clients(region), want.Alias, region)
 	})
 	if err != nil {
 		return nil, err
@@ -112,7 +110,7 @@ func findByID(ctx context.Context, clients Clients, want Want) (*types.KeyMetada
 		regions = []string{parsed.Region}
 	}
 	for _, region := range regions {
-		metadata, err := describe(ctx, clients.KMS(region), want.ID, region)
+		metadata, err := describe(ctx, clients(region), want.ID, region)
 		if err != nil || metadata != nil {
 			return metadata, err
 		}
@@ -135,7 +133,7 @@ func describe(ctx context.Context, client *kms.Client, id, region string) (*type
 // findByTag finds the key that an earlier run made for the alias and did not
 // live to name.
 func findByTag(ctx context.Context, clients Clients, want Want) (*types.KeyMetadata, error) {
-	client := clients.KMS(want.Primary)
+	client := clients(want.Primary)
 	var candidates []*types.KeyMetadata
 	for pages := kms.NewListKeysPaginator(client, &kms.ListKeysInput{Limit: aws.Int32(1000)}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)

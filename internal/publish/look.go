@@ -44,7 +44,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 	world.Organization, organizationErr = lookOrganization(ctx, clients, spec, world.Caller.Partition)
 	world.Sources, sourcesErr = lookSources(ctx, clients, spec, world.Caller.Account)
 	if organizationErr == nil {
-		world.Key, keyErr = kmskey.Look(ctx, clients, keyWant(spec, world))
+		world.Key, keyErr = kmskey.Look(ctx, clients.KMS, keyWant(spec, world))
 	}
 	if err := errors.Join(organizationErr, sourcesErr, keyErr); err != nil {
 		return world, err
@@ -54,7 +54,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 		return world, err
 	}
 	world.Named, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) ([]ami.Image, error) {
-		return ami.LookNamed(ctx, clients, region, name)
+		return ami.LookNamed(ctx, clients.EC2, region, name)
 	})
 	if err != nil {
 		return world, err
@@ -68,7 +68,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 
 // checkRegions makes sure that the account can use every region. Fact: 2, 8.
 func checkRegions(ctx context.Context, clients *awsclient.Clients, spec Spec) error {
-	status, err := ami.RegionStatus(ctx, clients, clients.Region())
+	status, err := ami.RegionStatus(ctx, clients.EC2, clients.Region())
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func lookSources(ctx context.Context, clients *awsclient.Clients, spec Spec, acc
 		ids[source.Region] = source.ImageID
 	}
 	return fanout.Collect(ctx, slices.Collect(maps.Keys(ids)), func(ctx context.Context, region string) (ami.Image, error) {
-		return ami.LookSource(ctx, clients, account, region, ids[region])
+		return ami.LookSource(ctx, clients.EC2, account, region, ids[region])
 	})
 }
 
@@ -132,7 +132,7 @@ func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, worl
 		}
 	}
 	return fanout.Collect(ctx, slices.Collect(maps.Keys(images)), func(ctx context.Context, id string) (ami.Shared, error) {
-		return ami.LookShared(ctx, clients, images[id], spec.Share.Snapshots)
+		return ami.LookShared(ctx, clients.EC2, images[id], spec.Share.Snapshots)
 	})
 }
 
@@ -144,5 +144,5 @@ func lookGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, key 
 			arns[region] = regional.ARN
 		}
 	}
-	return grant.Look(ctx, clients, arns)
+	return grant.Look(ctx, clients.KMS, arns)
 }

@@ -58,7 +58,7 @@ func (r *run) stages(ctx context.Context) error {
 	}
 
 	// AWS is written to only below this line.
-	keys, err := plan.Key.Apply(ctx, r.clients)
+	keys, err := plan.Key.Apply(ctx, r.clients.KMS)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (r *run) stages(ctx context.Context) error {
 	if err != nil {
 		return r.discard(ctx, images, err)
 	}
-	verified, err := ami.Verify(ctx, r.clients, images)
+	verified, err := ami.Verify(ctx, r.clients.EC2, images)
 	if err != nil {
 		return r.discard(ctx, images, err)
 	}
@@ -87,13 +87,13 @@ func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (am
 		copyErr, grantsErr error
 	)
 	group.Go(func() error {
-		images, copyErr = ami.Copy(ctx, r.clients, plan.Images, keys, r.spec.WaitTimeout, r.say)
+		images, copyErr = ami.Copy(ctx, r.clients.EC2, plan.Images, keys, r.spec.WaitTimeout, r.say)
 		return nil
 	})
 	group.Go(func() error {
 		// The plan again, now that every key has an ARN.
 		grants := grant.Diff(plan.grantWant, r.result.world.Grants, keys.ARN)
-		settled, grantsErr = grants.Apply(ctx, r.clients, &members{clients: r.clients, sessions: map[string]*awsclient.Clients{}})
+		settled, grantsErr = grants.Apply(ctx, r.clients.KMS, members(r.clients))
 		return nil
 	})
 	_ = group.Wait() // both functions return nil
@@ -104,7 +104,7 @@ func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (am
 // share makes the images visible. It demands what makes them launchable:
 // verified images, and grants that are settled.
 func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ grant.Settled) error {
-	shared, err := ami.Share(ctx, r.clients, verified, plan.Sharing)
+	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing)
 	r.result.shared = shared
 	return err
 }
@@ -117,7 +117,7 @@ func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
 	// Ctrl-C ends the publication, not its clean-up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
-	discarded, err := images.Discard(ctx, r.clients)
+	discarded, err := images.Discard(ctx, r.clients.EC2)
 	r.result.discarded = discarded
 	if len(discarded) > 0 {
 		r.say("Deregistered the copies of this failed run, with their snapshots: " + strings.Join(discarded, ", "))
@@ -129,18 +129,15 @@ func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
 }
 
 // members acts in the accounts of an organisation, with one session a role.
-type members struct {
-	clients *awsclient.Clients
-
-	mu       sync.Mutex
-	sessions map[string]*awsclient.Clients // by role ARN
-}
-
-func (m *members) Member(roleARN string) grant.Clients {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.sessions[roleARN] == nil {
-		m.sessions[roleARN] = m.clients.As(awsclient.AssumeRole{RoleARN: roleARN})
+func members(clients *awsclient.Clients) grant.Members {
+	var mu sync.Mutex
+	sessions := map[string]*awsclient.Clients{} // by role ARN
+	return func(roleARN string) grant.Clients {
+		mu.Lock()
+		defer mu.Unlock()
+		if sessions[roleARN] == nil {
+			sessions[roleARN] = clients.As(awsclient.AssumeRole{RoleARN: roleARN})
+		}
+		return sessions[roleARN].KMS
 	}
-	return m.sessions[roleARN]
 }

@@ -1,0 +1,22 @@
+package e2e
+
+import (
+	"os"
+	"testing"
+)
+
+// largest is well above the stripped plugin and well below what it becomes when
+// an EC2 client is converted to an interface somewhere: then the linker keeps
+// all of EC2's operations, 30 MB more.
+const largest = 32 << 20
+
+func TestPluginIsSmall(t *testing.T) {
+	t.Parallel()
+	info, err := os.Stat(binary(t, "ORGAMI_TEST_PLUGIN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > largest {
+		t.Errorf("the plugin has %d bytes, more than %d: is an *ec2.Client converted to an interface?", info.Size(), largest)
+	}
+}
