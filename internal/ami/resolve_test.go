@@ -37,7 +37,7 @@ func inWorld(t *testing.T, physics awssim.Options, test func(t *testing.T, clien
 // makeImage makes an image of the publishing account and returns its id.
 func makeImage(t *testing.T, clients *awsclient.Clients, name string) string {
 	t.Helper()
-	answer, err := clients(region).CopyImage(t.Context(), &ec2.CopyImageInput{
+	answer, err := clients.EC2(region).CopyImage(t.Context(), &ec2.CopyImageInput{
 		Name: &name, SourceImageId: aws.String(awssim.BaseImage(region)), SourceRegion: aws.String(region),
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func named(name string, mostRecent bool) ami.Query {
 // checkRefused checks that the query finds no image, and why.
 func checkRefused(t *testing.T, clients *awsclient.Clients, query ami.Query, want ...string) {
 	t.Helper()
-	image, err := ami.Resolve(t.Context(), clients, query)
+	image, err := ami.Resolve(t.Context(), clients.EC2, query)
 	if err == nil {
 		t.Fatalf("found %s", image.ID)
 	}
@@ -83,7 +83,7 @@ func TestResolve(t *testing.T) {
 			}, awssim.BaseImage(region)},
 		}
 		for name, test := range tests {
-			image, err := ami.Resolve(t.Context(), clients, test.query)
+			image, err := ami.Resolve(t.Context(), clients.EC2, test.query)
 			if err != nil || image.ID != test.want {
 				t.Errorf("%s: found %s, %v; want %s", name, image.ID, err, test.want)
 			}
@@ -109,7 +109,7 @@ func TestResolveRefuses(t *testing.T) {
 			makeImage(t, clients, fmt.Sprintf("golden-late-%d", i))
 		}
 		checkRefused(t, clients, named("golden-*", false), "12 images", "golden-late-9", "and 2 more")
-		if _, err := ami.Resolve(t.Context(), clients, named("golden-*", true)); err != nil {
+		if _, err := ami.Resolve(t.Context(), clients.EC2, named("golden-*", true)); err != nil {
 			t.Error(err)
 		}
 
@@ -124,7 +124,7 @@ func TestResolveRefusesWhatIsNotAvailable(t *testing.T) {
 		checkRefused(t, clients, ami.Query{Region: region, ID: id}, id, "is pending, not available")
 		checkRefused(t, clients, named("golden-1", false), "no image in us-east-1 is available", id, "pending")
 		time.Sleep(2 * time.Hour)
-		if image, err := ami.Resolve(t.Context(), clients, named("golden-1", false)); err != nil || image.ID != id {
+		if image, err := ami.Resolve(t.Context(), clients.EC2, named("golden-1", false)); err != nil || image.ID != id {
 			t.Errorf("once it is there: %s, %v", image.ID, err)
 		}
 	})
