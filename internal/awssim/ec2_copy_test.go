@@ -60,6 +60,26 @@ func TestFailedCopy(t *testing.T) {
 	})
 }
 
+// TestFailCopy fails one copy, and no other.
+func TestFailCopy(t *testing.T) {
+	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
+		newGoldenKey(t, w)
+		w.FailCopy("eu-west-1", "out of luck")
+		here, there := ec2In(w, awssim.PublishingAccount, "us-east-1"), ec2In(w, awssim.PublishingAccount, "eu-west-1")
+		var got []types.ImageState
+		for _, client := range []*ec2.Client{here, there, there} {
+			image := copyImage(t, client, copyOf(plainImage))
+			got = append(got, image.State)
+			if image.State == types.ImageStateFailed && !strings.Contains(aws.ToString(image.StateReason.Message), "out of luck") {
+				t.Errorf("it failed because of %v", image.StateReason)
+			}
+		}
+		if diff := cmp.Diff([]types.ImageState{types.ImageStateAvailable, types.ImageStateFailed, types.ImageStateAvailable}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // TestCopySnapshot goes by the rules of images. Fact: 5.
 func TestCopySnapshot(t *testing.T) {
 	inImageWorld(t, awssim.Options{CopyTime: time.Minute}, func(t *testing.T, w *awssim.World) {

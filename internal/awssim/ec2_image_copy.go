@@ -146,6 +146,9 @@ func (c *call) copyOf(source *image, r copyImageRequest) *image {
 	pending := c.w.copyTime(c.region)
 	encrypt := r.Encrypted != nil && *r.Encrypted || c.encryptsByDefault()
 	key, failure := c.copyKeys(source.region, source.snapshots(), encrypt, r.KmsKeyID)
+	if failure == nil {
+		failure = c.injectedFailure()
+	}
 	copied := *source
 	copied.name, copied.failure, copied.copied = r.Name, failure, true
 	copied.description = cmp.Or(r.Description, fmt.Sprintf("[Copied %s from %s] %s", source.id, source.region, source.name))
@@ -171,6 +174,28 @@ func (c *call) copyOf(source *image, r copyImageRequest) *image {
 		copied.devices[n].snapshot = s
 	}
 	return &copied
+}
+
+// FailCopy makes the next image copy into the region end failed, with the
+// reason, though nothing is wrong with it. Called again, it does so to the one
+// after.
+func (w *World) FailCopy(region, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.ec2In(region)
+	r.failures = append(r.failures, reason)
+}
+
+// injectedFailure takes the first reason of [World.FailCopy]; nil if there is
+// none.
+func (c *call) injectedFailure() *stateReasonItem {
+	r := c.here()
+	if len(r.failures) == 0 {
+		return nil
+	}
+	reason := r.failures[0]
+	r.failures = r.failures[1:]
+	return &stateReasonItem{"Server.InternalError", "Server.InternalError: " + reason}
 }
 
 func (w *World) copyTime(region string) time.Duration {

@@ -25,6 +25,8 @@ type ec2Region struct {
 	keyPairs       map[string]*keyPair       // by id
 	tags           map[tagged]map[string]string
 	tokens         map[idempotency]madeBefore
+	// failures are the reasons for which the next copies fail.
+	failures []string
 	// sharing says, by account, whether images may be shared with everybody:
 	// "unblocked", or "block-new-sharing" where there is no entry.
 	sharing map[string]string
