@@ -20,8 +20,14 @@ var instanceTypes = func() []instanceType {
 		name          string
 		cores, memory int
 	}{
-		{"nano", 2, 512}, {"micro", 2, 1024}, {"small", 2, 2048}, {"medium", 2, 4096}, {"large", 2, 8192},
-		{"xlarge", 4, 16384}, {"2xlarge", 8, 32768}, {"4xlarge", 16, 65536},
+		{"nano", 2, 512},
+		{"micro", 2, 1024},
+		{"small", 2, 2048},
+		{"medium", 2, 4096},
+		{"large", 2, 8192},
+		{"xlarge", 4, 16384},
+		{"2xlarge", 8, 32768},
+		{"4xlarge", 16, 65536},
 	}
 	for _, family := range []string{"m1", "t2", "t3", "t3a", "m5", "m6i", "m7i", "c5", "c6i", "c7i", "r5", "r6i", "t4g", "m6g", "m7g", "c6g", "c7g", "r6g"} {
 		architecture := "x86_64"

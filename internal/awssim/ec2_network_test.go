@@ -70,8 +70,10 @@ func TestRegions(t *testing.T) {
 			"enabled": {nil, map[string]string{"us-east-1": free, "eu-west-1": free, "ap-southeast-2": free}},
 			"all":     {&ec2.DescribeRegionsInput{AllRegions: aws.Bool(true)}, map[string]string{"us-east-1": free, "eu-west-1": free, "ap-southeast-2": free, "af-south-1": "not-opted-in"}},
 			"named":   {&ec2.DescribeRegionsInput{RegionNames: []string{"eu-west-1"}}, map[string]string{"eu-west-1": free}},
-			"filtered": {&ec2.DescribeRegionsInput{AllRegions: aws.Bool(true), Filters: []types.Filter{filterBy("opt-in-status", "not-*")}},
-				map[string]string{"af-south-1": "not-opted-in"}},
+			"filtered": {
+				&ec2.DescribeRegionsInput{AllRegions: aws.Bool(true), Filters: []types.Filter{filterBy("opt-in-status", "not-*")}},
+				map[string]string{"af-south-1": "not-opted-in"},
+			},
 		} {
 			if diff := cmp.Diff(test.want, list(test.input)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -145,8 +145,8 @@ func countScalars(v reflect.Value) int {
 			count += countScalars(v.Elem())
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			count += countScalars(v.Field(i))
+		for _, field := range v.Fields() {
+			count += countScalars(field)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {

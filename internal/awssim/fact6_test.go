@@ -197,24 +197,36 @@ func TestFact6Launch(t *testing.T) {
 		"key to be deleted": {reason: invalidState, diagnosis: []string{"PendingReplicaDeletion"}, alter: func(t *testing.T, l launch) {
 			must(l.kms().ScheduleKeyDeletion(t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &l.key}))(t)
 		}},
-		"key policy without the organisation": {reason: internalError, diagnosis: []string{"no resource-based policy", "kms:DescribeKey"},
-			alter: func(t *testing.T, l launch) { l.setKeyPolicy(t) }},
-		"key policy of another organisation": {reason: internalError, diagnosis: []string{"no resource-based policy", "aws:PrincipalOrgID"},
-			alter: func(t *testing.T, l launch) { l.setKeyPolicy(t, orgStatement("o-anotherorgid", launchActions...)) }},
-		"key policy denies": {reason: internalError, diagnosis: []string{"the key policy denies", "NotThem", "kms:Decrypt"},
+		"key policy without the organisation": {
+			reason: internalError, diagnosis: []string{"no resource-based policy", "kms:DescribeKey"},
+			alter: func(t *testing.T, l launch) { l.setKeyPolicy(t) },
+		},
+		"key policy of another organisation": {
+			reason: internalError, diagnosis: []string{"no resource-based policy", "aws:PrincipalOrgID"},
+			alter: func(t *testing.T, l launch) { l.setKeyPolicy(t, orgStatement("o-anotherorgid", launchActions...)) },
+		},
+		"key policy denies": {
+			reason: internalError, diagnosis: []string{"the key policy denies", "NotThem", "kms:Decrypt"},
 			alter: func(t *testing.T, l launch) {
 				l.setKeyPolicy(t, openStatement, `{"Sid":"NotThem","Effect":"Deny","Principal":{"AWS":"arn:aws:iam::`+factMember+`:root"},"Action":"kms:Decrypt","Resource":"*"}`)
-			}},
-		"identity without KMS": {reason: internalError, diagnosis: []string{"no identity-based policy", "kms:DescribeKey"},
-			alter: func(t *testing.T, l launch) { l.setIdentity(t, `{"Effect":"Allow","Action":"ec2:*","Resource":"*"}`) }},
-		"identity denies": {reason: internalError, diagnosis: []string{"an identity-based policy denies", "kms:ReEncryptFrom"},
+			},
+		},
+		"identity without KMS": {
+			reason: internalError, diagnosis: []string{"no identity-based policy", "kms:DescribeKey"},
+			alter: func(t *testing.T, l launch) { l.setIdentity(t, `{"Effect":"Allow","Action":"ec2:*","Resource":"*"}`) },
+		},
+		"identity denies": {
+			reason: internalError, diagnosis: []string{"an identity-based policy denies", "kms:ReEncryptFrom"},
 			alter: func(t *testing.T, l launch) {
 				l.setIdentity(t, `{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"kms:ReEncrypt*","Resource":"*"}`)
-			}},
-		"identity via another service": {reason: internalError, diagnosis: []string{"no identity-based policy", "kms:ViaService"},
+			},
+		},
+		"identity via another service": {
+			reason: internalError, diagnosis: []string{"no identity-based policy", "kms:ViaService"},
 			alter: func(t *testing.T, l launch) {
 				l.setIdentity(t, launcherStatements(strings.Replace(viaEC2, "ec2.*", "rds.*", 1), launchActions...))
-			}},
+			},
+		},
 		"identity without EC2": {refused: "UnauthorizedOperation", alter: func(t *testing.T, l launch) {
 			l.setIdentity(t, `{"Effect":"Allow","Action":["kms:*","ec2:Describe*"],"Resource":"*"}`)
 		}},

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-func enableKey(c *call) (any, error)  { return c.changeState(func(k *kmsKey) { k.disabled = false }) }
+func enableKey(c *call) (any, error) { return c.changeState(func(k *kmsKey) { k.disabled = false }) }
+
 func disableKey(c *call) (any, error) { return c.changeState(func(k *kmsKey) { k.disabled = true }) }
 
 // changeState changes a key that is neither on its way in nor out.

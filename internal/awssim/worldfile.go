@@ -90,8 +90,12 @@ func (p Physics) Options() (Options, error) {
 		text string
 		to   *time.Duration
 	}{
-		{p.Latency, &options.Latency}, {p.PropagationLag, &options.PropagationLag}, {p.KeyCreationTime, &options.KeyCreationTime},
-		{p.CopyTime, &options.CopyTime}, {p.ImageLag, &options.ImageLag}, {p.BuildTime, &options.BuildTime},
+		{p.Latency, &options.Latency},
+		{p.PropagationLag, &options.PropagationLag},
+		{p.KeyCreationTime, &options.KeyCreationTime},
+		{p.CopyTime, &options.CopyTime},
+		{p.ImageLag, &options.ImageLag},
+		{p.BuildTime, &options.BuildTime},
 	} {
 		if field.text == "" {
 			continue

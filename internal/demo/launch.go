@@ -82,8 +82,7 @@ func launchAsKarpenter(ctx context.Context, s *simulator, account, region, image
 	run, err := client.RunInstances(ctx, &ec2.RunInstancesInput{
 		ImageId: &image, InstanceType: types.InstanceTypeT3Micro, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
 	})
-	var refused smithy.APIError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[smithy.APIError](err); ok {
 		return refused.ErrorCode(), nil
 	}
 	if err != nil {

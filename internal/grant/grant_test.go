@@ -22,13 +22,14 @@ func arn(region string) string { return "arn:aws-us-gov:kms:" + region + ":11111
 func TestWantedIsSortedAndWithoutDuplicates(t *testing.T) {
 	var got []string
 	for _, g := range want().Wanted(arn) {
-		got = append(got, g.Region+" "+g.Role[strings.Index(g.Role, "::"):])
+		_, role, _ := strings.Cut(g.Role, "::")
+		got = append(got, g.Region+" "+role)
 	}
 	var expected []string
 	for _, region := range []string{"us-gov-east-1", "us-gov-west-1"} {
 		for _, account := range []string{"222222222222", "333333333333"} {
 			for _, role := range DefaultRoles {
-				expected = append(expected, region+" ::"+account+":role/"+role)
+				expected = append(expected, region+" "+account+":role/"+role)
 			}
 		}
 	}

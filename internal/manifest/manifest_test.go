@@ -158,8 +158,7 @@ func TestProbeRefusesWhatCannotBeWritten(t *testing.T) {
 	if _, err := manifest.Write(filepath.Join(file, "below"), nil); err == nil {
 		t.Error("a directory below a file was written to")
 	}
-	var pathError *os.PathError
-	if !errors.As(err, &pathError) {
+	if _, ok := errors.AsType[*os.PathError](err); !ok {
 		t.Errorf("the cause is lost: %v", err)
 	}
 }

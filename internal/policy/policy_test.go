@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -270,10 +271,5 @@ func FuzzParse(f *testing.F) {
 }
 
 func (d Document) hasOwnerStatement() bool {
-	for _, sid := range d.Sids() {
-		if sid == SidOwner {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(d.Sids(), SidOwner)
 }
