@@ -47,7 +47,6 @@ func TestBuildAnImage(t *testing.T) {
 		image := aws.ToString(must(client.CreateImage(t.Context(), &ec2.CreateImageInput{InstanceId: &id, Name: aws.String("golden"), Description: aws.String("built")}))(t).ImageId)
 		_, err = client.CreateImage(t.Context(), &ec2.CreateImageInput{InstanceId: &id, Name: aws.String("golden")})
 		wantCode(t, err, "InvalidAMIName.Duplicate")
-		time.Sleep(physics.ImageLag)
 		check(t, ec2.NewImageAvailableWaiter(client).Wait(t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{image}}, time.Minute))
 		must(client.TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: []string{id}}))(t)
 		check(t, ec2.NewInstanceTerminatedWaiter(client).Wait(t.Context(), one, time.Minute))

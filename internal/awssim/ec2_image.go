@@ -122,7 +122,7 @@ func (c *call) uniqueImageName(name string) *Error {
 // addImage adds a new image of the caller's that is pending for the time.
 func (c *call) addImage(i *image, pending time.Duration) {
 	i.id, i.region, i.owner = c.w.newEC2ID("ami"), c.region, c.caller.Account
-	i.created, i.readyAt, i.visibleFrom = c.now, c.now.Add(pending), c.now.Add(c.w.options.ImageLag)
+	i.created, i.readyAt, i.visibleFrom = c.now, c.now.Add(pending), c.now
 	i.shared = map[string]bool{}
 	c.here().images[i.id] = i
 }

@@ -156,6 +156,7 @@ func (c *call) copyOf(source *image, r copyImageRequest) *image {
 	copied.public, copied.disabled, copied.deprecatedAt, copied.protection = false, false, time.Time{}, protection{}
 	copied.devices = slices.Clone(source.devices)
 	c.addImage(&copied, pending)
+	copied.visibleFrom = c.now.Add(c.w.options.ImageLag)
 	for n, d := range copied.devices {
 		if d.snapshot == nil {
 			continue

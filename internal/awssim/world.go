@@ -22,7 +22,8 @@ type Options struct {
 	// CopyTimes has an entry.
 	CopyTime  time.Duration
 	CopyTimes map[string]time.Duration
-	// ImageLag is how long a new image is InvalidAMIID.NotFound to readers.
+	// ImageLag is how long a new copy is InvalidAMIID.NotFound to readers.
+	// Fact: 8.
 	ImageLag time.Duration
 	// BuildTime is how long instances take to run and stop, and how long
 	// CreateImage is pending.
