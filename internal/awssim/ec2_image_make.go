@@ -137,8 +137,6 @@ type volumePlan struct {
 	// key is nil for a volume that is not encrypted.
 	key    *kmsKey
 	volume *volume
-	// named says that the request named a key or encryption.
-	named bool
 	// problem is what was wrong with the key that the request named.
 	problem *stateReasonItem
 }
@@ -210,6 +208,5 @@ func (c *call) overrideEncryption(v *volumePlan, e blockDeviceEBS) *Error {
 	if v.key == nil || e.KmsKeyID != "" {
 		v.key = key
 	}
-	v.named = true
 	return nil
 }

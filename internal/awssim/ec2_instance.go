@@ -73,8 +73,9 @@ type stateChangesAnswer struct {
 	Instances set[stateChangeItem] `xml:"instancesSet"`
 }
 
-// move changes the state of instances. passed says in which states an instance
-// has been moved already; one in another state than from is refused.
+// move changes the state of instances, all or none. Those in a state of from
+// are moved, and those in one of passed have been moved before; an instance in
+// another state is refused.
 func (c *call) move(r instancesRequest, from, passed []string, by phase) ([]*instance, any, *Error) {
 	var moved []*instance
 	var answer stateChangesAnswer
