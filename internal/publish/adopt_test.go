@@ -1,0 +1,184 @@
+package publish_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// theirs is a key policy that somebody wrote, with statements that are not ours.
+const theirs = `{"Version":"2012-10-17","Id":"key-default-1","Statement":[
+	{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:*","Resource":"*"},
+	{"Sid":"Nobody deletes","Effect":"Deny","Principal":{"AWS":"*"},"Action":["kms:ScheduleKeyDeletion"],"Resource":"*"},
+	{"Sid":"ShareAMIToAccounts","Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-anotherorg1"}}}]}`
+
+// TestAdoptsAKey: a key that exists is completed. Statements that are not ours
+// stay, ours are set, and what it lacks in other regions is made.
+func TestAdoptsAKey(t *testing.T) {
+	for name, byID := range map[string]bool{"by alias": false, "by id": true} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				id := w.makeKey(t, "eu-west-1", true, theirs)
+				time.Sleep(time.Minute)
+				spec := w.spec()
+				spec.Key.Tags = map[string]string{"owner": "images"}
+				if byID {
+					spec.Key.Alias, spec.Key.ID = "", id
+				}
+				w.sim.ResetJournal()
+				result := w.mustPublish(t, spec)
+				got := w.mutations()
+				if got["kms CreateKey"] != 0 || got["kms ReplicateKey"] != 2 || got["kms PutKeyPolicy"] != 1 || got["kms TagResource"] != 1 {
+					t.Errorf("mutating calls: %v", got)
+				}
+				m := result.Manifest()
+				if m.Key.ID != id || m.Key.PrimaryRegion != "eu-west-1" || len(m.Key.Regions) != 3 {
+					t.Errorf("key in the manifest: %s in %s, %d regions", m.Key.ID, m.Key.PrimaryRegion, len(m.Key.Regions))
+				}
+				for _, key := range w.state().Keys {
+					checkAdopted(t, key)
+					if hasAlias := slices.Equal(key.Aliases, []string{alias}); hasAlias == (byID && key.Region != "eu-west-1") {
+						t.Errorf("aliases of %s: %v", key.ARN, key.Aliases)
+					}
+				}
+				w.checkLaunches(t, result)
+				w.sim.ResetJournal()
+				w.mustPublish(t, spec)
+				if got := w.mutations(); len(got) > 0 {
+					t.Errorf("mutating calls of the second run: %v", got)
+				}
+			})
+		})
+	}
+}
+
+func checkAdopted(t *testing.T, key awssim.KeyState) {
+	t.Helper()
+	document, err := policy.Parse(key.Policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{policy.SidOwner, policy.SidOrganization}
+	if key.Region == "eu-west-1" {
+		want = []string{"Enable IAM User Permissions", "Nobody deletes", policy.SidOrganization}
+	}
+	if diff := cmp.Diff(want, document.Sids()); diff != "" {
+		t.Errorf("statements in %s:\n%s", key.Region, diff)
+	}
+	if strings.Contains(key.Policy, "o-anotherorg1") || !strings.Contains(key.Policy, awssim.OrganizationID) || key.Tags["owner"] != "images" {
+		t.Errorf("key in %s: tags %v, policy %s", key.Region, key.Tags, key.Policy)
+	}
+}
+
+// TestDriftIsMended: what somebody took away in one region is put back there,
+// and nothing else is touched.
+func TestDriftIsMended(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		w.mustPublish(t, w.spec())
+		want := withoutIDs(t, w.state())
+		client := kms.NewFromConfig(w.config(awssim.PublishingAccount, "ap-southeast-2"))
+		key := w.state().Keys[slices.IndexFunc(w.state().Keys, func(k awssim.KeyState) bool { return k.Region == "ap-southeast-2" })]
+		document := `{"Version":"2012-10-17","Statement":[{"Sid":"` + policy.SidOwner + `","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:*","Resource":"*"}]}`
+		if _, err := client.PutKeyPolicy(t.Context(), &kms.PutKeyPolicyInput{KeyId: &key.ARN, Policy: &document}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.DeleteAlias(t.Context(), &kms.DeleteAliasInput{AliasName: aws.String(alias)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.RevokeGrant(t.Context(), &kms.RevokeGrantInput{KeyId: &key.ARN, GrantId: &key.Grants[0].ID}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		w.sim.ResetJournal()
+		w.mustPublish(t, w.spec())
+		if diff := cmp.Diff(map[string]int{"kms PutKeyPolicy": 1, "kms CreateAlias": 1, "kms CreateGrant": 1}, w.mutations()); diff != "" {
+			t.Errorf("mutating calls:\n%s", diff)
+		}
+		if diff := cmp.Diff(want, withoutIDs(t, w.state())); diff != "" {
+			t.Errorf("the drift was not mended:\n%s", diff)
+		}
+	})
+}
+
+// TestMissingRole: a service-linked role that does not exist is skipped, and
+// granted by the next run, or is an error.
+func TestMissingRole(t *testing.T) {
+	without := func() awssim.WorldFile {
+		file := defaultWorld()
+		for i := range file.Accounts {
+			if file.Accounts[i].ID == awssim.MemberAccounts()[0] {
+				file.Accounts[i].ServiceLinkedRoles = awssim.DefaultServiceLinkedRoles()[1:]
+			}
+		}
+		return file
+	}
+	t.Run("skip", func(t *testing.T) {
+		inVirtualTime(t, without, func(t *testing.T, w *world) {
+			counts := w.mustPublish(t, w.spec()).Manifest().Grants
+			if counts.Created != 9 || counts.Skipped != 3 {
+				t.Errorf("grants: %+v", counts)
+			}
+			_, err := iam.NewFromConfig(w.config(awssim.MemberAccounts()[0], "us-east-1")).CreateServiceLinkedRole(t.Context(),
+				&iam.CreateServiceLinkedRoleInput{AWSServiceName: aws.String("autoscaling.amazonaws.com")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			counts = w.mustPublish(t, w.spec()).Manifest().Grants
+			if counts.Created != 3 || counts.Exists != 9 || counts.Skipped != 0 {
+				t.Errorf("grants of the next run: %+v", counts)
+			}
+		})
+	})
+	t.Run("fail", func(t *testing.T) {
+		inVirtualTime(t, without, func(t *testing.T, w *world) {
+			spec := w.spec()
+			spec.Grants.MissingRole = "fail"
+			_, err := w.publish(spec)
+			if err == nil || !strings.Contains(err.Error(), "create-service-linked-role") || !strings.Contains(err.Error(), awssim.MemberAccounts()[0]) {
+				t.Errorf("error is %v", err)
+			}
+			w.checkNothingVisible(t)
+		})
+	})
+}
+
+// TestGrantsByHand: with via = "none" the grants are written down, not made.
+func TestGrantsByHand(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Grants.Via = "none"
+		result := w.mustPublish(t, spec)
+		if counts := result.Manifest().Grants; counts.Planned != 12 || counts.Created != 0 {
+			t.Errorf("grants: %+v", counts)
+		}
+		if n := w.mutations()["kms CreateGrant"]; n != 0 {
+			t.Errorf("%d grants were made", n)
+		}
+	})
+}
+
+// checkNothingVisible fails the test when a copy, or a snapshot of one, is left
+// or is shared.
+func (w *world) checkNothingVisible(t *testing.T) {
+	t.Helper()
+	for _, image := range w.state().Images {
+		if image.Name == "golden-shared" {
+			t.Errorf("image %s is left in %s, shared with %v", image.ID, image.Region, image.LaunchPermissions)
+		}
+	}
+	for _, snapshot := range w.state().Snapshots {
+		if strings.Contains(snapshot.Key, "mrk-") {
+			t.Errorf("snapshot %s is left in %s", snapshot.ID, snapshot.Region)
+		}
+	}
+}
