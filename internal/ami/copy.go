@@ -63,7 +63,7 @@ func (i Images) Image(region string) (Image, bool) {
 }
 
 // visibility is how long a new image may be unknown to EC2's readers. Fact: 8.
-const visibility = 2 * time.Minute
+const visibility = time.Minute
 
 // maxAttempts bounds the chain of client tokens of failed earlier copies.
 const maxAttempts = 10
