@@ -7,7 +7,7 @@ package publish
 // replica in each of the others. Exactly one of `alias` and `id` is needed.
 type KeyConfig struct {
 	// The alias of the key, `alias/NAME`, the same in every region. A key that
-	// has it is used, and completed where something is missing; there is none,
+	// has it is used, and completed where something is missing; where there is none,
 	// one is created. An alias is never pointed at another key. Conflicts with
 	// `id`.
 	Alias string `mapstructure:"alias"`
