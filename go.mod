@@ -17,6 +17,7 @@ require (
 	github.com/hashicorp/packer-plugin-sdk v0.6.10
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/zclconf/go-cty v1.16.3
+	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/time v0.16.0
 )
