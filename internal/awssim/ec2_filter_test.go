@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzMatchWildcards compares with the regular expression that means the same.
@@ -11,7 +12,7 @@ func FuzzMatchWildcards(f *testing.F) {
 	f.Add("a*b?c", "aXbYc")
 	f.Add("**?*", "x")
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		if strings.ContainsAny(pattern+text, "\\\n") || strings.ToValidUTF8(pattern+text, "") != pattern+text {
+		if strings.ContainsAny(pattern+text, "\\\n") || !utf8.ValidString(pattern) || !utf8.ValidString(text) {
 			t.Skip()
 		}
 		same := "(?s)^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern)) + "$"
