@@ -7,6 +7,6 @@ grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do
 	package=$(dirname "$file")
 	sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$file" | while read -r name; do
 		echo "$package $name"
-		go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package"
+		go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package" </dev/null # the loops read the rest of standard input
 	done
 done

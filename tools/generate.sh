@@ -15,7 +15,7 @@ check=false
 sdc=$(tools/build.sh sdc)
 go mod download # without the modules, packer-sdc silently drops squashed structs
 
-copy=$(mktemp -d "${TMPDIR:-/tmp}/orgami-generate-XXXXXX")
+copy=$(cd "$(mktemp -d "${TMPDIR:-/tmp}/orgami-generate-XXXXXX")" && pwd -P)
 trap 'rm -rf "$copy"' EXIT
 case $copy in */packer/*) echo "packer-sdc writes nothing below a folder named packer: set TMPDIR to another than $TMPDIR" >&2; exit 1 ;; esac
 tree=$copy/packer-plugin-orgami
@@ -48,6 +48,11 @@ mkdir "$copy/bin" && ln -s "$sdc" "$copy/bin/packer-sdc"
 		rm -rf .docs
 	fi
 )
+
+# packer-sdc ends with 0 also where it wrote nothing.
+for made in docs-partials .web-docs/components; do
+	[ -n "$(ls -A "$tree/$made" 2>/dev/null)" ] || { echo "packer-sdc wrote nothing into $made" >&2; exit 1; }
+done
 
 outdated=0
 generated() { # of a tree
