@@ -1,6 +1,8 @@
 package publish_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,6 +47,74 @@ func TestCrash(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestCrashAndRunAtOnce: a run that starts before EC2's readers see the copies of
+// the one that died must not copy again.
+func TestCrashAndRunAtOnce(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		other := w.spec()
+		other.Image.Name = "another"
+		w.mustPublish(t, other) // the keys are there, and known to all readers
+		copies := 0
+		w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
+			if copies == 3 {
+				return &awssim.Fault{Kind: awssim.ResetBefore}
+			}
+			if call.Operation == "CopyImage" {
+				copies++
+				return &awssim.Fault{Kind: awssim.ResetAfter}
+			}
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // while they are invisible
+		defer cancel()
+		dying := w.spec()
+		dying.KeepOnFailure = true // a dead run cleans nothing up
+		if _, err := w.publishWith(ctx, dying); err == nil {
+			t.Fatal("the run did not notice that it died")
+		}
+		w.sim.ClearFaults()
+		oneEach := map[string]int{"us-east-1": 1, "eu-west-1": 1, "ap-southeast-2": 1}
+		if diff := cmp.Diff(oneEach, w.copies()); diff != "" {
+			t.Errorf("copies of the run that died:\n%s", diff)
+		}
+		w.mustPublish(t, w.spec())
+		if diff := cmp.Diff(oneEach, w.copies()); diff != "" {
+			t.Errorf("copies of both runs:\n%s", diff)
+		}
+	})
+}
+
+// copies counts the copies by region.
+func (w *world) copies() map[string]int {
+	copies := map[string]int{}
+	for _, image := range w.state().Images {
+		if image.Name == "golden-shared" {
+			copies[image.Region]++
+		}
+	}
+	return copies
+}
+
+// TestCancel: a run that is cancelled while it copies takes its copies back,
+// quickly, and says that it was cancelled.
+func TestCancel(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		const after = 3 * time.Minute
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		defer cancel()
+		start := time.Now()
+		_, err := w.publishWith(ctx, w.spec())
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error is %v", err)
+		}
+		if took := time.Since(start); took > after+time.Minute {
+			t.Errorf("the run went on for %v", took-after)
+		}
+		w.checkNothingVisible(t)
+		w.mustPublish(t, w.spec())
+	})
 }
 
 // dieAt breaks every connection from the k-th mutating call on; that call still

@@ -114,6 +114,21 @@ func TestNothingIsSharedBeforeEverythingIsThere(t *testing.T) {
 	})
 }
 
+// TestGrantsCountBeforeSharing: also when grants take longer to count than the
+// copies take to be made, what is shared can be launched at once.
+func TestGrantsCountBeforeSharing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := physics
+		slow.CopyTime, slow.PropagationLag = time.Second, 4*time.Minute
+		w := newWorldWith(t, defaultWorld(), slow)
+		for region, image := range w.mustPublish(t, w.spec()).Images() {
+			if reason := w.launchServiceLinked(t, awssim.MemberAccounts()[0], "AWSServiceRoleForAutoScaling", region, image); reason != "" {
+				t.Errorf("launch in %s: %s", region, reason)
+			}
+		}
+	})
+}
+
 // TestResume: a world resumed from its journal is the same world, down to the
 // ids. The demo rests on that.
 func TestResume(t *testing.T) {

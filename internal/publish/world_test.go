@@ -65,12 +65,20 @@ func withImages(file awssim.WorldFile) awssim.WorldFile {
 	return file
 }
 
+// physics are those of most tests: everything takes its time.
+var physics = awssim.Options{
+	Latency: 50 * time.Millisecond, PropagationLag: 3 * time.Second, KeyCreationTime: 7 * time.Second,
+	CopyTime: 8 * time.Minute, ImageLag: 4 * time.Second, BuildTime: 10 * time.Second, Quotas: true,
+}
+
 func newWorld(t *testing.T, file awssim.WorldFile) *world {
 	t.Helper()
-	sim, err := awssim.New(file, awssim.Options{
-		Latency: 50 * time.Millisecond, PropagationLag: 3 * time.Second, KeyCreationTime: 7 * time.Second,
-		CopyTime: 8 * time.Minute, ImageLag: 4 * time.Second, BuildTime: 10 * time.Second, Quotas: true,
-	})
+	return newWorldWith(t, file, physics)
+}
+
+func newWorldWith(t *testing.T, file awssim.WorldFile, physics awssim.Options) *world {
+	t.Helper()
+	sim, err := awssim.New(file, physics)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,117 @@
+package main
+
+// mutations are the ways in which the plugin is broken.
+var mutations = []mutation{
+	{
+		"share what was not verified", "internal/ami/verify.go",
+		"	differs(\"state\", i.State", "	if true {\n		return nil\n	}\n	differs(\"state\", i.State",
+	},
+	{
+		"random client token", "internal/ami/copy.go",
+		"		ClientToken:   &token,\n", "", // the SDK then makes one up
+	},
+	{
+		"client token without the key", "internal/ami/diff.go",
+		"source.Region, source.ID, region, keyARN, name}", "source.Region, source.ID, region, name}",
+	},
+	{
+		"copy under the primary's key everywhere", "internal/ami/copy.go",
+		"images.plans[region], images.keys[region] = plan, keys.ARN(region)", "images.plans[region], images.keys[region] = plan, keys.ARN(\"us-east-1\")",
+	},
+	{
+		"copy without encryption", "internal/ami/copy.go",
+		"		Encrypted:     aws.Bool(true),\n		KmsKeyId:      &c.keyARN,\n", "",
+	},
+	{
+		"use another image of the same name", "internal/ami/diff.go",
+		"		case !candidate.copyOf(want.Source):", "		case false:",
+	},
+	{
+		"ignore a copy that an earlier run began", "internal/ami/diff.go",
+		"			plan.existing = &candidate", "			if candidate.State == \"available\" {\n				plan.existing = &candidate\n			}",
+	},
+	{
+		"copy what could be adopted", "internal/ami/diff.go",
+		"	if want.Source.Region == want.Region && want.Source.UnderKey(want.KeyARN) {", "	if false {",
+	},
+	{
+		"leave the copies of a failed run", "internal/publish/publish.go",
+		"	if r.spec.KeepOnFailure {", "	if true {",
+	},
+	{
+		"clean up under the cancelled context", "internal/publish/publish.go",
+		"context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)", "context.WithTimeout(ctx, cleanUpTime)",
+	},
+	{
+		"go on although a copy failed", "internal/publish/publish.go",
+		"errors.Join(copyErr, grantsErr)", "func() error { _ = copyErr; return grantsErr }()",
+	},
+	{
+		"go on although a grant failed", "internal/publish/publish.go",
+		"errors.Join(copyErr, grantsErr)", "func() error { _ = grantsErr; return copyErr }()",
+	},
+	{
+		"swallow one region's error", "internal/fanout/fanout.go",
+		"	for _, key := range slices.Sorted(maps.Keys(failed)) {", "	for _, key := range slices.Sorted(maps.Keys(failed))[min(1, len(failed)):] {",
+	},
+	{
+		"change although only a plan is asked for", "internal/publish/publish.go",
+		"	if r.spec.PlanOnly {", "	if false {",
+	},
+	{
+		"overwrite the key policy", "internal/kmskey/apply.go",
+		"a.want.Policy.Merge(&current, a.want.ExtraStatements)", "a.want.Policy.Merge(nil, a.want.ExtraStatements)",
+	},
+	{
+		"forget a replica's policy", "internal/kmskey/apply.go",
+		"		ReplicaRegion: &region,\n		Policy:        aws.String(step.policy.String()),\n", "		ReplicaRegion: &region,\n",
+	},
+	{
+		"no alias in the replicas' regions", "internal/kmskey/apply.go",
+		"	if step.addAlias && (a.state.ID != \"\" || region != a.state.PrimaryRegion) {", "	if step.addAlias && region == a.state.PrimaryRegion && a.state.ID != \"\" {",
+	},
+	{
+		"do not wait for a replica", "internal/kmskey/apply.go",
+		"	if step.create || a.state.Regional[region].State != string(types.KeyStateEnabled) {", "	if false {",
+	},
+	{
+		"do not look for the key of an interrupted run", "internal/kmskey/look.go",
+		"	return findByTag(ctx, clients, want)", "	return nil, nil",
+	},
+	{
+		"adopt a key that is open to the world", "internal/policy/open.go",
+		"	if p.Effect != \"Allow\" || !everybody {", "	if true {",
+	},
+	{
+		"take any organisation for ours", "internal/policy/open.go",
+		"		return positive(operator) && all(values, organizationID.MatchString)", "		return positive(operator)",
+	},
+	{
+		"no owner in a new key's policy", "internal/policy/keypolicy.go",
+		"	if existing != nil {\n		base = *existing", "	statements = statements[1:]\n	if existing != nil {\n		base = *existing",
+	},
+	{
+		"no kms:CreateGrant for Karpenter", "internal/policy/karpenter.go",
+		"Action: Values{\"kms:CreateGrant\"}", "Action: Values{\"kms:DescribeKey\"}",
+	},
+	{
+		"grants without a name", "internal/grant/apply.go",
+		"Name: &g.Name, ", "",
+	},
+	{
+		"do not read the grants back", "internal/grant/apply.go",
+		"	return readBack(ctx, owner, region, grants)", "	return nil",
+	},
+	{
+		"grants in one region only", "internal/grant/grant.go",
+		"	for _, region := range sorted(w.Regions) {", "	for _, region := range sorted(w.Regions)[:1] {",
+	},
+	{
+		"share in all regions but one", "internal/ami/share.go",
+		"	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {\n		image := verified.images[region]\n		missing := want.Image", "	return fanout.Collect(ctx, verified.Regions()[1:], func(ctx context.Context, region string) (Shared, error) {\n		image := verified.images[region]\n		missing := want.Image",
+	},
+	{
+		"believe the first good answer", "internal/wait/wait.go",
+		"good >= max(p.Streak, 1)", "good >= 1",
+	},
+}
