@@ -78,25 +78,24 @@ type Grant struct {
 	Status     Status
 	Reason     string // why it was skipped
 	GrantID    string
-	Command    string // makes the grant by hand
 }
 
 // Wanted lists every grant in the order of region, account and role. keyARN
 // gives each region's key; it may be empty while the key does not exist.
 func (w Want) Wanted(keyARN func(region string) string) []Grant {
-	var grants []Grant
-	for _, region := range sorted(w.Regions) {
-		for _, account := range sorted(w.Accounts) {
-			for _, role := range sorted(w.Roles) {
-				g := Grant{
-					Account: account, Region: region, KeyARN: keyARN(region),
+	regions, accounts, roles := sorted(w.Regions), sorted(w.Accounts), sorted(w.Roles)
+	grants := make([]Grant, 0, len(regions)*len(accounts)*len(roles))
+	for _, region := range regions {
+		key := keyARN(region)
+		for _, account := range accounts {
+			for _, role := range roles {
+				grants = append(grants, Grant{
+					Account: account, Region: region, KeyARN: key,
 					Role:       fmt.Sprintf("arn:%s:iam::%s:role/%s", w.Partition, account, role),
 					Name:       Name(account, role),
 					Operations: Operations,
 					Status:     Planned,
-				}
-				g.Command = g.command()
-				grants = append(grants, g)
+				})
 			}
 		}
 	}
@@ -119,8 +118,8 @@ func Name(account, role string) string {
 	return fmt.Sprintf("orgami/%s/%s-%s", account, notInNames.ReplaceAllString(base, "-"), hex.EncodeToString(sum[:4]))
 }
 
-// command is the AWS CLI call that makes the grant by hand.
-func (g Grant) command() string {
+// Command is the AWS CLI call that makes the grant by hand.
+func (g Grant) Command() string {
 	key := g.KeyARN
 	if key == "" {
 		key = "KEY_ARN"

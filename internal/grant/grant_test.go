@@ -64,7 +64,7 @@ func TestNames(t *testing.T) {
 func TestCommandIsSafeInAShell(t *testing.T) {
 	g := Grant{Region: "eu-west-1", Role: "arn:aws:iam::1:role/a b'$(reboot)", Name: "n", Operations: []string{"Decrypt"}}
 	const expected = `aws kms create-grant --region eu-west-1 --key-id KEY_ARN --grantee-principal 'arn:aws:iam::1:role/a b'\''$(reboot)' --operations Decrypt --name n`
-	if got := g.command(); got != expected {
+	if got := g.Command(); got != expected {
 		t.Errorf("command is %s", got)
 	}
 }

@@ -129,7 +129,7 @@ func (r *Result) grantsFile(keyID string) manifest.Grants {
 	for _, g := range r.grants() {
 		file.Grants = append(file.Grants, manifest.Grant{
 			Account: g.Account, Role: g.Role, Region: g.Region, KeyARN: g.KeyARN, Name: g.Name, Operations: g.Operations,
-			Status: string(g.Status), Reason: g.Reason, GrantID: g.GrantID, Command: g.Command,
+			Status: string(g.Status), Reason: g.Reason, GrantID: g.GrantID, Command: g.Command(),
 		})
 	}
 	return file
