@@ -15,17 +15,21 @@ import (
 // and without that a launch fails. Fact: 6, 9.
 func Karpenter(partition, wildcardKeyARN string) Document {
 	viaEC2 := Condition{"StringLike": {"kms:ViaService": {EC2ViaService(partition)}}}
-	statements := []Statement{
-		{
+	return NewDocument(
+		Statement{
 			Sid: "AllowKMSViaEBS", Effect: "Allow", Action: useActions,
 			Resource: Values{wildcardKeyARN}, Condition: viaEC2,
 		},
-		{
+		Statement{
 			Sid: "AllowKMSGrantsViaEBS", Effect: "Allow", Action: Values{"kms:CreateGrant"},
 			Resource:  Values{wildcardKeyARN},
 			Condition: and(viaEC2, Condition{"Bool": {"kms:GrantIsForAWSResource": {"true"}}}),
 		},
-	}
+	)
+}
+
+// NewDocument is the policy document of the statements, in their order.
+func NewDocument(statements ...Statement) Document {
 	document := Document{Version: version}
 	for _, s := range statements {
 		document.Statements = append(document.Statements, s.raw())

@@ -1,0 +1,117 @@
+// Package permission knows which actions of AWS a publication takes, and makes
+// the least-privilege IAM policy of its caller. It is pure. One table serves the
+// documentation ([Page] is docs/permissions.md) and the tests that publish with
+// exactly this policy, and with each permission missing.
+package permission
+
+import (
+	"slices"
+
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// Feature is a part of the configuration that asks for permissions.
+type Feature string
+
+// Features, in the order in which they are documented.
+const (
+	Base           Feature = "base"
+	Organization   Feature = "organization"
+	KeyCreation    Feature = "key creation"
+	AdoptedKey     Feature = "adopted key"
+	Rotation       Feature = "rotation"
+	KeyTags        Feature = "key tags"
+	Snapshots      Feature = "snapshots"
+	GrantsByOwner  Feature = "grants via owner"
+	GrantsByMember Feature = "grants via member"
+)
+
+// Features lists all features.
+func Features() []Feature {
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember}
+}
+
+// options are what switches a feature on, for the documentation.
+var options = map[Feature]string{
+	Base:           "always",
+	Organization:   "`share.organization`, unless `organization` names both `id` and `arn`",
+	KeyCreation:    "`key.create`",
+	AdoptedKey:     "a key that exists: `key.id`, or `key.alias` of one",
+	Rotation:       "`key.rotation`",
+	KeyTags:        "`key.tags`",
+	Snapshots:      "`share.snapshots`",
+	GrantsByOwner:  "`grants` with `via = \"owner\"` or, to read only, `\"none\"`",
+	GrantsByMember: "`grants` with `via = \"member\"`",
+}
+
+// Permission is one action that a feature takes, where, and why.
+type Permission struct {
+	Feature Feature
+	Action  string
+	Scope   Scope
+	// Why is part of a sentence: "… to do this".
+	Why string
+}
+
+// Scope is the resources and conditions that actions are allowed on: a
+// statement of the policy. Its value is the statement's Sid.
+type Scope string
+
+// Scopes, in the order of the policy's statements.
+const (
+	// Everything is for actions of EC2 and Organizations, most of which take no
+	// resource, and for those of KMS that work on no key.
+	Everything Scope = "ReadAndCopyImages"
+	// NewKeys is for actions of KMS that work on no key that exists.
+	NewKeys Scope = "MakeKeys"
+	// OwnKeys are the account's keys and aliases.
+	OwnKeys Scope = "ManageOwnKeys"
+	// KeysThroughEC2 are the account's keys, used by EC2 for the caller.
+	KeysThroughEC2 Scope = "UseOwnKeysThroughEC2"
+	// GrantsThroughEC2 are grants that EC2 makes for its own use.
+	GrantsThroughEC2 Scope = "LetEC2MakeGrants"
+	// GrantsToRoles are grants that hold no more than the plugin's.
+	GrantsToRoles Scope = "GrantToServiceLinkedRoles"
+	// MultiRegionRole is KMS's service-linked role for multi-Region keys.
+	MultiRegionRole Scope = "CreateRoleForMultiRegionKeys"
+	// MemberRoles are the roles in the members that make the grants.
+	MemberRoles Scope = "AssumeMemberRoles"
+)
+
+// Caller says whose policy it is.
+type Caller struct {
+	Partition string // aws, aws-cn, aws-us-gov
+	Account   string // that publishes and owns the key
+	// MemberRole is grants.member_role: path and name below "role/".
+	MemberRole string
+}
+
+// Of lists the permissions that the features need, in the table's order. An
+// action in a scope is listed once, for the first of the features that need it.
+func Of(features ...Feature) []Permission {
+	var needed []Permission
+	for _, p := range table {
+		known := slices.ContainsFunc(needed, func(n Permission) bool { return n.Action == p.Action && n.Scope == p.Scope })
+		if slices.Contains(features, p.Feature) && !known {
+			needed = append(needed, p)
+		}
+	}
+	return needed
+}
+
+// Policy is the identity policy that allows the permissions and nothing else.
+func Policy(caller Caller, permissions []Permission) policy.Document {
+	var statements []policy.Statement
+	for _, scope := range caller.scopes() {
+		for _, p := range permissions {
+			if string(p.Scope) == scope.Sid && !slices.Contains(scope.Action, p.Action) {
+				scope.Action = append(scope.Action, p.Action)
+			}
+		}
+		if len(scope.Action) > 0 {
+			slices.Sort(scope.Action)
+			statements = append(statements, scope)
+		}
+	}
+	return policy.NewDocument(statements...)
+}

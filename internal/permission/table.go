@@ -1,0 +1,87 @@
+package permission
+
+import (
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// table is every action that a publication takes. sts:GetCallerIdentity is not
+// in it, because AWS asks for no permission.
+var table = []Permission{
+	{Base, "ec2:DescribeRegions", Everything, "to see, before anything is changed, that every region is enabled"},
+	{Base, "ec2:DescribeImages", Everything, "to read the source image, to find the copies of earlier runs, and to wait for new ones"},
+	{Base, "ec2:DescribeSnapshots", Everything, "to read under which key a snapshot is encrypted"},
+	{Base, "ec2:DescribeImageAttribute", Everything, "to read with whom an image is shared"},
+	{Base, "ec2:CopyImage", Everything, "to copy the image, with its snapshots, to each region"},
+	{Base, "ec2:CreateTags", Everything, "to tag the copies and their snapshots as they are made"},
+	{Base, "ec2:ModifyImageAttribute", Everything, "to share the verified images"},
+	{Base, "ec2:DeregisterImage", Everything, "to take back the copies of a run that failed"},
+	{Base, "ec2:DeleteSnapshot", Everything, "to take back the snapshots of those copies"},
+	{Base, "kms:DescribeKey", OwnKeys, "to find the key, and to read its state in each region"},
+	{Base, "kms:GetKeyPolicy", OwnKeys, "to read the key policies before and after they are set"},
+	{Base, "kms:Decrypt", KeysThroughEC2, "to let EC2 read the source's snapshots"},
+	{Base, "kms:GenerateDataKeyWithoutPlaintext", KeysThroughEC2, "to let EC2 give each of the copy's snapshots a data key"},
+	{Base, "kms:ReEncryptFrom", KeysThroughEC2, "to let EC2 bring the source's snapshots from their key to the region's"},
+	{Base, "kms:ReEncryptTo", KeysThroughEC2, "to let EC2 bring them there"},
+	{Base, "kms:CreateGrant", GrantsThroughEC2, "to let EC2 go on using the key while it copies"},
+
+	{Organization, "organizations:DescribeOrganization", Everything, "to find the organisation that the images are shared with"},
+
+	{KeyCreation, "kms:ListKeys", NewKeys, "to find a key that an interrupted run made and did not live to name"},
+	{KeyCreation, "kms:ListResourceTags", OwnKeys, "to know that key by its tag: without this permission a second one would be made"},
+	{KeyCreation, "kms:CreateKey", NewKeys, "to make the multi-Region key, and its replicas in their regions"},
+	{KeyCreation, "kms:TagResource", OwnKeys, "to tag the key as it is made"},
+	{KeyCreation, "kms:CreateAlias", OwnKeys, "to name it in each region"},
+	{KeyCreation, "kms:PutKeyPolicy", OwnKeys, "to be able to update the policy later, which KMS demands of whoever makes a key"},
+	{KeyCreation, "kms:ReplicateKey", OwnKeys, "to make the replicas"},
+	{KeyCreation, "iam:CreateServiceLinkedRole", MultiRegionRole, "to let KMS make, with the account's first multi-Region key, the role that keeps replicas alike"},
+
+	{AdoptedKey, "kms:PutKeyPolicy", OwnKeys, "to add the statements that share the key to its policy"},
+	{AdoptedKey, "kms:CreateAlias", OwnKeys, "to name the key in regions where the alias is missing"},
+	{AdoptedKey, "kms:ReplicateKey", OwnKeys, "to make the replicas that are missing"},
+	{AdoptedKey, "kms:CreateKey", NewKeys, "to make a replica in its region, which KMS asks for beside kms:ReplicateKey"},
+
+	{Rotation, "kms:GetKeyRotationStatus", OwnKeys, "to read whether the key is rotated"},
+	{Rotation, "kms:EnableKeyRotation", OwnKeys, "to switch its rotation on"},
+
+	{KeyTags, "kms:ListResourceTags", OwnKeys, "to read the key's tags"},
+	{KeyTags, "kms:TagResource", OwnKeys, "to add those that are missing"},
+
+	{Snapshots, "ec2:DescribeSnapshotAttribute", Everything, "to read with whom the copies' snapshots are shared"},
+	{Snapshots, "ec2:ModifySnapshotAttribute", Everything, "to share them with the accounts"},
+
+	{GrantsByOwner, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
+	{GrantsByOwner, "kms:CreateGrant", GrantsToRoles, "to make the grants"},
+
+	{GrantsByMember, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
+	{GrantsByMember, "sts:AssumeRole", MemberRoles, "to make the grants as a role of each account"},
+}
+
+// scopes are the policy's statements, without their actions.
+func (c Caller) scopes() []policy.Statement {
+	keys := policy.Values{c.arn("kms", "*", "key/*")}
+	throughEC2 := policy.Condition{"StringLike": {"kms:ViaService": {policy.EC2ViaService(c.Partition)}}}
+	return []policy.Statement{
+		allow(Everything, nil, "*"),
+		allow(NewKeys, nil, "*"),
+		allow(OwnKeys, nil, append(keys, c.arn("kms", "*", "alias/*"))...),
+		allow(KeysThroughEC2, throughEC2, keys...),
+		allow(GrantsThroughEC2, policy.Condition{
+			"StringLike": throughEC2["StringLike"], "Bool": {"kms:GrantIsForAWSResource": {"true"}},
+		}, keys...),
+		allow(GrantsToRoles, policy.Condition{
+			"ForAllValues:StringEquals": {"kms:GrantOperations": grant.Operations},
+			"StringLike":                {"kms:GranteePrincipal": {"arn:" + c.Partition + ":iam::*:role/*"}},
+		}, keys...),
+		allow(MultiRegionRole, nil, c.arn("iam", "", "role/aws-service-role/mrk.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceMultiRegionKeys")),
+		allow(MemberRoles, nil, "arn:"+c.Partition+":iam::*:role/"+c.MemberRole),
+	}
+}
+
+func allow(scope Scope, condition policy.Condition, resources ...string) policy.Statement {
+	return policy.Statement{Sid: string(scope), Effect: "Allow", Resource: resources, Condition: condition}
+}
+
+func (c Caller) arn(service, region, resource string) string {
+	return "arn:" + c.Partition + ":" + service + ":" + region + ":" + c.Account + ":" + resource
+}
