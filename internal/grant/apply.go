@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
@@ -29,9 +30,13 @@ type Settled struct {
 // Grants are the grants as they stand, in the order of region, account, role.
 func (s Settled) Grants() []Grant { return s.grants }
 
-// perRegion bounds the CreateGrant calls under way at once in a region. KMS
-// takes 50 a second. Fact: 4.
+// perRegion bounds the CreateGrant calls under way at once in a region.
 const perRegion = 16
+
+// perSecond is how many CreateGrant calls a second the owner makes in a region,
+// just below KMS's quota of 50: calls that are throttled cost more than waiting.
+// Members have a quota each. Fact: 4.
+const perSecond, burst = 48, 10
 
 // missingRoleGrace is how long a grantee that KMS does not know is retried
 // before that is an error: a role made a moment ago may not be visible. Fact: 3.
@@ -64,8 +69,15 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 	group := errgroup.Group{}
 	group.SetLimit(perRegion)
 	failed := make([]error, len(grants))
+	pace := rate.NewLimiter(perSecond, burst)
+	if p.want.Via == Member {
+		pace = rate.NewLimiter(rate.Inf, 0)
+	}
 	for i, g := range grants {
 		group.Go(func() error {
+			if failed[i] = pace.Wait(ctx); failed[i] != nil {
+				return nil
+			}
 			client := owner(region)
 			if p.want.Via == Member {
 				role := fmt.Sprintf("arn:%s:iam::%s:role/%s", p.want.Partition, g.Account, p.want.MemberRole)
@@ -76,6 +88,9 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 		})
 	}
 	_ = group.Wait() // its functions return nil
+	if ctx.Err() != nil {
+		return fmt.Errorf("granting key %s in %s: %w", grants[0].KeyARN, region, context.Cause(ctx)) // once, not for each grant
+	}
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}

@@ -1,0 +1,56 @@
+package publish_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+)
+
+// TestAThousandAccounts: grants for a large organisation stay within KMS's
+// quotas, take no longer than the copies beside them, and a second run reads
+// them page by page and changes nothing.
+func TestAThousandAccounts(t *testing.T) {
+	var accounts []string
+	build := func() awssim.WorldFile {
+		file := defaultWorld()
+		for i := range 1_000 {
+			accounts = append(accounts, fmt.Sprintf("70%010d", i))
+			file.Accounts = append(file.Accounts, awssim.AccountFile{
+				ID: accounts[i], Name: accounts[i], Parent: awssim.WorkloadsUnit, ServiceLinkedRoles: awssim.DefaultServiceLinkedRoles(),
+			})
+		}
+		return file
+	}
+	inVirtualTime(t, build, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Grants.Accounts = accounts
+		start := time.Now()
+		w.mustPublish(t, spec)
+		if took := time.Since(start); took > physics.CopyTime+time.Minute {
+			t.Errorf("the publication took %v, its copies %v", took, physics.CopyTime)
+		}
+		grants, throttled := 0, 0
+		for _, call := range w.sim.Journal() {
+			if call.Operation == "CreateGrant" {
+				grants++
+				if call.Error != "" {
+					throttled++
+				}
+			}
+		}
+		if made := w.mutations()["kms CreateGrant"]; made != 6_000 || throttled*100 > grants {
+			t.Errorf("%d grants made by %d calls, %d of them throttled", made, grants, throttled)
+		}
+		w.sim.ResetJournal()
+		w.mustPublish(t, spec)
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("mutating calls of the second run: %v", got)
+		}
+		// 3 × 2,000 grants in pages of 100, and what any second run reads.
+		if reads := len(w.sim.Journal()); reads > 60+50 {
+			t.Errorf("the second run made %d calls", reads)
+		}
+	})
+}
