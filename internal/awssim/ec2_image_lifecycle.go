@@ -37,7 +37,7 @@ type deletedSnapshot struct {
 }
 
 // deregisterImage leaves the snapshots unless told otherwise, and then those
-// that another image uses. Fact: 5.
+// that another image uses, or that the caller may not delete. Fact: 5.
 func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
 	i, problem := c.ownImage(r.ImageID)
 	if problem != nil {
@@ -52,11 +52,15 @@ func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
 		return deregisterImageAnswer{Return: true}, nil
 	}
 	var deleted set[deletedSnapshot]
+	permitted := c.w.identityAllows(c.caller, "ec2:DeleteSnapshot", "*", nil, c.now)
 	for _, s := range i.snapshots() {
 		result := deletedSnapshot{s.id, "success"}
-		if c.imageOf(s) != nil {
+		switch {
+		case !permitted:
+			result.ReturnCode = "missing-permissions"
+		case c.imageOf(s) != nil:
 			result.ReturnCode = "skipped"
-		} else {
+		default:
 			c.removeSnapshot(s)
 		}
 		if !slices.Contains(deleted.Items, result) {

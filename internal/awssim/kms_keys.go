@@ -82,7 +82,7 @@ func createKey(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	if len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", "*", nil, c.now) {
+	if len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", c.ownKeys(), nil, c.now) {
 		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:TagResource", c.caller.ARN)
 	}
 	if r.MultiRegion {
@@ -164,7 +164,7 @@ func replicateKey(c *call) (any, error) {
 		return nil, badRequest("AccessDeniedException", "region %s is not enabled for the account", r.ReplicaRegion)
 	case !c.w.identityAllows(c.caller, "kms:CreateKey", "*", nil, c.now):
 		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:CreateKey in %s", c.caller.ARN, r.ReplicaRegion)
-	case len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", "*", nil, c.now):
+	case len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", c.ownKeys(), nil, c.now):
 		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:TagResource", c.caller.ARN)
 	case k.family.members[r.ReplicaRegion] != nil && !k.family.members[r.ReplicaRegion].gone(c.now):
 		return nil, badRequest("AlreadyExistsException", "The replica key already exists in %s.", r.ReplicaRegion)

@@ -73,11 +73,15 @@ func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
 	context := c.w.principalContext(c.caller)
 	context["kms:CallerAccount"] = []string{c.caller.Account}
 	later := parsed.Evaluate(authz.Request{Action: "kms:PutKeyPolicy", Resource: "*", Principal: authzPrincipal(c.caller), Context: context})
-	if !bypass && (later.Effect != authz.Allow || later.ViaAccount && !c.w.identityAllows(c.caller, "kms:PutKeyPolicy", "*", nil, c.now)) {
+	if !bypass && (later.Effect != authz.Allow || later.ViaAccount && !c.w.identityAllows(c.caller, "kms:PutKeyPolicy", c.ownKeys(), nil, c.now)) {
 		return "", badRequest("MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future.")
 	}
 	return policy, nil
 }
+
+// ownKeys stands, where IAM is asked about a key that has no id yet, for the
+// caller's keys in the region.
+func (c *call) ownKeys() string { return c.w.keyARN(c.region, c.caller.Account, "*") }
 
 func getKeyPolicy(c *call) (any, error) {
 	r, err := decodeJSON[keyRequest](c)
