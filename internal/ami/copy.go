@@ -160,6 +160,9 @@ func (c *copier) start(ctx context.Context, dead []string) (string, error) {
 	return id, nil
 }
 
+// keyActions are what EC2 does with the keys for the caller. Fact: 6.
+const keyActions = "kms:CreateGrant, kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncryptFrom, kms:ReEncryptTo"
+
 // errGone says that EC2 named an image that does not exist (any more).
 var errGone = errors.New("the image does not exist")
 
@@ -185,7 +188,7 @@ func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 		case types.ImageStateDeregistered:
 			return "", errGone
 		default:
-			return "", fmt.Errorf("the image is %s: %s (is the key usable, and may the caller use it via EC2?)", image.State, image.StateReason)
+			return "", fmt.Errorf("the image is %s: %s (is the key usable, and may the caller use it and the source's key through EC2: %s?)", image.State, image.StateReason, keyActions)
 		}
 	})
 	if errors.Is(err, errGone) {

@@ -50,7 +50,7 @@ var remedies = map[string]string{
 	CodeUnrecognizedClient:   "check the credentials, and that the region is enabled for the account",
 	CodeInvalidClientToken:   "check the credentials, and that the region is enabled for the account",
 	CodeUnsupportedOperation: "use a multi-Region primary key: a single-Region key cannot be converted",
-	CodeMalformedPolicy:      "check that every principal in administrators and extra_statements_file exists",
+	CodeMalformedPolicy:      "check that every principal in administrators and extra_statements_file exists, and that the caller's IAM policy allows kms:PutKeyPolicy",
 }
 
 // Code returns the error code that AWS answered with, or "".

@@ -118,8 +118,11 @@ func (w *world) publish(spec publish.Spec) (*publish.Result, error) {
 
 func (w *world) publishWith(ctx context.Context, spec publish.Spec) (*publish.Result, error) {
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-	return publish.Run(ctx, clients, spec, w)
+	return publish.Run(ctx, clients, spec, w, unlocked)
 }
+
+// unlocked is no lock: runs on several machines have none in common.
+func unlocked(context.Context) (func(), error) { return func() {}, nil }
 
 func (w *world) mustPublish(t *testing.T, spec publish.Spec) *publish.Result {
 	t.Helper()
@@ -385,11 +388,16 @@ func (w *world) makeKey(t *testing.T, region string, multiRegion bool, document 
 	if document != "" {
 		input.Policy, input.BypassPolicyLockoutSafetyCheck = &document, true
 	}
+	return makeNamedKey(t, client, alias, input)
+}
+
+func makeNamedKey(t *testing.T, client *kms.Client, name string, input *kms.CreateKeyInput) string {
+	t.Helper()
 	answer, err := client.CreateKey(t.Context(), input)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: aws.String(alias), TargetKeyId: answer.KeyMetadata.KeyId}); err != nil {
+	if _, err := client.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: &name, TargetKeyId: answer.KeyMetadata.KeyId}); err != nil {
 		t.Fatal(err)
 	}
 	return aws.ToString(answer.KeyMetadata.KeyId)
