@@ -174,15 +174,40 @@ func (a applied) createAlias(ctx context.Context, client *kms.Client, region str
 	if !awsclient.Is(err, awsclient.CodeAlreadyExists) {
 		return awsclient.Failed(err, "creating %s for key %s in %s", a.want.Alias, a.id, region)
 	}
-	metadata, err := describe(ctx, client, a.want.Alias, region)
+	// It may be as new as the key, and not be visible either.
+	var target *types.KeyMetadata
+	err = wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
+		var err error
+		if target, err = describe(ctx, client, a.want.Alias, region); err != nil || target != nil {
+			return "", err
+		}
+		return a.want.Alias + " exists and is not visible", nil
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("looking at %s in %s: %w", a.want.Alias, region, err)
 	}
-	if metadata != nil && aws.ToString(metadata.KeyId) != a.id {
-		return fmt.Errorf("%s was pointed at key %s in %s by someone else meanwhile, not at %s: run again to use that key, or choose another alias",
-			a.want.Alias, aws.ToString(metadata.KeyId), region, a.id)
+	if other := aws.ToString(target.KeyId); other != a.id {
+		return &AliasTakenError{Alias: a.want.Alias, Region: region, Key: a.id, Other: other, InVain: a.state.ID == ""}
 	}
 	return nil
+}
+
+// AliasTakenError says that somebody else gave the alias to another key in the
+// meantime.
+type AliasTakenError struct {
+	Alias, Region string
+	Key           string // that the alias was meant for
+	Other         string // that it points at
+	// InVain says that this run made Key, which nothing uses now.
+	InVain bool
+}
+
+func (e *AliasTakenError) Error() string {
+	text := fmt.Sprintf("%s was pointed at key %s in %s by someone else meanwhile, not at %s: run again to use that key, or choose another alias", e.Alias, e.Other, e.Region, e.Key)
+	if e.InVain {
+		text += fmt.Sprintf("; key %s was made in vain and is not used: delete it with 'aws kms schedule-key-deletion --region %s --key-id %[1]s'", e.Key, e.Region)
+	}
+	return text
 }
 
 // putPolicy sets our statements in the policy as it is now, not as it was when

@@ -25,10 +25,14 @@ type Reporter interface {
 // publication's own context may have been cancelled.
 const cleanUpTime = 10 * time.Minute
 
+// Lock keeps other runs on the machine out until release is called. Several
+// builds of one template run at the same time, and must not each make the key.
+type Lock func(ctx context.Context) (release func(), err error)
+
 // Run publishes. Result and error are both returned when it fails: the result
 // holds what was achieved until then.
-func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, reporter Reporter) (*Result, error) {
-	run := run{clients: clients, spec: spec, say: reporter.Say, result: &Result{spec: spec}}
+func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, reporter Reporter, lock Lock) (*Result, error) {
+	run := run{clients: clients, spec: spec, say: reporter.Say, lock: lock, result: &Result{spec: spec}}
 	err := run.stages(ctx)
 	run.result.finish(err)
 	return run.result, err
@@ -38,31 +42,15 @@ type run struct {
 	clients *awsclient.Clients
 	spec    Spec
 	say     func(string)
+	lock    Lock
 	result  *Result
 }
 
 func (r *run) stages(ctx context.Context) error {
-	world, err := look(ctx, r.clients, r.spec)
-	r.result.world = world
-	if err != nil {
+	plan, keys, err := r.completeKey(ctx)
+	if err != nil || r.spec.PlanOnly {
 		return err
 	}
-	plan, err := NewPlan(r.spec, world)
-	if err != nil {
-		return err
-	}
-	r.result.plan = &plan
-	r.say(plan.String())
-	if r.spec.PlanOnly {
-		return nil
-	}
-
-	// AWS is written to only below this line.
-	keys, err := plan.Key.Apply(ctx, r.clients.KMS)
-	if err != nil {
-		return err
-	}
-	r.result.keys = keys
 	images, settled, err := r.copyAndGrant(ctx, plan, keys)
 	if err != nil {
 		return r.discard(ctx, images, err)
@@ -76,6 +64,46 @@ func (r *run) stages(ctx context.Context) error {
 		return r.discard(ctx, images, err)
 	}
 	return nil
+}
+
+// completeKey looks, plans, and completes the key, while no other run on this
+// machine does. A run elsewhere that was quicker to make the key decides: then
+// the world is looked at again, and its key used.
+func (r *run) completeKey(ctx context.Context) (Plan, kmskey.Keys, error) {
+	release, err := r.lock(ctx)
+	if err != nil {
+		return Plan{}, kmskey.Keys{}, err
+	}
+	defer release()
+	for {
+		plan, err := r.lookAndPlan(ctx)
+		if err != nil || r.spec.PlanOnly {
+			return plan, kmskey.Keys{}, err
+		}
+		// AWS is written to only below this line.
+		keys, err := plan.Key.Apply(ctx, r.clients.KMS)
+		r.result.keys = keys
+		if taken, ok := errors.AsType[*kmskey.AliasTakenError](err); ok && taken.InVain {
+			r.say(err.Error())
+			continue // not for ever: the alias exists now
+		}
+		return plan, keys, err
+	}
+}
+
+func (r *run) lookAndPlan(ctx context.Context) (Plan, error) {
+	world, err := look(ctx, r.clients, r.spec)
+	r.result.world = world
+	if err != nil {
+		return Plan{}, err
+	}
+	plan, err := NewPlan(r.spec, world)
+	if err != nil {
+		return Plan{}, err
+	}
+	r.result.plan = &plan
+	r.say(plan.String())
+	return plan, nil
 }
 
 // copyAndGrant copies the images and makes the grants side by side.

@@ -62,7 +62,7 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 	if err != nil {
 		return unpublished(input), true, err
 	}
-	result, err := publish.Run(ctx, clients, spec, ui)
+	result, err := publish.Run(ctx, clients, spec, ui, keyLock(spec.Key))
 	// Also when it failed: the files say how far it came.
 	files, writeErr := result.Write(p.config.OutputDirectory)
 	ui.Say(result.Summary())
