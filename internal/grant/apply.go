@@ -75,8 +75,9 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 	}
 	for i, g := range grants {
 		group.Go(func() error {
-			if failed[i] = pace.Wait(ctx); failed[i] != nil {
-				return nil
+			if err := pace.Wait(ctx); err != nil {
+				failed[i] = err
+				return nil //nolint:nilerr // kept in failed: it stops no other
 			}
 			client := owner(region)
 			if p.want.Via == Member {
