@@ -177,15 +177,11 @@ func and(conditions ...Condition) Condition {
 // does), so that an adopted policy grows no further than it must.
 func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 	base := Document{Version: version}
-	statements := k.Statements()
 	if existing != nil {
 		base = *existing
-		if base.administeredBy(k.Owner) && !slices.Contains(base.Sids(), SidOwner) {
-			statements = statements[1:]
-		}
 	}
-	var raws []json.RawMessage
-	for _, s := range statements {
+	var raws []json.RawMessage // the owner's first
+	for _, s := range k.Statements() {
 		raws = append(raws, s.raw())
 	}
 	if len(extra) > 0 {
@@ -195,7 +191,12 @@ func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 		}
 		raws = append(raws, more...)
 	}
-	merged := base.set(raws)
+	// What administers must outlive the merge: a statement that is about to be
+	// replaced does not count.
+	merged := base.set(raws[1:])
+	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) {
+		merged = base.set(raws)
+	}
 	if size := len(merged.String()); size > MaxKeyPolicySize {
 		return Document{}, fmt.Errorf("the key policy would be %d bytes, and KMS stores at most %d: shorten extra_statements_file, or share with the organisation instead of single accounts", size, MaxKeyPolicySize)
 	}

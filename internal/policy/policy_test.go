@@ -99,6 +99,16 @@ func TestMergeAddsTheOwnerOnlyWhereNobodyAdministers(t *testing.T) {
 	}
 }
 
+// TestMergeKeepsTheOwnerWhereItsStatementIsReplaced: a statement that has one of
+// our Sids and lets the owner administer is about to be replaced.
+func TestMergeKeepsTheOwnerWhereItsStatementIsReplaced(t *testing.T) {
+	existing := mustParse(t, strings.Replace(defaultKeyPolicy, "Enable IAM User Permissions", SidOrganization, 1))
+	merged := mustMerge(t, openPolicy(), &existing, "")
+	if !merged.administeredBy("111111111111") {
+		t.Errorf("nobody administers %s", merged)
+	}
+}
+
 func TestMergeRefusesAPolicyThatKMSCannotStore(t *testing.T) {
 	k := openPolicy()
 	for i := range 1_000 {
