@@ -151,6 +151,9 @@ func (c *copier) start(ctx context.Context, dead []string) (string, error) {
 			{ResourceType: types.ResourceTypeSnapshot, Tags: tagList(want.snapshotTags(token))},
 		},
 	})
+	if awsclient.Refused(err) {
+		c.attempt.tokens = c.attempt.tokens[:len(c.attempt.tokens)-1] // it made nothing
+	}
 	if err != nil {
 		return "", awsclient.Failed(err, "copying %s from %s to %s under key %s", want.Source.ID, want.Source.Region, want.Region, c.keyARN)
 	}
@@ -230,18 +233,13 @@ func discard(ctx context.Context, client *ec2.Client, region string, made attemp
 		return nil, nil
 	}
 	mine := []types.Filter{{Name: aws.String("tag:" + TagCopy), Values: made.tokens}}
-	images, err := describeImages(ctx, client, region, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: mine})
+	ids, err := made.find(ctx, client, region, mine)
 	if err != nil {
-		return nil, awsclient.Failed(err, "looking for this run's copies in %s", region)
+		return nil, err
 	}
-	ids := slices.Clone(made.ids)
-	for _, image := range images {
-		ids = append(ids, image.ID)
-	}
-	slices.Sort(ids)
 	var gone []string
 	var problems []error
-	for _, id := range slices.Compact(ids) {
+	for _, id := range ids {
 		if err := deregister(ctx, client, id); err != nil {
 			problems = append(problems, awsclient.Failed(err, "deregistering %s in %s", id, region))
 			continue
@@ -249,6 +247,31 @@ func discard(ctx context.Context, client *ec2.Client, region string, made attemp
 		gone = append(gone, id)
 	}
 	return gone, errors.Join(append(problems, deleteSnapshots(ctx, client, region, mine))...)
+}
+
+// find returns the ids of the images that the attempts made. A copy whose answer
+// was lost has no id yet, and its image may be too new to be visible: it is
+// looked for by its tag for a while.
+func (a attempt) find(ctx context.Context, client *ec2.Client, region string, mine []types.Filter) ([]string, error) {
+	var ids []string
+	start := time.Now()
+	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second}, func(ctx context.Context) (string, error) {
+		images, err := describeImages(ctx, client, region, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: mine})
+		if err != nil {
+			return "", awsclient.Failed(err, "looking for this run's copies in %s", region)
+		}
+		ids = slices.Clone(a.ids)
+		for _, image := range images {
+			ids = append(ids, image.ID)
+		}
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		if len(ids) < len(a.tokens) && time.Since(start) < goneAfter {
+			return "a copy whose answer was lost is not visible", nil
+		}
+		return "", nil
+	})
+	return ids, err
 }
 
 // deregister takes the image away with its snapshots. One that is unknown may be

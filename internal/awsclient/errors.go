@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Error codes of AWS that the stages act on. Fact: 8.
@@ -65,6 +67,14 @@ func Code(err error) string {
 func Is(err error, codes ...string) bool {
 	code := Code(err)
 	return code != "" && slices.Contains(codes, code)
+}
+
+// Refused reports whether AWS answered that it did not do what was asked. An
+// answer that was lost, or that tells of a failure of AWS's own, says nothing of
+// the kind.
+func Refused(err error) bool {
+	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	return ok && answer.HTTPStatusCode() >= http.StatusBadRequest && answer.HTTPStatusCode() < http.StatusInternalServerError
 }
 
 // Failed wraps the error of an AWS call: what was being done, as the format and
