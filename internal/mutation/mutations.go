@@ -56,7 +56,7 @@ var mutations = []mutation{
 	},
 	{
 		"change although only a plan is asked for", "internal/publish/publish.go",
-		"	if r.spec.PlanOnly {", "	if false {",
+		"		if err != nil || r.spec.PlanOnly {", "		if err != nil {",
 	},
 	{
 		"overwrite the key policy", "internal/kmskey/apply.go",
@@ -104,7 +104,7 @@ var mutations = []mutation{
 	},
 	{
 		"grants in one region only", "internal/grant/grant.go",
-		"	for _, region := range sorted(w.Regions) {", "	for _, region := range sorted(w.Regions)[:1] {",
+		"	for _, region := range regions {", "	for _, region := range regions[:1] {",
 	},
 	{
 		"share in all regions but one", "internal/ami/share.go",
