@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-const generated = 150 // documents for each property
+const generated = 60 // documents for each property
 
 // generator makes legal key policies that nobody would write by hand.
 type generator struct{ *rand.Rand }
