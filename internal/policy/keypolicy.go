@@ -269,7 +269,7 @@ func OrganizationPaths(unitARNs []string) []string {
 	for _, arn := range unitARNs {
 		// arn:PARTITION:organizations::MANAGEMENT:ou/o-…/ou-…
 		resource := strings.Split(arn[strings.LastIndexByte(arn, ':')+1:], "/")
-		if len(resource) == 3 && resource[0] == "ou" {
+		if len(resource) == 3 && resource[0] == "ou" && organizationID.MatchString(resource[1]) && unitID.MatchString(resource[2]) {
 			paths = append(paths, fmt.Sprintf("%s/*/%s/*", resource[1], resource[2]))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 var (
 	organizationID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
+	unitID         = regexp.MustCompile(`^ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}$`)
 	accountID      = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
