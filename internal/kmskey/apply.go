@@ -28,7 +28,7 @@ var propagation = wait.Policy{Interval: time.Second, MaxInterval: 5 * time.Secon
 func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 	id := p.state.ID
 	if id == "" {
-		made, err := p.createPrimary(ctx, clients(p.state.PrimaryRegion))
+		made, err := p.createPrimary(ctx, clients)
 		if err != nil {
 			return Keys{}, err
 		}
@@ -56,28 +56,6 @@ func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 		return Keys{}, err
 	}
 	return applied.readBack(ctx)
-}
-
-// createPrimary makes the key. CreateKey has no idempotency token, so that a
-// lost answer may have left a key behind: the call is not repeated, and the next
-// run finds that key by its tag.
-func (p Plan) createPrimary(ctx context.Context, client *kms.Client) (string, error) {
-	region := p.state.PrimaryRegion
-	tags := maps.Clone(p.want.Tags)
-	if tags == nil {
-		tags = map[string]string{}
-	}
-	tags[TagAlias] = p.want.Alias
-	answer, err := client.CreateKey(ctx, &kms.CreateKeyInput{
-		MultiRegion: aws.Bool(true),
-		Description: aws.String("Encrypts AMIs that are shared with the organization (" + p.want.Alias + ")"),
-		Policy:      aws.String(p.perRegion[region].policy.String()),
-		Tags:        keyTags(tags),
-	}, awsclient.OnceUnlessThrottled)
-	if err != nil {
-		return "", awsclient.Failed(err, "creating the multi-Region key for %s in %s", p.want.Alias, region)
-	}
-	return aws.ToString(answer.KeyMetadata.KeyId), nil
 }
 
 // applied is a plan being applied to a key whose id is known.
