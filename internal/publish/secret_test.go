@@ -23,7 +23,7 @@ var secrets = []string{"secret-of-", "token-of-"}
 // operations fails.
 func TestNoSecretIsShown(t *testing.T) {
 	var operations []string
-	publishInSecret(t, "undisturbed", nil, func(t *testing.T, w *world) {
+	publishInSecret(t, "undisturbed", nil, func(_ *testing.T, w *world) {
 		for _, call := range w.sim.Journal() {
 			if name := call.Service + " " + call.Operation; !slices.Contains(operations, name) {
 				operations = append(operations, name)
