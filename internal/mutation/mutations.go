@@ -88,7 +88,7 @@ var mutations = []mutation{
 	},
 	{
 		"no owner in a new key's policy", "internal/policy/keypolicy.go",
-		"	if existing != nil {\n		base = *existing", "	statements = statements[1:]\n	if existing != nil {\n		base = *existing",
+		"	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) {", "	if false {",
 	},
 	{
 		"no kms:CreateGrant for Karpenter", "internal/policy/karpenter.go",
