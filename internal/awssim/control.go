@@ -94,6 +94,7 @@ func (w *World) repeat(e Entry) error {
 	if !e.Mutating || e.Error != "" {
 		return nil
 	}
+	w.journal.changes = append(w.journal.changes, e)
 	if e.Service == controlService {
 		var request launchRequest
 		if err := json.Unmarshal([]byte(e.Body), &request); err != nil {

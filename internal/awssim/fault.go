@@ -3,6 +3,7 @@ package awssim
 import (
 	"net/http"
 	"slices"
+	"time"
 )
 
 // FaultKind is what goes wrong with a call.
@@ -18,6 +19,9 @@ const (
 	ResetAfter   FaultKind = "reset-after"   // the connection breaks after the effect
 	TimeoutAfter FaultKind = "timeout-after" // the answer never comes
 	CustomError  FaultKind = "error"         // Fault.Error
+	// Stale has a call that only reads answered by an endpoint that is
+	// Fault.Behind behind the others. Fact: 8.
+	Stale FaultKind = "stale"
 )
 
 // Fault makes calls go wrong. Empty fields match every call.
@@ -28,6 +32,9 @@ type Fault struct {
 	Account   string    `json:"account,omitempty"`
 	Kind      FaultKind `json:"kind"`
 	Error     *Error    `json:"error,omitempty"`
+	// Behind is for how long the endpoint of a Stale call has not heard of
+	// anything, in nanoseconds.
+	Behind time.Duration `json:"behind,omitempty"`
 	// Skip lets that many matching calls pass first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how often the fault strikes; 0 means once, -1 for ever.

@@ -27,6 +27,8 @@ type Entry struct {
 type journal struct {
 	entries []Entry
 	next    int
+	// changes are the entries that changed the world, since its beginning.
+	changes []Entry
 	// encoder, if set, gets every entry as a line of JSON.
 	encoder *json.Encoder
 	// failure is the first error of writing to it.
@@ -37,6 +39,9 @@ func (j *journal) add(e Entry) Entry {
 	j.next++
 	e.Sequence = j.next
 	j.entries = append(j.entries, e)
+	if e.Mutating && e.Error == "" {
+		j.changes = append(j.changes, e)
+	}
 	if j.encoder != nil && j.failure == nil {
 		j.failure = j.encoder.Encode(e)
 	}

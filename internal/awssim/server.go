@@ -148,6 +148,8 @@ func (w *World) perform(c *call) (response, *Fault, Entry) {
 		err = unknown
 	case !w.quotas.take(w.options.Quotas, c):
 		err = throttled(c.service)
+	case fault != nil && fault.Kind == Stale && !operations[c.service][c.operation].mutating:
+		answer, err = w.runBehind(c, fault.Behind)
 	default:
 		answer, err = w.run(c)
 	}

@@ -36,6 +36,7 @@ type Options struct {
 // resources in every region. It is safe for concurrent use.
 type World struct {
 	mu      sync.Mutex
+	file    WorldFile
 	options Options
 
 	partition    string // aws, aws-cn, aws-us-gov
@@ -48,6 +49,7 @@ type World struct {
 	ec2 ec2State
 
 	journal journal
+	behind  behind
 	faults  faultPlan
 	quotas  quotaState
 

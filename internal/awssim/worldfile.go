@@ -125,7 +125,7 @@ func ReadWorldFile(path string) (WorldFile, error) {
 // New makes the world that the file describes.
 func New(file WorldFile, options Options) (*World, error) {
 	w := &World{
-		options: options, partition: cmp.Or(file.Partition, "aws"),
+		file: file, options: options, partition: cmp.Or(file.Partition, "aws"),
 		accounts: map[string]*account{}, regions: map[string]*region{}, sessions: map[string]session{},
 		kms: newKMSState(), ec2: newEC2State(),
 	}

@@ -1,0 +1,50 @@
+package awssim
+
+import (
+	"fmt"
+	"time"
+)
+
+// behind is what an endpoint knows that has not heard of the latest changes: a
+// world of its own, in which the changes up to a moment took effect again.
+type behind struct {
+	at    time.Time
+	world *World
+}
+
+// runBehind lets a call that only reads be answered by such an endpoint. Both
+// EC2 and KMS are eventually consistent, and promise no bound. Fact: 8.
+func (w *World) runBehind(c *call, by time.Duration) (any, error) {
+	past, err := w.asOf(c.now.Add(-by))
+	if err != nil {
+		return nil, err
+	}
+	stale := *c
+	stale.w, stale.now = past, c.now.Add(-by)
+	if problem := past.checkCaller(&stale); problem != nil {
+		return w.run(c) // credentials are newer than the endpoint's knowledge
+	}
+	return past.run(&stale)
+}
+
+// asOf returns the world as it was. The one of the latest moment asked for is
+// kept: an endpoint that is stuck is asked often.
+func (w *World) asOf(at time.Time) (*World, error) {
+	if w.behind.world != nil && w.behind.at.Equal(at) {
+		return w.behind.world, nil
+	}
+	past, err := New(w.file, w.options)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range w.journal.changes {
+		if e.Time.After(at) {
+			break
+		}
+		if err := past.repeat(e); err != nil {
+			return nil, fmt.Errorf("repeating call %d (%s %s): %w", e.Sequence, e.Service, e.Operation, err)
+		}
+	}
+	w.behind = behind{at: at, world: past}
+	return past, nil
+}
