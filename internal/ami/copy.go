@@ -61,8 +61,9 @@ func (i Images) Image(region string) (Image, bool) {
 	return image, ok
 }
 
-// visibility is how long a new image may be unknown to EC2's readers. Fact: 8.
-const visibility = time.Minute
+// visibility is how long a new image may be unknown to EC2's readers. EC2 gives
+// no bound; one that is unknown for longer is taken for deregistered. Fact: 8.
+const visibility = 2 * time.Minute
 
 // maxAttempts bounds the chain of client tokens of failed earlier copies.
 const maxAttempts = 10

@@ -30,6 +30,18 @@ func (i Images) Discard(ctx context.Context, clients Clients) ([]string, error) 
 	return ids, err
 }
 
+// Withdraw takes the launch permissions of the images that this run made back in
+// every region, before [Images.Discard] takes the first image away: a set that
+// others see stays complete. An image that it fails for is deregistered all the
+// same, so it reports nothing.
+func (i Images) Withdraw(ctx context.Context, clients Clients, sharing Sharing) {
+	_ = fanout.Each(ctx, slices.Collect(maps.Keys(i.Made())), func(ctx context.Context, region string) error {
+		return modifyImage(ctx, clients(region), i.byRegion[region].ID, sharing.Image, func(batch []types.LaunchPermission) types.LaunchPermissionModifications {
+			return types.LaunchPermissionModifications{Remove: batch}
+		})
+	})
+}
+
 func discard(ctx context.Context, client *ec2.Client, region string, made attempt) ([]string, error) {
 	if len(made.tokens) == 0 {
 		return nil, nil
@@ -94,7 +106,7 @@ func deregister(ctx context.Context, client *ec2.Client, id string) error {
 
 // goneAfter is how long an unknown image is taken for a new one when cleaning
 // up.
-const goneAfter = 30 * time.Second
+const goneAfter = 90 * time.Second
 
 // deleteSnapshots deletes what the copies left beside their images.
 func deleteSnapshots(ctx context.Context, client *ec2.Client, region string, mine []types.Filter) error {

@@ -207,27 +207,40 @@ func shareSnapshots(ctx context.Context, client *ec2.Client, image Image, accoun
 }
 
 func shareImage(ctx context.Context, client *ec2.Client, image Image, missing Permissions) error {
-	var add []types.LaunchPermission
-	for _, arn := range missing.Organizations {
-		add = append(add, types.LaunchPermission{OrganizationArn: aws.String(arn)})
-	}
-	for _, arn := range missing.OrganizationalUnits {
-		add = append(add, types.LaunchPermission{OrganizationalUnitArn: aws.String(arn)})
-	}
-	for _, account := range missing.Accounts {
-		add = append(add, types.LaunchPermission{UserId: aws.String(account)})
-	}
-	for batch := range slices.Chunk(add, permissionsPerCall) {
+	err := modifyImage(ctx, client, image.ID, missing, func(batch []types.LaunchPermission) types.LaunchPermissionModifications {
+		return types.LaunchPermissionModifications{Add: batch}
+	})
+	return awsclient.Failed(err, "sharing %s in %s with %s", image.ID, image.Region, strings.Join(missing.all(), ", "))
+}
+
+// modifyImage changes launch permissions, in batches.
+func modifyImage(ctx context.Context, client *ec2.Client, id string, permissions Permissions, modification func([]types.LaunchPermission) types.LaunchPermissionModifications) error {
+	for batch := range slices.Chunk(permissions.list(), permissionsPerCall) {
+		modification := modification(batch)
 		_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
-			ImageId:          &image.ID,
+			ImageId:          &id,
 			Attribute:        aws.String(string(types.ImageAttributeNameLaunchPermission)),
-			LaunchPermission: &types.LaunchPermissionModifications{Add: batch},
+			LaunchPermission: &modification,
 		})
 		if err != nil {
-			return awsclient.Failed(err, "sharing %s in %s with %s", image.ID, image.Region, strings.Join(missing.all(), ", "))
+			return err
 		}
 	}
 	return nil
+}
+
+func (p Permissions) list() []types.LaunchPermission {
+	var list []types.LaunchPermission
+	for _, arn := range p.Organizations {
+		list = append(list, types.LaunchPermission{OrganizationArn: aws.String(arn)})
+	}
+	for _, arn := range p.OrganizationalUnits {
+		list = append(list, types.LaunchPermission{OrganizationalUnitArn: aws.String(arn)})
+	}
+	for _, account := range p.Accounts {
+		list = append(list, types.LaunchPermission{UserId: aws.String(account)})
+	}
+	return list
 }
 
 // readBackShared waits until the permissions show. Fact: 8.

@@ -7,9 +7,12 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
 // Verified are images that were read back and found right. Only [Verify] makes
@@ -34,7 +37,7 @@ func Verify(ctx context.Context, clients Clients, images Images) (Verified, erro
 		if !ok {
 			return Image{}, fmt.Errorf("verifying the image in %s: there is none", region)
 		}
-		image, err := describeImage(ctx, clients(region), region, made.ID)
+		image, err := readAvailable(ctx, clients(region), region, made.ID)
 		if err != nil {
 			return Image{}, err
 		}
@@ -47,6 +50,32 @@ func Verify(ctx context.Context, clients Clients, images Images) (Verified, erro
 		return Verified{}, err
 	}
 	return Verified{images: verified}, nil
+}
+
+// readAvailable reads an image that was available a moment ago. An endpoint
+// that is behind may not know that yet; one that says so after a while is
+// believed. Fact: 8.
+func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
+	var image Image
+	var problem error
+	err := wait.Until(ctx, wait.Policy{Timeout: visibility}, func(ctx context.Context) (string, error) {
+		image, problem = describeImage(ctx, client, region, id)
+		switch {
+		case awsclient.Is(problem, awsclient.CodeImageNotFound):
+			return "the image is not visible", nil
+		case problem != nil:
+			return "", problem
+		case image.State != string(types.ImageStateAvailable):
+			return "it is " + image.State, nil
+		case slices.ContainsFunc(image.Snapshots, func(s Snapshot) bool { return s.KeyARN == "" }):
+			return "its snapshots are not visible", nil
+		}
+		return "", nil
+	})
+	if _, late := errors.AsType[*wait.TimeoutError](err); late {
+		return image, problem // a state that is not as it must be is named with the rest
+	}
+	return image, err
 }
 
 // fits lists what differs from what was wanted.

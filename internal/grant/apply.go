@@ -140,6 +140,9 @@ func readBack(ctx context.Context, owner Clients, region string, grants []*Grant
 	}
 	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: 10 * time.Minute}, func(ctx context.Context) (string, error) {
 		state, err := Look(ctx, owner, map[string]string{region: grants[0].KeyARN})
+		if awsclient.Is(err, awsclient.CodeNotFound) {
+			return "the key is not visible", nil // one that was made by this run
+		}
 		if err != nil {
 			return "", err
 		}

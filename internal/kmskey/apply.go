@@ -2,7 +2,6 @@ package kmskey
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
-	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -85,7 +83,7 @@ func (a applied) region(ctx context.Context, region string) error {
 		}
 	}
 	if step.setPolicy {
-		if err := a.putPolicy(ctx, client, region); err != nil {
+		if err := a.mergePolicy(ctx, client, region); err != nil {
 			return err
 		}
 	}
@@ -113,7 +111,7 @@ func (a applied) replicate(ctx context.Context, region string) error {
 		if err := a.waitEnabled(ctx, a.clients(region), region); err != nil {
 			return err
 		}
-		return a.putPolicy(ctx, a.clients(region), region)
+		return a.mergePolicy(ctx, a.clients(region), region)
 	}
 	return awsclient.Failed(err, "replicating key %s from %s to %s", a.id, a.state.PrimaryRegion, region)
 }
@@ -186,78 +184,6 @@ func (e *AliasTakenError) Error() string {
 		text += fmt.Sprintf("; key %s was made in vain and is not used: delete it with 'aws kms schedule-key-deletion --region %s --key-id %[1]s'", e.Key, e.Region)
 	}
 	return text
-}
-
-// putPolicy sets our statements in the policy as it is now, not as it was when
-// the plan was made, so that another's edit in between is not lost.
-func (a applied) putPolicy(ctx context.Context, client *kms.Client, region string) error {
-	current, err := readPolicy(ctx, client, a.id, region)
-	if err != nil {
-		return err
-	}
-	if open := current.OpenStatements(); len(open) > 0 {
-		return fmt.Errorf("the policy of key %s in %s has become open to the world (%v): close it first", a.id, region, open)
-	}
-	merged, err := a.want.Policy.Merge(&current, a.want.ExtraStatements)
-	if err != nil {
-		return fmt.Errorf("merging the policy of key %s in %s: %w", a.id, region, err)
-	}
-	if policy.Equal(current, merged) {
-		return nil
-	}
-	_, err = client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &a.id, Policy: aws.String(merged.String())})
-	return awsclient.Failed(err, "setting the policy of key %s in %s", a.id, region)
-}
-
-// readBack waits until every region that was changed reads back as planned, and
-// returns the keys with the policies that AWS reports.
-func (a applied) readBack(ctx context.Context) (Keys, error) {
-	keys := Keys{id: a.id, primary: a.state.PrimaryRegion, arns: map[string]string{}, policy: map[string]policy.Document{}}
-	policies, err := fanout.Collect(ctx, a.regions, func(ctx context.Context, region string) (policy.Document, error) {
-		if step := a.perRegion[region]; !step.create && !step.setPolicy && !step.addAlias {
-			return a.state.Regional[region].Policy, nil
-		}
-		return a.readBackRegion(ctx, region)
-	})
-	if err != nil {
-		return Keys{}, err
-	}
-	for region, document := range policies {
-		keys.arns[region] = policy.KeyARN(a.want.Partition, region, a.want.Account, a.id)
-		keys.policy[region] = document
-	}
-	return keys, nil
-}
-
-func (a applied) readBackRegion(ctx context.Context, region string) (policy.Document, error) {
-	client := a.clients(region)
-	var document policy.Document
-	err := wait.Until(ctx, propagation, func(ctx context.Context) (string, error) {
-		if a.want.Alias != "" {
-			target, err := describe(ctx, client, a.want.Alias, region)
-			if err != nil {
-				return "", err
-			}
-			if target == nil || aws.ToString(target.KeyId) != a.id {
-				return a.want.Alias + " does not show yet", nil
-			}
-		}
-		var err error
-		if document, err = readPolicy(ctx, client, a.id, region); err != nil {
-			return "", err
-		}
-		if wanted, err := a.want.Policy.Merge(&document, a.want.ExtraStatements); err != nil || !policy.Equal(wanted, document) {
-			return "the policy does not show our statements yet", err
-		}
-		return "", nil
-	})
-	if _, ok := errors.AsType[*wait.TimeoutError](err); ok {
-		return document, fmt.Errorf("reading key %s in %s back: %w: someone else may be setting it too; run again", a.id, region, err)
-	}
-	if err != nil {
-		return document, fmt.Errorf("reading key %s in %s back: %w", a.id, region, err)
-	}
-	return document, nil
 }
 
 func keyTags(tags map[string]string) []types.Tag {

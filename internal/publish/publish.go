@@ -61,6 +61,7 @@ func (r *run) stages(ctx context.Context) error {
 	}
 	r.result.verified = verified
 	if err := r.share(ctx, plan, verified, settled); err != nil {
+		r.withdraw(ctx, plan, images)
 		return r.discard(ctx, images, err)
 	}
 	return nil
@@ -135,6 +136,17 @@ func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ gra
 	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing)
 	r.result.shared = shared
 	return err
+}
+
+// withdraw makes the copies of this run invisible again: some regions may have
+// been shared before another failed.
+func (r *run) withdraw(ctx context.Context, plan Plan, images ami.Images) {
+	if r.spec.KeepOnFailure {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	images.Withdraw(ctx, r.clients.EC2, plan.Sharing)
 }
 
 // discard takes back the copies that this run made, after the failure why.

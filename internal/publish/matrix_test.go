@@ -1,0 +1,154 @@
+package publish_test
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+)
+
+// The matrices let a run go wrong at each of its calls. In `make test` they try
+// a sample of the calls, in `make test-exhaustive` every one.
+func exhaustive() bool { return os.Getenv("ORGAMI_EXHAUSTIVE") != "" }
+
+// every is how far the calls of a sample of about n are apart.
+func every(calls, n int) int {
+	if exhaustive() {
+		return 1
+	}
+	return max(calls/n, 1)
+}
+
+// figures count what the matrices of this process tried.
+var figures struct {
+	sync.Mutex
+	calls, crashes, faults, hands, worlds, violations int
+}
+
+// cell runs one cell of a matrix, in a world of its own beside the others, and
+// adds it to the figures.
+func cell(t *testing.T, of *int, name string, test func(*testing.T, *world)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		defer func() {
+			figures.Lock()
+			defer figures.Unlock()
+			*of++
+			figures.worlds++
+			if t.Failed() {
+				figures.violations++
+			}
+		}()
+		inVirtualTime(t, matrixWorld, test)
+	})
+}
+
+// writeFigures writes the one line that `make test` prints, if it is wanted and
+// any matrix ran.
+func writeFigures() error {
+	path := os.Getenv("ORGAMI_FIGURES")
+	if path == "" || figures.worlds == 0 {
+		return nil
+	}
+	line := fmt.Sprintf("calls %d, crash points tried %d, faults tried %d, interferences tried %d, worlds compared %d, violations %d\n",
+		figures.calls, figures.crashes, figures.faults, figures.hands, figures.worlds, figures.violations)
+	return os.WriteFile(path, []byte(line), 0o600)
+}
+
+// undisturbed is what a run does and makes that nothing disturbs.
+type undisturbed struct {
+	calls []awssim.Entry
+	world []string // without ids
+}
+
+// matrixWorld has one account more that launches.
+func matrixWorld() awssim.WorldFile {
+	file := defaultWorld()
+	for i := range file.Accounts {
+		if file.Accounts[i].ID == awssim.ManagementAccount {
+			file.Accounts[i].ServiceLinkedRoles = awssim.DefaultServiceLinkedRoles()
+		}
+	}
+	return file
+}
+
+// matrixSpec makes a key in three regions and grants for two roles in four
+// accounts.
+func (w *world) matrixSpec() publish.Spec {
+	spec := w.spec()
+	spec.Grants.Accounts = append(awssim.MemberAccounts(), awssim.ManagementAccount)
+	return spec
+}
+
+// undisturbedRun publishes in a world of its own, after prepare.
+func undisturbedRun(t *testing.T, prepare func(*testing.T, *world)) undisturbed {
+	t.Helper()
+	var u undisturbed
+	inVirtualTime(t, matrixWorld, func(t *testing.T, w *world) {
+		prepare(t, w)
+		w.sim.ResetJournal()
+		w.mustPublish(t, w.matrixSpec())
+		u = undisturbed{w.sim.Journal(), withoutIDs(t, w.state())}
+		if state := w.state(); len(state.Keys) != 3 || len(state.Keys[0].Grants) != 8 {
+			t.Errorf("%d keys, the first with %d grants", len(state.Keys), len(state.Keys[0].Grants))
+		}
+	})
+	figures.Lock()
+	defer figures.Unlock()
+	figures.calls = cmp.Or(figures.calls, len(u.calls))
+	return u
+}
+
+// compare reports how a state differs from that after an undisturbed run.
+func (u undisturbed) compare(t *testing.T, state awssim.State) {
+	t.Helper()
+	if diff := gocmp.Diff(u.world, withoutIDs(t, state)); diff != "" {
+		t.Errorf("the world differs from that of an undisturbed run:\n%s", diff)
+	}
+}
+
+// watch looks at the world after every call: an image that others can see is one
+// of a complete set. stop ends it.
+func (w *world) watch(t *testing.T) (stop func()) {
+	t.Helper()
+	w.sim.OnCall(func(call awssim.Entry) {
+		if err := incomplete(w.state()); err != nil {
+			t.Errorf("after %s %s in %s: %v", call.Service, call.Operation, call.Region, err)
+		}
+	})
+	return func() { w.sim.OnCall(nil) }
+}
+
+// incomplete says what is missing of a publication that others can see.
+func incomplete(state awssim.State) error {
+	available, visible, grants, admitting := 0, 0, 0, 0
+	for _, image := range state.Images {
+		if image.Name != "golden-shared" {
+			continue
+		}
+		if image.State == "available" && slices.ContainsFunc(state.Snapshots, func(s awssim.SnapshotState) bool { return slices.Contains(image.Snapshots, s.ID) }) {
+			available++
+		}
+		if len(image.LaunchPermissions) > 0 {
+			visible++
+		}
+	}
+	for _, key := range state.Keys {
+		grants += len(key.Grants)
+		if key.State == "Enabled" && len(key.Aliases) == 1 {
+			admitting++
+		}
+	}
+	if visible > 0 && (available != 3 || grants != 3*8 || admitting != 3) {
+		return fmt.Errorf("%d images are visible, with %d of 3 copies available, %d of 24 grants, %d of 3 keys", visible, available, grants, admitting)
+	}
+	return nil
+}
