@@ -92,6 +92,11 @@ func decoded[R any](handle func(*call, R) (any, error)) func(*call) (any, error)
 			return nil, problem
 		}
 		if request.DryRun {
+			if c.form.Has("TagSpecification.1.ResourceType") {
+				if problem := c.mayTag(); problem != nil {
+					return nil, problem
+				}
+			}
 			return nil, &Error{Status: http.StatusPreconditionFailed, Code: "DryRunOperation", Message: "Request would have succeeded, but DryRun flag is set."}
 		}
 		return handle(c, request.Parameters)

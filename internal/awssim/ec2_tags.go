@@ -37,15 +37,25 @@ func (c *call) setTags(resource string, tags map[string]string) {
 	c.here().tags[tagged{c.caller.Account, resource}] = all
 }
 
+// mayTag refuses a caller without ec2:CreateTags.
+func (c *call) mayTag() *Error {
+	if c.w.identityAllows(c.caller, "ec2:CreateTags", "*", nil, c.now) {
+		return nil
+	}
+	return &Error{
+		Status: http.StatusForbidden, Code: "UnauthorizedOperation",
+		Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: ec2:CreateTags",
+	}
+}
+
 // specifiedTags checks the tags of an operation that creates resources of the
 // given types, and returns them by type. Tagging what one creates needs
 // ec2:CreateTags as well.
 func (c *call) specifiedTags(specifications []tagSpecification, types ...string) (map[string]map[string]string, *Error) {
 	byType := map[string]map[string]string{}
-	if len(specifications) > 0 && !c.w.identityAllows(c.caller, "ec2:CreateTags", "*", nil, c.now) {
-		return nil, &Error{
-			Status: http.StatusForbidden, Code: "UnauthorizedOperation",
-			Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: ec2:CreateTags",
+	if len(specifications) > 0 {
+		if problem := c.mayTag(); problem != nil {
+			return nil, problem
 		}
 	}
 	for _, s := range specifications {

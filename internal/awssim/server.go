@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -177,7 +178,7 @@ func entryOf(c *call, err error) Entry {
 	e := Entry{
 		Time: c.now, Service: c.service, Operation: c.operation, Region: c.region,
 		Account: c.caller.Account, Principal: c.caller.ARN, AccessKey: c.accessKey,
-		Mutating: operations[c.service][c.operation].mutating, Body: string(c.body),
+		Mutating: operations[c.service][c.operation].mutating && !c.dryRun(), Body: string(c.body),
 	}
 	var answered *Error
 	switch {
@@ -187,6 +188,11 @@ func entryOf(c *call, err error) Entry {
 		e.Error = "InternalError"
 	}
 	return e
+}
+
+// dryRun reports whether the call only asks what would happen.
+func (c *call) dryRun() bool {
+	return c.form.Get("DryRun") == "true" || bytes.Contains(c.body, []byte(`"DryRun":true`))
 }
 
 // decode reads who calls what. The returned call has its service even on

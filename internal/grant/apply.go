@@ -100,16 +100,12 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 
 // create makes one grant and records how it stands.
 func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant) error {
-	operations := make([]types.GrantOperation, len(g.Operations))
-	for i, o := range g.Operations {
-		operations[i] = types.GrantOperation(o)
-	}
 	var answer *kms.CreateGrantOutput
 	start := time.Now()
 	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second}, func(ctx context.Context) (string, error) {
 		var err error
 		answer, err = client.CreateGrant(ctx, &kms.CreateGrantInput{
-			KeyId: &g.KeyARN, GranteePrincipal: &g.Role, Name: &g.Name, Operations: operations,
+			KeyId: &g.KeyARN, GranteePrincipal: &g.Role, Name: &g.Name, Operations: grantOperations(g.Operations),
 		})
 		if awsclient.Is(err, awsclient.CodeInvalidArn) && !p.want.SkipMissing && time.Since(start) < missingRoleGrace {
 			return "the role is not visible to KMS", nil
@@ -129,6 +125,14 @@ func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant) error {
 	}
 	g.Status, g.GrantID = Created, aws.ToString(answer.GrantId)
 	return nil
+}
+
+func grantOperations(names []string) []types.GrantOperation {
+	operations := make([]types.GrantOperation, len(names))
+	for i, name := range names {
+		operations[i] = types.GrantOperation(name)
+	}
+	return operations
 }
 
 // readBack waits until the region's new grants are listed: a launch by a

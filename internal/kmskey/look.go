@@ -165,8 +165,11 @@ func findByTag(ctx context.Context, clients Clients, want Want) (*types.KeyMetad
 // our tag for the alias.
 func madeFor(ctx context.Context, client *kms.Client, id string, want Want) (*types.KeyMetadata, error) {
 	tags, err := readTags(ctx, client, id, want.Primary)
-	if awsclient.Is(err, awsclient.CodeAccessDenied, awsclient.CodeNotFound) {
-		return nil, nil // another team's key, which is none of ours
+	switch {
+	case awsclient.Is(err, awsclient.CodeNotFound):
+		return nil, nil
+	case awsclient.Is(err, awsclient.CodeAccessDenied) && !strings.Contains(err.Error(), "no identity-based policy"):
+		return nil, nil // the key policy of another team's key, which is none of ours
 	}
 	if err != nil {
 		return nil, err

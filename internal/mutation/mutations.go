@@ -59,7 +59,7 @@ var mutations = []mutation{
 		"		if err != nil || r.spec.PlanOnly {", "		if err != nil {",
 	},
 	{
-		"overwrite the key policy", "internal/kmskey/apply.go",
+		"overwrite the key policy", "internal/kmskey/settle.go",
 		"a.want.Policy.Merge(&current, a.want.ExtraStatements)", "a.want.Policy.Merge(nil, a.want.ExtraStatements)",
 	},
 	{
@@ -109,6 +109,34 @@ var mutations = []mutation{
 	{
 		"share in all regions but one", "internal/ami/share.go",
 		"	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {\n		image := verified.images[region]\n		missing := want.Image", "	return fanout.Collect(ctx, verified.Regions()[1:], func(ctx context.Context, region string) (Shared, error) {\n		image := verified.images[region]\n		missing := want.Image",
+	},
+	{
+		"merge into the policy that the plan saw", "internal/kmskey/settle.go",
+		"a.want.Policy.Merge(&current, a.want.ExtraStatements)\n	if err != nil {\n		return fmt.Errorf(\"merging", "a.want.Policy.Merge(func() *policy.Document { d := a.state.Regional[region].Policy; return &d }(), a.want.ExtraStatements)\n	if err != nil {\n		return fmt.Errorf(\"merging",
+	},
+	{
+		"do not set a policy again that was overwritten", "internal/kmskey/settle.go",
+		"		if err := a.mergePolicy(ctx, client, region); err != nil {\n			return document, err\n		}\n", "",
+	},
+	{
+		"take an invisible new key for an error", "internal/kmskey/settle.go",
+		"		if awsclient.Is(err, awsclient.CodeNotFound) {\n			return \"the key is not visible\", nil\n		}\n		if err != nil {\n			return \"\", err\n		}\n		if wanted", "		if err != nil {\n			return \"\", err\n		}\n		if wanted",
+	},
+	{
+		"verify with the first answer", "internal/ami/verify.go",
+		"readAvailable(ctx, clients(region), region, made.ID)", "describeImage(ctx, clients(region), region, made.ID)",
+	},
+	{
+		"deregister what others see still", "internal/publish/publish.go",
+		"	if r.sharing {", "	if false {",
+	},
+	{
+		"ask for no permission beforehand", "internal/publish/publish.go",
+		"		if err := r.preflight(ctx, plan); err != nil {", "		if err := r.preflight(ctx, plan); false && err != nil {",
+	},
+	{
+		"take every key with unreadable tags for another team's", "internal/kmskey/look.go",
+		" && !strings.Contains(err.Error(), \"no identity-based policy\")", "",
 	},
 	{
 		"believe the first good answer", "internal/wait/wait.go",

@@ -75,7 +75,7 @@ func TestCrashAndRunAtOnce(t *testing.T) {
 			if copies == 3 {
 				return &awssim.Fault{Kind: awssim.ResetBefore}
 			}
-			if call.Operation == "CopyImage" {
+			if call.Operation == "CopyImage" && call.Mutating {
 				copies++
 				return &awssim.Fault{Kind: awssim.ResetAfter}
 			}

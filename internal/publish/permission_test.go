@@ -126,6 +126,69 @@ func TestEachPermissionIsNeeded(t *testing.T) {
 	}
 }
 
+// TestTagsOfAnotherKeyDenied: a key whose tags cannot be read for want of
+// permission may be the one that an interrupted run made, so that no other is
+// made; one whose own key policy does not admit the caller is another team's.
+func TestTagsOfAnotherKeyDenied(t *testing.T) {
+	test := permissionCases()["new key, accounts"]
+	all := permission.Of(test.features...)
+	for name, test := range map[string]struct {
+		policy  string // of the other key
+		without string
+		fails   bool
+	}{
+		"no permission":     {"", "kms:ListResourceTags", true},
+		"another team's":    {`{"Version":"2012-10-17","Statement":[{"Sid":"Them","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:user/admin"},"Action":"kms:*","Resource":"*"}]}`, "", false},
+		"with a permission": {"", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, withPublisher, func(t *testing.T, w *world) {
+				spec := permissionCases()["new key, accounts"].prepare(t, w)
+				input := &kms.CreateKeyInput{MultiRegion: aws.Bool(true)}
+				if test.policy != "" {
+					input.Policy, input.BypassPolicyLockoutSafetyCheck = &test.policy, true
+				}
+				makeNamedKey(t, w.kmsIn(spec.Key.PrimaryRegion), "alias/other", input)
+				w.allow(t, slices.DeleteFunc(slices.Clone(all), func(p permission.Permission) bool { return p.Action == test.without }))
+				_, err := w.publishAsRole(t, spec)
+				if test.fails != (err != nil) || test.fails && !strings.Contains(err.Error(), test.without) {
+					t.Errorf("error is %v", err)
+				}
+				made := w.mutations()["kms CreateKey"] - 2 // with that of the source, and the other team's
+				if made != 1 && !test.fails || made != 0 && test.fails {
+					t.Errorf("%d keys were made", made)
+				}
+			})
+		})
+	}
+}
+
+// TestGrantsAreAskedForBeforehand: where the key exists, a run that may not make
+// grants changes nothing.
+func TestGrantsAreAskedForBeforehand(t *testing.T) {
+	inVirtualTime(t, withPublisher, func(t *testing.T, w *world) {
+		test := permissionCases()["new key, accounts"]
+		spec := test.prepare(t, w)
+		w.allow(t, permission.Of(test.features...))
+		first := spec
+		first.Grants.Accounts = first.Grants.Accounts[:1]
+		if _, err := w.publishAsRole(t, first); err != nil {
+			t.Fatal(err)
+		}
+		w.allow(t, slices.DeleteFunc(permission.Of(test.features...), func(p permission.Permission) bool {
+			return p.Feature == permission.GrantsByOwner && p.Action == "kms:CreateGrant"
+		}))
+		before := w.state()
+		_, err := w.publishAsRole(t, spec)
+		if err == nil || !strings.Contains(err.Error(), "kms:CreateGrant") || !strings.Contains(err.Error(), "beforehand") {
+			t.Errorf("error is %v", err)
+		}
+		if diff := cmp.Diff(before, w.state()); diff != "" {
+			t.Errorf("the world changed:\n%s", diff)
+		}
+	})
+}
+
 // withPublisher is the default world with the publisher's role, which cannot do
 // anything yet.
 func withPublisher() awssim.WorldFile {
@@ -183,6 +246,8 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (*publish.Result,
 var (
 	forCleaningUp = []string{"ec2:DeregisterImage", "ec2:DeleteSnapshot"}
 	forAgain      = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
+	// dryRun are those that are asked for beforehand.
+	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )
 
 // checkRefusal publishes without the permission.
@@ -190,20 +255,26 @@ func (w *world) checkRefusal(t *testing.T, spec publish.Spec, missing permission
 	t.Helper()
 	if slices.Contains(forCleaningUp, missing.Action) {
 		w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
-			if call.Operation == "ModifyImageAttribute" {
+			if call.Operation == "ModifyImageAttribute" && call.Mutating {
 				return &awssim.Fault{Kind: awssim.Denied}
 			}
 			return nil
 		})
 		defer w.sim.ClearFaults()
 	}
+	before := w.state()
 	_, err := w.publishAsRole(t, spec)
+	if slices.Contains(dryRun, missing.Action) {
+		if diff := cmp.Diff(before, w.state()); diff != "" {
+			t.Errorf("the run changed the world before it was refused:\n%s", diff)
+		}
+	}
 	switch {
 	case slices.Contains(forAgain, missing.Action):
 		if err != nil {
 			t.Fatalf("the first run: %v", err)
 		}
-		before := w.state()
+		before = w.state()
 		_, err = w.publishAsRole(t, spec)
 		if diff := cmp.Diff(before, w.state()); diff != "" {
 			t.Errorf("the second run changed the world:\n%s", diff)

@@ -44,6 +44,7 @@ type run struct {
 	say     func(string)
 	lock    Lock
 	result  *Result
+	sharing bool // the images are becoming visible
 }
 
 func (r *run) stages(ctx context.Context) error {
@@ -61,7 +62,6 @@ func (r *run) stages(ctx context.Context) error {
 	}
 	r.result.verified = verified
 	if err := r.share(ctx, plan, verified, settled); err != nil {
-		r.withdraw(ctx, plan, images)
 		return r.discard(ctx, images, err)
 	}
 	return nil
@@ -79,6 +79,9 @@ func (r *run) completeKey(ctx context.Context) (Plan, kmskey.Keys, error) {
 	for {
 		plan, err := r.lookAndPlan(ctx)
 		if err != nil || r.spec.PlanOnly {
+			return plan, kmskey.Keys{}, err
+		}
+		if err := r.preflight(ctx, plan); err != nil {
 			return plan, kmskey.Keys{}, err
 		}
 		// AWS is written to only below this line.
@@ -107,6 +110,12 @@ func (r *run) lookAndPlan(ctx context.Context) (Plan, error) {
 	return plan, nil
 }
 
+// preflight asks beforehand, where AWS has dry runs, for the permissions that
+// the plan takes.
+func (r *run) preflight(ctx context.Context, plan Plan) error {
+	return errors.Join(ami.Preflight(ctx, r.clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.clients.KMS))
+}
+
 // copyAndGrant copies the images and makes the grants side by side.
 func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (ami.Images, grant.Settled, error) {
 	var (
@@ -133,20 +142,10 @@ func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (am
 // share makes the images visible. It demands what makes them launchable:
 // verified images, and grants that are settled.
 func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ grant.Settled) error {
+	r.sharing = true
 	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing)
 	r.result.shared = shared
 	return err
-}
-
-// withdraw makes the copies of this run invisible again: some regions may have
-// been shared before another failed.
-func (r *run) withdraw(ctx context.Context, plan Plan, images ami.Images) {
-	if r.spec.KeepOnFailure {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
-	defer cancel()
-	images.Withdraw(ctx, r.clients.EC2, plan.Sharing)
 }
 
 // discard takes back the copies that this run made, after the failure why.
@@ -157,6 +156,9 @@ func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
 	// Ctrl-C ends the publication, not its clean-up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
+	if r.sharing { // some regions may have been shared before another failed
+		images.Withdraw(ctx, r.clients.EC2, r.result.plan.Sharing)
+	}
 	discarded, err := images.Discard(ctx, r.clients.EC2)
 	r.result.discarded = discarded
 	if len(discarded) > 0 {

@@ -1,0 +1,54 @@
+package ami
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+)
+
+// Preflight asks EC2 by dry runs whether the caller may copy to the planned
+// regions and share there, and reports only what EC2 refuses for want of
+// permission. Nothing that could do harm is asked for: deregistering, which a
+// failed run needs, is not.
+func Preflight(ctx context.Context, clients Clients, plans []Plan) error {
+	byRegion := map[string]Plan{}
+	var regions []string
+	for _, plan := range plans {
+		if plan.existing == nil {
+			byRegion[plan.Region()] = plan
+			regions = append(regions, plan.Region())
+		}
+	}
+	return fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
+		want := byRegion[region].want
+		source := want.Source
+		_, err := clients(region).CopyImage(ctx, &ec2.CopyImageInput{
+			DryRun: aws.Bool(true), SourceRegion: &source.Region, SourceImageId: &source.ID, Name: &want.Name,
+			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeImage, Tags: tagList(want.imageTags(""))}},
+		})
+		problem := denied(err, "asking beforehand whether %s may be copied from %s to %s", source.ID, source.Region, region)
+		if region != source.Region {
+			return problem
+		}
+		// The owner may launch it anyway: a permission that changes nothing.
+		_, err = clients(region).ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+			DryRun: aws.Bool(true), ImageId: &source.ID, Attribute: aws.String(string(types.ImageAttributeNameLaunchPermission)),
+			LaunchPermission: &types.LaunchPermissionModifications{Add: []types.LaunchPermission{{UserId: &source.Owner}}},
+		})
+		return errors.Join(problem, denied(err, "asking beforehand whether images may be shared in %s", region))
+	})
+}
+
+// denied keeps the one answer to a dry run that matters.
+func denied(err error, format string, args ...any) error {
+	if !awsclient.Is(err, awsclient.CodeUnauthorized) {
+		return nil
+	}
+	return awsclient.Failed(err, format, args...)
+}

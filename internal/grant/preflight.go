@@ -1,0 +1,38 @@
+package grant
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+)
+
+// Preflight asks KMS by a dry run in each region whether the owner may make the
+// first of the planned grants, where the key exists already, and reports only
+// what KMS refuses for want of permission.
+func (p Plan) Preflight(ctx context.Context, owner Clients) error {
+	if p.want.Via != Owner {
+		return nil
+	}
+	first := map[string]Grant{}
+	var regions []string
+	for _, g := range p.grants {
+		if _, known := first[g.Region]; !known && g.Status == Planned && g.KeyARN != "" {
+			first[g.Region] = g
+			regions = append(regions, g.Region)
+		}
+	}
+	return fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
+		g := first[region]
+		_, err := owner(region).CreateGrant(ctx, &kms.CreateGrantInput{
+			DryRun: aws.Bool(true), KeyId: &g.KeyARN, GranteePrincipal: &g.Role, Name: &g.Name, Operations: grantOperations(g.Operations),
+		})
+		if !awsclient.Is(err, awsclient.CodeAccessDenied) {
+			return nil
+		}
+		return awsclient.Failed(err, "asking beforehand whether key %s in %s may be granted to %s", g.KeyARN, region, g.Role)
+	})
+}

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMutationsApply: what each mutation replaces is there, once. Whether the
+// tests notice is for `make mutation-check`, which takes long.
+func TestMutationsApply(t *testing.T) {
+	for _, m := range mutations {
+		content, err := os.ReadFile(filepath.Join("..", "..", m.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(content), m.old); n != 1 {
+			t.Errorf("%s: the text to replace is %d times in %s", m.name, n, m.file)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package publish_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+)
+
+// TestEveryOtherReadIsStale: where half of the endpoints are behind all the
+// time, a run takes longer and does the same. So it does when keys show early
+// and what belongs to them late.
+func TestEveryOtherReadIsStale(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(*testing.T, *world)
+		fresh   string // operation
+	}{
+		"a new key":                    {func(*testing.T, *world) {}, ""},
+		"a new key that shows early":   {func(*testing.T, *world) {}, "DescribeKey"},
+		"a publication that drifted":   {drift, ""},
+		"a drift of keys, shown early": {drift, "DescribeKey"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := undisturbedRun(t, test.prepare)
+			inVirtualTime(t, matrixWorld, func(t *testing.T, w *world) {
+				test.prepare(t, w)
+				reads := map[string]int{}
+				w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
+					if what := call.Operation + call.Region; !call.Mutating && call.Operation != test.fresh {
+						if reads[what]++; reads[what]%2 == 1 {
+							return &awssim.Fault{Kind: awssim.Stale, Behind: staleness}
+						}
+					}
+					return nil
+				})
+				w.mustPublish(t, w.matrixSpec())
+				w.sim.ClearFaults()
+				u.compare(t, w.state())
+			})
+		})
+	}
+}
+
+// TestKeyPolicyOverwritten: somebody who read the key policy before the run set
+// it, and writes after that, takes our statement out. The run sets it again, and
+// what the other wrote stays.
+func TestKeyPolicyOverwritten(t *testing.T) {
+	inVirtualTime(t, matrixWorld, func(t *testing.T, w *world) {
+		drift(t, w)
+		var policies atomic.Int32
+		w.sim.OnCall(func(call awssim.Entry) {
+			if call.Operation != "PutKeyPolicy" || call.Region != "eu-west-1" || policies.Add(1) != 1 {
+				return
+			}
+			addStatement(t, w)
+			takeOurStatement(t, w)
+		})
+		result := w.mustPublish(t, w.matrixSpec())
+		w.sim.OnCall(nil)
+		state := w.state()
+		stripStatement(t, &state, "eu-west-1")
+		for _, key := range state.Keys {
+			if key.Region == "eu-west-1" && !strings.Contains(key.Policy, awssim.OrganizationID) {
+				t.Errorf("the policy in eu-west-1 is %s", key.Policy)
+			}
+		}
+		if reason := w.launchServiceLinked(t, awssim.MemberAccounts()[0], "AWSServiceRoleForAutoScaling", "eu-west-1", result.Images()["eu-west-1"]); reason != "" {
+			t.Error(reason)
+		}
+	})
+}
+
+// TestKeyPolicyKeptOverwritten: somebody who keeps taking our statement out
+// fails the run, which says so.
+func TestKeyPolicyKeptOverwritten(t *testing.T) {
+	inVirtualTime(t, matrixWorld, func(t *testing.T, w *world) {
+		drift(t, w)
+		start := time.Now()
+		w.sim.OnCall(func(call awssim.Entry) {
+			if call.Operation == "PutKeyPolicy" && strings.Contains(call.Body, awssim.OrganizationID) {
+				takeOurStatement(t, w)
+			}
+		})
+		_, err := w.publish(w.matrixSpec())
+		w.sim.OnCall(nil)
+		if err == nil || !strings.Contains(err.Error(), "someone else is setting it too") || !strings.Contains(err.Error(), "us-east-1") {
+			t.Errorf("error is %v", err)
+		}
+		if took := time.Since(start); took > 15*time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
