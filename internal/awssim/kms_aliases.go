@@ -110,5 +110,5 @@ func listAliases(c *call) (any, error) {
 		}
 		list = append(list, map[string]any{"AliasName": alias.name, "AliasArn": arn, "TargetKeyId": target, "CreationDate": float64(alias.created.Unix())})
 	}
-	return kmsPage("Aliases", list, r, 50, 100)
+	return kmsPage("Aliases", list, r, 50, 100, asIs)
 }

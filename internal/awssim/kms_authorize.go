@@ -104,9 +104,9 @@ func (w *World) granted(r kmsRequest, seen time.Time) bool {
 			id = role.id
 		}
 	}
-	return slices.ContainsFunc(r.key.activeGrants(seen), func(g *kmsGrant) bool {
+	return slices.ContainsFunc(activeOf(r.key.grants.byGrantee[who], seen), func(g *kmsGrant) bool {
 		wider := func(o string) bool { return !slices.Contains(g.operations, o) }
-		return g.grantee == who && g.granteeID == id && len(g.constraints) == 0 &&
+		return g.granteeID == id && len(g.constraints) == 0 &&
 			slices.Contains(g.operations, operation) && !slices.ContainsFunc(r.grantOperations, wider)
 	})
 }
@@ -133,15 +133,9 @@ func (w *World) grantForAttachment(k *kmsKey, p Principal, instanceID, volumeID 
 		constraints: map[string]map[string]string{"EncryptionContextSubset": {"aws:ebs:id": volumeID}},
 		created:     now, byService: true,
 	}
-	k.grants = append(k.grants, g)
+	k.grants.add(g)
 	return g.id
 }
 
 // revokeGrant ends a grant.
-func (w *World) revokeGrant(k *kmsKey, grantID string, now time.Time) {
-	for _, g := range k.grants {
-		if g.id == grantID && g.revoked.IsZero() {
-			g.revoked = now
-		}
-	}
-}
+func (w *World) revokeGrant(k *kmsKey, grantID string, now time.Time) { k.grants.revoke(grantID, now) }

@@ -61,11 +61,11 @@ func createGrant(c *call) (any, error) {
 	if existing := k.sameGrant(g, c.now); existing != nil {
 		return map[string]string{"GrantId": existing.id, "GrantToken": "token-" + existing.id}, nil
 	}
-	if len(k.activeGrants(c.now)) >= maxGrants {
+	if k.grants.holding() >= maxGrants {
 		return nil, badRequest("LimitExceededException", "The key %s has %d grants.", k.arn, maxGrants)
 	}
 	g.id = c.w.newID("", 64)
-	k.grants = append(k.grants, g)
+	k.grants.add(g)
 	return map[string]string{"GrantId": g.id, "GrantToken": "token-" + g.id}, nil
 }
 
@@ -101,8 +101,8 @@ func (k *kmsKey) sameGrant(g *kmsGrant, now time.Time) *kmsGrant {
 	if g.name == "" {
 		return nil
 	}
-	for _, other := range k.activeGrants(now) {
-		if other.name == g.name && other.grantee == g.grantee && other.granteeID == g.granteeID && other.retiring == g.retiring && slices.Equal(other.operations, g.operations) &&
+	for _, other := range activeOf(k.grants.byName[g.name], now) {
+		if other.grantee == g.grantee && other.granteeID == g.granteeID && other.retiring == g.retiring && slices.Equal(other.operations, g.operations) &&
 			maps.EqualFunc(other.constraints, g.constraints, maps.Equal[map[string]string]) {
 			return other
 		}
@@ -119,27 +119,31 @@ func listGrants(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	list := []map[string]any{}
-	for _, g := range k.activeGrants(c.now.Add(-c.w.options.PropagationLag)) {
-		if (r.GrantID != "" && r.GrantID != g.id) || (r.GranteePrincipal != "" && r.GranteePrincipal != g.grantee) {
-			continue
-		}
-		entry := map[string]any{
-			"KeyId": k.arn, "GrantId": g.id, "GranteePrincipal": g.grantee, "IssuingAccount": g.issuer,
-			"Operations": g.operations, "CreationDate": float64(g.created.Unix()),
-		}
-		if g.name != "" {
-			entry["Name"] = g.name
-		}
-		if g.retiring != "" {
-			entry["RetiringPrincipal"] = g.retiring
-		}
-		if len(g.constraints) > 0 {
-			entry["Constraints"] = g.constraints
-		}
-		list = append(list, entry)
+	grants := k.grants.active(c.now.Add(-c.w.options.PropagationLag))
+	if r.GrantID != "" || r.GranteePrincipal != "" {
+		grants = slices.DeleteFunc(slices.Clone(grants), func(g *kmsGrant) bool {
+			return (r.GrantID != "" && r.GrantID != g.id) || (r.GranteePrincipal != "" && r.GranteePrincipal != g.grantee)
+		})
 	}
-	return kmsPage("Grants", list, r, 50, 100)
+	return kmsPage("Grants", grants, r, 50, 100, func(g *kmsGrant) map[string]any { return g.entry(k) })
+}
+
+// entry is the grant as KMS lists it.
+func (g *kmsGrant) entry(k *kmsKey) map[string]any {
+	entry := map[string]any{
+		"KeyId": k.arn, "GrantId": g.id, "GranteePrincipal": g.grantee, "IssuingAccount": g.issuer,
+		"Operations": g.operations, "CreationDate": float64(g.created.Unix()),
+	}
+	if g.name != "" {
+		entry["Name"] = g.name
+	}
+	if g.retiring != "" {
+		entry["RetiringPrincipal"] = g.retiring
+	}
+	if len(g.constraints) > 0 {
+		entry["Constraints"] = g.constraints
+	}
+	return entry
 }
 
 type endGrantRequest struct {
@@ -161,7 +165,7 @@ func revokeGrantCall(c *call) (any, error) {
 }
 
 func (c *call) endGrant(k *kmsKey, id string, dryRun bool) (any, error) {
-	if !slices.ContainsFunc(k.activeGrants(c.now), func(g *kmsGrant) bool { return g.id == id }) {
+	if g := k.grants.byID[id]; g == nil || !g.activeAt(c.now) {
 		return nil, badRequest("NotFoundException", "Grant ID %s not found", id)
 	}
 	if dryRun {
@@ -186,10 +190,9 @@ func retireGrant(c *call) (any, error) {
 	if c.caller.RoleARN != "" {
 		who = c.caller.RoleARN
 	}
-	for _, g := range k.activeGrants(c.now) {
-		if g.id == r.GrantID && g.retiring != who && (g.grantee != who || !slices.Contains(g.operations, "RetireGrant")) {
-			return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:RetireGrant", c.caller.ARN)
-		}
+	g := k.grants.byID[r.GrantID]
+	if g != nil && g.activeAt(c.now) && g.retiring != who && (g.grantee != who || !slices.Contains(g.operations, "RetireGrant")) {
+		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:RetireGrant", c.caller.ARN)
 	}
 	return c.endGrant(k, r.GrantID, r.DryRun)
 }

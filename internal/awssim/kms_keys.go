@@ -241,8 +241,8 @@ type listRequestKMS struct {
 	GranteePrincipal string
 }
 
-// kmsPage cuts one page out of a list.
-func kmsPage[T any](key string, all []T, r listRequestKMS, defaultLimit, most int) (any, error) {
+// kmsPage cuts one page out of a list; entry says how its elements are written.
+func kmsPage[T, E any](key string, all []T, r listRequestKMS, defaultLimit, most int, entry func(T) E) (any, error) {
 	limit := cmp.Or(r.Limit, defaultLimit)
 	if limit < 1 || limit > most {
 		return nil, badRequest("ValidationException", "Limit %d is not between 1 and %d", r.Limit, most)
@@ -255,12 +255,19 @@ func kmsPage[T any](key string, all []T, r listRequestKMS, defaultLimit, most in
 		}
 	}
 	to := min(from+limit, len(all))
-	answer := map[string]any{key: append([]T{}, all[from:to]...), "Truncated": to < len(all)}
+	page := make([]E, 0, to-from)
+	for _, element := range all[from:to] {
+		page = append(page, entry(element))
+	}
+	answer := map[string]any{key: page, "Truncated": to < len(all)}
 	if to < len(all) {
 		answer["NextMarker"] = "marker-" + strconv.Itoa(to)
 	}
 	return answer, nil
 }
+
+// asIs is for elements that are written as they are.
+func asIs[T any](element T) T { return element }
 
 func listKeys(c *call) (any, error) {
 	r, err := decodeJSON[listRequestKMS](c)
@@ -274,5 +281,5 @@ func listKeys(c *call) (any, error) {
 			list = append(list, map[string]string{"KeyId": k.id, "KeyArn": k.arn})
 		}
 	}
-	return kmsPage("Keys", list, r, 100, 1000)
+	return kmsPage("Keys", list, r, 100, 1000, asIs)
 }

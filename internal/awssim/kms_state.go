@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -47,7 +46,7 @@ type kmsKey struct {
 	pendingReplicas bool
 	policy          lagged[keyPolicy]
 	tags            map[string]string
-	grants          []*kmsGrant
+	grants          grantSet
 }
 
 type kmsAlias struct {
@@ -90,13 +89,6 @@ func (k *kmsKey) state(now time.Time) string {
 func (k *kmsKey) gone(now time.Time) bool { return !k.deletion.IsZero() && now.After(k.deletion) }
 
 func (k *kmsKey) primary() bool { return k.family.primary == k.region }
-
-// activeGrants are those not revoked; asOf hides what is too new to be seen.
-func (k *kmsKey) activeGrants(asOf time.Time) []*kmsGrant {
-	return slices.DeleteFunc(slices.Clone(k.grants), func(g *kmsGrant) bool {
-		return g.created.After(asOf) || (!g.revoked.IsZero() && !g.revoked.After(asOf))
-	})
-}
 
 var (
 	keyIDPattern   = regexp.MustCompile(`^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)

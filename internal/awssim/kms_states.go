@@ -163,7 +163,7 @@ func listResourceTags(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	return kmsPage("Tags", k.tagList(), r, 50, 50)
+	return kmsPage("Tags", k.tagList(), r, 50, 50, asIs)
 }
 
 // dataKey is what the simulator generates for every data key.

@@ -66,7 +66,7 @@ func (w *World) keyState(k *kmsKey, now time.Time) KeyState {
 			s.Aliases = append(s.Aliases, alias.name)
 		}
 	}
-	for _, g := range k.activeGrants(now) {
+	for _, g := range k.grants.active(now) {
 		if !g.byService {
 			s.Grants = append(s.Grants, GrantState{g.id, g.name, g.grantee, g.operations})
 		}
