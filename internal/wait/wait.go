@@ -13,8 +13,9 @@ import (
 
 // Policy is how to wait.
 type Policy struct {
-	// Interval before the second check; it grows by a quarter with every check
-	// up to MaxInterval. Default 1 s.
+	// Interval between two checks at first, and between the good ones of a
+	// streak. Otherwise it grows to a fiftieth of the time waited, so that the
+	// wait ends late by 2%, or by one interval. Default 1 s.
 	Interval time.Duration
 	// MaxInterval between two checks. Default 15 s.
 	MaxInterval time.Duration
@@ -41,25 +42,30 @@ func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("timed out after %s: %s", e.After, e.Pending)
 }
 
+// lateness is the part of the time waited by which a wait may end late.
+const lateness = 50
+
 // Until calls check until it reports that nothing is pending, Streak times in a
 // row. check returns what is still pending, in words, or "". Its errors end the
 // wait, as do the context's end and the timeout ([*TimeoutError]).
 func Until(ctx context.Context, p Policy, check func(context.Context) (pending string, err error)) error {
 	start := time.Now()
-	interval := cmp.Or(p.Interval, time.Second)
-	limit := cmp.Or(p.MaxInterval, 15*time.Second)
+	shortest := cmp.Or(p.Interval, time.Second)
+	longest := max(cmp.Or(p.MaxInterval, 15*time.Second), shortest)
 	good := 0
 	for {
 		pending, err := check(ctx)
 		if err != nil {
 			return err
 		}
+		interval := shortest
 		if pending == "" {
 			if good++; good >= max(p.Streak, 1) {
 				return nil
 			}
 		} else {
 			good = 0
+			interval = min(max(time.Since(start)/lateness, shortest), longest)
 			if p.Timeout > 0 && time.Since(start)+interval > p.Timeout {
 				return &TimeoutError{After: time.Since(start).Round(time.Second), Pending: pending}
 			}
@@ -71,6 +77,5 @@ func Until(ctx context.Context, p Policy, check func(context.Context) (pending s
 			return context.Cause(ctx)
 		case <-timer.C:
 		}
-		interval = min(interval+interval/4, max(limit, cmp.Or(p.Interval, time.Second)))
 	}
 }

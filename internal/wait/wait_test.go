@@ -45,8 +45,47 @@ func TestUntilSlowsDown(t *testing.T) {
 			}
 			return "pending", nil
 		})
-		if err != nil || checks < 150 || checks > 160 {
+		if err != nil || checks < 210 || checks > 230 {
 			t.Errorf("%d checks in ten minutes, %v", checks, err)
+		}
+	})
+}
+
+// A wait of any length ends late by one interval or 2%.
+func TestUntilIsHardlyLate(t *testing.T) {
+	for _, takes := range []time.Duration{10 * time.Second, 3 * time.Minute, 8 * time.Minute, 40 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			err := wait.Until(t.Context(), wait.Policy{Interval: 2 * time.Second}, func(context.Context) (string, error) {
+				if time.Since(start) < takes {
+					return "pending", nil
+				}
+				return "", nil
+			})
+			if late := time.Since(start) - takes; err != nil || late > max(2*time.Second, takes/50) || late > 15*time.Second {
+				t.Errorf("%v late after %v, %v", late, takes, err)
+			}
+		})
+	}
+}
+
+// However long the wait for the first good answer was, the streak takes no
+// longer than one from the start.
+func TestUntilConfirmsAtTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var first time.Time
+		err := wait.Until(t.Context(), wait.Policy{Interval: time.Second, Streak: 3}, func(context.Context) (string, error) {
+			if time.Since(start) < 10*time.Minute {
+				return "pending", nil
+			}
+			if first.IsZero() {
+				first = time.Now()
+			}
+			return "", nil
+		})
+		if took := time.Since(first); err != nil || took != 2*time.Second {
+			t.Errorf("two more good answers took %v, %v", took, err)
 		}
 	})
 }
