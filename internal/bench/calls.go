@@ -1,0 +1,42 @@
+package bench
+
+import "strings"
+
+// Calls counts calls to AWS.
+type Calls struct {
+	Total     int `json:"total"`
+	Mutating  int `json:"mutating"` // that succeeded
+	Throttled int `json:"throttled"`
+	// ByKind counts the calls that were not throttled by "kms CreateGrant".
+	ByKind map[string]int `json:"by_kind"`
+}
+
+// Reads are the calls that change nothing and were not throttled.
+func (c Calls) Reads() int {
+	reads := c.Total - c.Throttled
+	for kind, n := range c.ByKind {
+		if mutates(kind) {
+			reads -= n
+		}
+	}
+	return reads
+}
+
+// ThrottledPercent of all calls.
+func (c Calls) ThrottledPercent() float64 {
+	if c.Total == 0 {
+		return 0
+	}
+	return 100 * float64(c.Throttled) / float64(c.Total)
+}
+
+// mutates goes by AWS's naming.
+func mutates(kind string) bool {
+	_, operation, _ := strings.Cut(kind, " ")
+	for _, reading := range []string{"Describe", "List", "Get"} {
+		if strings.HasPrefix(operation, reading) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,38 @@
+package bench
+
+// ColdChanges are the changing calls of a first publication: one for each thing
+// that has to be made.
+func ColdChanges(c Cell) map[string]int {
+	changes := map[string]int{
+		"kms CreateKey":            1,
+		"kms CreateAlias":          c.Regions,
+		"kms EnableKeyRotation":    1,
+		"kms CreateGrant":          c.Grants(),
+		"ec2 CopyImage":            c.Regions,
+		"ec2 ModifyImageAttribute": c.Regions,
+	}
+	if c.Regions > 1 {
+		changes["kms ReplicateKey"] = c.Regions - 1
+	}
+	return changes
+}
+
+// WarmReads are all calls of a publication that finds everything as it shall
+// be: linear in the regions, and in the pages of each region's grants.
+func WarmReads(c Cell) map[string]int {
+	return map[string]int{
+		"sts GetCallerIdentity":              1,
+		"organizations DescribeOrganization": 1,
+		"ec2 DescribeRegions":                1,
+		// The source; and each region's image twice, to plan and to verify.
+		"ec2 DescribeImages":    1 + 2*c.Regions,
+		"ec2 DescribeSnapshots": 1 + 2*c.Regions,
+		// The same, to plan and before sharing.
+		"ec2 DescribeImageAttribute": 1 + 2*c.Regions,
+		// The alias, the key's state, and which key the alias names.
+		"kms DescribeKey":          3 * c.Regions,
+		"kms GetKeyPolicy":         c.Regions,
+		"kms GetKeyRotationStatus": 1,
+		"kms ListGrants":           c.Regions * c.Pages(),
+	}
+}
