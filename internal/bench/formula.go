@@ -36,3 +36,10 @@ func WarmReads(c Cell) map[string]int {
 		"kms ListGrants":           c.Regions * c.Pages(),
 	}
 }
+
+// PerGrantReads are the ListGrants calls of one refresh by a design that has a
+// resource for each grant and pages through all the key's grants to find it:
+// each of a region's G grants costs ⌈G/100⌉ calls.
+func PerGrantReads(c Cell) int {
+	return c.Grants() * c.Pages()
+}

@@ -45,7 +45,13 @@ type PerGrant struct {
 	Warm     Calls         `json:"warm"`
 	Makespan time.Duration `json:"makespan"`
 	WarmTime time.Duration `json:"warm_time"`
+	// Ours is how long the plugin's second run takes in the same cell.
+	Ours time.Duration `json:"ours"`
 }
+
+// PluginWay is the name of the plugin's chain, which the others are compared
+// with.
+const PluginWay = "amazon-ebs, then orgami-publish"
 
 // Process is a publication by a process of its own over loopback.
 type Process struct {

@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Markdown is all lines as tables.
+func Markdown(lines []Line) string {
+	var text strings.Builder
+	sections := []struct{ title, head, body string }{
+		{"Makespan over the lower bound", gridHead, rows(lines, func(l Line) *Grid { return l.Grid }, gridRow)},
+		{"Calls", callsHead, callRows(lines)},
+		{"A resource for each grant", perGrantHead, rows(lines, func(l Line) *PerGrant { return l.PerGrant }, perGrantRow)},
+		{"The process", processHead, rows(lines, func(l Line) *Process { return l.Process }, processRow)},
+		{"Beside what people use", chainHead, rows(lines, func(l Line) *Chain { return l.Chain }, func(c Chain) string { return chainRow(c, lines) })},
+	}
+	for _, s := range sections {
+		if s.body != "" {
+			fmt.Fprintf(&text, "### %s\n\n%s\n%s\n", s.title, table(s.head), s.body)
+		}
+	}
+	return text.String()
+}
+
+const (
+	gridHead     = "regions|accounts|copy time|makespan|bound|ratio|longest in the bound|throttled|failures"
+	callsHead    = "regions|accounts|grants|changing calls, first run|other calls, first run|changing calls, second run|other calls, second run|second run takes"
+	perGrantHead = "accounts|grants|ListGrants calls, first run|ListGrants calls of a refresh|a refresh takes|orgami's second run, calls|orgami's second run takes"
+	processHead  = "grants|run|peak memory|user CPU|wall time"
+	chainHead    = "way|does|copy time|wall time|over the plugin's|calls|that change something"
+)
+
+// table is the head of a table; columns are separated by |.
+func table(head string) string {
+	return "| " + strings.ReplaceAll(head, "|", " | ") + " |\n|" + strings.Repeat(" --- |", strings.Count(head, "|")+1)
+}
+
+// rows writes those lines that have what get gets.
+func rows[T any](lines []Line, get func(Line) *T, row func(T) string) string {
+	var text strings.Builder
+	for _, line := range lines {
+		if value := get(line); value != nil {
+			text.WriteString("| " + row(*value) + " |\n")
+		}
+	}
+	return text.String()
+}
+
+func gridRow(g Grid) string {
+	return fmt.Sprintf("%d | %s | %s | %s | %s | %.3f | %s | %.2f%% | %d",
+		g.Regions, number(g.Accounts), short(g.CopyTime), seconds(g.Makespan), seconds(g.Bound.Total()), g.Ratio(), g.Bound.Binds(), g.Cold.ThrottledPercent(), g.Failures)
+}
+
+// callRows has one row for each number of regions and accounts: the time of the
+// copies changes only how often they are looked at.
+func callRows(lines []Line) string {
+	type size struct{ regions, accounts int }
+	seen := map[size]bool{}
+	return rows(lines, func(l Line) *Grid {
+		if l.Grid == nil || seen[size{l.Grid.Regions, l.Grid.Accounts}] {
+			return nil
+		}
+		seen[size{l.Grid.Regions, l.Grid.Accounts}] = true
+		return l.Grid
+	}, func(g Grid) string {
+		return fmt.Sprintf("%d | %s | %s | %s | %s | %d | %s | %s", g.Regions, number(g.Accounts), number(g.Grants()), number(g.Cold.Mutating),
+			number(g.Cold.Reads()), g.Warm.Mutating, number(g.Warm.Reads()), seconds(g.WarmTime))
+	})
+}
+
+func perGrantRow(p PerGrant) string {
+	ours := 0
+	for _, n := range WarmReads(p.Cell) {
+		ours += n
+	}
+	return fmt.Sprintf("%s | %s | %s | %s | %s | %s | %s", number(p.Accounts), number(p.Grants()), number(p.Cold.ByKind["kms ListGrants"]),
+		number(p.Warm.ByKind["kms ListGrants"]), seconds(p.WarmTime), number(ours), seconds(p.Ours))
+}
+
+func processRow(p Process) string {
+	return fmt.Sprintf("%s | %s | %.0f MB | %.1f s | %.1f s", number(p.Grants()), p.Run, float64(p.PeakRSS)/1e6, p.UserCPU.Seconds(), p.Wall.Seconds())
+}
+
+func chainRow(c Chain, lines []Line) string {
+	if c.Skipped != "" {
+		return fmt.Sprintf("%s | %s | %s | not run: %s | | |", c.Way, c.Does, short(c.CopyTime), c.Skipped)
+	}
+	ratio := "?"
+	for _, line := range lines {
+		if other := line.Chain; other != nil && other.CopyTime == c.CopyTime && other.Way == PluginWay {
+			ratio = fmt.Sprintf("%.2f", float64(c.Wall)/float64(other.Wall))
+		}
+	}
+	return fmt.Sprintf("%s | %s | %s | %.1f s | %s | %d | %d", c.Way, c.Does, short(c.CopyTime), c.Wall.Seconds(), ratio, c.Calls.Total, c.Calls.Mutating)
+}
+
+// Kinds lists what was called how often, for people who look closer.
+func (c Calls) Kinds() string {
+	var list []string
+	for _, kind := range slices.SortedFunc(maps.Keys(c.ByKind), func(a, b string) int { return cmp.Or(c.ByKind[b]-c.ByKind[a], cmp.Compare(a, b)) }) {
+		list = append(list, fmt.Sprintf("%s × %d", kind, c.ByKind[kind]))
+	}
+	return strings.Join(list, ", ")
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+// short leaves out the zeros of 8m0s.
+func short(d time.Duration) string {
+	if d >= time.Minute {
+		return fmt.Sprintf("%g min", d.Minutes())
+	}
+	return fmt.Sprintf("%g s", d.Seconds())
+}
+
+// number groups digits by thousands.
+func number(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
