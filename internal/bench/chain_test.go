@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,6 @@ func script(t *testing.T, environment []string) (command *exec.Cmd, skipped stri
 	}
 	command = exec.CommandContext(t.Context(), python, "-")
 	command.Stdin = strings.NewReader(serialScript)
-	command.Env = append(environment, "PYTHONDONTWRITEBYTECODE=1", "TASK="+string(task))
+	command.Env = slices.Concat(environment, []string{"PYTHONDONTWRITEBYTECODE=1", "TASK=" + string(task)})
 	return command, ""
 }

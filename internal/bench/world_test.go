@@ -36,8 +36,6 @@ var regionNames = []string{
 const (
 	sourceImage = "ami-0a0a0a0a0a0a0a0a0"
 	alias       = "alias/golden-ami"
-	// snapshots behind the image of all measurements.
-	snapshots = 1
 )
 
 func accountID(n int) string { return fmt.Sprintf("70%010d", n) }

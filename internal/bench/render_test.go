@@ -1,0 +1,68 @@
+package bench
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestBound compares the formula with bounds worked out by hand.
+func TestBound(t *testing.T) {
+	for _, test := range []struct {
+		cell  Cell
+		want  time.Duration
+		binds string
+	}{
+		// 0.1 look + 3.15 key + 0.15 and the copy + 0.1 share.
+		{Cell{1, 10, 8 * time.Minute}, 483_500 * time.Millisecond, "copies"},
+		// 0.1 + 3.15 + 7.05 + 27 replicas beyond the first 5 at 5 a second + 9,950
+		// grants at 50 a second + 0.05 + 100 pages + 0.1.
+		{Cell{33, 5_000, 10 * time.Second}, 219_850 * time.Millisecond, "quotas"},
+		{Cell{3, 10, 10 * time.Second}, 20_550 * time.Millisecond, "key"},
+	} {
+		if bound := BoundOf(test.cell); bound.Total() != test.want || bound.Binds() != test.binds {
+			t.Errorf("bound of %+v is %v by %s, want %v by %s", test.cell, bound.Total(), bound.Binds(), test.want, test.binds)
+		}
+	}
+}
+
+// TestMarkdown writes lines, reads them, and looks for what a table must say.
+func TestMarkdown(t *testing.T) {
+	cell := Cell{Regions: 17, Accounts: 1_000, CopyTime: 8 * time.Minute}
+	lines := []Line{
+		{Grid: &Grid{Cell: cell, Makespan: 2 * BoundOf(cell).Total(), Bound: BoundOf(cell), Cold: Calls{Total: 200, Throttled: 1}}},
+		{Process: &Process{Cell: cell, Run: "cold", PeakRSS: 50e6}},
+		{Chain: &Chain{Way: PluginWay, CopyTime: time.Minute, Wall: time.Minute}},
+		{Chain: &Chain{Way: "slow", CopyTime: time.Minute, Wall: 90 * time.Second}},
+		{Chain: &Chain{Way: "none", Skipped: "boto3 is not on this machine"}},
+	}
+	path := filepath.Join(t.TempDir(), "lines.jsonl")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		if err := json.NewEncoder(file).Encode(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	read, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := Markdown(read)
+	for _, want := range []string{"| 17 | 1,000 | 8 min |", "| 2.000 | copies | 0.50% | 0 |", "| 34,000 | cold | 50 MB |", "| 90.0 s | 1.50 |", "not run: boto3"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the tables do not say %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "A resource for each grant") {
+		t.Error("a table without measurements")
+	}
+}
