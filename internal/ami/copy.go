@@ -172,7 +172,7 @@ var errGone = errors.New("the image does not exist")
 func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 	var image Image
 	start := time.Now()
-	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: c.timeout}, func(ctx context.Context) (string, error) {
+	err := wait.Until(ctx, wait.Policy{Timeout: c.timeout}, func(ctx context.Context) (string, error) {
 		var err error
 		image, err = describeImage(ctx, c.client, c.plan.Region(), id)
 		switch {

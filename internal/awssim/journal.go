@@ -17,6 +17,8 @@ type Entry struct {
 	Principal string    `json:"principal"`
 	// Mutating says that the operation is one that changes the world.
 	Mutating bool `json:"mutating"`
+	// DryRun says that the call only asked what would happen.
+	DryRun bool `json:"dry_run,omitempty"`
 	// Error is the error code that was answered, "" for a success.
 	Error string `json:"error,omitempty"`
 	// AccessKey and Body are what a replay needs.

@@ -178,7 +178,7 @@ func entryOf(c *call, err error) Entry {
 	e := Entry{
 		Time: c.now, Service: c.service, Operation: c.operation, Region: c.region,
 		Account: c.caller.Account, Principal: c.caller.ARN, AccessKey: c.accessKey,
-		Mutating: operations[c.service][c.operation].mutating && !c.dryRun(), Body: string(c.body),
+		Mutating: operations[c.service][c.operation].mutating && !c.dryRun(), DryRun: c.dryRun(), Body: string(c.body),
 	}
 	var answered *Error
 	switch {

@@ -30,8 +30,14 @@ func (c Calls) ThrottledPercent() float64 {
 	return 100 * float64(c.Throttled) / float64(c.Total)
 }
 
+// dryRun ends the kind of calls that only ask what would happen.
+const dryRun = " (dry run)"
+
 // mutates goes by AWS's naming.
 func mutates(kind string) bool {
+	if strings.HasSuffix(kind, dryRun) {
+		return false
+	}
 	_, operation, _ := strings.Cut(kind, " ")
 	for _, reading := range []string{"Describe", "List", "Get"} {
 		if strings.HasPrefix(operation, reading) {

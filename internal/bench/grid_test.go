@@ -115,6 +115,9 @@ func measure(t *testing.T, cell Cell) Grid {
 // watch notes the times of the calls that tell stages apart.
 func (l *Timeline) watch(start time.Time) func(awssim.Entry) {
 	return func(e awssim.Entry) {
+		if e.DryRun {
+			return
+		}
 		at := e.Time.Sub(start)
 		first := func(d *time.Duration) {
 			if *d == 0 {

@@ -44,7 +44,11 @@ func (c *Calls) add(e awssim.Entry) {
 	case e.Mutating && e.Error == "":
 		c.Mutating++
 	}
-	c.ByKind[e.Service+" "+e.Operation]++
+	kind := e.Service + " " + e.Operation
+	if e.DryRun {
+		kind += dryRun
+	}
+	c.ByKind[kind]++
 }
 
 // counter counts the calls of a world as they are made, and has the journal

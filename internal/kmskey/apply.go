@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"golang.org/x/time/rate"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
@@ -18,7 +19,12 @@ import (
 
 // propagation is how long KMS may take until its readers agree. A write counts
 // once several reads in a row show it: one endpoint may be ahead. Fact: 3.
-var propagation = wait.Policy{Interval: time.Second, MaxInterval: 5 * time.Second, Timeout: 10 * time.Minute, Streak: 3}
+var propagation = wait.Policy{Interval: 300 * time.Millisecond, MaxInterval: 5 * time.Second, Timeout: 10 * time.Minute, Streak: 3}
+
+// replicasPerSecond is just below KMS's quota of 5 for ReplicateKey, which counts
+// in the primary's region: calls that are throttled cost more than waiting.
+// Fact: 4.
+const replicasPerSecond, replicasAtOnce = 4.8, 4
 
 // Apply completes the key: the primary first, then all replicas side by side,
 // each with policy, alias and tags, until every regional key is usable and
@@ -32,7 +38,7 @@ func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 		}
 		id = made
 	}
-	applied := applied{Plan: p, clients: clients, id: id}
+	applied := applied{Plan: p, clients: clients, id: id, pace: rate.NewLimiter(replicasPerSecond, replicasAtOnce)}
 	if p.state.ID == "" {
 		// At once: an alias can be made only once, so it decides which of two
 		// runs that create the key at the same time goes on.
@@ -43,10 +49,9 @@ func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 	if err := applied.region(ctx, p.state.PrimaryRegion); err != nil {
 		return Keys{}, err
 	}
-	if p.enableRotation {
-		_, err := clients(p.state.PrimaryRegion).EnableKeyRotation(ctx, &kms.EnableKeyRotationInput{KeyId: &id})
-		if err != nil {
-			return Keys{}, awsclient.Failed(err, "enabling the rotation of key %s in %s", id, p.state.PrimaryRegion)
+	if p.rotate {
+		if err := applied.enableRotation(ctx); err != nil {
+			return Keys{}, err
 		}
 	}
 	replicas := slices.DeleteFunc(slices.Clone(p.regions), func(r string) bool { return r == p.state.PrimaryRegion })
@@ -62,6 +67,7 @@ type applied struct {
 
 	clients Clients
 	id      string
+	pace    *rate.Limiter // of ReplicateKey
 }
 
 // region completes the key in one region.
@@ -96,16 +102,37 @@ func (a applied) region(ctx context.Context, region string) error {
 	return nil
 }
 
+// enableRotation turns rotation on, of a key that may not be visible yet.
+func (a applied) enableRotation(ctx context.Context) error {
+	err := wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
+		_, err := a.clients(a.state.PrimaryRegion).EnableKeyRotation(ctx, &kms.EnableKeyRotationInput{KeyId: &a.id})
+		if a.state.ID == "" && awsclient.Is(err, awsclient.CodeNotFound) {
+			return "the key is not visible", nil
+		}
+		return "", err
+	})
+	return awsclient.Failed(err, "enabling the rotation of key %s in %s", a.id, a.state.PrimaryRegion)
+}
+
 // replicate makes the replica. One that somebody else made a moment ago is as
 // good: its policy is completed like an existing one's.
 func (a applied) replicate(ctx context.Context, region string) error {
 	step := a.perRegion[region]
-	_, err := a.clients(a.state.PrimaryRegion).ReplicateKey(ctx, &kms.ReplicateKeyInput{
-		KeyId:         &a.id,
-		ReplicaRegion: &region,
-		Policy:        aws.String(step.policy.String()),
-		Description:   aws.String("Encrypts AMIs that are shared with the organization (" + a.want.Alias + ")"),
-		Tags:          keyTags(step.addTags),
+	err := wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
+		if err := a.pace.Wait(ctx); err != nil {
+			return "", err
+		}
+		_, err := a.clients(a.state.PrimaryRegion).ReplicateKey(ctx, &kms.ReplicateKeyInput{
+			KeyId:         &a.id,
+			ReplicaRegion: &region,
+			Policy:        aws.String(step.policy.String()),
+			Description:   aws.String("Encrypts AMIs that are shared with the organization (" + a.want.Alias + ")"),
+			Tags:          keyTags(step.addTags),
+		})
+		if a.state.ID == "" && awsclient.Is(err, awsclient.CodeNotFound) {
+			return "the primary is not visible", nil
+		}
+		return "", err
 	})
 	if awsclient.Is(err, awsclient.CodeAlreadyExists) {
 		if err := a.waitEnabled(ctx, a.clients(region), region); err != nil {
@@ -116,10 +143,10 @@ func (a applied) replicate(ctx context.Context, region string) error {
 	return awsclient.Failed(err, "replicating key %s from %s to %s", a.id, a.state.PrimaryRegion, region)
 }
 
-// waitEnabled waits until the regional key can be used. A key that was made a
-// moment ago may not be found yet. Fact: 2, 8.
+// waitEnabled waits until the regional key can be named and its policy set. A
+// key that was made a moment ago may not be found yet. Fact: 2, 8.
 func (a applied) waitEnabled(ctx context.Context, client *kms.Client, region string) error {
-	err := wait.Until(ctx, propagation, func(ctx context.Context) (string, error) {
+	err := wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
 		metadata, err := describe(ctx, client, a.id, region)
 		switch {
 		case err != nil:

@@ -15,9 +15,9 @@ type Plan struct {
 	want  Want
 	state State
 	// regions are all regions that will have a regional key, sorted.
-	regions        []string
-	perRegion      map[string]regionPlan
-	enableRotation bool
+	regions   []string
+	perRegion map[string]regionPlan
+	rotate    bool
 }
 
 type regionPlan struct {
@@ -34,9 +34,9 @@ type regionPlan struct {
 func Diff(want Want, state State) (Plan, error) {
 	plan := Plan{
 		want: want, state: state,
-		regions:        want.regionsWith(state.PrimaryRegion),
-		perRegion:      map[string]regionPlan{},
-		enableRotation: want.Rotation && !state.Rotation,
+		regions:   want.regionsWith(state.PrimaryRegion),
+		perRegion: map[string]regionPlan{},
+		rotate:    want.Rotation && !state.Rotation,
 	}
 	for _, region := range plan.regions {
 		regional, exists := state.Regional[region]
@@ -121,7 +121,7 @@ func (p Plan) Changes() []change.Change {
 		}
 	}
 	if p.want.Rotation {
-		add(change.KeyRotation, p.enableRotation, change.Update, p.state.PrimaryRegion, p.state.ID, "on, for the primary and all replicas")
+		add(change.KeyRotation, p.rotate, change.Update, p.state.PrimaryRegion, p.state.ID, "on, for the primary and all replicas")
 	}
 	change.Sort(changes)
 	return changes

@@ -1,6 +1,7 @@
 package kmskey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
@@ -119,22 +121,22 @@ func (a applied) readBackRegion(ctx context.Context, region string) (policy.Docu
 	return policy.Document{}, fmt.Errorf("reading key %s in %s back, after setting its policy %d times: %w: someone else is setting it too; run again when they are done", a.id, region, policyWrites, overwritten)
 }
 
-// awaitSettled waits until alias and policy show.
+// awaitSettled waits until the key is usable, and alias and policy show.
 func (a applied) awaitSettled(ctx context.Context, client *kms.Client, region string) (policy.Document, error) {
 	settled := propagation
 	settled.Timeout = policyPatience
 	var document policy.Document
+	name := cmp.Or(a.want.Alias, a.id)
 	err := wait.Until(ctx, settled, func(ctx context.Context) (string, error) {
-		if a.want.Alias != "" {
-			target, err := describe(ctx, client, a.want.Alias, region)
-			if err != nil {
-				return "", err
-			}
-			if target == nil || aws.ToString(target.KeyId) != a.id {
-				return a.want.Alias + " does not show yet", nil
-			}
+		key, err := describe(ctx, client, name, region)
+		switch {
+		case err != nil:
+			return "", err
+		case key == nil || aws.ToString(key.KeyId) != a.id:
+			return name + " does not show yet", nil
+		case key.KeyState != types.KeyStateEnabled:
+			return "the key is " + string(key.KeyState), enabled(*key, region)
 		}
-		var err error
 		document, err = readPolicy(ctx, client, a.id, region)
 		if awsclient.Is(err, awsclient.CodeNotFound) {
 			return "the key is not visible", nil

@@ -64,7 +64,7 @@ var mutations = []mutation{
 	},
 	{
 		"forget a replica's policy", "internal/kmskey/apply.go",
-		"		ReplicaRegion: &region,\n		Policy:        aws.String(step.policy.String()),\n", "		ReplicaRegion: &region,\n",
+		"			Policy:        aws.String(step.policy.String()),\n", "",
 	},
 	{
 		"no alias in the replicas' regions", "internal/kmskey/apply.go",
