@@ -54,6 +54,9 @@ func Diff(want Want, state State) (Plan, error) {
 		}
 		if exists {
 			step.setPolicy = !policy.Equal(merged, regional.Policy)
+			if deleted := merged.DeletedPrincipals(); step.setPolicy && len(deleted) > 0 {
+				return Plan{}, fmt.Errorf("the policy of key %s in %s must be changed, and names users or roles that were deleted since (%s), with which KMS stores no policy: take them out of it and run again", state.ID, region, strings.Join(deleted, ", "))
+			}
 			step.leftovers = want.Policy.Leftovers(regional.Policy)
 		}
 		plan.perRegion[region] = step

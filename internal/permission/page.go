@@ -40,6 +40,8 @@ With `+"`assume_role`"+`, this is the policy of that role; what assumes it needs
 	fmt.Fprintf(&page, `
 sts:GetCallerIdentity, which every run calls, needs no permission.
 
+Before anything is changed, ec2:CopyImage, ec2:CreateTags and ec2:ModifyImageAttribute are tried as dry runs, and kms:CreateGrant where the key exists already. AWS has no dry run of the other actions on keys, and deregistering is not tried on an image that is not the plugin's own: without one of those permissions a run fails where it is needed, and names it.
+
 ## The roles in the accounts
 
 With `+"`via = \"member\"`"+` each account's role makes that account's grants. It must trust the publishing account (or role), and needs this much:

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 )
 
@@ -142,4 +143,24 @@ func (d Document) set(statements []json.RawMessage) Document {
 		}
 	}
 	return merged
+}
+
+var uniqueID = regexp.MustCompile(`"(A(?:ROA|IDA)[A-Z0-9]{12,})"`)
+
+// DeletedPrincipals lists the unique ids of users and roles that stand where an
+// ARN was: KMS shows them so when they are deleted, and refuses to store a
+// policy that names them. Fact: 1.
+func (d Document) DeletedPrincipals() []string {
+	var ids []string
+	for _, statement := range d.Statements {
+		var principals struct{ Principal, NotPrincipal json.RawMessage }
+		if err := json.Unmarshal(statement, &principals); err != nil {
+			continue // Parse has seen that statements are objects
+		}
+		for _, match := range uniqueID.FindAllSubmatch(slices.Concat(principals.Principal, principals.NotPrincipal), -1) {
+			ids = append(ids, string(match[1]))
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

@@ -182,3 +182,32 @@ func (w *world) checkNothingVisible(t *testing.T) {
 		}
 	}
 }
+
+// TestDeletedPrincipal: a key policy that names a role that was deleted cannot be
+// set again. The run says so before it changes anything; and where the policy
+// needs no change, it does not matter.
+func TestDeletedPrincipal(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		roles := iam.NewFromConfig(w.config(awssim.PublishingAccount, w.regions[0]))
+		trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"sts:AssumeRole"}]}`
+		name := aws.String("Reader")
+		role, err := roles.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: name, AssumeRolePolicyDocument: &trust})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		id := w.makeKey(t, "us-east-1", true, strings.Replace(theirs, `"arn:aws:iam::111111111111:root"`, `["arn:aws:iam::111111111111:root", "`+*role.Role.Arn+`"]`, 1))
+		if _, err := roles.DeleteRole(t.Context(), &iam.DeleteRoleInput{RoleName: name}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		before := w.state()
+		_, err = w.publish(w.spec())
+		if err == nil || !strings.Contains(err.Error(), "AROA") || !strings.Contains(err.Error(), id) || !strings.Contains(err.Error(), "us-east-1") {
+			t.Errorf("error is %v", err)
+		}
+		if diff := cmp.Diff(before, w.state()); diff != "" {
+			t.Errorf("the world changed:\n%s", diff)
+		}
+	})
+}
