@@ -56,6 +56,8 @@ type Shared struct {
 	// Snapshots are the accounts that may use every snapshot of the image; read
 	// only when sharing the snapshots was asked for.
 	Snapshots []string
+	// anySnapshot are those that may use at least one.
+	anySnapshot []string
 }
 
 // Sharing says with whom images are to be shared.
@@ -64,6 +66,8 @@ type Sharing struct {
 	// Snapshots says to share the snapshots with Image.Accounts too: accounts
 	// that are to copy the image, not only launch it, need that. Fact: 5.
 	Snapshots bool
+	// Prune takes away the permissions of everybody else.
+	Prune bool
 }
 
 func (s Sharing) snapshotAccounts() []string {
@@ -107,8 +111,9 @@ func LookShared(ctx context.Context, clients Clients, image Image, snapshotsToo 
 			return Shared{}, err
 		}
 		if n == 0 {
-			shared.Snapshots = accounts
+			shared.Snapshots = slices.Clone(accounts)
 		}
+		shared.anySnapshot = append(shared.anySnapshot, accounts...)
 		shared.Snapshots = slices.DeleteFunc(shared.Snapshots, func(a string) bool { return !slices.Contains(accounts, a) })
 	}
 	return shared, nil
@@ -147,11 +152,10 @@ func DiffShared(region, imageID string, want Sharing, have Shared) []change.Chan
 	accounts := Permissions{Accounts: want.snapshotAccounts()}
 	add(change.SnapshotSharing, accounts.missingFrom(Permissions{Accounts: have.Snapshots}).Accounts, accounts.Accounts)
 	add(change.LaunchPermission, want.Image.missingFrom(have.Image).all(), want.Image.all())
-	if have.Image.Public {
-		changes = append(changes, change.Change{Kind: change.LaunchPermission, Action: change.Foreign, Region: region, ID: imageID, Detail: "the image is public"})
-	}
-	return changes
+	return append(changes, leftovers(region, imageID, want, have)...)
 }
+
+func adds(c change.Change) bool { return c.Action == change.Update }
 
 // permissionsPerCall bounds one ModifyImageAttribute or ModifySnapshotAttribute
 // call, so that a long list of accounts stays a request of reasonable size.
@@ -180,7 +184,7 @@ func Share(ctx context.Context, clients Clients, verified Verified, want Sharing
 		if err := shareImage(ctx, clients(region), image, missing); err != nil {
 			return Shared{}, err
 		}
-		if !slices.ContainsFunc(DiffShared(region, image.ID, want, have[region]), change.Change.Mutates) {
+		if !slices.ContainsFunc(DiffShared(region, image.ID, want, have[region]), adds) {
 			return have[region], nil
 		}
 		return readBackShared(ctx, clients, image, want)
@@ -240,6 +244,9 @@ func (p Permissions) list() []types.LaunchPermission {
 	for _, account := range p.Accounts {
 		list = append(list, types.LaunchPermission{UserId: aws.String(account)})
 	}
+	if p.Public {
+		list = append(list, types.LaunchPermission{Group: types.PermissionGroupAll})
+	}
 	return list
 }
 
@@ -251,7 +258,7 @@ func readBackShared(ctx context.Context, clients Clients, image Image, want Shar
 		if shared, err = LookShared(ctx, clients, image, want.Snapshots); err != nil {
 			return "", err
 		}
-		missing := slices.ContainsFunc(DiffShared(image.Region, image.ID, want, shared), change.Change.Mutates)
+		missing := slices.ContainsFunc(DiffShared(image.Region, image.ID, want, shared), adds)
 		if missing {
 			return "the permissions do not show yet", nil
 		}

@@ -18,6 +18,7 @@ const (
 	Keep    Action = "keep"    // it exists and is as it shall be
 	Skip    Action = "skip"    // it cannot be made, for a reason that is stated
 	Foreign Action = "foreign" // it exists beside what was asked for, and is left alone
+	Remove  Action = "remove"  // it exists beside what was asked for, and is taken away
 )
 
 // Kind is the kind of a resource.
@@ -51,11 +52,11 @@ type Change struct {
 }
 
 // Mutates reports whether the change writes to AWS.
-func (c Change) Mutates() bool { return c.Action == Create || c.Action == Update }
+func (c Change) Mutates() bool { return c.Action == Create || c.Action == Update || c.Action == Remove }
 
 // String is one line of a plan: "+ eu-west-1 key: replica of mrk-1".
 func (c Change) String() string {
-	sign := map[Action]string{Create: "+", Update: "~", Keep: "=", Skip: "!", Foreign: "?"}[c.Action]
+	sign := map[Action]string{Create: "+", Update: "~", Keep: "=", Skip: "!", Foreign: "?", Remove: "-"}[c.Action]
 	line := fmt.Sprintf("%s %-14s %s", sign, c.Region, c.Kind)
 	if c.ID != "" {
 		line += " " + c.ID

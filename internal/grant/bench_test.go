@@ -20,7 +20,7 @@ func BenchmarkDiff(b *testing.B) {
 		if state.byGrantee[g.Region] == nil {
 			state.byGrantee[g.Region] = map[string][]existing{}
 		}
-		state.byGrantee[g.Region][g.Role] = []existing{{fmt.Sprint(i), Operations}}
+		state.byGrantee[g.Region][g.Role] = []existing{{id: fmt.Sprint(i), operations: Operations}}
 	}
 	b.ReportAllocs()
 	for b.Loop() {

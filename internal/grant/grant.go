@@ -52,6 +52,9 @@ type Want struct {
 	Via     Via
 	// MemberRole below "role/" is assumed in each account, with Via Member.
 	MemberRole string
+	// Prune revokes grants that earlier runs made and that are not wanted any
+	// more.
+	Prune bool
 	// SkipMissing reports a grantee that does not exist instead of failing.
 	SkipMissing bool
 }

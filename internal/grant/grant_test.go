@@ -78,10 +78,10 @@ func TestDiffFindsGrantsThatCover(t *testing.T) {
 		id       string
 	}{
 		"none":                       {nil, ""},
-		"all operations":             {[]existing{{"g1", Operations}}, "g1"},
-		"more operations":            {[]existing{{"g1", append([]string{"RetireGrant"}, Operations...)}}, "g1"},
-		"too few operations":         {[]existing{{"g1", Operations[1:]}}, ""},
-		"two that cover, repeatably": {[]existing{{"g2", Operations}, {"g1", Operations}}, "g1"},
+		"all operations":             {[]existing{{id: "g1", operations: Operations}}, "g1"},
+		"more operations":            {[]existing{{id: "g1", operations: append([]string{"RetireGrant"}, Operations...)}}, "g1"},
+		"too few operations":         {[]existing{{id: "g1", operations: Operations[1:]}}, ""},
+		"two that cover, repeatably": {[]existing{{id: "g2", operations: Operations}, {id: "g1", operations: Operations}}, "g1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state := State{byGrantee: map[string]map[string][]existing{"us-gov-west-1": {role: test.existing}}}

@@ -28,6 +28,7 @@ type State struct {
 
 type existing struct {
 	id         string
+	name       string // "" unless it is one of ours
 	operations []string
 }
 
@@ -59,7 +60,7 @@ func Look(ctx context.Context, clients Clients, keys map[string]string) (State, 
 					continue // holds only in some encryption context: AWS services' own
 				}
 				grantee := aws.ToString(g.GranteePrincipal)
-				found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{aws.ToString(g.GrantId), operationNames(g.Operations)})
+				found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{aws.ToString(g.GrantId), ourName(aws.ToString(g.Name), grantee), operationNames(g.Operations)})
 			}
 		}
 		return found, nil
@@ -90,10 +91,12 @@ func (s State) find(g Grant) (string, bool) {
 	return slices.MinFunc(covering, func(a, b existing) int { return cmp.Compare(a.id, b.id) }).id, true
 }
 
-// Plan is the wanted grants, each Exists or Planned.
+// Plan is the wanted grants, each Exists or Planned, and those of ours that are
+// not wanted any more.
 type Plan struct {
-	want   Want
-	grants []Grant
+	want      Want
+	grants    []Grant
+	leftovers []Leftover
 }
 
 // Diff compares.
@@ -105,6 +108,7 @@ func Diff(want Want, state State, keyARN func(region string) string) Plan {
 			g.Status, g.GrantID = Exists, id
 		}
 	}
+	plan.leftovers = state.leftovers(want, keyARN)
 	return plan
 }
 
@@ -125,6 +129,9 @@ func (p Plan) Changes() []change.Change {
 			c.Action = change.Create
 		}
 		changes = append(changes, c)
+	}
+	for _, l := range p.leftovers {
+		changes = append(changes, l.change(p.want.Prune))
 	}
 	change.Sort(changes)
 	return changes

@@ -115,6 +115,10 @@ type GrantCounts struct {
 	Exists  int    `json:"exists"`
 	Skipped int    `json:"skipped"`
 	Planned int    `json:"planned"`
+	// Revoked are those of earlier runs that this run took away, LeftOver those
+	// that it left, though nothing asks for them any more.
+	Revoked  int `json:"revoked,omitempty"`
+	LeftOver int `json:"left_over,omitempty"`
 }
 
 // Grants is the grants file.

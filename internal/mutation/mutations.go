@@ -139,6 +139,18 @@ var mutations = []mutation{
 		" && !strings.Contains(err.Error(), \"no identity-based policy\")", "",
 	},
 	{
+		"prune grants of others", "internal/grant/prune.go",
+		"	if !ourNames.MatchString(name) {", "	if name = Name(\"111111111111\", \"all\"); false {",
+	},
+	{
+		"prune although it was not asked for", "internal/grant/prune.go",
+		"	if !p.want.Prune || len(p.leftovers) == 0 {", "	if len(p.leftovers) == 0 {",
+	},
+	{
+		"prune what is wanted", "internal/grant/prune.go",
+		"if g.name != \"\" && !wanted[grantee] {", "if g.name != \"\" {",
+	},
+	{
 		"believe the first good answer", "internal/wait/wait.go",
 		"good >= max(p.Streak, 1)", "good >= 1",
 	},

@@ -24,11 +24,12 @@ const (
 	Snapshots      Feature = "snapshots"
 	GrantsByOwner  Feature = "grants via owner"
 	GrantsByMember Feature = "grants via member"
+	PruneGrants    Feature = "pruned grants"
 )
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants}
 }
 
 // options are what switches a feature on, for the documentation.
@@ -41,6 +42,7 @@ var options = map[Feature]string{
 	KeyTags:        "`key.tags`",
 	Snapshots:      "`share.snapshots`",
 	GrantsByOwner:  "`grants` with `via = \"owner\"` or, to read only, `\"none\"`",
+	PruneGrants:    "`grants.prune`",
 	GrantsByMember: "`grants` with `via = \"member\"`",
 }
 

@@ -28,7 +28,7 @@ var table = []Permission{
 	{Organization, "organizations:DescribeOrganization", Everything, "to find the organisation that the images are shared with"},
 
 	{KeyCreation, "kms:ListKeys", NewKeys, "to find a key that an interrupted run made and did not live to name"},
-	{KeyCreation, "kms:ListResourceTags", OwnKeys, "to know that key by its tag: without this permission a second one would be made"},
+	{KeyCreation, "kms:ListResourceTags", OwnKeys, "to know that key by its tag"},
 	{KeyCreation, "kms:CreateKey", NewKeys, "to make the multi-Region key, and its replicas in their regions"},
 	{KeyCreation, "kms:TagResource", OwnKeys, "to tag the key as it is made"},
 	{KeyCreation, "kms:CreateAlias", OwnKeys, "to name it in each region"},
@@ -52,6 +52,8 @@ var table = []Permission{
 
 	{GrantsByOwner, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
 	{GrantsByOwner, "kms:CreateGrant", GrantsToRoles, "to make the grants"},
+
+	{PruneGrants, "kms:RevokeGrant", OwnKeys, "to revoke those that are not wanted any more"},
 
 	{GrantsByMember, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
 	{GrantsByMember, "sts:AssumeRole", MemberRoles, "to make the grants as a role of each account"},

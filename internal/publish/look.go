@@ -139,7 +139,7 @@ func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, worl
 // lookGrants reads the grants of the regional keys that exist.
 func lookGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, key kmskey.State) (grant.State, error) {
 	arns := map[string]string{}
-	if len(spec.Grants.Accounts) > 0 {
+	if len(spec.Grants.Accounts) > 0 || spec.Grants.Prune {
 		for region, regional := range key.Regional {
 			arns[region] = regional.ARN
 		}

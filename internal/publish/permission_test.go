@@ -17,6 +17,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/permission"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
@@ -62,6 +63,18 @@ func permissionCases() map[string]permissionCase {
 			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByMember},
 			spec:     func(s *publish.Spec) { s.Grants.Via, s.Grants.MemberRole = "member", awssim.GrantRole },
 			missing:  []permission.Feature{permission.Organization, permission.GrantsByMember},
+		},
+		"an account left": {
+			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.PruneGrants},
+			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
+				wider := *spec
+				wider.Grants.Accounts, wider.Grants.Prune = awssim.MemberAccounts(), false
+				w.mustPublish(t, wider)
+			},
+			spec: func(s *publish.Spec) { // the open policy lets everybody in the organisation revoke
+				s.Grants.Prune, s.Share.Prune, s.Key.Policy = true, true, policy.Hardened
+			},
+			missing: []permission.Feature{permission.PruneGrants},
 		},
 	}
 }
@@ -246,6 +259,7 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (*publish.Result,
 var (
 	forCleaningUp = []string{"ec2:DeregisterImage", "ec2:DeleteSnapshot"}
 	forAgain      = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
+	forPruning    = []string{"kms:RevokeGrant"} // when everything is published
 	// dryRun are those that are asked for beforehand.
 	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )
@@ -285,6 +299,7 @@ func (w *world) checkRefusal(t *testing.T, spec publish.Spec, missing permission
 				t.Errorf("image %s in %s is shared with %v", image.ID, image.Region, image.LaunchPermissions)
 			}
 		}
+	case slices.Contains(forPruning, missing.Action):
 	default:
 		w.checkNothingVisible(t)
 	}

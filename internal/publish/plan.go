@@ -130,14 +130,14 @@ func grantWant(spec Spec, world World) grant.Want {
 		Partition: world.Caller.Partition, Owner: world.Caller.Account,
 		Accounts: spec.Grants.Accounts, Roles: spec.Grants.Roles, Regions: spec.Regions,
 		Via: grant.Via(spec.Grants.Via), MemberRole: spec.Grants.MemberRole,
-		SkipMissing: spec.Grants.MissingRole == "skip",
+		SkipMissing: spec.Grants.MissingRole == "skip", Prune: spec.Grants.Prune,
 	}
 }
 
 func sharing(spec Spec, world World) ami.Sharing {
 	want := ami.Sharing{
 		Image:     ami.Permissions{OrganizationalUnits: spec.Share.OrganizationalUnits, Accounts: spec.Share.Accounts},
-		Snapshots: spec.Share.Snapshots,
+		Snapshots: spec.Share.Snapshots, Prune: spec.Share.Prune,
 	}
 	if spec.Share.Organization {
 		want.Image.Organizations = []string{world.Organization.ARN}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -64,7 +65,7 @@ func (r *run) stages(ctx context.Context) error {
 	if err := r.share(ctx, plan, verified, settled); err != nil {
 		return r.discard(ctx, images, err)
 	}
-	return nil
+	return r.prune(ctx, plan, verified)
 }
 
 // completeKey looks, plans, and completes the key, while no other run on this
@@ -146,6 +147,17 @@ func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ gra
 	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing)
 	r.result.shared = shared
 	return err
+}
+
+// prune takes away what the configuration does not name any more, where it asks
+// for that: last, so that whoever is to lose access loses it only to a
+// publication that is complete.
+func (r *run) prune(ctx context.Context, plan Plan, verified ami.Verified) error {
+	pruned, permissionsErr := ami.Prune(ctx, r.clients.EC2, verified, plan.Sharing, r.result.shared)
+	maps.Copy(r.result.shared, pruned)
+	revoked, grantsErr := plan.Grants.Prune(ctx, r.clients.KMS)
+	r.result.revoked = revoked
+	return errors.Join(permissionsErr, grantsErr)
 }
 
 // discard takes back the copies that this run made, after the failure why.

@@ -121,6 +121,10 @@ func (r *Result) grantCounts() manifest.GrantCounts {
 			counts.Planned++
 		}
 	}
+	counts.Revoked = len(r.revoked)
+	if r.plan != nil {
+		counts.LeftOver = len(r.plan.Grants.Leftovers()) - counts.Revoked
+	}
 	return counts
 }
 

@@ -24,6 +24,7 @@ type Result struct {
 	settled   grant.Settled
 	verified  ami.Verified
 	shared    map[string]ami.Shared // by region
+	revoked   []grant.Leftover
 	discarded []string
 	err       error
 }

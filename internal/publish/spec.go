@@ -61,6 +61,8 @@ type ShareSpec struct {
 	Accounts            []string // ids
 	// Snapshots says to share the copies' snapshots with Accounts as well.
 	Snapshots bool
+	// Prune takes away the permissions of everybody else.
+	Prune bool
 }
 
 // GrantsSpec says which KMS grants are made. With no Accounts there are none.
@@ -76,6 +78,8 @@ type GrantsSpec struct {
 	MemberRole string
 	// MissingRole is "skip" or "fail".
 	MissingRole string
+	// Prune revokes grants of earlier runs that are not wanted any more.
+	Prune bool
 }
 
 // ImageSpec describes the copies.

@@ -85,6 +85,7 @@ type FlatGrantsConfig struct {
 	Via         *string  `mapstructure:"via" cty:"via" hcl:"via"`
 	MemberRole  *string  `mapstructure:"member_role" cty:"member_role" hcl:"member_role"`
 	MissingRole *string  `mapstructure:"missing_role" cty:"missing_role" hcl:"missing_role"`
+	Prune       *bool    `mapstructure:"prune" cty:"prune" hcl:"prune"`
 }
 
 // FlatMapstructure returns a new FlatGrantsConfig.
@@ -104,6 +105,7 @@ func (*FlatGrantsConfig) HCL2Spec() map[string]hcldec.Spec {
 		"via":          &hcldec.AttrSpec{Name: "via", Type: cty.String, Required: false},
 		"member_role":  &hcldec.AttrSpec{Name: "member_role", Type: cty.String, Required: false},
 		"missing_role": &hcldec.AttrSpec{Name: "missing_role", Type: cty.String, Required: false},
+		"prune":        &hcldec.AttrSpec{Name: "prune", Type: cty.Bool, Required: false},
 	}
 	return s
 }
@@ -179,6 +181,7 @@ type FlatShareConfig struct {
 	OrganizationalUnits []string `mapstructure:"organizational_units" cty:"organizational_units" hcl:"organizational_units"`
 	Accounts            []string `mapstructure:"accounts" cty:"accounts" hcl:"accounts"`
 	Snapshots           *bool    `mapstructure:"snapshots" cty:"snapshots" hcl:"snapshots"`
+	Prune               *bool    `mapstructure:"prune" cty:"prune" hcl:"prune"`
 }
 
 // FlatMapstructure returns a new FlatShareConfig.
@@ -197,6 +200,7 @@ func (*FlatShareConfig) HCL2Spec() map[string]hcldec.Spec {
 		"organizational_units": &hcldec.AttrSpec{Name: "organizational_units", Type: cty.List(cty.String), Required: false},
 		"accounts":             &hcldec.AttrSpec{Name: "accounts", Type: cty.List(cty.String), Required: false},
 		"snapshots":            &hcldec.AttrSpec{Name: "snapshots", Type: cty.Bool, Required: false},
+		"prune":                &hcldec.AttrSpec{Name: "prune", Type: cty.Bool, Required: false},
 	}
 	return s
 }

@@ -15,7 +15,7 @@ type OrganizationConfig struct {
 }
 
 // The `share` block says who may use the published image, and with it the key.
-// What others were given by hand is left as it is.
+// What others were given by hand is left as it is, unless `prune` is set.
 type ShareConfig struct {
 	// Share with the whole organisation. By default `true`; set it to `false` to
 	// share with `organizational_units` or `accounts` alone.
@@ -30,4 +30,8 @@ type ShareConfig struct {
 	// image. By default `false`: launching needs no access to snapshots. AWS
 	// shares snapshots with accounts only, not with organisations and units.
 	Snapshots bool `mapstructure:"snapshots"`
+	// Take away the launch permissions of the published image, and with
+	// `snapshots` those of its snapshots, that this block does not ask for,
+	// whoever gave them. By default `false`: they are only reported.
+	Prune bool `mapstructure:"prune"`
 }

@@ -105,6 +105,7 @@ func (c *ShareConfig) spec() publish.ShareSpec {
 		OrganizationalUnits: c.OrganizationalUnits,
 		Accounts:            c.Accounts,
 		Snapshots:           c.Snapshots,
+		Prune:               c.Prune,
 	}
 }
 
@@ -121,5 +122,6 @@ func (c *GrantsConfig) spec() publish.GrantsSpec {
 		Via:         cmp.Or(c.Via, string(grant.Owner)),
 		MemberRole:  c.MemberRole,
 		MissingRole: cmp.Or(c.MissingRole, missingSkip),
+		Prune:       c.Prune,
 	}
 }

@@ -1,0 +1,60 @@
+# An account leaves. What earlier runs gave it is taken away; without prune it is
+# only reported. plan_only shows beforehand what would be.
+
+packer {
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.8.0"
+    }
+    orgami = {
+      source  = "github.com/orgami/orgami"
+      version = ">= 0.1.0"
+    }
+  }
+}
+
+source "amazon-ebs" "golden" {
+  region        = "us-east-1"
+  ami_name      = "golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}"
+  instance_type = "t3.micro"
+  ssh_username  = "ec2-user"
+
+  source_ami_filter {
+    owners      = ["amazon"]
+    most_recent = true
+    filters     = { name = "al2023-ami-2023.*-x86_64" }
+  }
+}
+
+build {
+  sources = ["source.amazon-ebs.golden"]
+
+  post-processors {
+    # First, always: when a post-processor fails, Packer destroys the image that
+    # was built, unless an earlier link of the same chain kept it. This one does.
+    post-processor "manifest" {
+      output = "packer-manifest.json"
+    }
+
+    post-processor "orgami-publish" {
+      regions = ["us-east-1", "eu-west-1"]
+
+      key {
+        alias = "alias/golden-ami"
+      }
+
+      share {
+        # Launch permissions that this block does not ask for are taken away.
+        prune = true
+      }
+
+      grants {
+        # 444444444444 left: its grants, which earlier runs made, are revoked. A
+        # grant does not look at the organisation: it would outlive the membership.
+        accounts = ["222222222222", "333333333333"]
+        prune    = true
+      }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+package ami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
+)
+
+// beside is with whom the image is shared beside whom it shall be.
+func (s Sharing) beside(have Shared) (image Permissions, snapshots []string) {
+	image = have.Image.missingFrom(s.Image)
+	image.Public = have.Image.Public
+	if s.Snapshots {
+		snapshots = Permissions{Accounts: have.anySnapshot}.missingFrom(Permissions{Accounts: s.Image.Accounts}).Accounts
+	}
+	return image, snapshots
+}
+
+// who lists everybody, the public last.
+func (p Permissions) who() []string {
+	if p.Public {
+		return append(p.all(), "everybody: the image is public")
+	}
+	return p.all()
+}
+
+// leftovers are the permissions beside those that are wanted, one change for each
+// kind: taken away, or reported.
+func leftovers(region, imageID string, want Sharing, have Shared) []change.Change {
+	var changes []change.Change
+	image, snapshots := want.beside(have)
+	add := func(kind change.Kind, who []string) {
+		c := change.Change{Kind: kind, Action: change.Foreign, Region: region, ID: imageID, Detail: "also shared with " + strings.Join(who, ", ")}
+		if want.Prune {
+			c.Action, c.Detail = change.Remove, "no more shared with "+strings.Join(who, ", ")
+		}
+		if len(who) > 0 {
+			changes = append(changes, c)
+		}
+	}
+	add(change.SnapshotSharing, snapshots)
+	add(change.LaunchPermission, image.who())
+	return changes
+}
+
+// Prune takes away, where that is wanted, the permissions that nobody asked for:
+// of the images first, then of their snapshots, and returns what AWS reads back
+// of the images that it changed.
+func Prune(ctx context.Context, clients Clients, verified Verified, want Sharing, have map[string]Shared) (map[string]Shared, error) {
+	if !want.Prune {
+		return nil, nil
+	}
+	var regions []string
+	for _, region := range verified.Regions() {
+		if image, snapshots := want.beside(have[region]); len(image.who())+len(snapshots) > 0 {
+			regions = append(regions, region)
+		}
+	}
+	return fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Shared, error) {
+		return prune(ctx, clients, verified.Image(region), want, have[region])
+	})
+}
+
+func prune(ctx context.Context, clients Clients, image Image, want Sharing, have Shared) (Shared, error) {
+	client := clients(image.Region)
+	permissions, accounts := want.beside(have)
+	err := modifyImage(ctx, client, image.ID, permissions, func(batch []types.LaunchPermission) types.LaunchPermissionModifications {
+		return types.LaunchPermissionModifications{Remove: batch}
+	})
+	if err != nil {
+		return have, awsclient.Failed(err, "no more sharing %s in %s with %s", image.ID, image.Region, strings.Join(permissions.who(), ", "))
+	}
+	for _, id := range image.SnapshotIDs() {
+		if err := unshareSnapshot(ctx, client, id, accounts); err != nil {
+			return have, awsclient.Failed(err, "no more sharing snapshot %s of %s in %s with %s", id, image.ID, image.Region, strings.Join(accounts, ", "))
+		}
+	}
+	shared := have
+	err = wait.Until(ctx, wait.Policy{Timeout: 5 * time.Minute}, func(ctx context.Context) (string, error) {
+		var err error
+		if shared, err = LookShared(ctx, clients, image, want.Snapshots); err != nil {
+			return "", err
+		}
+		if image, snapshots := want.beside(shared); len(image.who())+len(snapshots) > 0 {
+			return "permissions that were taken away still show", nil
+		}
+		return "", nil
+	})
+	if _, ok := errors.AsType[*wait.TimeoutError](err); ok {
+		return shared, fmt.Errorf("reading the permissions of %s in %s back: %w: someone else may be giving them; run again", image.ID, image.Region, err)
+	}
+	return shared, err
+}
+
+func unshareSnapshot(ctx context.Context, client *ec2.Client, id string, accounts []string) error {
+	for batch := range slices.Chunk(accounts, permissionsPerCall) {
+		var remove []types.CreateVolumePermission
+		for _, account := range batch {
+			remove = append(remove, types.CreateVolumePermission{UserId: aws.String(account)})
+		}
+		_, err := client.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
+			SnapshotId: &id, Attribute: types.SnapshotAttributeNameCreateVolumePermission,
+			CreateVolumePermission: &types.CreateVolumePermissionModifications{Remove: remove},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
