@@ -172,9 +172,9 @@ var errGone = errors.New("the image does not exist")
 func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 	var image Image
 	start := time.Now()
-	err := wait.Until(ctx, wait.Policy{Timeout: c.timeout}, func(ctx context.Context) (string, error) {
+	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: c.timeout}, func(ctx context.Context) (string, error) {
 		var err error
-		image, err = describeImage(ctx, c.client, c.plan.Region(), id)
+		image, err = describeImageAlone(ctx, c.client, c.plan.Region(), id)
 		switch {
 		case awsclient.Is(err, awsclient.CodeImageNotFound) && time.Since(start) < visibility:
 			return "the image is not visible yet", nil
@@ -187,7 +187,7 @@ func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 		case types.ImageStateAvailable:
 			return "", nil
 		case types.ImageStatePending, types.ImageStateTransient:
-			return "it is " + image.State + image.progress(), nil
+			return "it is " + image.State, nil
 		case types.ImageStateDeregistered:
 			return "", errGone
 		default:
@@ -197,15 +197,22 @@ func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 	if errors.Is(err, errGone) {
 		return Image{}, errGone
 	}
+	if _, late := errors.AsType[*wait.TimeoutError](err); late {
+		err = fmt.Errorf("%w%s", err, c.progress(ctx, image))
+	}
 	if err != nil {
 		return Image{}, fmt.Errorf("waiting for the copy %s of %s in %s: %w", id, c.plan.want.Source.ID, c.plan.Region(), err)
 	}
 	return image, nil
 }
 
-// progress is that of the snapshots, as EC2 words it.
-func (i Image) progress() string {
+// progress is that of the snapshots, as EC2 words it; nothing if it cannot be
+// read.
+func (c *copier) progress(ctx context.Context, i Image) string {
 	var text strings.Builder
+	if err := readSnapshots(ctx, c.client, c.plan.Region(), []Image{i}); err != nil {
+		return ""
+	}
 	for _, s := range i.Snapshots {
 		if s.Progress != "" {
 			text.WriteString(" " + s.Progress)

@@ -200,14 +200,27 @@ func readSnapshots(ctx context.Context, client *ec2.Client, region string, image
 }
 
 func describeImage(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
-	images, err := describeImages(ctx, client, region, &ec2.DescribeImagesInput{ImageIds: []string{id}})
+	image, err := describeImageAlone(ctx, client, region, id)
+	if err != nil {
+		return Image{}, err
+	}
+	if err := readSnapshots(ctx, client, region, []Image{image}); err != nil {
+		return Image{}, awsclient.Failed(err, "describing image %s in %s", id, region)
+	}
+	return image, nil
+}
+
+// describeImageAlone is [describeImage] without what only DescribeSnapshots
+// tells, for asking often.
+func describeImageAlone(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
+	answer, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}})
 	if err != nil {
 		return Image{}, awsclient.Failed(err, "describing image %s in %s", id, region)
 	}
-	if len(images) != 1 {
-		return Image{}, fmt.Errorf("describing image %s in %s: AWS returned %d images", id, region, len(images))
+	if len(answer.Images) != 1 {
+		return Image{}, fmt.Errorf("describing image %s in %s: AWS returned %d images", id, region, len(answer.Images))
 	}
-	return images[0], nil
+	return newImage(region, answer.Images[0]), nil
 }
 
 func tagMap(tags []types.Tag) map[string]string {

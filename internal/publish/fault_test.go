@@ -35,7 +35,7 @@ var overcome = []awssim.FaultKind{
 // its images and snapshots, and the next run makes the world right.
 func TestFaults(t *testing.T) {
 	u := undisturbedRun(t, func(*testing.T, *world) {})
-	step := every(len(u.calls), 3)
+	step := every(len(u.calls), 5)
 	var failed atomic.Int32
 	t.Cleanup(func() {
 		if failed.Load() == 0 {

@@ -24,7 +24,7 @@ func TestEveryOtherReadIsStale(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := undisturbedRun(t, test.prepare)
-			inVirtualTime(t, matrixWorld, func(t *testing.T, w *world) {
+			inMatrix(t, func(t *testing.T, w *world) {
 				test.prepare(t, w)
 				reads := map[string]int{}
 				w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
@@ -47,7 +47,7 @@ func TestEveryOtherReadIsStale(t *testing.T) {
 // it, and writes after that, takes our statement out. The run sets it again, and
 // what the other wrote stays.
 func TestKeyPolicyOverwritten(t *testing.T) {
-	inVirtualTime(t, matrixWorld, func(t *testing.T, w *world) {
+	inMatrix(t, func(t *testing.T, w *world) {
 		drift(t, w)
 		var policies atomic.Int32
 		w.sim.OnCall(func(call awssim.Entry) {
@@ -75,7 +75,7 @@ func TestKeyPolicyOverwritten(t *testing.T) {
 // TestKeyPolicyKeptOverwritten: somebody who keeps taking our statement out
 // fails the run, which says so.
 func TestKeyPolicyKeptOverwritten(t *testing.T) {
-	inVirtualTime(t, matrixWorld, func(t *testing.T, w *world) {
+	inMatrix(t, func(t *testing.T, w *world) {
 		drift(t, w)
 		start := time.Now()
 		w.sim.OnCall(func(call awssim.Entry) {
