@@ -170,8 +170,9 @@ func describeImages(ctx context.Context, client *ec2.Client, region string, inpu
 func readSnapshots(ctx context.Context, client *ec2.Client, region string, images []Image) error {
 	at := map[string][]*Snapshot{}
 	for i := range images {
-		for n := range images[i].Snapshots {
-			s := &images[i].Snapshots[n]
+		snapshots := images[i].Snapshots
+		for n := range snapshots {
+			s := &snapshots[n]
 			at[s.ID] = append(at[s.ID], s)
 		}
 	}

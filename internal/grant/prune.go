@@ -32,7 +32,7 @@ type Leftover struct {
 	Grantee string
 }
 
-var ourNames = regexp.MustCompile(`^orgami/[0-9]{12}/[a-zA-Z0-9_-]+-[0-9a-f]{8}$`)
+var ourNames = regexp.MustCompile(`^orgami/[0-9]{12}/[a-zA-Z0-9_-]*-[0-9a-f]{8}$`)
 
 // ourName returns the name of a grant if it is one that this plugin gives to the
 // grantee, else "". The name of a deleted role, whose ARN KMS does not tell any

@@ -53,6 +53,9 @@ func Parse(document string) (Document, error) {
 
 // decodeStrict decodes exactly one JSON value without unknown fields.
 func decodeStrict(data []byte, into any) error {
+	if err := uniqueKeys(data); err != nil {
+		return err
+	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
