@@ -144,6 +144,9 @@ func (a applied) awaitSettled(ctx context.Context, client *kms.Client, region st
 		if err != nil {
 			return "", err
 		}
+		if open := document.OpenStatements(); len(open) > 0 {
+			return "", fmt.Errorf("the policy has become open to the world (%v): close it first", open)
+		}
 		if wanted, err := a.want.Policy.Merge(&document, a.want.ExtraStatements); err != nil || !policy.Equal(wanted, document) {
 			return "the policy does not show our statements yet", err
 		}

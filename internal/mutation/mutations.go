@@ -120,7 +120,7 @@ var mutations = []mutation{
 	},
 	{
 		"take an invisible new key for an error", "internal/kmskey/settle.go",
-		"		if awsclient.Is(err, awsclient.CodeNotFound) {\n			return \"the key is not visible\", nil\n		}\n		if err != nil {\n			return \"\", err\n		}\n		if wanted", "		if err != nil {\n			return \"\", err\n		}\n		if wanted",
+		"		if awsclient.Is(err, awsclient.CodeNotFound) {\n			return \"the key is not visible\", nil\n		}\n		if err != nil {\n			return \"\", err\n		}\n		if open", "		if err != nil {\n			return \"\", err\n		}\n		if open",
 	},
 	{
 		"verify with the first answer", "internal/ami/verify.go",

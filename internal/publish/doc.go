@@ -9,6 +9,7 @@
 //	        the same time makes the grants, which need only the keys
 //	verify  reads the images back
 //	share   makes the verified images visible, once all regions are there
+//	prune   takes away what is not asked for any more, where that is wanted
 //	report  says what was done, in [Result]; also when something failed
 //
 // # Promises

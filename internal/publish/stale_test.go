@@ -93,3 +93,29 @@ func TestKeyPolicyKeptOverwritten(t *testing.T) {
 		}
 	})
 }
+
+// TestKeyPolicyOpenedMeanwhile: a key that somebody opens to the world while a run
+// completes it is not published under.
+func TestKeyPolicyOpenedMeanwhile(t *testing.T) {
+	inMatrix(t, func(t *testing.T, w *world) {
+		drift(t, w)
+		before := w.visible()
+		var policies atomic.Int32
+		w.sim.OnCall(func(call awssim.Entry) {
+			if call.Operation != "PutKeyPolicy" || policies.Add(1) != 1 {
+				return
+			}
+			w.editPolicies(t, func(statements []any) []any {
+				return append(statements, map[string]any{"Sid": "Everybody", "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"})
+			})
+		})
+		_, err := w.publish(w.matrixSpec())
+		w.sim.OnCall(nil)
+		if err == nil || !strings.Contains(err.Error(), "open to the world") || !strings.Contains(err.Error(), "Everybody") {
+			t.Errorf("error is %v", err)
+		}
+		if after := w.visible(); len(after) != len(before) {
+			t.Errorf("visible are %v, before %v", after, before)
+		}
+	})
+}
