@@ -195,13 +195,17 @@ var organizationsRegion = map[string]string{
 	"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1",
 }
 
+// Organizations returns the client of the partition's Organizations service.
+func (c *Clients) Organizations(partition string) *organizations.Client {
+	return organizations.NewFromConfig(c.config, func(o *organizations.Options) {
+		o.Region = cmp.Or(organizationsRegion[partition], o.Region)
+	})
+}
+
 // Organization asks AWS for the organisation of the caller's account; every
 // member may ask. Fact: 7.
 func (c *Clients) Organization(ctx context.Context, partition string) (Organization, error) {
-	client := organizations.NewFromConfig(c.config, func(o *organizations.Options) {
-		o.Region = cmp.Or(organizationsRegion[partition], o.Region)
-	})
-	answer, err := client.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	answer, err := c.Organizations(partition).DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
 	if err != nil {
 		return Organization{}, Failed(err, "asking AWS for the account's organisation")
 	}

@@ -25,11 +25,12 @@ const (
 	GrantsByOwner  Feature = "grants via owner"
 	GrantsByMember Feature = "grants via member"
 	PruneGrants    Feature = "pruned grants"
+	Discovery      Feature = "discovered accounts"
 )
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Discovery}
 }
 
 // options are what switches a feature on, for the documentation.
@@ -43,6 +44,7 @@ var options = map[Feature]string{
 	Snapshots:      "`share.snapshots`",
 	GrantsByOwner:  "`grants` with `via = \"owner\"` or, to read only, `\"none\"`",
 	PruneGrants:    "`grants.prune`",
+	Discovery:      "`grants.discover`",
 	GrantsByMember: "`grants` with `via = \"member\"`",
 }
 

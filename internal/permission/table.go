@@ -53,6 +53,10 @@ var table = []Permission{
 	{GrantsByOwner, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
 	{GrantsByOwner, "kms:CreateGrant", GrantsToRoles, "to make the grants"},
 
+	{Discovery, "organizations:ListAccounts", Everything, "to list the organisation's accounts"},
+	{Discovery, "organizations:ListAccountsForParent", Everything, "to list the accounts of `grants.organizational_units`"},
+	{Discovery, "organizations:ListOrganizationalUnitsForParent", Everything, "to list the units below these"},
+
 	{PruneGrants, "kms:RevokeGrant", OwnKeys, "to revoke those that are not wanted any more"},
 
 	{GrantsByMember, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/orgami/packer-plugin-orgami/internal/accounts"
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
@@ -19,8 +20,10 @@ import (
 type World struct {
 	Caller       awsclient.Identity
 	Organization awsclient.Organization
-	Sources      map[string]ami.Image // by region
-	Key          kmskey.State
+	// Discovered are the organisation's accounts that are to have grants.
+	Discovered []string
+	Sources    map[string]ami.Image // by region
+	Key        kmskey.State
 	// Named are the account's images that have the published name, by region.
 	Named map[string][]ami.Image
 	// Shared says with whom the images in Sources and Named are shared, by id.
@@ -41,6 +44,9 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 		return world, err
 	}
 	var organizationErr, sourcesErr, keyErr error
+	if world.Discovered, err = discover(ctx, clients, spec, world.Caller.Partition); err != nil {
+		return world, err
+	}
 	world.Organization, organizationErr = lookOrganization(ctx, clients, spec, world.Caller.Partition)
 	world.Sources, sourcesErr = lookSources(ctx, clients, spec, world.Caller.Account)
 	if organizationErr == nil {
@@ -62,7 +68,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 	if world.Shared, err = lookShared(ctx, clients, spec, world); err != nil {
 		return world, err
 	}
-	world.Grants, err = lookGrants(ctx, clients, spec, world.Key)
+	world.Grants, err = lookGrants(ctx, clients, spec, world)
 	return world, err
 }
 
@@ -107,6 +113,16 @@ func lookOrganization(ctx context.Context, clients *awsclient.Clients, spec Spec
 	return found, nil
 }
 
+// discover asks AWS for the accounts that are to have grants, if it is to.
+func discover(ctx context.Context, clients *awsclient.Clients, spec Spec, partition string) ([]string, error) {
+	if !spec.Grants.Discover {
+		return nil, nil
+	}
+	return accounts.Discover(ctx, clients.Organizations(partition), accounts.Want{
+		Units: spec.Grants.OrganizationalUnits, Exclude: spec.Grants.Exclude,
+	})
+}
+
 func lookSources(ctx context.Context, clients *awsclient.Clients, spec Spec, account string) (map[string]ami.Image, error) {
 	ids := map[string]string{}
 	for _, source := range spec.Sources {
@@ -137,10 +153,10 @@ func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, worl
 }
 
 // lookGrants reads the grants of the regional keys that exist.
-func lookGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, key kmskey.State) (grant.State, error) {
+func lookGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, world World) (grant.State, error) {
 	arns := map[string]string{}
-	if len(spec.Grants.Accounts) > 0 || spec.Grants.Prune {
-		for region, regional := range key.Regional {
+	if len(grantAccounts(spec, world)) > 0 || spec.Grants.Prune {
+		for region, regional := range world.Key.Regional {
 			arns[region] = regional.ARN
 		}
 	}

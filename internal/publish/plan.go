@@ -104,7 +104,7 @@ func keyWant(spec Spec, world World) kmskey.Want {
 	roles, operations := grants.KeyPolicyNeeds()
 	admitted := slices.Clone(spec.Share.Accounts)
 	if grants.Via == grant.Member && !spec.Share.Organization {
-		admitted = append(admitted, spec.Grants.Accounts...) // they call CreateGrant themselves
+		admitted = append(admitted, grantAccounts(spec, world)...) // they call CreateGrant themselves
 	}
 	var organization string
 	if spec.Share.Organization {
@@ -125,10 +125,17 @@ func keyWant(spec Spec, world World) kmskey.Want {
 	}
 }
 
+// grantAccounts are the accounts that are listed and those that were discovered.
+func grantAccounts(spec Spec, world World) []string {
+	all := slices.Concat(spec.Grants.Accounts, world.Discovered)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func grantWant(spec Spec, world World) grant.Want {
 	return grant.Want{
 		Partition: world.Caller.Partition, Owner: world.Caller.Account,
-		Accounts: spec.Grants.Accounts, Roles: spec.Grants.Roles, Regions: spec.Regions,
+		Accounts: grantAccounts(spec, world), Roles: spec.Grants.Roles, Regions: spec.Regions,
 		Via: grant.Via(spec.Grants.Via), MemberRole: spec.Grants.MemberRole,
 		SkipMissing: spec.Grants.MissingRole == "skip", Prune: spec.Grants.Prune,
 	}

@@ -65,9 +65,15 @@ type ShareSpec struct {
 	Prune bool
 }
 
-// GrantsSpec says which KMS grants are made. With no Accounts there are none.
+// GrantsSpec says which KMS grants are made. With no Accounts, and none that are
+// discovered, there are none.
 type GrantsSpec struct {
 	Accounts []string
+	// Discover adds the organisation's active accounts, of the units only if
+	// there are any (ids), without those excluded.
+	Discover            bool
+	OrganizationalUnits []string
+	Exclude             []string
 	// Roles are paths and names below "role/":
 	// "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling".
 	Roles []string

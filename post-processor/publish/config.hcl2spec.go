@@ -80,12 +80,16 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 // FlatGrantsConfig is an auto-generated flat version of GrantsConfig.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatGrantsConfig struct {
-	Accounts    []string `mapstructure:"accounts" required:"true" cty:"accounts" hcl:"accounts"`
-	Roles       []string `mapstructure:"roles" cty:"roles" hcl:"roles"`
-	Via         *string  `mapstructure:"via" cty:"via" hcl:"via"`
-	MemberRole  *string  `mapstructure:"member_role" cty:"member_role" hcl:"member_role"`
-	MissingRole *string  `mapstructure:"missing_role" cty:"missing_role" hcl:"missing_role"`
-	Prune       *bool    `mapstructure:"prune" cty:"prune" hcl:"prune"`
+	Accounts            []string `mapstructure:"accounts" cty:"accounts" hcl:"accounts"`
+	AccountsFile        *string  `mapstructure:"accounts_file" cty:"accounts_file" hcl:"accounts_file"`
+	Discover            *bool    `mapstructure:"discover" cty:"discover" hcl:"discover"`
+	OrganizationalUnits []string `mapstructure:"organizational_units" cty:"organizational_units" hcl:"organizational_units"`
+	Exclude             []string `mapstructure:"exclude" cty:"exclude" hcl:"exclude"`
+	Roles               []string `mapstructure:"roles" cty:"roles" hcl:"roles"`
+	Via                 *string  `mapstructure:"via" cty:"via" hcl:"via"`
+	MemberRole          *string  `mapstructure:"member_role" cty:"member_role" hcl:"member_role"`
+	MissingRole         *string  `mapstructure:"missing_role" cty:"missing_role" hcl:"missing_role"`
+	Prune               *bool    `mapstructure:"prune" cty:"prune" hcl:"prune"`
 }
 
 // FlatMapstructure returns a new FlatGrantsConfig.
@@ -100,12 +104,16 @@ func (*GrantsConfig) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.
 // The decoded values from this spec will then be applied to a FlatGrantsConfig.
 func (*FlatGrantsConfig) HCL2Spec() map[string]hcldec.Spec {
 	s := map[string]hcldec.Spec{
-		"accounts":     &hcldec.AttrSpec{Name: "accounts", Type: cty.List(cty.String), Required: false},
-		"roles":        &hcldec.AttrSpec{Name: "roles", Type: cty.List(cty.String), Required: false},
-		"via":          &hcldec.AttrSpec{Name: "via", Type: cty.String, Required: false},
-		"member_role":  &hcldec.AttrSpec{Name: "member_role", Type: cty.String, Required: false},
-		"missing_role": &hcldec.AttrSpec{Name: "missing_role", Type: cty.String, Required: false},
-		"prune":        &hcldec.AttrSpec{Name: "prune", Type: cty.Bool, Required: false},
+		"accounts":             &hcldec.AttrSpec{Name: "accounts", Type: cty.List(cty.String), Required: false},
+		"accounts_file":        &hcldec.AttrSpec{Name: "accounts_file", Type: cty.String, Required: false},
+		"discover":             &hcldec.AttrSpec{Name: "discover", Type: cty.Bool, Required: false},
+		"organizational_units": &hcldec.AttrSpec{Name: "organizational_units", Type: cty.List(cty.String), Required: false},
+		"exclude":              &hcldec.AttrSpec{Name: "exclude", Type: cty.List(cty.String), Required: false},
+		"roles":                &hcldec.AttrSpec{Name: "roles", Type: cty.List(cty.String), Required: false},
+		"via":                  &hcldec.AttrSpec{Name: "via", Type: cty.String, Required: false},
+		"member_role":          &hcldec.AttrSpec{Name: "member_role", Type: cty.String, Required: false},
+		"missing_role":         &hcldec.AttrSpec{Name: "missing_role", Type: cty.String, Required: false},
+		"prune":                &hcldec.AttrSpec{Name: "prune", Type: cty.Bool, Required: false},
 	}
 	return s
 }

@@ -7,7 +7,23 @@ package publish
 // on the key of the region, their instances end right after they start.
 type GrantsConfig struct {
 	// Ids of the accounts whose roles get grants, 12 digits each, in quotes.
-	Accounts []string `mapstructure:"accounts" required:"true"`
+	// Needed unless `discover` or `accounts_file` is set; with these, accounts
+	// beside the ones that they bring.
+	Accounts []string `mapstructure:"accounts"`
+	// A file with further ids: a JSON list of strings, or one id a line, where
+	// `#` begins a comment.
+	AccountsFile string `mapstructure:"accounts_file"`
+	// Grant to every active account of the organisation, as AWS Organizations
+	// lists them when the run begins. By default `false`. Only the management
+	// account and delegated administrators may list accounts: run with
+	// credentials of one of these.
+	Discover bool `mapstructure:"discover"`
+	// Discover only the accounts of these organisational units, and of the units
+	// below them: ids (`ou-…`), or ARNs. Used with `discover` only.
+	OrganizationalUnits []string `mapstructure:"organizational_units"`
+	// Ids of accounts to leave out of those discovered. Used with `discover`
+	// only.
+	Exclude []string `mapstructure:"exclude"`
 	// The roles, as path and name without account:
 	// `aws-service-role/SERVICE/NAME`. By default those of EC2 Auto Scaling and
 	// of ECS service auto scaling:

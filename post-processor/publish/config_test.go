@@ -161,8 +161,9 @@ func TestSpecOfGrantsByDefault(t *testing.T) {
 			"aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
 		},
 	}
-	if diff := cmp.Diff(want, p.config.Grants.spec()); diff != "" {
-		t.Error(diff)
+	got, err := p.config.Grants.spec()
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(err, diff)
 	}
 }
 

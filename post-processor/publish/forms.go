@@ -49,6 +49,11 @@ var (
 		regexp.MustCompile(`^arn:aws[a-z-]*:organizations::[0-9]{12}:ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$`),
 		"write it as arn:aws:organizations::111111111111:ou/o-exampleorgid/ou-examplerootid-exampleouid; an id alone is not enough for EC2", nil,
 	}
+	unitIDForm = form{
+		"an organisational unit",
+		regexp.MustCompile(`^(arn:aws[a-z-]*:organizations::[0-9]{12}:ou/o-[a-z0-9]{10,32}/)?ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$`),
+		"write its id, ou-…, or its ARN", nil,
+	}
 	roleForm = form{
 		"a role's path and name", regexp.MustCompile(`^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`),
 		"write it without slash at the beginning and the end, as PATH/NAME", roleHint,

@@ -2,9 +2,11 @@ package publish
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
+	"github.com/orgami/packer-plugin-orgami/internal/accounts"
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
@@ -17,7 +19,6 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 	spec := publish.Spec{
 		Regions:       c.Regions,
 		Share:         c.Share.spec(),
-		Grants:        c.Grants.spec(),
 		Organization:  c.organization(),
 		WaitTimeout:   c.WaitTimeout,
 		KeepOnFailure: c.KeepOnFailure,
@@ -32,9 +33,10 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 			spec.Regions = append(spec.Regions, image.Region)
 		}
 	}
-	var err error
-	spec.Key, err = c.Key.spec(spec.Regions[0])
-	return spec, err
+	var keyErr, grantsErr error
+	spec.Key, keyErr = c.Key.spec(spec.Regions[0])
+	spec.Grants, grantsErr = c.Grants.spec()
+	return spec, errors.Join(keyErr, grantsErr)
 }
 
 func (c KeyConfig) spec(firstRegion string) (publish.KeySpec, error) {
@@ -109,19 +111,25 @@ func (c *ShareConfig) spec() publish.ShareSpec {
 	}
 }
 
-func (c *GrantsConfig) spec() publish.GrantsSpec {
+func (c *GrantsConfig) spec() (publish.GrantsSpec, error) {
 	if c == nil {
-		return publish.GrantsSpec{}
+		return publish.GrantsSpec{}, nil
 	}
+	listed, err := c.fromFile()
 	roles := c.Roles
 	if len(roles) == 0 {
 		roles = grant.DefaultRoles
 	}
+	var units []string
+	for _, unit := range c.OrganizationalUnits {
+		units = append(units, accounts.UnitID(unit))
+	}
 	return publish.GrantsSpec{
-		Accounts: c.Accounts, Roles: roles,
+		Accounts: slices.Concat(c.Accounts, listed), Roles: roles,
+		Discover: c.Discover, Exclude: c.Exclude, OrganizationalUnits: units,
 		Via:         cmp.Or(c.Via, string(grant.Owner)),
 		MemberRole:  c.MemberRole,
 		MissingRole: cmp.Or(c.MissingRole, missingSkip),
 		Prune:       c.Prune,
-	}
+	}, err
 }

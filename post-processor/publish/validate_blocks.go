@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 
+	"github.com/orgami/packer-plugin-orgami/internal/accounts"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
@@ -88,10 +89,7 @@ func (c *GrantsConfig) validate(p *problems) {
 	if c == nil {
 		return
 	}
-	if c.Accounts == nil {
-		p.addf("grants.accounts: it is missing: list the accounts whose roles get grants, or leave the block out")
-	}
-	p.list("grants.accounts", c.Accounts, accountForm)
+	c.validateAccounts(p)
 	p.list("grants.roles", c.Roles, roleForm)
 	p.oneOf("grants.via", c.Via, string(grant.Owner), string(grant.Member), string(grant.None))
 	p.oneOf("grants.missing_role", c.MissingRole, missingSkip, missingFail)
@@ -105,6 +103,41 @@ func (c *GrantsConfig) validate(p *problems) {
 	if c.MemberRole != "" {
 		p.check("grants.member_role", c.MemberRole, roleForm)
 	}
+}
+
+func (c *GrantsConfig) validateAccounts(p *problems) {
+	if c.Accounts == nil && !c.Discover && c.AccountsFile == "" {
+		p.addf("grants.accounts: it is missing: list the accounts whose roles get grants, set discover or accounts_file, or leave the block out")
+	}
+	p.list("grants.accounts", c.Accounts, accountForm)
+	p.list("grants.exclude", c.Exclude, accountForm)
+	p.list("grants.organizational_units", c.OrganizationalUnits, unitIDForm)
+	if !c.Discover && len(c.Exclude) > 0 {
+		p.addf("grants.exclude: it is used with discover only: set that, or leave it out")
+	}
+	if !c.Discover && len(c.OrganizationalUnits) > 0 {
+		p.addf("grants.organizational_units: it is used with discover only: set that, or leave it out")
+	}
+	if _, err := c.fromFile(); err != nil {
+		p.addf("grants.accounts_file: %w", err)
+	}
+}
+
+// fromFile reads the accounts of accounts_file, none if there is no such file in
+// the configuration.
+func (c *GrantsConfig) fromFile() ([]string, error) {
+	if c.AccountsFile == "" || placeholder.In(c.AccountsFile) {
+		return nil, nil
+	}
+	content, err := os.ReadFile(c.AccountsFile)
+	if err != nil {
+		return nil, fmt.Errorf("%w: name a file that can be read; relative paths start where packer runs, so ${path.root}/FILE is safer", err)
+	}
+	ids, err := accounts.Parse(string(content))
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be used: %w", c.AccountsFile, err)
+	}
+	return ids, nil
 }
 
 // Values of grants.missing_role.

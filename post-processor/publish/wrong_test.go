@@ -150,6 +150,25 @@ share { accounts = ["222222222222", "222222222222"] }`, []string{"share.accounts
 share { accounts = [] }`, []string{"share.accounts: the list is empty"}},
 	{"grants without accounts", `key { alias = "alias/golden" }
 grants {}`, []string{"grants.accounts: it is missing", "leave the block out"}},
+	{"accounts to exclude from none", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  exclude  = ["333333333333"]
+}`, []string{"grants.exclude", "with discover only"}},
+	{"units to discover nothing in", `key { alias = "alias/golden" }
+grants {
+  accounts             = ["222222222222"]
+  organizational_units = ["ou-ab12-11111111"]
+}`, []string{"grants.organizational_units", "with discover only"}},
+	{"a unit that is none", `key { alias = "alias/golden" }
+grants {
+  discover             = true
+  organizational_units = ["workloads"]
+}`, []string{"grants.organizational_units", "its id, ou-"}},
+	{"a file of accounts that is not there", `key { alias = "alias/golden" }
+grants { accounts_file = "testdata/none.txt" }`, []string{"grants.accounts_file", "none.txt", "${path.root}"}},
+	{"a file of accounts with something else", `key { alias = "alias/golden" }
+grants { accounts_file = "wrong_test.go" }`, []string{"grants.accounts_file", "line 1:", "12 digits"}},
 	{"grants for no accounts", `key { alias = "alias/golden" }
 grants { accounts = [] }`, []string{"grants.accounts: the list is empty"}},
 	{"granted account twice", `key { alias = "alias/golden" }
