@@ -48,6 +48,7 @@ func Look(ctx context.Context, clients Clients, keys map[string]string) (State, 
 	}
 	all, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (listed, error) {
 		found := listed{byGrantee: map[string][]existing{}}
+		var operations []string // of the grant before: most have the same
 		arn := keys[region]
 		for pages := kms.NewListGrantsPaginator(clients(region), &kms.ListGrantsInput{KeyId: &arn, Limit: aws.Int32(100)}); pages.HasMorePages(); {
 			page, err := pages.NextPage(ctx)
@@ -60,7 +61,10 @@ func Look(ctx context.Context, clients Clients, keys map[string]string) (State, 
 					continue // holds only in some encryption context: AWS services' own
 				}
 				grantee := aws.ToString(g.GranteePrincipal)
-				found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{aws.ToString(g.GrantId), ourName(aws.ToString(g.Name), grantee), operationNames(g.Operations)})
+				if named := operationNames(g.Operations); !slices.Equal(named, operations) {
+					operations = named
+				}
+				found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{aws.ToString(g.GrantId), ourName(aws.ToString(g.Name), grantee), operations})
 			}
 		}
 		return found, nil

@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,17 +34,17 @@ func Probe(directory string) error {
 	return nil
 }
 
-// Write writes the files, by name, each whole or not at all: to a temporary
-// file beside it, then renamed. A symbolic link under the name is replaced, not
+// Write writes the documents as JSON, by the names of their files, each whole or
+// not at all: to a temporary file beside it, then renamed. A symbolic link under the name is replaced, not
 // followed. It returns the paths in order.
-func Write(directory string, files map[string][]byte) ([]string, error) {
+func Write(directory string, documents map[string]any) ([]string, error) {
 	if err := os.MkdirAll(directory, directoryMode); err != nil {
 		return nil, fmt.Errorf("making the output directory %s: %w", directory, err)
 	}
 	var paths []string
-	for name, content := range files {
+	for name, document := range documents {
 		path := filepath.Join(directory, name)
-		if err := writeAtomically(path, content); err != nil {
+		if err := writeAtomically(path, document); err != nil {
 			return paths, fmt.Errorf("writing %s: %w", path, err)
 		}
 		paths = append(paths, path)
@@ -51,7 +53,7 @@ func Write(directory string, files map[string][]byte) ([]string, error) {
 	return paths, nil
 }
 
-func writeAtomically(path string, content []byte) (err error) {
+func writeAtomically(path string, document any) (err error) {
 	temporary, err := os.CreateTemp(filepath.Dir(path), ".orgami-*")
 	if err != nil {
 		return err
@@ -61,7 +63,8 @@ func writeAtomically(path string, content []byte) (err error) {
 			_ = os.Remove(temporary.Name()) // the first error is the one to report
 		}
 	}()
-	if _, err = temporary.Write(content); err != nil {
+	buffered := bufio.NewWriter(temporary)
+	if err = errors.Join(stream(buffered, document), buffered.Flush()); err != nil {
 		_ = temporary.Close()
 		return err
 	}

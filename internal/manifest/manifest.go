@@ -5,10 +5,6 @@
 package manifest
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
@@ -141,16 +137,4 @@ type Grant struct {
 	Reason     string   `json:"reason,omitempty"`
 	GrantID    string   `json:"grant_id,omitempty"`
 	Command    string   `json:"command"` // makes the grant by hand
-}
-
-// Encode writes a document as indented JSON with a line end.
-func Encode(document any) ([]byte, error) {
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(document); err != nil {
-		return nil, fmt.Errorf("encoding: %w", err)
-	}
-	return buffer.Bytes(), nil
 }

@@ -122,14 +122,14 @@ func TestWrite(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(directory, "one")); err != nil {
 		t.Fatal(err)
 	}
-	paths, err := manifest.Write(directory, map[string][]byte{"two": []byte("2"), "one": []byte("1")})
+	paths, err := manifest.Write(directory, map[string]any{"two": 2, "one": 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{filepath.Join(directory, "one"), filepath.Join(directory, "two")}; !equal(paths, want) {
 		t.Errorf("paths are %v", paths)
 	}
-	for path, want := range map[string]string{paths[0]: "1", paths[1]: "2", outside: "theirs"} {
+	for path, want := range map[string]string{paths[0]: "1\n", paths[1]: "2\n", outside: "theirs"} {
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
 			t.Errorf("%s holds %q, %v", path, got, err)
 		}

@@ -99,26 +99,14 @@ func (r *Result) Summary() string {
 // leaves only its own file, so that the files of what is published stay.
 func (r *Result) Write(directory string) ([]string, error) {
 	if r.spec.PlanOnly {
-		content, err := manifest.Encode(r.Manifest())
-		if err != nil {
-			return nil, err
-		}
-		return manifest.Write(directory, map[string][]byte{manifest.PlanFile: content})
+		return manifest.Write(directory, map[string]any{manifest.PlanFile: r.Manifest()})
 	}
 	documents := map[string]any{manifest.File: r.Manifest()}
 	if id := r.keyID(); id != "" {
 		documents[manifest.KarpenterFile] = policy.Karpenter(r.world.Caller.Partition, r.wildcardARN(id))
 		documents[manifest.GrantsFile] = r.grantsFile(id)
 	}
-	files := map[string][]byte{}
-	for name, document := range documents {
-		content, err := manifest.Encode(document)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		files[name] = content
-	}
-	return manifest.Write(directory, files)
+	return manifest.Write(directory, documents)
 }
 
 func (r *Result) keyID() string {
