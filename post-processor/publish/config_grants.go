@@ -44,8 +44,8 @@ type GrantsConfig struct {
 	MissingRole string `mapstructure:"missing_role"`
 	// Revoke grants that earlier runs made, known by their names, for accounts
 	// or roles that are not listed any more, in the regions of this publication.
-	// By default `false`: they are only reported. A grant outlives the account's membership in the organisation,
-	// since it does not look at `aws:PrincipalOrgID`. Grants that something else
-	// made are never touched.
+	// By default `false`: they are only reported. A grant outlives the account's
+	// membership in the organisation, since it does not look at
+	// `aws:PrincipalOrgID`. Grants that something else made are never touched.
 	Prune bool `mapstructure:"prune"`
 }
