@@ -18,7 +18,7 @@ func TestExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(folders) < 14 {
+	if len(folders) < 16 {
 		t.Errorf("there are %d examples, fewer than there were", len(folders))
 	}
 	for _, folder := range folders {

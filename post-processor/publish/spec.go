@@ -87,6 +87,11 @@ func (c Config) organizationIDs() []namedOrganization {
 			add("share.organizational_units", pathElement(unit, 1))
 		}
 	}
+	if c.Grants != nil {
+		for _, unit := range slices.Sorted(slices.Values(c.Grants.OrganizationalUnits)) {
+			add("grants.organizational_units", pathElement(unit, 1)) // none in an id
+		}
+	}
 	return named
 }
 

@@ -157,6 +157,9 @@ func (c Config) arns() []namedARN {
 	if c.Share != nil {
 		add("share.organizational_units", c.Share.OrganizationalUnits...)
 	}
+	if c.Grants != nil {
+		add("grants.organizational_units", c.Grants.OrganizationalUnits...)
+	}
 	if c.AssumeRole != nil {
 		add("assume_role.role_arn", c.AssumeRole.RoleARN)
 	}

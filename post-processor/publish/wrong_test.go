@@ -165,6 +165,18 @@ grants {
   discover             = true
   organizational_units = ["workloads"]
 }`, []string{"grants.organizational_units", "its id, ou-"}},
+	{"a unit to discover in of another partition", `regions = ["us-gov-west-1"]
+key { alias = "alias/golden" }
+grants {
+  discover             = true
+  organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678"]
+}`, []string{"grants.organizational_units", "aws-us-gov"}},
+	{"a unit to discover in of another organisation", `key { alias = "alias/golden" }
+organization { id = "o-aaaaaaaaaa" }
+grants {
+  discover             = true
+  organizational_units = ["arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"]
+}`, []string{"grants.organizational_units", "organization.id o-aaaaaaaaaa"}},
 	{"a file of accounts that is not there", `key { alias = "alias/golden" }
 grants { accounts_file = "testdata/none.txt" }`, []string{"grants.accounts_file", "none.txt", "${path.root}"}},
 	{"a file of accounts with something else", `key { alias = "alias/golden" }
