@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgami/packer-plugin-orgami/internal/accounts"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 )
 
@@ -43,9 +44,9 @@ func world(t *testing.T) *awssim.World {
 
 func client(w *awssim.World, account string) *organizations.Client {
 	id, secret := w.AccessKey(account)
-	return organizations.NewFromConfig(aws.Config{
-		Region: "us-east-1", HTTPClient: w.Client(), Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
-	})
+	return awsclient.New(aws.Config{
+		Region: "eu-west-1", HTTPClient: w.Client(), Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
+	}).Organizations("aws")
 }
 
 func TestDiscover(t *testing.T) {
@@ -98,6 +99,12 @@ func TestDiscoverFails(t *testing.T) {
 			nil,
 			[]string{awssim.WorkloadsUnit, "AccessDeniedException"},
 		},
+		"a unit that is not there": {
+			awssim.ManagementAccount,
+			[]string{awssim.WorkloadsUnit, "ou-ab12-99999999"},
+			nil,
+			[]string{"ou-ab12-99999999", "ParentNotFoundException", "grants.organizational_units"},
+		},
 		"outside":      {awssim.OutsideAccount, nil, nil, []string{"AWSOrganizationsNotInUseException"}},
 		"a later page": {awssim.ManagementAccount, nil, &awssim.Fault{Operation: "ListAccounts", Kind: awssim.Denied, Skip: 2}, []string{"ListAccounts"}},
 	} {
@@ -119,4 +126,19 @@ func TestDiscoverFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDiscoverUnderThrottling: calls that Organizations throttles are made again,
+// and nobody is missed.
+func TestDiscoverUnderThrottling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world(t)
+		for _, operation := range []string{"ListAccountsForParent", "ListOrganizationalUnitsForParent"} {
+			w.Inject(awssim.Fault{Operation: operation, Kind: awssim.Throttle, Skip: 1, Times: 8})
+		}
+		got, err := accounts.Discover(t.Context(), client(w, awssim.ManagementAccount), accounts.Want{Units: []string{awssim.WorkloadsUnit}})
+		if diff := cmp.Diff(awssim.MemberAccounts(), got); diff != "" || err != nil {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	})
 }

@@ -31,6 +31,11 @@ func TestFact7WhoMayAsk(t *testing.T) {
 		if len(first.Accounts) != 0 || first.NextToken == nil {
 			t.Errorf("the first page has %d accounts; want none, and a token: pages can be empty", len(first.Accounts))
 		}
+		nowhere := aws.String("ou-ab12-99999999")
+		_, err = client(awssim.ManagementAccount).ListAccountsForParent(t.Context(), &organizations.ListAccountsForParentInput{ParentId: nowhere})
+		wantCode(t, err, "ParentNotFoundException")
+		_, err = client(awssim.ManagementAccount).ListOrganizationalUnitsForParent(t.Context(), &organizations.ListOrganizationalUnitsForParentInput{ParentId: nowhere})
+		wantCode(t, err, "ParentNotFoundException")
 	})
 }
 

@@ -102,16 +102,6 @@ func listRoots(c *call) (any, error) {
 }
 
 func listAccounts(c *call) (any, error) {
-	return accountsWhere(c, func(*account, listRequest) bool { return true })
-}
-
-func listAccountsForParent(c *call) (any, error) {
-	return accountsWhere(c, func(a *account, r listRequest) bool {
-		return a.organizationalUnits[len(a.organizationalUnits)-1] == r.ParentID
-	})
-}
-
-func accountsWhere(c *call, keep func(*account, listRequest) bool) (any, error) {
 	r, err := decodeJSON[listRequest](c)
 	if err != nil {
 		return nil, err
@@ -119,9 +109,40 @@ func accountsWhere(c *call, keep func(*account, listRequest) bool) (any, error) 
 	if _, problem := organizationOf(c, true); problem != nil {
 		return nil, problem
 	}
+	return accountsWhere(c, r, func(*account) bool { return true })
+}
+
+func listAccountsForParent(c *call) (any, error) {
+	r, _, err := parentRequest(c)
+	if err != nil {
+		return nil, err
+	}
+	return accountsWhere(c, r, func(a *account) bool {
+		return a.organizationalUnits[len(a.organizationalUnits)-1] == r.ParentID
+	})
+}
+
+// parentRequest is a request for what is right below a root or a unit, which must
+// be there. Fact: 7.
+func parentRequest(c *call) (listRequest, *organization, error) {
+	r, err := decodeJSON[listRequest](c)
+	if err != nil {
+		return r, nil, err
+	}
+	o, problem := organizationOf(c, true)
+	if problem != nil {
+		return r, nil, problem
+	}
+	if r.ParentID != o.rootID && o.units[r.ParentID] == nil {
+		return r, nil, badRequest("ParentNotFoundException", "We can't find a root or OU with the ParentId that you specified.")
+	}
+	return r, o, nil
+}
+
+func accountsWhere(c *call, r listRequest, keep func(*account) bool) (any, error) {
 	list := []map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(c.w.accounts)) {
-		if a := c.w.accounts[id]; len(a.organizationalUnits) > 0 && keep(a, r) {
+		if a := c.w.accounts[id]; len(a.organizationalUnits) > 0 && keep(a) {
 			list = append(list, c.w.organizationAccount(a))
 		}
 	}
@@ -129,13 +150,9 @@ func accountsWhere(c *call, keep func(*account, listRequest) bool) (any, error) 
 }
 
 func listOrganizationalUnitsForParent(c *call) (any, error) {
-	r, err := decodeJSON[listRequest](c)
+	r, o, err := parentRequest(c)
 	if err != nil {
 		return nil, err
-	}
-	o, problem := organizationOf(c, true)
-	if problem != nil {
-		return nil, problem
 	}
 	list := []map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(o.units)) {
