@@ -73,8 +73,13 @@ func TestDiscoverDenied(t *testing.T) {
 		spec := w.discovering()
 		spec.Grants.Prune = true
 		_, err := w.publish(spec)
-		if err == nil || !strings.Contains(err.Error(), "delegated administrator") {
-			t.Errorf("error is %v", err)
+		if err == nil {
+			t.Fatal("a member discovers accounts")
+		}
+		for _, says := range []string{awssim.PublishingAccount, "delegated administrator", "grants.accounts_file"} {
+			if !strings.Contains(err.Error(), says) {
+				t.Errorf("the error does not say %q: %v", says, err)
+			}
 		}
 		if diff := cmp.Diff(before, w.state()); diff != "" {
 			t.Errorf("the world changed:\n%s", diff)
@@ -108,4 +113,31 @@ func TestDiscoveryPermissions(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDiscoverNobody: where nobody is discovered, prune would revoke every grant.
+// That is a mistake in the configuration, or an organisation that was taken
+// apart, and refused; without prune there is nothing to lose.
+func TestDiscoverNobody(t *testing.T) {
+	inVirtualTime(t, delegated, func(t *testing.T, w *world) {
+		spec := w.discovering()
+		spec.Grants.Prune = true
+		w.mustPublish(t, spec)
+		before := w.state()
+		spec.Grants.Exclude = awssim.MemberAccounts()
+		for _, listed := range [][]string{nil, awssim.MemberAccounts()[:1]} {
+			spec.Grants.Accounts = listed
+			_, err := w.publish(spec)
+			if err == nil || !strings.Contains(err.Error(), "no active account") || !strings.Contains(err.Error(), "grants.exclude") {
+				t.Errorf("with %v listed, error is %v", listed, err)
+			}
+		}
+		spec.Grants.Prune, spec.Grants.Accounts = false, nil
+		if m := w.mustPublish(t, spec).Manifest(); m.Grants.LeftOver != 2*2*3 {
+			t.Errorf("grants in the manifest: %+v", m.Grants)
+		}
+		if diff := cmp.Diff(before, w.state()); diff != "" {
+			t.Errorf("the world changed:\n%s", diff)
+		}
+	})
 }

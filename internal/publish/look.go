@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/orgami/packer-plugin-orgami/internal/accounts"
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
@@ -44,7 +43,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 		return world, err
 	}
 	var organizationErr, sourcesErr, keyErr error
-	if world.Discovered, err = discover(ctx, clients, spec, world.Caller.Partition); err != nil {
+	if world.Discovered, err = discover(ctx, clients, spec.Grants, world.Caller); err != nil {
 		return world, err
 	}
 	world.Organization, organizationErr = lookOrganization(ctx, clients, spec, world.Caller.Partition)
@@ -113,16 +112,6 @@ func lookOrganization(ctx context.Context, clients *awsclient.Clients, spec Spec
 	return found, nil
 }
 
-// discover asks AWS for the accounts that are to have grants, if it is to.
-func discover(ctx context.Context, clients *awsclient.Clients, spec Spec, partition string) ([]string, error) {
-	if !spec.Grants.Discover {
-		return nil, nil
-	}
-	return accounts.Discover(ctx, clients.Organizations(partition), accounts.Want{
-		Units: spec.Grants.OrganizationalUnits, Exclude: spec.Grants.Exclude,
-	})
-}
-
 func lookSources(ctx context.Context, clients *awsclient.Clients, spec Spec, account string) (map[string]ami.Image, error) {
 	ids := map[string]string{}
 	for _, source := range spec.Sources {
@@ -155,7 +144,7 @@ func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, worl
 // lookGrants reads the grants of the regional keys that exist.
 func lookGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, world World) (grant.State, error) {
 	arns := map[string]string{}
-	if len(grantAccounts(spec, world)) > 0 || spec.Grants.Prune {
+	if len(grantAccounts(spec, world)) > 0 || spec.Grants.Discover || spec.Grants.Prune {
 		for region, regional := range world.Key.Regional {
 			arns[region] = regional.ARN
 		}

@@ -47,5 +47,9 @@ type GrantsConfig struct {
 	// By default `false`: they are only reported. A grant outlives the account's
 	// membership in the organisation, since it does not look at
 	// `aws:PrincipalOrgID`. Grants that something else made are never touched.
+	// Where several templates use one key, each must ask for the accounts of all:
+	// names tell whose account a grant is for, not which template made it, and one
+	// would revoke the grants of the other. A run that discovers nobody changes
+	// nothing instead of revoking everything.
 	Prune bool `mapstructure:"prune"`
 }

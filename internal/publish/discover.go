@@ -1,0 +1,32 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/orgami/packer-plugin-orgami/internal/accounts"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+)
+
+// errNobody stops a run that would revoke every grant because a list of accounts
+// came back empty: that is likelier a mistake than a wish.
+var errNobody = errors.New("discovering the accounts for grants: AWS Organizations lists no active account, and grants.prune would revoke the grants of all accounts discovered before: check grants.organizational_units and grants.exclude, or leave out grants.prune")
+
+// discover asks AWS for the accounts that are to have grants, if it is to.
+func discover(ctx context.Context, clients *awsclient.Clients, spec GrantsSpec, caller awsclient.Identity) ([]string, error) {
+	if !spec.Discover {
+		return nil, nil
+	}
+	found, err := accounts.Discover(ctx, clients.Organizations(caller.Partition), accounts.Want{
+		Units: spec.OrganizationalUnits, Exclude: spec.Exclude,
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("discovering the accounts for grants as %s: %w", caller.ARN, err)
+	case len(found) == 0 && spec.Prune:
+		return nil, errNobody
+	default:
+		return found, nil
+	}
+}
