@@ -45,9 +45,11 @@ build {
       }
 
       grants {
-        # The management account and delegated administrators may ask. An account
-        # that closes or leaves the unit loses its grants with the next run.
+        # The management account and delegated administrators may ask, so a role in
+        # one of these does. An account that closes or leaves the unit loses its
+        # grants with the next run.
         discover             = true
+        discover_role_arn    = "arn:aws:iam::999999999999:role/orgami-accounts"
         organizational_units = ["ou-ab12-11111111"]
         exclude              = ["444444444444"]
         prune                = true

@@ -134,7 +134,7 @@ func failed(err error, format string, args ...any) error {
 	wrapped := awsclient.Failed(err, format, args...)
 	switch {
 	case awsclient.Is(err, awsclient.CodeAccessDenied):
-		return fmt.Errorf("%w; only the management account and delegated administrators may ask: run in one of these, make this account one in the management account ('aws organizations register-delegated-administrator --account-id ACCOUNT --service-principal SERVICE'), or list the accounts in grants.accounts or grants.accounts_file instead of grants.discover", wrapped)
+		return fmt.Errorf("%w; only the management account and delegated administrators may ask: run in one of these, name a role in one of these in grants.discover_role_arn, make this account one in the management account ('aws organizations register-delegated-administrator --account-id ACCOUNT --service-principal SERVICE'), or list the accounts in grants.accounts or grants.accounts_file instead of grants.discover", wrapped)
 	case awsclient.Is(err, "ParentNotFoundException"):
 		return fmt.Errorf("%w; check grants.organizational_units", wrapped)
 	default:

@@ -9,7 +9,7 @@ import (
 
 // Page is docs/permissions.md.
 func Page() string {
-	caller := Caller{Partition: "aws", Account: "111122223333", MemberRole: "orgami-grants"}
+	caller := Caller{Partition: "aws", Account: "111122223333", MemberRole: "orgami-grants", DiscoveryRole: "arn:aws:iam::999988887777:role/orgami-accounts"}
 	var page strings.Builder
 	fmt.Fprintf(&page, `# Permissions
 
@@ -17,7 +17,7 @@ What the credentials that publish must be allowed, and nothing beyond it. The po
 
 ## The whole policy
 
-For every option at once. Put your account's number for %s and the name of your `+"`grants.member_role`"+` for %s; in other partitions write arn:aws-us-gov or arn:aws-cn for arn:aws, and in China ec2.*.amazonaws.com.cn for the service. Leave out what your options do not need: the table says which action belongs to which.
+For every option at once. Put your account's number for %s, the name of your `+"`grants.member_role`"+` for %s, and your `+"`grants.discover_role_arn`"+` for %s; in other partitions write arn:aws-us-gov or arn:aws-cn for arn:aws, and in China ec2.*.amazonaws.com.cn for the service. Leave out what your options do not need: the table says which action belongs to which.
 
 `+"```json\n%s```"+`
 
@@ -31,7 +31,7 @@ With `+"`assume_role`"+`, this is the policy of that role; what assumes it needs
 
 | Needed for | Option | Action | Why |
 |---|---|---|---|
-`, "`"+caller.Account+"`", "`"+caller.MemberRole+"`", Policy(caller, Of(Features()...)).Indented(), "`*`")
+`, "`"+caller.Account+"`", "`"+caller.MemberRole+"`", "`"+caller.DiscoveryRole+"`", Policy(caller, Of(Features()...)).Indented(), "`*`")
 	for _, feature := range Features() {
 		for _, p := range Of(feature) {
 			fmt.Fprintf(&page, "| %s | %s | `%s`%s | %s |\n", feature, options[feature], p.Action, through(p.Scope), p.Why)
@@ -46,7 +46,13 @@ Before anything is changed, ec2:CopyImage, ec2:CreateTags and ec2:ModifyImageAtt
 
 With `+"`via = \"member\"`"+` each account's role makes that account's grants. It must trust the publishing account (or role), and needs this much:
 
-`+"```json\n%s```\n", MemberPolicy(caller).Indented())
+`+"```json\n%s```"+`
+
+## The role that lists accounts
+
+The role of `+"`grants.discover_role_arn`"+` is in the management account or in a delegated administrator's. It must trust the publishing account (or role), and needs this much:
+
+`+"```json\n%s```\n", MemberPolicy(caller).Indented(), Policy(caller, Of(Discovery)).Indented())
 	return page.String()
 }
 

@@ -26,26 +26,29 @@ const (
 	GrantsByMember Feature = "grants via member"
 	PruneGrants    Feature = "pruned grants"
 	Discovery      Feature = "discovered accounts"
+	// DiscoveryByRole takes the place of Discovery, which the role then needs.
+	DiscoveryByRole Feature = "accounts discovered by a role"
 )
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Discovery}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Discovery, DiscoveryByRole}
 }
 
 // options are what switches a feature on, for the documentation.
 var options = map[Feature]string{
-	Base:           "always",
-	Organization:   "`share.organization`, unless `organization` names both `id` and `arn`",
-	KeyCreation:    "`key.create`",
-	AdoptedKey:     "a key that exists: `key.id`, or `key.alias` of one",
-	Rotation:       "`key.rotation`",
-	KeyTags:        "`key.tags`",
-	Snapshots:      "`share.snapshots`",
-	GrantsByOwner:  "`grants` with `via = \"owner\"` or, to read only, `\"none\"`",
-	PruneGrants:    "`grants.prune`",
-	Discovery:      "`grants.discover`",
-	GrantsByMember: "`grants` with `via = \"member\"`",
+	Base:            "always",
+	Organization:    "`share.organization`, unless `organization` names both `id` and `arn`",
+	KeyCreation:     "`key.create`",
+	AdoptedKey:      "a key that exists: `key.id`, or `key.alias` of one",
+	Rotation:        "`key.rotation`",
+	KeyTags:         "`key.tags`",
+	Snapshots:       "`share.snapshots`",
+	GrantsByOwner:   "`grants` with `via = \"owner\"` or, to read only, `\"none\"`",
+	PruneGrants:     "`grants.prune`",
+	Discovery:       "`grants.discover`; with `discover_role_arn`, that role needs it",
+	DiscoveryByRole: "`grants.discover_role_arn`",
+	GrantsByMember:  "`grants` with `via = \"member\"`",
 }
 
 // Permission is one action that a feature takes, where, and why.
@@ -80,6 +83,10 @@ const (
 	MultiRegionRole Scope = "CreateRoleForMultiRegionKeys"
 	// MemberRoles are the roles in the members that make the grants.
 	MemberRoles Scope = "AssumeMemberRoles"
+	// Accounts is for listing the organisation's, which takes no resource.
+	Accounts Scope = "ListAccounts"
+	// DiscoveryRole is the role that lists the organisation's accounts.
+	DiscoveryRole Scope = "AssumeDiscoveryRole"
 )
 
 // Caller says whose policy it is.
@@ -88,6 +95,8 @@ type Caller struct {
 	Account   string // that publishes and owns the key
 	// MemberRole is grants.member_role: path and name below "role/".
 	MemberRole string
+	// DiscoveryRole is grants.discover_role_arn.
+	DiscoveryRole string
 }
 
 // Of lists the permissions that the features need, in the table's order. An

@@ -53,9 +53,11 @@ var table = []Permission{
 	{GrantsByOwner, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
 	{GrantsByOwner, "kms:CreateGrant", GrantsToRoles, "to make the grants"},
 
-	{Discovery, "organizations:ListAccounts", Everything, "to list the organisation's accounts"},
-	{Discovery, "organizations:ListAccountsForParent", Everything, "to list the accounts of `grants.organizational_units`"},
-	{Discovery, "organizations:ListOrganizationalUnitsForParent", Everything, "to list the units below these"},
+	{Discovery, "organizations:ListAccounts", Accounts, "to list the organisation's accounts"},
+	{Discovery, "organizations:ListAccountsForParent", Accounts, "to list the accounts of `grants.organizational_units`"},
+	{Discovery, "organizations:ListOrganizationalUnitsForParent", Accounts, "to list the units below these"},
+
+	{DiscoveryByRole, "sts:AssumeRole", DiscoveryRole, "to list the organisation's accounts as a role that may"},
 
 	{PruneGrants, "kms:RevokeGrant", OwnKeys, "to revoke those that are not wanted any more"},
 
@@ -81,6 +83,8 @@ func (c Caller) scopes() []policy.Statement {
 		}, keys...),
 		allow(MultiRegionRole, nil, c.arn("iam", "", "role/aws-service-role/mrk.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceMultiRegionKeys")),
 		allow(MemberRoles, nil, "arn:"+c.Partition+":iam::*:role/"+c.MemberRole),
+		allow(Accounts, nil, "*"),
+		allow(DiscoveryRole, nil, c.DiscoveryRole),
 	}
 }
 

@@ -18,12 +18,16 @@ func discover(ctx context.Context, clients *awsclient.Clients, spec GrantsSpec, 
 	if !spec.Discover {
 		return nil, nil
 	}
+	as := caller.ARN
+	if spec.DiscoverRoleARN != "" {
+		clients, as = clients.As(awsclient.AssumeRole{RoleARN: spec.DiscoverRoleARN}), spec.DiscoverRoleARN
+	}
 	found, err := accounts.Discover(ctx, clients.Organizations(caller.Partition), accounts.Want{
 		Units: spec.OrganizationalUnits, Exclude: spec.Exclude,
 	})
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("discovering the accounts for grants as %s: %w", caller.ARN, err)
+		return nil, fmt.Errorf("discovering the accounts for grants as %s: %w", as, err)
 	case len(found) == 0 && spec.Prune:
 		return nil, errNobody
 	default:

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,29 @@ import (
 func delegated() awssim.WorldFile {
 	file := withPublisher()
 	file.Organization.DelegatedAdministrators = []string{awssim.PublishingAccount}
+	return file
+}
+
+// accountsRole lists the organisation's accounts, in the management account.
+const accountsRole = "arn:aws:iam::" + awssim.ManagementAccount + ":role/orgami-accounts"
+
+// withAccountsRole is a world with that role, which has the documented policy
+// and admits the publisher, who may not list accounts.
+func withAccountsRole() awssim.WorldFile {
+	file := withPublisher()
+	listing, err := json.Marshal(permission.Policy(permission.Caller{}, permission.Of(permission.Discovery)))
+	if err != nil {
+		panic(err) // the policy is a constant
+	}
+	for i := range file.Accounts {
+		if file.Accounts[i].ID == awssim.ManagementAccount {
+			file.Accounts[i].Roles = append(file.Accounts[i].Roles, awssim.RoleFile{
+				Name:     "orgami-accounts",
+				Trust:    json.RawMessage(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + awssim.PublishingAccount + `:root"},"Action":"sts:AssumeRole"}]}`),
+				Policies: map[string]json.RawMessage{"list": listing},
+			})
+		}
+	}
 	return file
 }
 
@@ -139,5 +163,41 @@ func TestDiscoverNobody(t *testing.T) {
 		if diff := cmp.Diff(before, w.state()); diff != "" {
 			t.Errorf("the world changed:\n%s", diff)
 		}
+	})
+}
+
+// TestDiscoverByRole: a role in the management account lists the accounts, and
+// nothing else is done as that role. A publisher who may not assume it learns
+// that before anything is changed.
+func TestDiscoverByRole(t *testing.T) {
+	inVirtualTime(t, withAccountsRole, func(t *testing.T, w *world) {
+		spec := w.discovering()
+		spec.Grants.DiscoverRoleARN = accountsRole
+		allowed := permission.Of(permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner)
+		w.allow(t, allowed)
+		before := w.state()
+		_, err := w.publishAsRole(t, spec)
+		if err == nil || !strings.Contains(err.Error(), "sts:AssumeRole") || !strings.Contains(err.Error(), accountsRole) {
+			t.Errorf("error is %v", err)
+		}
+		if diff := cmp.Diff(before, w.state()); diff != "" {
+			t.Errorf("the world changed:\n%s", diff)
+		}
+
+		w.allow(t, append(allowed, permission.Of(permission.DiscoveryByRole)...))
+		w.sim.ResetJournal()
+		for run := range 2 {
+			if _, err := w.publishAsRole(t, spec); err != nil {
+				t.Fatalf("run %d: %v", run+1, err)
+			}
+		}
+		for _, call := range w.sim.Journal() {
+			if lists := strings.HasPrefix(call.Operation, "List") && call.Service == "organizations"; lists != (call.Account == awssim.ManagementAccount) {
+				t.Errorf("%s %s was called in account %s", call.Service, call.Operation, call.Account)
+			}
+		}
+		expected := spec
+		expected.Grants.Accounts = awssim.MemberAccounts()[:2]
+		w.checkGrants(t, w.state(), expected)
 	})
 }

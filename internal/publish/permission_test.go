@@ -232,7 +232,7 @@ func (p permissionCase) prepare(t *testing.T, w *world) publish.Spec {
 // that it had.
 func (w *world) allow(t *testing.T, permissions []permission.Permission) {
 	t.Helper()
-	caller := permission.Caller{Partition: "aws", Account: awssim.PublishingAccount, MemberRole: awssim.GrantRole}
+	caller := permission.Caller{Partition: "aws", Account: awssim.PublishingAccount, MemberRole: awssim.GrantRole, DiscoveryRole: accountsRole}
 	document, err := json.Marshal(permission.Policy(caller, permissions))
 	if err != nil {
 		t.Fatal(err)

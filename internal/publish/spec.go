@@ -71,7 +71,10 @@ type GrantsSpec struct {
 	Accounts []string
 	// Discover adds the organisation's active accounts, of the units only if
 	// there are any (ids), without those excluded.
-	Discover            bool
+	Discover bool
+	// DiscoverRoleARN is a role that is assumed to list them; empty means the
+	// caller does.
+	DiscoverRoleARN     string
 	OrganizationalUnits []string
 	Exclude             []string
 	// Roles are paths and names below "role/":

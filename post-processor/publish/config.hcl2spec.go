@@ -83,6 +83,7 @@ type FlatGrantsConfig struct {
 	Accounts            []string `mapstructure:"accounts" cty:"accounts" hcl:"accounts"`
 	AccountsFile        *string  `mapstructure:"accounts_file" cty:"accounts_file" hcl:"accounts_file"`
 	Discover            *bool    `mapstructure:"discover" cty:"discover" hcl:"discover"`
+	DiscoverRoleARN     *string  `mapstructure:"discover_role_arn" cty:"discover_role_arn" hcl:"discover_role_arn"`
 	OrganizationalUnits []string `mapstructure:"organizational_units" cty:"organizational_units" hcl:"organizational_units"`
 	Exclude             []string `mapstructure:"exclude" cty:"exclude" hcl:"exclude"`
 	Roles               []string `mapstructure:"roles" cty:"roles" hcl:"roles"`
@@ -107,6 +108,7 @@ func (*FlatGrantsConfig) HCL2Spec() map[string]hcldec.Spec {
 		"accounts":             &hcldec.AttrSpec{Name: "accounts", Type: cty.List(cty.String), Required: false},
 		"accounts_file":        &hcldec.AttrSpec{Name: "accounts_file", Type: cty.String, Required: false},
 		"discover":             &hcldec.AttrSpec{Name: "discover", Type: cty.Bool, Required: false},
+		"discover_role_arn":    &hcldec.AttrSpec{Name: "discover_role_arn", Type: cty.String, Required: false},
 		"organizational_units": &hcldec.AttrSpec{Name: "organizational_units", Type: cty.List(cty.String), Required: false},
 		"exclude":              &hcldec.AttrSpec{Name: "exclude", Type: cty.List(cty.String), Required: false},
 		"roles":                &hcldec.AttrSpec{Name: "roles", Type: cty.List(cty.String), Required: false},

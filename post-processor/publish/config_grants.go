@@ -16,8 +16,13 @@ type GrantsConfig struct {
 	// Grant to every active account of the organisation, as AWS Organizations
 	// lists them when the run begins. By default `false`. Only the management
 	// account and delegated administrators may list accounts: run with
-	// credentials of one of these.
+	// credentials of one of these, or set `discover_role_arn`.
 	Discover bool `mapstructure:"discover"`
+	// The ARN of a role in the management account, or in a delegated
+	// administrator's, that is assumed to list the accounts, and for nothing
+	// else: `arn:aws:iam::ACCOUNT:role/NAME`. By default the caller lists them.
+	// Used with `discover` only.
+	DiscoverRoleARN string `mapstructure:"discover_role_arn"`
 	// Discover only the accounts of these organisational units, and of the units
 	// below them: ids (`ou-…`), or ARNs. Used with `discover` only.
 	OrganizationalUnits []string `mapstructure:"organizational_units"`

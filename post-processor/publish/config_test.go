@@ -58,13 +58,20 @@ share {
   organizational_units = ["arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-root-12345678"]
   accounts             = ["222222222222"]
   snapshots            = true
+  prune                = true
 }
 grants {
-  accounts     = ["333333333333"]
-  roles        = ["aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"]
-  via          = "member"
-  member_role  = "deploy/GrantMaker"
-  missing_role = "fail"
+  accounts             = ["333333333333"]
+  accounts_file        = "testdata/accounts.txt"
+  discover             = true
+  discover_role_arn    = "arn:aws:iam::999999999999:role/list/Accounts"
+  organizational_units = ["ou-root-12345678", "arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-root-87654321"]
+  exclude              = ["666666666666"]
+  roles                = ["aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"]
+  via                  = "member"
+  member_role          = "deploy/GrantMaker"
+  missing_role         = "fail"
+  prune                = true
 }
 ami_name         = "golden (1)"
 tags             = { of = "image" }
@@ -105,11 +112,13 @@ func TestSpecOfEverything(t *testing.T) {
 		Share: publish.ShareSpec{
 			Organization:        false,
 			OrganizationalUnits: []string{"arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-root-12345678"},
-			Accounts:            []string{"222222222222"}, Snapshots: true,
+			Accounts:            []string{"222222222222"}, Snapshots: true, Prune: true,
 		},
 		Grants: publish.GrantsSpec{
-			Accounts: []string{"333333333333"}, Roles: []string{"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"},
-			Via: "member", MemberRole: "deploy/GrantMaker", MissingRole: "fail",
+			Accounts: []string{"333333333333", "555555555555"}, Roles: []string{"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"},
+			Discover: true, DiscoverRoleARN: "arn:aws:iam::999999999999:role/list/Accounts",
+			OrganizationalUnits: []string{"ou-root-12345678", "ou-root-87654321"}, Exclude: []string{"666666666666"},
+			Via: "member", MemberRole: "deploy/GrantMaker", MissingRole: "fail", Prune: true,
 		},
 		Image: publish.ImageSpec{
 			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false,

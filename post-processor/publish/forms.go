@@ -35,6 +35,10 @@ var (
 		regexp.MustCompile(`^arn:aws[a-z-]*:(iam::[0-9]{12}:(root|(user|role)/[\w+=,.@/-]+)|sts::[0-9]{12}:assumed-role/[\w+=,.@/-]+)$`),
 		"write it as arn:aws:iam::111111111111:role/NAME; wildcards are not allowed", nil,
 	}
+	roleARNForm = form{
+		"the ARN of a role", regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`),
+		"write it as arn:aws:iam::111111111111:role/NAME", nil,
+	}
 	organizationIDForm = form{
 		"the id of an organisation", regexp.MustCompile(`^o-[a-z0-9]{10,32}$`),
 		"write it as o-exampleorgid", nil,

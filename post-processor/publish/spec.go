@@ -131,7 +131,7 @@ func (c *GrantsConfig) spec() (publish.GrantsSpec, error) {
 	}
 	return publish.GrantsSpec{
 		Accounts: slices.Concat(c.Accounts, listed), Roles: roles,
-		Discover: c.Discover, Exclude: c.Exclude, OrganizationalUnits: units,
+		Discover: c.Discover, DiscoverRoleARN: c.DiscoverRoleARN, Exclude: c.Exclude, OrganizationalUnits: units,
 		Via:         cmp.Or(c.Via, string(grant.Owner)),
 		MemberRole:  c.MemberRole,
 		MissingRole: cmp.Or(c.MissingRole, missingSkip),

@@ -112,6 +112,12 @@ func (c *GrantsConfig) validateAccounts(p *problems) {
 	p.list("grants.accounts", c.Accounts, accountForm)
 	p.list("grants.exclude", c.Exclude, accountForm)
 	p.list("grants.organizational_units", c.OrganizationalUnits, unitIDForm)
+	if c.DiscoverRoleARN != "" {
+		p.check("grants.discover_role_arn", c.DiscoverRoleARN, roleARNForm)
+	}
+	if !c.Discover && c.DiscoverRoleARN != "" {
+		p.addf("grants.discover_role_arn: it is used with discover only: set that, or leave it out")
+	}
 	if !c.Discover && len(c.Exclude) > 0 {
 		p.addf("grants.exclude: it is used with discover only: set that, or leave it out")
 	}

@@ -160,6 +160,16 @@ grants {
   accounts             = ["222222222222"]
   organizational_units = ["ou-ab12-11111111"]
 }`, []string{"grants.organizational_units", "with discover only"}},
+	{"a role to discover nothing", `key { alias = "alias/golden" }
+grants {
+  accounts          = ["222222222222"]
+  discover_role_arn = "arn:aws:iam::999999999999:role/list"
+}`, []string{"grants.discover_role_arn", "with discover only"}},
+	{"a role to discover that has no account", `key { alias = "alias/golden" }
+grants {
+  discover          = true
+  discover_role_arn = "list-accounts"
+}`, []string{"grants.discover_role_arn", "arn:aws:iam::111111111111:role/NAME"}},
 	{"a unit that is none", `key { alias = "alias/golden" }
 grants {
   discover             = true
