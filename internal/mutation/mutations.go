@@ -151,6 +151,14 @@ var mutations = []mutation{
 		"if g.name != \"\" && !wanted[grantee] {", "if g.name != \"\" {",
 	},
 	{
+		"prune although nobody was discovered", "internal/publish/discover.go",
+		"len(found) == 0 && spec.Prune", "false",
+	},
+	{
+		"discover as the caller, not as the role", "internal/publish/discover.go",
+		"if spec.DiscoverRoleARN != \"\" {", "if false {",
+	},
+	{
 		"believe the first good answer", "internal/wait/wait.go",
 		"good >= max(p.Streak, 1)", "good >= 1",
 	},
