@@ -159,6 +159,7 @@ func (c Config) arns() []namedARN {
 	}
 	if c.Grants != nil {
 		add("grants.organizational_units", c.Grants.OrganizationalUnits...)
+		add("grants.discover_role_arn", c.Grants.DiscoverRoleARN)
 	}
 	if c.AssumeRole != nil {
 		add("assume_role.role_arn", c.AssumeRole.RoleARN)

@@ -170,6 +170,12 @@ grants {
   discover          = true
   discover_role_arn = "list-accounts"
 }`, []string{"grants.discover_role_arn", "arn:aws:iam::111111111111:role/NAME"}},
+	{"a role to discover of another partition", `regions = ["us-gov-west-1"]
+key { alias = "alias/golden" }
+grants {
+  discover          = true
+  discover_role_arn = "arn:aws:iam::999999999999:role/list"
+}`, []string{"grants.discover_role_arn", "aws-us-gov"}},
 	{"a unit that is none", `key { alias = "alias/golden" }
 grants {
   discover             = true
