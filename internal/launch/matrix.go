@@ -1,0 +1,96 @@
+package launch
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Link is one link of the chain that a launch hangs on.
+type Link struct {
+	Name    string  `json:"link"` // shared, image, key-region, key-state, key-policy, identity-policy, grant
+	Outcome Outcome `json:"outcome"`
+	// Because is one sentence: which permission, statement or grant decides.
+	Because string `json:"because"`
+	// Remedy is a command or a piece of policy that mends the link; empty if
+	// there is nothing to mend.
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// Verdict is what a launch comes to, with the links up to the first that is
+// broken.
+type Verdict struct {
+	Account  string
+	Region   string
+	Launcher string
+	Outcome  Outcome
+	Links    []Link
+}
+
+// Broken returns the link that decides a verdict other than [Launches].
+func (v Verdict) Broken() (Link, bool) {
+	i := slices.IndexFunc(v.Links, func(l Link) bool { return l.Outcome == v.Outcome && l.Outcome != Launches })
+	if i < 0 {
+		return Link{}, false
+	}
+	return v.Links[i], true
+}
+
+// AccountPlaceholder stands for the account in the links of a [Case].
+const AccountPlaceholder = "{account}"
+
+// Case is a verdict that several accounts share, for one launcher in one
+// region. The links name the account as [AccountPlaceholder].
+type Case struct {
+	Region   string   `json:"region"`
+	Launcher string   `json:"launcher"`
+	Outcome  Outcome  `json:"outcome"`
+	Accounts []string `json:"accounts"`
+	Links    []Link   `json:"links"`
+}
+
+// Matrix is every verdict, one for each account, region and launcher, with those
+// that differ in the account only taken together: it stays readable, and small,
+// for thousands of accounts.
+type Matrix []Case
+
+// Collect takes the verdicts together, in the order of region, launcher,
+// outcome and account.
+func Collect(verdicts []Verdict) Matrix {
+	byKey := map[string]*Case{}
+	for _, v := range verdicts {
+		links := slices.Clone(v.Links)
+		for i, l := range links {
+			links[i].Because = strings.ReplaceAll(l.Because, v.Account, AccountPlaceholder)
+			links[i].Remedy = strings.ReplaceAll(l.Remedy, v.Account, AccountPlaceholder)
+		}
+		text, _ := json.Marshal(links) // strings alone cannot fail
+		key := v.Region + "\n" + v.Launcher + "\n" + string(v.Outcome) + "\n" + string(text)
+		if byKey[key] == nil {
+			byKey[key] = &Case{Region: v.Region, Launcher: v.Launcher, Outcome: v.Outcome, Links: links}
+		}
+		byKey[key].Accounts = append(byKey[key].Accounts, v.Account)
+	}
+	var matrix Matrix
+	for _, c := range byKey {
+		slices.Sort(c.Accounts)
+		matrix = append(matrix, *c)
+	}
+	slices.SortFunc(matrix, func(a, b Case) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Launcher, b.Launcher),
+			cmp.Compare(a.Outcome, b.Outcome), slices.Compare(a.Accounts, b.Accounts))
+	})
+	return matrix
+}
+
+// Count says how many verdicts have the outcome.
+func (m Matrix) Count(outcome Outcome) int {
+	n := 0
+	for _, c := range m {
+		if c.Outcome == outcome {
+			n += len(c.Accounts)
+		}
+	}
+	return n
+}
