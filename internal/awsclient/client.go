@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/orgami/packer-plugin-orgami/internal/pace"
 )
 
 // Config is how AWS is reached. The zero value is the SDK's default chain:
@@ -51,11 +54,15 @@ const defaultSessionName = "packer-plugin-orgami"
 // Clients hands out AWS clients that share credentials and settings. It is
 // safe for concurrent use.
 type Clients struct {
+	plain  aws.Config // as it was given
 	config aws.Config
+
+	quotas *keeper
 
 	mu  sync.Mutex
 	ec2 map[string]*ec2.Client
 	kms map[string]*kms.Client
+	sts *sts.Client
 }
 
 // Load finds configuration and credentials. It calls AWS only if it has to
@@ -85,9 +92,15 @@ func Load(ctx context.Context, c Config) (*Clients, error) {
 
 // New returns clients for a configuration that is complete.
 func New(config aws.Config) *Clients {
+	plain := config
 	config = config.Copy()
 	config.Retryer = newRetryer
-	return &Clients{config: config, ec2: map[string]*ec2.Client{}, kms: map[string]*kms.Client{}}
+	quotas := &keeper{paces: map[string]*pace.Pace{}}
+	config.APIOptions = append(slices.Clip(config.APIOptions), quotas.keep(aws.ToString(config.BaseEndpoint)))
+	return &Clients{
+		plain: plain, config: config, quotas: quotas,
+		ec2: map[string]*ec2.Client{}, kms: map[string]*kms.Client{}, sts: sts.NewFromConfig(config),
+	}
 }
 
 // newRetryer is the SDK's standard retryer with room for a busy account: AWS's
@@ -117,11 +130,20 @@ func OnceUnlessThrottled(o *kms.Options) {
 	})
 }
 
-// As returns clients that act as the role. The role is assumed through the STS
-// endpoint of the base region: the role's account may not have enabled the
-// region that is worked in. Fact: 7.
+// As returns clients that act as the role.
 func (c *Clients) As(role AssumeRole) *Clients {
-	provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(c.config), role.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+	assumed := c.plain.Copy()
+	assumed.Credentials = c.Credentials(role)
+	clients := New(assumed)
+	clients.quotas.folder = c.quotas.folder
+	return clients
+}
+
+// Credentials returns those of the role: a session, kept and renewed as needed.
+// The role is assumed through the STS endpoint of the base region: the role's
+// account may not have enabled the region that is worked in. Fact: 7.
+func (c *Clients) Credentials(role AssumeRole) aws.CredentialsProvider {
+	return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(c.sts, role.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = cmp.Or(role.SessionName, defaultSessionName)
 		if role.ExternalID != "" {
 			o.ExternalID = aws.String(role.ExternalID)
@@ -129,10 +151,7 @@ func (c *Clients) As(role AssumeRole) *Clients {
 		if role.Duration > 0 {
 			o.Duration = role.Duration
 		}
-	})
-	assumed := c.config.Copy()
-	assumed.Credentials = aws.NewCredentialsCache(provider)
-	return New(assumed)
+	}))
 }
 
 // Region is the base region.
@@ -172,7 +191,7 @@ func (c *Clients) Identity(ctx context.Context) (Identity, error) {
 	if c.config.Region == "" {
 		return Identity{}, errors.New("no AWS region is configured: set AWS_REGION or the profile's region")
 	}
-	answer, err := sts.NewFromConfig(c.config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	answer, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return Identity{}, Failed(err, "asking AWS whose credentials these are (region %s)", c.config.Region)
 	}
@@ -180,6 +199,7 @@ func (c *Clients) Identity(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("reading the caller's ARN %q: %w", aws.ToString(answer.Arn), err)
 	}
+	c.quotas.setAccount(aws.ToString(answer.Account))
 	return Identity{Account: aws.ToString(answer.Account), ARN: aws.ToString(answer.Arn), Partition: caller.Partition}, nil
 }
 

@@ -15,6 +15,10 @@ var kmsQuotas = map[string]int{
 	"ListAliases": 500, "ListKeys": 500, "ListResourceTags": 2_000,
 }
 
+// stsQuotas are STS's, per second, for each account and region: believed, and
+// less than AWS allows. Fact: 7 (B).
+var stsQuotas = map[string]int{"AssumeRole": 100}
+
 // ec2Bucket is a token bucket: EC2 refills per second up to a size. The sizes
 // are believed, not documented for every operation. Fact: 4 (B).
 type ec2Bucket struct{ refill, size int }
@@ -51,7 +55,10 @@ func quotaOf(service, operation string) (perSecond, size int) {
 	if service == "kms" {
 		return kmsQuotas[operation], kmsQuotas[operation]
 	}
-	return 0, 0
+	if service != "sts" {
+		return 0, 0
+	}
+	return stsQuotas[operation], stsQuotas[operation]
 }
 
 func (q *quotaState) allow(key quotaKey, perSecond, size int, now time.Time, n int) bool {

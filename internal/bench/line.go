@@ -16,6 +16,7 @@ const Variable = "ORGAMI_BENCH"
 type Line struct {
 	Grid     *Grid     `json:"grid,omitempty"`
 	PerGrant *PerGrant `json:"per_grant,omitempty"`
+	Beside   *Beside   `json:"beside,omitempty"`
 	Process  *Process  `json:"process,omitempty"`
 	Chain    *Chain    `json:"chain,omitempty"`
 }
@@ -36,6 +37,20 @@ type Grid struct {
 
 // Ratio is the makespan over the bound.
 func (g Grid) Ratio() float64 { return float64(g.Makespan) / float64(g.Bound.Total()) }
+
+// Beside is several publications at once in virtual time, each with a key and
+// grants of its own.
+type Beside struct {
+	Cell
+
+	Builds   int           `json:"builds"`
+	Shared   bool          `json:"shared"` // they share the quota
+	First    time.Duration `json:"first"`  // when the first is done
+	Makespan time.Duration `json:"makespan"`
+	// Bound is that of one publication with the grants of all.
+	Bound time.Duration `json:"bound"`
+	Calls Calls         `json:"calls"`
+}
 
 // PerGrant is a run of the model of a design with a resource for each grant.
 type PerGrant struct {

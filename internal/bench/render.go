@@ -15,6 +15,7 @@ func Markdown(lines []Line) string {
 	sections := []struct{ title, head, body string }{
 		{"Makespan over the lower bound", gridHead, rows(lines, func(l Line) *Grid { return l.Grid }, gridRow)},
 		{"Calls", callsHead, callRows(lines)},
+		{"Builds side by side", besideHead, rows(lines, func(l Line) *Beside { return l.Beside }, besideRow)},
 		{"A resource for each grant", perGrantHead, rows(lines, func(l Line) *PerGrant { return l.PerGrant }, perGrantRow)},
 		{"The process", processHead, rows(lines, func(l Line) *Process { return l.Process }, processRow)},
 		{"Beside what people use", chainHead, rows(lines, func(l Line) *Chain { return l.Chain }, func(c Chain) string { return chainRow(c, lines) })},
@@ -30,6 +31,7 @@ func Markdown(lines []Line) string {
 const (
 	gridHead     = "regions|accounts|copy time|makespan|bound|ratio|longest in the bound|throttled|failures"
 	callsHead    = "regions|accounts|grants|changing calls, first run|other calls, first run|changing calls, second run|other calls, second run|second run takes"
+	besideHead   = "builds|regions|grants of all|the quota is|first done after|all done after|bound|ratio|throttled"
 	perGrantHead = "accounts|grants|ListGrants calls, first run|ListGrants calls of a refresh|a refresh takes|orgami's second run, calls|orgami's second run takes"
 	processHead  = "grants|run|peak memory|user CPU|wall time"
 	chainHead    = "way|does|copy time|wall time|over the plugin's|calls|that change something"
@@ -71,6 +73,12 @@ func callRows(lines []Line) string {
 		return fmt.Sprintf("%d | %s | %s | %s | %s | %d | %s | %s", g.Regions, number(g.Accounts), number(g.Grants()), number(g.Cold.Mutating),
 			number(g.Cold.Reads()), g.Warm.Mutating, number(g.Warm.Reads()), seconds(g.WarmTime))
 	})
+}
+
+func besideRow(b Beside) string {
+	quota := map[bool]string{true: "shared", false: "each build's own affair"}[b.Shared]
+	return fmt.Sprintf("%d | %d | %s | %s | %s | %s | %s | %.3f | %.2f%%", b.Builds, b.Regions, number(b.Builds*b.Grants()), quota,
+		seconds(b.First), seconds(b.Makespan), seconds(b.Bound), float64(b.Makespan)/float64(b.Bound), b.Calls.ThrottledPercent())
 }
 
 func perGrantRow(p PerGrant) string {

@@ -91,4 +91,4 @@ type silent struct{}
 func (silent) Say(string) {}
 
 // unlocked is no lock: one run at a time.
-func unlocked(context.Context) (func(), error) { return func() {}, nil }
+func unlocked(context.Context, publish.Work) (func(), bool, error) { return func() {}, false, nil }

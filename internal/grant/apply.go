@@ -11,15 +11,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Members returns clients that act as the role, in a member account.
-type Members func(roleARN string) Clients
+// Members returns the credentials of the role, in a member account: the same
+// session each time.
+type Members func(roleARN string) aws.CredentialsProvider
 
 // Settled says that every wanted grant is in place, or was skipped for a stated
 // reason, or is nobody's but the user's to make. Only [Plan.Apply] makes it.
@@ -32,11 +32,6 @@ func (s Settled) Grants() []Grant { return s.grants }
 
 // perRegion bounds the CreateGrant calls under way at once in a region.
 const perRegion = 16
-
-// perSecond is how many CreateGrant calls a second the owner makes in a region,
-// just below KMS's quota of 50: calls that are throttled cost more than waiting.
-// Members have a quota each. Fact: 4.
-const perSecond, burst = 48, 10
 
 // missingRoleGrace is how long a grantee that KMS does not know is retried
 // before that is an error: a role made a moment ago may not be visible. Fact: 3.
@@ -69,22 +64,14 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 	group := errgroup.Group{}
 	group.SetLimit(perRegion)
 	failed := make([]error, len(grants))
-	pace := rate.NewLimiter(perSecond, burst)
-	if p.want.Via == Member {
-		pace = rate.NewLimiter(rate.Inf, 0)
-	}
 	for i, g := range grants {
 		group.Go(func() error {
-			if err := pace.Wait(ctx); err != nil {
-				failed[i] = err
-				return nil //nolint:nilerr // kept in failed: it stops no other
-			}
-			client := owner(region)
+			var as []func(*kms.Options)
 			if p.want.Via == Member {
 				role := fmt.Sprintf("arn:%s:iam::%s:role/%s", p.want.Partition, g.Account, p.want.MemberRole)
-				client = members(role)(region)
+				as = append(as, awsclient.ActAs(members(role)))
 			}
-			failed[i] = p.create(ctx, client, g)
+			failed[i] = p.create(ctx, owner(region), g, as...)
 			return nil // one account's failure stops no other
 		})
 	}
@@ -92,21 +79,32 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 	if ctx.Err() != nil {
 		return fmt.Errorf("granting key %s in %s: %w", grants[0].KeyARN, region, context.Cause(ctx)) // once, not for each grant
 	}
-	if err := errors.Join(failed...); err != nil {
+	if err := joinFew(failed); err != nil {
 		return err
 	}
 	return readBack(ctx, owner, region, grants)
 }
 
+// joinFew joins the first errors, and counts the others: what fails for one
+// account often fails for hundreds.
+func joinFew(failed []error) error {
+	const few = 10
+	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
+	if more := len(failed) - few; more > 1 {
+		return errors.Join(append(failed[:few:few], fmt.Errorf("and %d more errors like these", more))...)
+	}
+	return errors.Join(failed...)
+}
+
 // create makes one grant and records how it stands.
-func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant) error {
+func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant, as ...func(*kms.Options)) error {
 	var answer *kms.CreateGrantOutput
 	start := time.Now()
 	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second}, func(ctx context.Context) (string, error) {
 		var err error
 		answer, err = client.CreateGrant(ctx, &kms.CreateGrantInput{
 			KeyId: &g.KeyARN, GranteePrincipal: &g.Role, Name: &g.Name, Operations: grantOperations(g.Operations),
-		})
+		}, as...)
 		if awsclient.Is(err, awsclient.CodeInvalidArn) && !p.want.SkipMissing && time.Since(start) < missingRoleGrace {
 			return "the role is not visible to KMS", nil
 		}

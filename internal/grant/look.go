@@ -3,6 +3,7 @@ package grant
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,42 +39,68 @@ func (s State) Total(region string) int { return s.total[region] }
 // Look reads the grants of the regional keys, one pass over each, all side by
 // side. keys maps the regions to the ARNs of keys that exist.
 func Look(ctx context.Context, clients Clients, keys map[string]string) (State, error) {
-	regions := make([]string, 0, len(keys))
-	for region := range keys {
-		regions = append(regions, region)
-	}
-	type listed struct {
-		byGrantee map[string][]existing
-		total     int
-	}
-	all, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (listed, error) {
-		found := listed{byGrantee: map[string][]existing{}}
-		var operations []string // of the grant before: most have the same
-		arn := keys[region]
-		for pages := kms.NewListGrantsPaginator(clients(region), &kms.ListGrantsInput{KeyId: &arn, Limit: aws.Int32(100)}); pages.HasMorePages(); {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return listed{}, awsclient.Failed(err, "listing the grants of key %s in %s", arn, region)
-			}
-			for _, g := range page.Grants {
-				found.total++
-				if g.Constraints != nil {
-					continue // holds only in some encryption context: AWS services' own
-				}
-				grantee := aws.ToString(g.GranteePrincipal)
-				if named := operationNames(g.Operations); !slices.Equal(named, operations) {
-					operations = named
-				}
-				found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{aws.ToString(g.GrantId), ourName(aws.ToString(g.Name), grantee), operations})
-			}
+	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (listed, error) {
+		return list(ctx, clients(region), keys[region], region)
+	}))
+}
+
+func regionsOf(keys map[string]string) []string { return slices.Collect(maps.Keys(keys)) }
+
+// listed are the grants of one key.
+type listed struct {
+	byGrantee map[string][]existing
+	total     int
+}
+
+func list(ctx context.Context, client *kms.Client, arn, region string) (listed, error) {
+	found := listed{byGrantee: map[string][]existing{}}
+	var operations []string // of the grant before: most have the same
+	for pages := kms.NewListGrantsPaginator(client, &kms.ListGrantsInput{KeyId: &arn, Limit: aws.Int32(100)}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return listed{}, awsclient.Failed(err, "listing the grants of key %s in %s", arn, region)
 		}
-		return found, nil
-	})
+		for _, g := range page.Grants {
+			found.total++
+			if g.Constraints != nil {
+				continue // holds only in some encryption context: AWS services' own
+			}
+			grantee := aws.ToString(g.GranteePrincipal)
+			if named := operationNames(g.Operations); !slices.Equal(named, operations) {
+				operations = named
+			}
+			found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{aws.ToString(g.GrantId), ourName(aws.ToString(g.Name), grantee), operations})
+		}
+	}
+	return found, nil
+}
+
+// LookNew is [Look] for keys that may be so new that KMS does not show them
+// everywhere: those have no grants yet.
+func LookNew(ctx context.Context, clients Clients, keys map[string]string) (State, error) {
+	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (listed, error) {
+		found, err := list(ctx, clients(region), keys[region], region)
+		if awsclient.Is(err, awsclient.CodeNotFound) {
+			return listed{}, nil
+		}
+		return found, err
+	}))
+}
+
+func fold(all map[string]listed, err error) (State, error) {
 	state := State{byGrantee: map[string]map[string][]existing{}, total: map[string]int{}}
 	for region, found := range all {
 		state.byGrantee[region], state.total[region] = found.byGrantee, found.total
 	}
 	return state, err
+}
+
+// With returns the state with the regions of a later look in place of its own.
+func (s State) With(later State) State {
+	with := State{byGrantee: maps.Clone(s.byGrantee), total: maps.Clone(s.total)}
+	maps.Copy(with.byGrantee, later.byGrantee)
+	maps.Copy(with.total, later.total)
+	return with
 }
 
 func operationNames(operations []types.GrantOperation) []string {
@@ -114,6 +141,18 @@ func Diff(want Want, state State, keyARN func(region string) string) Plan {
 	}
 	plan.leftovers = state.leftovers(want, keyARN)
 	return plan
+}
+
+// Missing maps the regions in which applying the plan makes grants to the ARNs
+// of their keys.
+func (p Plan) Missing() map[string]string {
+	missing := map[string]string{}
+	for _, g := range p.grants {
+		if g.Status == Planned && p.want.Via != None {
+			missing[g.Region] = g.KeyARN
+		}
+	}
+	return missing
 }
 
 // Grants are the wanted grants as they stand, for a plan that is not applied.

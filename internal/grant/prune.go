@@ -3,7 +3,6 @@ package grant
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
@@ -84,9 +82,6 @@ func (l Leftover) change(prune bool) change.Change {
 // Leftovers are our grants that are not wanted any more.
 func (p Plan) Leftovers() []Leftover { return p.leftovers }
 
-// revocationsPerSecond is just below KMS's quota of 30 for RevokeGrant. Fact: 4.
-const revocationsPerSecond = 28
-
 // Prune revokes the leftovers, if that is wanted, with the owner's credentials,
 // and waits until they are not listed any more. One that is gone already is as
 // good. It returns those that it revoked, also on failure.
@@ -116,12 +111,8 @@ func revoke(ctx context.Context, owner Clients, region string, leftovers []Lefto
 	group := errgroup.Group{}
 	group.SetLimit(perRegion)
 	failed := make([]error, len(leftovers))
-	pace := rate.NewLimiter(revocationsPerSecond, burst)
 	for i, l := range leftovers {
 		group.Go(func() error {
-			if failed[i] = pace.Wait(ctx); failed[i] != nil {
-				return nil //nolint:nilerr // kept in failed: it stops no other
-			}
 			_, err := owner(region).RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &l.KeyARN, GrantId: &l.GrantID})
 			if !awsclient.Is(err, awsclient.CodeNotFound) {
 				failed[i] = awsclient.Failed(err, "revoking the grant %s (%s) of %s on key %s in %s", l.Name, l.GrantID, l.Grantee, l.KeyARN, region)
@@ -133,7 +124,7 @@ func revoke(ctx context.Context, owner Clients, region string, leftovers []Lefto
 	if ctx.Err() != nil {
 		return fmt.Errorf("revoking grants on key %s in %s: %w", leftovers[0].KeyARN, region, context.Cause(ctx))
 	}
-	if err := errors.Join(failed...); err != nil {
+	if err := joinFew(failed); err != nil {
 		return err
 	}
 	return awaitRevoked(ctx, owner, region, leftovers)

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
-	"golang.org/x/time/rate"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
@@ -20,11 +19,6 @@ import (
 // propagation is how long KMS may take until its readers agree. A write counts
 // once several reads in a row show it: one endpoint may be ahead. Fact: 3.
 var propagation = wait.Policy{Interval: 300 * time.Millisecond, MaxInterval: 5 * time.Second, Timeout: 10 * time.Minute, Streak: 3}
-
-// replicasPerSecond is just below KMS's quota of 5 for ReplicateKey, which counts
-// in the primary's region: calls that are throttled cost more than waiting.
-// Fact: 4.
-const replicasPerSecond, replicasAtOnce = 4.8, 4
 
 // Apply completes the key: the primary first, then all replicas side by side,
 // each with policy, alias and tags, until every regional key is usable and
@@ -38,7 +32,7 @@ func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 		}
 		id = made
 	}
-	applied := applied{Plan: p, clients: clients, id: id, pace: rate.NewLimiter(replicasPerSecond, replicasAtOnce)}
+	applied := applied{Plan: p, clients: clients, id: id}
 	if p.state.ID == "" {
 		// At once: an alias can be made only once, so it decides which of two
 		// runs that create the key at the same time goes on.
@@ -67,7 +61,6 @@ type applied struct {
 
 	clients Clients
 	id      string
-	pace    *rate.Limiter // of ReplicateKey
 }
 
 // region completes the key in one region.
@@ -119,9 +112,6 @@ func (a applied) enableRotation(ctx context.Context) error {
 func (a applied) replicate(ctx context.Context, region string) error {
 	step := a.perRegion[region]
 	err := wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
-		if err := a.pace.Wait(ctx); err != nil {
-			return "", err
-		}
 		_, err := a.clients(a.state.PrimaryRegion).ReplicateKey(ctx, &kms.ReplicateKeyInput{
 			KeyId:         &a.id,
 			ReplicaRegion: &region,

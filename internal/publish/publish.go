@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,9 +25,20 @@ type Reporter interface {
 // publication's own context may have been cancelled.
 const cleanUpTime = 10 * time.Minute
 
-// Lock keeps other runs on the machine out until release is called. Several
-// builds of one template run at the same time, and must not each make the key.
-type Lock func(ctx context.Context) (release func(), err error)
+// Lock keeps other runs on the machine, with the same key, out of a part of the
+// work until release is called: several builds of one template run at the same
+// time. waited says that another run was in the way.
+type Lock func(ctx context.Context, work Work) (release func(), waited bool, err error)
+
+// Work is what only one run on a machine does at a time for a key.
+type Work string
+
+// The work that builds must not do beside each other: each would make a key of
+// its own, and every grant once more.
+const (
+	CompletingKey Work = "key"
+	MakingGrants  Work = "grants"
+)
 
 // Run publishes. Result and error are both returned when it fails: the result
 // holds what was achieved until then.
@@ -72,7 +82,7 @@ func (r *run) stages(ctx context.Context) error {
 // machine does. A run elsewhere that was quicker to make the key decides: then
 // the world is looked at again, and its key used.
 func (r *run) completeKey(ctx context.Context) (Plan, kmskey.Keys, error) {
-	release, err := r.lock(ctx)
+	release, _, err := r.lock(ctx, CompletingKey)
 	if err != nil {
 		return Plan{}, kmskey.Keys{}, err
 	}
@@ -130,9 +140,7 @@ func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (am
 		return nil
 	})
 	group.Go(func() error {
-		// The plan again, now that every key has an ARN.
-		grants := grant.Diff(plan.grantWant, r.result.world.Grants, keys.ARN)
-		settled, grantsErr = grants.Apply(ctx, r.clients.KMS, members(r.clients))
+		settled, grantsErr = r.makeGrants(ctx, plan, keys)
 		return nil
 	})
 	_ = group.Wait() // both functions return nil
@@ -180,18 +188,4 @@ func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
 		return errors.Join(why, fmt.Errorf("taking back the copies of this failed run: %w", err))
 	}
 	return why
-}
-
-// members acts in the accounts of an organisation, with one session a role.
-func members(clients *awsclient.Clients) grant.Members {
-	var mu sync.Mutex
-	sessions := map[string]*awsclient.Clients{} // by role ARN
-	return func(roleARN string) grant.Clients {
-		mu.Lock()
-		defer mu.Unlock()
-		if sessions[roleARN] == nil {
-			sessions[roleARN] = clients.As(awsclient.AssumeRole{RoleARN: roleARN})
-		}
-		return sessions[roleARN].KMS
-	}
 }

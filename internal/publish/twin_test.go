@@ -19,11 +19,12 @@ func TestTwoRunsAtOnce(t *testing.T) {
 		lock   func() publish.Lock
 		second string // the second image's name
 		keys   int
+		grants int // CreateGrant calls; KMS answers the second with the first's grant
 	}{
-		"one machine, two images":          {mutex, "other", 1},
-		"one machine, the same image":      {mutex, "golden-shared", 1},
-		"several machines, two images":     {noLock, "other", 2},
-		"several machines, the same image": {noLock, "golden-shared", 2},
+		"one machine, two images":          {mutex, "other", 1, 12},
+		"one machine, the same image":      {mutex, "golden-shared", 1, 12},
+		"several machines, two images":     {noLock, "other", 2, 24},
+		"several machines, the same image": {noLock, "golden-shared", 2, 24},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
@@ -42,6 +43,9 @@ func TestTwoRunsAtOnce(t *testing.T) {
 				group.Wait()
 				if n := w.mutations()["kms CreateKey"]; n != test.keys {
 					t.Errorf("%d keys were created", n)
+				}
+				if n := w.mutations()["kms CreateGrant"]; n != test.grants {
+					t.Errorf("CreateGrant was called %d times, want %d", n, test.grants)
 				}
 				named := 0
 				for _, key := range w.state().Keys {
@@ -74,13 +78,19 @@ func noLock() publish.Lock { return unlocked }
 
 // mutex is the lock of runs in one process.
 func mutex() publish.Lock {
-	turn := make(chan struct{}, 1)
-	return func(ctx context.Context) (func(), error) {
+	turns := map[publish.Work]chan struct{}{publish.CompletingKey: make(chan struct{}, 1), publish.MakingGrants: make(chan struct{}, 1)}
+	return func(ctx context.Context, work publish.Work) (func(), bool, error) {
+		release := func() { <-turns[work] }
 		select {
-		case turn <- struct{}{}:
-			return func() { <-turn }, nil
+		case turns[work] <- struct{}{}:
+			return release, false, nil
+		default:
+		}
+		select {
+		case turns[work] <- struct{}{}:
+			return release, true, nil
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, false, context.Cause(ctx)
 		}
 	}
 }

@@ -122,7 +122,7 @@ func (w *world) publishWith(ctx context.Context, spec publish.Spec) (*publish.Re
 }
 
 // unlocked is no lock: runs on several machines have none in common.
-func unlocked(context.Context) (func(), error) { return func() {}, nil }
+func unlocked(context.Context, publish.Work) (func(), bool, error) { return func() {}, false, nil }
 
 func (w *world) mustPublish(t *testing.T, spec publish.Spec) *publish.Result {
 	t.Helper()

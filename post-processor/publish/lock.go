@@ -18,34 +18,41 @@ import (
 // lockInterval is how often a run looks whether it is its turn.
 const lockInterval = 200 * time.Millisecond
 
-// keyLock is held while a run looks for the key and completes it. Packer runs
-// each build of a template in a process of its own, so the lock is a file, one
-// for each key, in the user's cache folder or else the temporary one.
+// keyLock is held while a run completes the key, or makes its grants. Packer
+// runs each build of a template in a process of its own, so the locks are files,
+// one for each key and kind of work.
 func keyLock(key publish.KeySpec) publish.Lock {
-	return func(ctx context.Context) (func(), error) {
-		cache, err := os.UserCacheDir()
+	return func(ctx context.Context, work publish.Work) (release func(), waited bool, err error) {
+		folder, err := machineFolder()
 		if err != nil {
-			cache = os.TempDir()
-		}
-		folder := filepath.Join(cache, "packer-plugin-orgami")
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return nil, fmt.Errorf("making the folder for locks: %w", err)
+			return nil, false, fmt.Errorf("making the folder for locks: %w", err)
 		}
 		sum := sha256.Sum256([]byte(cmp.Or(key.Alias, key.ID)))
-		lock := filelock.New(filepath.Join(folder, hex.EncodeToString(sum[:8])+".lock"))
-		for {
+		lock := filelock.New(filepath.Join(folder, hex.EncodeToString(sum[:8])+"-"+string(work)+".lock"))
+		for ; ; waited = true {
 			locked, err := lock.TryLock()
 			if err != nil {
-				return nil, fmt.Errorf("locking the key against other builds on this machine: %w", err)
+				return nil, false, fmt.Errorf("locking the key against other builds on this machine: %w", err)
 			}
 			if locked {
-				return func() { _ = lock.Unlock() }, nil // the process's end unlocks it too
+				return func() { _ = lock.Unlock() }, waited, nil // the process's end unlocks it too
 			}
 			select {
 			case <-ctx.Done():
-				return nil, context.Cause(ctx)
+				return nil, false, context.Cause(ctx)
 			case <-time.After(lockInterval):
 			}
 		}
 	}
+}
+
+// machineFolder is what the builds on this machine share: in the user's cache
+// folder or else the temporary one.
+func machineFolder() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	folder := filepath.Join(cache, "packer-plugin-orgami")
+	return folder, os.MkdirAll(folder, 0o700)
 }

@@ -62,6 +62,9 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 	if err != nil {
 		return unpublished(input), true, err
 	}
+	if folder, err := machineFolder(); err == nil { // else this build keeps the quotas by itself
+		clients.ShareQuotas(folder)
+	}
 	result, err := publish.Run(ctx, clients, spec, ui, keyLock(spec.Key))
 	// Also when it failed: the files say how far it came.
 	files, writeErr := result.Write(p.config.OutputDirectory)

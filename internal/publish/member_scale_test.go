@@ -1,0 +1,100 @@
+package publish_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+)
+
+// manyMembers are accounts beside the default world's, each with the role that
+// makes grants.
+func manyMembers(n int) (awssim.WorldFile, []string) {
+	file := defaultWorld()
+	like := file.Accounts[slices.IndexFunc(file.Accounts, func(a awssim.AccountFile) bool { return a.ID == awssim.MemberAccounts()[0] })]
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("70%010d", i)
+		account := like
+		account.ID, account.Name = ids[i], ids[i]
+		file.Accounts = append(file.Accounts, account)
+	}
+	return file, ids
+}
+
+func viaMembers(w *world, ids []string) publish.Spec {
+	spec := w.spec()
+	spec.Grants.Accounts, spec.Grants.Via, spec.Grants.MemberRole = ids, "member", awssim.GrantRole
+	return spec
+}
+
+// 600 accounts make their own grants in 3 regions: one session each, and STS's
+// quota is kept.
+func TestManyMembers(t *testing.T) {
+	file, ids := manyMembers(600)
+	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
+		sessions, throttled := 0, 0
+		w.sim.OnCall(func(e awssim.Entry) {
+			if e.Operation == "AssumeRole" && e.Error == "" {
+				sessions++
+			}
+			if e.Error == "Throttling" || e.Error == "ThrottlingException" {
+				throttled++
+			}
+		})
+		w.mustPublish(t, viaMembers(w, ids))
+		if sessions != len(ids) {
+			t.Errorf("%d sessions for %d accounts", sessions, len(ids))
+		}
+		if throttled > 0 {
+			t.Errorf("%d calls were throttled", throttled)
+		}
+		for _, key := range w.state().Keys {
+			if slices.Contains(key.Aliases, alias) && len(key.Grants) != 2*len(ids) {
+				t.Errorf("%d grants on %s", len(key.Grants), key.ARN)
+			}
+		}
+	})
+}
+
+// One account's failure stops no other: all the other grants are made, and the
+// error names the account, once for each kind of failure and not thousands of
+// times.
+func TestMembersThatFail(t *testing.T) {
+	file, ids := manyMembers(60)
+	const failing = 40 // more than an error lists
+	for i, account := range file.Accounts {
+		if slices.Contains(ids[:failing], account.ID) {
+			file.Accounts[i].Roles = nil
+		}
+	}
+	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
+		_, err := w.publish(viaMembers(w, ids))
+		if err == nil {
+			t.Fatal("published although grants are missing")
+		}
+		for _, part := range []string{ids[0], awssim.GrantRole, "AccessDenied", "trust policy", "more"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("the error does not tell %q:\n%v", part, err)
+			}
+		}
+		if lines := strings.Count(err.Error(), "\n") + 1; lines > 40 {
+			t.Errorf("the error has %d lines", lines)
+		}
+		for _, key := range w.state().Keys {
+			if slices.Contains(key.Aliases, alias) && len(key.Grants) != 2*(len(ids)-failing) {
+				t.Errorf("%d grants on %s, want those of the others", len(key.Grants), key.ARN)
+			}
+		}
+		if images := w.copies(); len(images) > 0 {
+			for region, n := range images {
+				if n > 0 {
+					t.Errorf("%d images are left in %s", n, region)
+				}
+			}
+		}
+	})
+}
