@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -71,7 +71,7 @@ const maxAttempts = 10
 // Copy brings the planned image to every region, all side by side, and returns
 // when all are available or have failed; timeout bounds each region. Images is
 // filled on failure too, for [Images.Discard].
-func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, say func(string)) (Images, error) {
+func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, teller progress.Teller) (Images, error) {
 	images := Images{byRegion: map[string]Image{}, plans: map[string]Plan{}, keys: map[string]string{}, attempts: map[string]attempt{}}
 	var regions []string
 	for _, plan := range plans {
@@ -81,7 +81,7 @@ func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout
 	}
 	var mu sync.Mutex
 	available, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Image, error) {
-		c := copier{plan: images.plans[region], client: clients(region), keyARN: images.keys[region], timeout: timeout, say: say}
+		c := copier{plan: images.plans[region], client: clients(region), keyARN: images.keys[region], timeout: timeout, stage: teller.Begin(region)}
 		image, err := c.run(ctx)
 		mu.Lock()
 		defer mu.Unlock()
@@ -98,7 +98,7 @@ type copier struct {
 	client  *ec2.Client
 	keyARN  string
 	timeout time.Duration
-	say     func(string)
+	stage   *progress.Stage
 	attempt attempt
 }
 
@@ -110,7 +110,7 @@ func (c *copier) run(ctx context.Context) (Image, error) {
 		if c.plan.existing.State == string(types.ImageStateAvailable) {
 			return *c.plan.existing, nil
 		}
-		c.say(fmt.Sprintf("%s: waiting for the copy %s of an earlier run", c.plan.Region(), c.plan.existing.ID))
+		c.stage.Happenedf("waiting for the copy %s of an earlier run", c.plan.existing.ID)
 		return c.waitAvailable(ctx, c.plan.existing.ID)
 	}
 	dead := slices.Clone(c.plan.dead)
@@ -159,7 +159,7 @@ func (c *copier) start(ctx context.Context, dead []string) (string, error) {
 	}
 	id := aws.ToString(answer.ImageId)
 	c.attempt.ids = append(c.attempt.ids, id)
-	c.say(fmt.Sprintf("%s: copying %s from %s to %s", want.Region, want.Source.ID, want.Source.Region, id))
+	c.stage.Happenedf("copying %s from %s to %s", want.Source.ID, want.Source.Region, id)
 	return id, nil
 }
 
@@ -187,6 +187,7 @@ func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 		case types.ImageStateAvailable:
 			return "", nil
 		case types.ImageStatePending, types.ImageStateTransient:
+			c.tell(ctx, image)
 			return "it is " + image.State, nil
 		case types.ImageStateDeregistered:
 			return "", errGone
@@ -198,25 +199,11 @@ func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 		return Image{}, errGone
 	}
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
-		err = fmt.Errorf("%w%s", err, c.progress(ctx, image))
+		err = fmt.Errorf("%w %s", err, slowest(ctx, c.client, image))
 	}
 	if err != nil {
 		return Image{}, fmt.Errorf("waiting for the copy %s of %s in %s: %w", id, c.plan.want.Source.ID, c.plan.Region(), err)
 	}
+	c.stage.Donef("%s is available", id)
 	return image, nil
-}
-
-// progress is that of the snapshots, as EC2 words it; nothing if it cannot be
-// read.
-func (c *copier) progress(ctx context.Context, i Image) string {
-	var text strings.Builder
-	if err := readSnapshots(ctx, c.client, c.plan.Region(), []Image{i}); err != nil {
-		return ""
-	}
-	for _, s := range i.Snapshots {
-		if s.Progress != "" {
-			text.WriteString(" " + s.Progress)
-		}
-	}
-	return text.String()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -164,7 +165,11 @@ const permissionsPerCall = 100
 // Share shares the images, all regions side by side: snapshots first, then the
 // images, and returns what AWS reads back. What is there already is left as it
 // is; nothing is taken away.
-func Share(ctx context.Context, clients Clients, verified Verified, want Sharing) (map[string]Shared, error) {
+func Share(ctx context.Context, clients Clients, verified Verified, want Sharing, teller progress.Teller) (map[string]Shared, error) {
+	stages := map[string]*progress.Stage{}
+	for _, region := range verified.Regions() {
+		stages[region] = teller.Begin(region)
+	}
 	// Every snapshot of every region before any image becomes visible.
 	have, err := fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
 		image := verified.images[region]
@@ -187,7 +192,11 @@ func Share(ctx context.Context, clients Clients, verified Verified, want Sharing
 		if !slices.ContainsFunc(DiffShared(region, image.ID, want, have[region]), adds) {
 			return have[region], nil
 		}
-		return readBackShared(ctx, clients, image, want)
+		shared, err := readBackShared(ctx, clients, image, want)
+		if err == nil {
+			stages[region].Donef("shared %s", image.ID)
+		}
+		return shared, err
 	})
 }
 

@@ -67,7 +67,7 @@ func measureBeside(t *testing.T, cell Cell, builds int, shared bool) Beside {
 				}
 				spec := specOf(cell)
 				spec.Key.Alias, spec.Image.Name = fmt.Sprintf("%s-%d", alias, i), fmt.Sprintf("golden-%d", i)
-				if _, err := publish.Run(t.Context(), clients, spec, silent{}, unlocked); err != nil {
+				if _, err := publish.Run(t.Context(), clients, spec, silent, unlocked); err != nil {
 					t.Error(err)
 				}
 				took[i] = time.Since(start)

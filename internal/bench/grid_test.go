@@ -94,7 +94,7 @@ func measure(t *testing.T, cell Cell) Grid {
 		clients := awsclient.New(configOf(world))
 		run := func() time.Duration {
 			start := time.Now()
-			if _, err := publish.Run(t.Context(), clients, specOf(cell), silent{}, unlocked); err != nil {
+			if _, err := publish.Run(t.Context(), clients, specOf(cell), silent, unlocked); err != nil {
 				t.Fatal(err)
 			}
 			return time.Since(start)

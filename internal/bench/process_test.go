@@ -51,7 +51,7 @@ func TestPublisherProcess(t *testing.T) {
 		Region: regionNames[0], BaseEndpoint: &task.Endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIASIMU"+awssim.PublishingAccount, "secret", ""),
 	})
-	result, err := publish.Run(t.Context(), clients, specOf(task.Cell), silent{}, unlocked)
+	result, err := publish.Run(t.Context(), clients, specOf(task.Cell), silent, unlocked)
 	if err != nil {
 		t.Fatal(err)
 	}

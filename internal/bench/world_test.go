@@ -14,6 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
@@ -85,10 +86,8 @@ func configOf(world *awssim.World) aws.Config {
 	return aws.Config{Region: regionNames[0], Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), HTTPClient: world.Client()}
 }
 
-type silent struct{}
-
-// Say implements publish.Reporter.
-func (silent) Say(string) {}
+// silent leaves out what people read meanwhile.
+var silent = progress.Teller{Say: func(string) {}}
 
 // unlocked is no lock: one run at a time.
 func unlocked(context.Context, publish.Work) (func(), bool, error) { return func() {}, false, nil }

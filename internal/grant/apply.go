@@ -14,6 +14,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -39,7 +40,7 @@ const missingRoleGrace = 20 * time.Second
 
 // Apply makes the planned grants, all regions side by side, and waits until
 // they read back. The grants are returned on failure too, as far as they got.
-func (p Plan) Apply(ctx context.Context, owner Clients, members Members) (Settled, error) {
+func (p Plan) Apply(ctx context.Context, owner Clients, members Members, teller progress.Teller) (Settled, error) {
 	settled := Settled{grants: slices.Clone(p.grants)}
 	if p.want.Via == None {
 		return settled, nil
@@ -55,12 +56,13 @@ func (p Plan) Apply(ctx context.Context, owner Clients, members Members) (Settle
 		regions = append(regions, region)
 	}
 	err := fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
-		return p.applyRegion(ctx, owner, members, region, byRegion[region])
+		return p.applyRegion(ctx, owner, members, teller.Begin(region), byRegion[region])
 	})
 	return settled, err
 }
 
-func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, region string, grants []*Grant) error {
+func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, stage *progress.Stage, grants []*Grant) error {
+	region := grants[0].Region
 	group := errgroup.Group{}
 	group.SetLimit(perRegion)
 	failed := make([]error, len(grants))
@@ -72,6 +74,7 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 				as = append(as, awsclient.ActAs(members(role)))
 			}
 			failed[i] = p.create(ctx, owner(region), g, as...)
+			stage.Count(len(grants), "making grants,")
 			return nil // one account's failure stops no other
 		})
 	}
@@ -82,7 +85,23 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, r
 	if err := joinFew(failed); err != nil {
 		return err
 	}
-	return readBack(ctx, owner, region, grants)
+	if err := readBack(ctx, owner, region, grants); err != nil {
+		return err
+	}
+	if n := count(grants, Created); n > 0 {
+		stage.Donef("made %s", progress.Count(n, "grant"))
+	}
+	return nil
+}
+
+func count(grants []*Grant, status Status) int {
+	n := 0
+	for _, g := range grants {
+		if g.Status == status {
+			n++
+		}
+	}
+	return n
 }
 
 // joinFew joins the first errors, and counts the others: what fails for one
@@ -113,7 +132,7 @@ func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant, as ...fu
 	switch {
 	case awsclient.Is(err, awsclient.CodeInvalidArn) && p.want.SkipMissing:
 		g.Status = Skipped
-		g.Reason = fmt.Sprintf("the role does not exist in account %s; it is made with the account's first use of the service, and the next run makes the grant", g.Account)
+		g.Reason = "the role does not exist; it is made with the account's first use of the service, and the next run makes the grant"
 		return nil
 	case awsclient.Is(err, awsclient.CodeInvalidArn):
 		return fmt.Errorf("%w: the role may not exist yet; create it with 'aws iam create-service-linked-role' in account %s, or set grants.missing_role = \"skip\"",

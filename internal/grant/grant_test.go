@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
 
 func want() Want {
@@ -103,7 +104,7 @@ func TestViaNoneChangesNothing(t *testing.T) {
 	if n := change.Mutating(plan.Changes()); n != 0 {
 		t.Errorf("%d changes", n)
 	}
-	settled, err := plan.Apply(t.Context(), nil, nil)
+	settled, err := plan.Apply(t.Context(), nil, nil, progress.Teller{})
 	if err != nil || len(settled.Grants()) != 8 || settled.Grants()[0].Status != Planned {
 		t.Errorf("settled is %+v, %v", settled, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -85,7 +86,7 @@ func (p Plan) Leftovers() []Leftover { return p.leftovers }
 // Prune revokes the leftovers, if that is wanted, with the owner's credentials,
 // and waits until they are not listed any more. One that is gone already is as
 // good. It returns those that it revoked, also on failure.
-func (p Plan) Prune(ctx context.Context, owner Clients) ([]Leftover, error) {
+func (p Plan) Prune(ctx context.Context, owner Clients, teller progress.Teller) ([]Leftover, error) {
 	if !p.want.Prune || len(p.leftovers) == 0 {
 		return nil, nil
 	}
@@ -98,7 +99,7 @@ func (p Plan) Prune(ctx context.Context, owner Clients) ([]Leftover, error) {
 		byRegion[l.Region] = append(byRegion[l.Region], l)
 	}
 	revoked, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) ([]Leftover, error) {
-		return byRegion[region], revoke(ctx, owner, region, byRegion[region])
+		return byRegion[region], revoke(ctx, owner, teller.Begin(region), byRegion[region])
 	})
 	var all []Leftover
 	for _, region := range regions {
@@ -107,7 +108,8 @@ func (p Plan) Prune(ctx context.Context, owner Clients) ([]Leftover, error) {
 	return all, err
 }
 
-func revoke(ctx context.Context, owner Clients, region string, leftovers []Leftover) error {
+func revoke(ctx context.Context, owner Clients, stage *progress.Stage, leftovers []Leftover) error {
+	region := leftovers[0].Region
 	group := errgroup.Group{}
 	group.SetLimit(perRegion)
 	failed := make([]error, len(leftovers))
@@ -117,6 +119,7 @@ func revoke(ctx context.Context, owner Clients, region string, leftovers []Lefto
 			if !awsclient.Is(err, awsclient.CodeNotFound) {
 				failed[i] = awsclient.Failed(err, "revoking the grant %s (%s) of %s on key %s in %s", l.Name, l.GrantID, l.Grantee, l.KeyARN, region)
 			}
+			stage.Count(len(leftovers), "revoking grants,")
 			return nil
 		})
 	}
@@ -127,7 +130,11 @@ func revoke(ctx context.Context, owner Clients, region string, leftovers []Lefto
 	if err := joinFew(failed); err != nil {
 		return err
 	}
-	return awaitRevoked(ctx, owner, region, leftovers)
+	if err := awaitRevoked(ctx, owner, region, leftovers); err != nil {
+		return err
+	}
+	stage.Donef("revoked %s", progress.Count(len(leftovers), "grant"))
+	return nil
 }
 
 func awaitRevoked(ctx context.Context, owner Clients, region string, leftovers []Leftover) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -23,7 +24,7 @@ var propagation = wait.Policy{Interval: 300 * time.Millisecond, MaxInterval: 5 *
 // Apply completes the key: the primary first, then all replicas side by side,
 // each with policy, alias and tags, until every regional key is usable and
 // reads back as planned. Where nothing differs it makes no call at all.
-func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
+func (p Plan) Apply(ctx context.Context, clients Clients, teller progress.Teller) (Keys, error) {
 	id := p.state.ID
 	if id == "" {
 		made, err := p.createPrimary(ctx, clients)
@@ -32,7 +33,7 @@ func (p Plan) Apply(ctx context.Context, clients Clients) (Keys, error) {
 		}
 		id = made
 	}
-	applied := applied{Plan: p, clients: clients, id: id}
+	applied := applied{Plan: p, clients: clients, id: id, teller: teller}
 	if p.state.ID == "" {
 		// At once: an alias can be made only once, so it decides which of two
 		// runs that create the key at the same time goes on.
@@ -61,11 +62,12 @@ type applied struct {
 
 	clients Clients
 	id      string
+	teller  progress.Teller
 }
 
 // region completes the key in one region.
 func (a applied) region(ctx context.Context, region string) error {
-	step, client := a.perRegion[region], a.clients(region)
+	step, client, stage := a.perRegion[region], a.clients(region), a.teller.Begin(region)
 	if step.create && region != a.state.PrimaryRegion {
 		if err := a.replicate(ctx, region); err != nil {
 			return err
@@ -91,6 +93,12 @@ func (a applied) region(ctx context.Context, region string) error {
 		if err != nil {
 			return awsclient.Failed(err, "tagging key %s in %s", a.id, region)
 		}
+	}
+	switch {
+	case step.create:
+		stage.Donef("made key %s", a.id)
+	case step.addAlias, step.setPolicy, len(step.addTags) > 0:
+		stage.Donef("changed key %s", a.id)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 // packages are those whose tests must catch a mutation.
 var packages = []string{
 	"./internal/ami", "./internal/fanout", "./internal/grant", "./internal/kmskey", "./internal/manifest",
-	"./internal/policy", "./internal/publish", "./internal/wait",
+	"./internal/pace", "./internal/policy", "./internal/progress", "./internal/publish", "./internal/wait",
 }
 
 func main() {

@@ -19,7 +19,7 @@ func (r *run) makeGrants(ctx context.Context, plan Plan, keys kmskey.Keys) (gran
 	grants := grant.Diff(plan.grantWant, r.result.world.Grants, keys.ARN)
 	missing := grants.Missing()
 	if len(missing) == 0 {
-		return grants.Apply(ctx, r.clients.KMS, members(r.clients))
+		return grants.Apply(ctx, r.clients.KMS, members(r.clients), r.teller)
 	}
 	release, waited, err := r.lock(ctx, MakingGrants)
 	if err != nil {
@@ -33,7 +33,7 @@ func (r *run) makeGrants(ctx context.Context, plan Plan, keys kmskey.Keys) (gran
 		}
 		grants = grant.Diff(plan.grantWant, r.result.world.Grants.With(now), keys.ARN)
 	}
-	return grants.Apply(ctx, r.clients.KMS, members(r.clients))
+	return grants.Apply(ctx, r.clients.KMS, members(r.clients), r.teller)
 }
 
 // members acts in the accounts of an organisation, with one session a role.

@@ -251,7 +251,7 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (*publish.Result,
 	t.Helper()
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
 	role := awsclient.AssumeRole{RoleARN: "arn:aws:iam::" + awssim.PublishingAccount + ":role/" + publisherRole}
-	return publish.Run(t.Context(), clients.As(role), spec, w, unlocked)
+	return publish.Run(t.Context(), clients.As(role), spec, w.teller(), unlocked)
 }
 
 // Permissions that are missed only in certain straits: to clean up after a run

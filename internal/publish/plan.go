@@ -11,6 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
 
 // Plan is what has to be done, decided from the spec and the world alone.
@@ -168,7 +169,7 @@ func (p Plan) Changes() []change.Change {
 func (p Plan) String() string {
 	changes := p.Changes()
 	var text strings.Builder
-	fmt.Fprintf(&text, "Plan: %d to change, %d as they shall be\n", change.Mutating(changes), count(changes, change.Keep))
+	fmt.Fprintf(&text, "Plan: %s to change, %s as they shall be\n", progress.Number(change.Mutating(changes)), progress.Number(count(changes, change.Keep)))
 	grants := map[string]int{}
 	for _, c := range changes {
 		switch {
@@ -203,8 +204,5 @@ func countedGrants(like change.Change, changes []change.Change) string {
 			n++
 		}
 	}
-	if n == 1 {
-		return strings.Replace(like.String(), "grant", "1 grant", 1)
-	}
-	return strings.Replace(like.String(), "grant", fmt.Sprintf("%d grants", n), 1)
+	return strings.Replace(like.String(), "grant", progress.Count(n, "grant"), 1)
 }

@@ -14,12 +14,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
-
-// Reporter tells the user how the publication goes on.
-type Reporter interface {
-	Say(message string)
-}
 
 // cleanUpTime bounds the clean-up after a failure; it runs although the
 // publication's own context may have been cancelled.
@@ -42,8 +38,8 @@ const (
 
 // Run publishes. Result and error are both returned when it fails: the result
 // holds what was achieved until then.
-func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, reporter Reporter, lock Lock) (*Result, error) {
-	run := run{clients: clients, spec: spec, say: reporter.Say, lock: lock, result: &Result{spec: spec}}
+func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, teller progress.Teller, lock Lock) (*Result, error) {
+	run := run{clients: clients, spec: spec, teller: teller, lock: lock, result: &Result{spec: spec}}
 	err := run.stages(ctx)
 	run.result.finish(err)
 	return run.result, err
@@ -52,7 +48,7 @@ func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, reporter Re
 type run struct {
 	clients *awsclient.Clients
 	spec    Spec
-	say     func(string)
+	teller  progress.Teller
 	lock    Lock
 	result  *Result
 	sharing bool // the images are becoming visible
@@ -96,10 +92,10 @@ func (r *run) completeKey(ctx context.Context) (Plan, kmskey.Keys, error) {
 			return plan, kmskey.Keys{}, err
 		}
 		// AWS is written to only below this line.
-		keys, err := plan.Key.Apply(ctx, r.clients.KMS)
+		keys, err := plan.Key.Apply(ctx, r.clients.KMS, r.teller)
 		r.result.keys = keys
 		if taken, ok := errors.AsType[*kmskey.AliasTakenError](err); ok && taken.InVain {
-			r.say(err.Error())
+			r.teller.Say(err.Error())
 			continue // not for ever: the alias exists now
 		}
 		return plan, keys, err
@@ -117,7 +113,7 @@ func (r *run) lookAndPlan(ctx context.Context) (Plan, error) {
 		return Plan{}, err
 	}
 	r.result.plan = &plan
-	r.say(plan.String())
+	r.teller.Say(plan.String())
 	return plan, nil
 }
 
@@ -136,7 +132,7 @@ func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (am
 		copyErr, grantsErr error
 	)
 	group.Go(func() error {
-		images, copyErr = ami.Copy(ctx, r.clients.EC2, plan.Images, keys, r.spec.WaitTimeout, r.say)
+		images, copyErr = ami.Copy(ctx, r.clients.EC2, plan.Images, keys, r.spec.WaitTimeout, r.teller)
 		return nil
 	})
 	group.Go(func() error {
@@ -152,7 +148,7 @@ func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (am
 // verified images, and grants that are settled.
 func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ grant.Settled) error {
 	r.sharing = true
-	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing)
+	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing, r.teller)
 	r.result.shared = shared
 	return err
 }
@@ -163,7 +159,7 @@ func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ gra
 func (r *run) prune(ctx context.Context, plan Plan, verified ami.Verified) error {
 	pruned, permissionsErr := ami.Prune(ctx, r.clients.EC2, verified, plan.Sharing, r.result.shared)
 	maps.Copy(r.result.shared, pruned)
-	revoked, grantsErr := plan.Grants.Prune(ctx, r.clients.KMS)
+	revoked, grantsErr := plan.Grants.Prune(ctx, r.clients.KMS, r.teller)
 	r.result.revoked = revoked
 	return errors.Join(permissionsErr, grantsErr)
 }
@@ -182,7 +178,7 @@ func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
 	discarded, err := images.Discard(ctx, r.clients.EC2)
 	r.result.discarded = discarded
 	if len(discarded) > 0 {
-		r.say("Deregistered the copies of this failed run, with their snapshots: " + strings.Join(discarded, ", "))
+		r.teller.Say("Deregistered the copies of this failed run, with their snapshots: " + strings.Join(discarded, ", "))
 	}
 	if err != nil {
 		return errors.Join(why, fmt.Errorf("taking back the copies of this failed run: %w", err))

@@ -11,6 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
 
 // Result is what a publication achieved; of a failed one, what it achieved
@@ -87,12 +88,46 @@ func (r *Result) Summary() string {
 	for _, region := range r.verified.Regions() {
 		fmt.Fprintf(&text, "\n  %s: %s", region, r.verified.Image(region).ID)
 	}
-	for _, g := range r.settled.Grants() {
-		if g.Status == grant.Skipped {
-			fmt.Fprintf(&text, "\n  no grant in %s for %s: %s", g.Region, g.Role, g.Reason)
-		}
+	for _, line := range skipped(r.settled.Grants()) {
+		text.WriteString("\n  " + line)
 	}
 	return text.String()
+}
+
+// skipped is a line for each region and role without grants: in a large
+// organisation many accounts lack the same role.
+func skipped(grants []grant.Grant) []string {
+	type kind struct{ region, role string }
+	var (
+		kinds    []kind
+		accounts = map[kind][]string{}
+		reason   = map[kind]string{}
+	)
+	for _, g := range grants {
+		if g.Status != grant.Skipped {
+			continue
+		}
+		_, role, _ := strings.Cut(g.Role, ":role/")
+		k := kind{g.Region, role}
+		if accounts[k] == nil {
+			kinds, reason[k] = append(kinds, k), g.Reason
+		}
+		accounts[k] = append(accounts[k], g.Account)
+	}
+	lines := make([]string, len(kinds))
+	for i, k := range kinds {
+		lines[i] = fmt.Sprintf("%s: no grant for %s in %s: %s", k.region, k.role, few(accounts[k]), reason[k])
+	}
+	return lines
+}
+
+// few names the first of many accounts.
+func few(accounts []string) string {
+	const named = 3
+	if len(accounts) <= named+1 {
+		return strings.Join(accounts, ", ")
+	}
+	return fmt.Sprintf("%s and %s more accounts", strings.Join(accounts[:named], ", "), progress.Number(len(accounts)-named))
 }
 
 // Write writes the files of the publication and returns their paths. A plan

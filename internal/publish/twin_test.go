@@ -35,7 +35,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 						spec := w.spec()
 						spec.Image.Name = name
 						clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-						if _, err := publish.Run(t.Context(), clients, spec, w, lock); err != nil {
+						if _, err := publish.Run(t.Context(), clients, spec, w.teller(), lock); err != nil {
 							t.Errorf("%s: %v", name, err)
 						}
 					})

@@ -24,6 +24,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
@@ -118,7 +119,7 @@ func (w *world) publish(spec publish.Spec) (*publish.Result, error) {
 
 func (w *world) publishWith(ctx context.Context, spec publish.Spec) (*publish.Result, error) {
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-	return publish.Run(ctx, clients, spec, w, unlocked)
+	return publish.Run(ctx, clients, spec, w.teller(), unlocked)
 }
 
 // unlocked is no lock: runs on several machines have none in common.
@@ -134,7 +135,9 @@ func (w *world) mustPublish(t *testing.T, spec publish.Spec) *publish.Result {
 	return result
 }
 
-// Say implements publish.Reporter.
+func (w *world) teller() progress.Teller { return progress.Teller{Say: w.Say, Meanwhile: w.Say} }
+
+// Say notes what people are told.
 func (w *world) Say(message string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -21,7 +21,7 @@ const lockInterval = 200 * time.Millisecond
 // keyLock is held while a run completes the key, or makes its grants. Packer
 // runs each build of a template in a process of its own, so the locks are files,
 // one for each key and kind of work.
-func keyLock(key publish.KeySpec) publish.Lock {
+func keyLock(key publish.KeySpec, say func(string)) publish.Lock {
 	return func(ctx context.Context, work publish.Work) (release func(), waited bool, err error) {
 		folder, err := machineFolder()
 		if err != nil {
@@ -29,13 +29,17 @@ func keyLock(key publish.KeySpec) publish.Lock {
 		}
 		sum := sha256.Sum256([]byte(cmp.Or(key.Alias, key.ID)))
 		lock := filelock.New(filepath.Join(folder, hex.EncodeToString(sum[:8])+"-"+string(work)+".lock"))
-		for ; ; waited = true {
+		for {
 			locked, err := lock.TryLock()
 			if err != nil {
 				return nil, false, fmt.Errorf("locking the key against other builds on this machine: %w", err)
 			}
 			if locked {
 				return func() { _ = lock.Unlock() }, waited, nil // the process's end unlocks it too
+			}
+			if !waited {
+				waited = true
+				say(waiting[work])
 			}
 			select {
 			case <-ctx.Done():
@@ -44,6 +48,11 @@ func keyLock(key publish.KeySpec) publish.Lock {
 			}
 		}
 	}
+}
+
+var waiting = map[publish.Work]string{
+	publish.CompletingKey: "Waiting for another build on this machine that completes the key",
+	publish.MakingGrants:  "Waiting for another build on this machine that makes grants on the key",
 }
 
 // machineFolder is what the builds on this machine share: in the user's cache

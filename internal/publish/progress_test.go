@@ -1,0 +1,43 @@
+package publish_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/internal/golden"
+)
+
+var anyID = regexp.MustCompile(`\b(ami|mrk)-[0-9a-f]+`)
+
+// What people read of a large publication: a line for each region and stage, how
+// far it is now and then, and nothing of stages that have nothing to do.
+func TestProgress(t *testing.T) {
+	file, ids := manyMembers(1_500)
+	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Grants.Accounts = ids
+		w.mustPublish(t, spec)
+		golden.Compare(t, "progress.txt", []byte(readable(w.lines)))
+
+		w.lines = nil
+		w.mustPublish(t, spec)
+		golden.Compare(t, "progress-again.txt", []byte(readable(w.lines)))
+	})
+}
+
+// readable sorts the lines of each region, which go side by side, by the region.
+func readable(lines []string) string {
+	byRegion := slices.Clone(lines)
+	region := func(line string) string {
+		before, _, found := strings.Cut(line, ": ")
+		if !found || strings.Contains(before, " ") {
+			return ""
+		}
+		return before
+	}
+	slices.SortStableFunc(byRegion, func(a, b string) int { return strings.Compare(region(a), region(b)) })
+	return anyID.ReplaceAllString(strings.Join(byRegion, "\n"), "$1-…") + "\n"
+}
