@@ -20,8 +20,8 @@ import (
 // quotas are kept just below AWS's, for the operations of which a publication
 // makes many calls. ReplicateKey counts in the primary's region. Fact: 4, 7.
 var quotas = map[string]pace.Quota{
-	"CreateGrant":  {PerSecond: 48, Burst: 10},
-	"RevokeGrant":  {PerSecond: 28, Burst: 10},
+	"CreateGrant":  {PerSecond: 49, Burst: 10},
+	"RevokeGrant":  {PerSecond: 29, Burst: 10},
 	"ReplicateKey": {PerSecond: 4.8, Burst: 4},
 	"AssumeRole":   {PerSecond: 90, Burst: 10},
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
@@ -42,33 +43,52 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 	if err := checkRegions(ctx, clients, spec); err != nil {
 		return world, err
 	}
-	var organizationErr, sourcesErr, keyErr error
 	if world.Discovered, err = discover(ctx, clients, spec.Grants, world.Caller); err != nil {
 		return world, err
 	}
-	world.Organization, organizationErr = lookOrganization(ctx, clients, spec, world.Caller.Partition)
-	world.Sources, sourcesErr = lookSources(ctx, clients, spec, world.Caller.Account)
-	if organizationErr == nil {
-		world.Key, keyErr = kmskey.Look(ctx, clients.KMS, keyWant(spec, world))
+	var (
+		both              sync.WaitGroup
+		keyErr, imagesErr error
+		withImages        = world
+	)
+	both.Go(func() { keyErr = world.lookKey(ctx, clients, spec) })
+	both.Go(func() { imagesErr = withImages.lookImages(ctx, clients, spec) })
+	both.Wait()
+	world.Sources, world.Named, world.Shared = withImages.Sources, withImages.Named, withImages.Shared
+	return world, errors.Join(keyErr, imagesErr)
+}
+
+// lookKey reads the key and its grants, and the organisation that its policy
+// names.
+func (w *World) lookKey(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
+	if w.Organization, err = lookOrganization(ctx, clients, spec, w.Caller.Partition); err != nil {
+		return err
 	}
-	if err := errors.Join(organizationErr, sourcesErr, keyErr); err != nil {
-		return world, err
+	if w.Key, err = kmskey.Look(ctx, clients.KMS, keyWant(spec, *w)); err != nil {
+		return err
 	}
-	name, err := imageName(spec, world)
+	w.Grants, err = lookGrants(ctx, clients, spec, *w)
+	return err
+}
+
+// lookImages reads the sources, the images that have the published name, and
+// with whom all of them are shared.
+func (w *World) lookImages(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
+	if w.Sources, err = lookSources(ctx, clients, spec, w.Caller.Account); err != nil {
+		return err
+	}
+	name, err := imageName(spec, *w)
 	if err != nil {
-		return world, err
+		return err
 	}
-	world.Named, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) ([]ami.Image, error) {
+	w.Named, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) ([]ami.Image, error) {
 		return ami.LookNamed(ctx, clients.EC2, region, name)
 	})
 	if err != nil {
-		return world, err
+		return err
 	}
-	if world.Shared, err = lookShared(ctx, clients, spec, world); err != nil {
-		return world, err
-	}
-	world.Grants, err = lookGrants(ctx, clients, spec, world)
-	return world, err
+	w.Shared, err = lookShared(ctx, clients, spec, *w)
+	return err
 }
 
 // checkRegions makes sure that the account can use every region. Fact: 2, 8.

@@ -18,7 +18,7 @@ func TestProgress(t *testing.T) {
 	file, ids := manyMembers(1_500)
 	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
 		spec := w.spec()
-		spec.Grants.Accounts = ids
+		spec.Grants.Accounts, spec.Regions = ids, spec.Regions[:2]
 		w.mustPublish(t, spec)
 		golden.Compare(t, "progress.txt", []byte(readable(w.lines)))
 
