@@ -88,8 +88,15 @@ type Grant struct {
 func (w Want) Wanted(keyARN func(region string) string) []Grant {
 	regions, accounts, roles := sorted(w.Regions), sorted(w.Accounts), sorted(w.Roles)
 	grants := make([]Grant, 0, len(regions)*len(accounts)*len(roles))
-	for _, region := range regions {
+	for i, region := range regions {
 		key := keyARN(region)
+		if i > 0 { // the same but for the region, and of the same strings
+			for _, g := range grants[:len(accounts)*len(roles)] {
+				g.Region, g.KeyARN = region, key
+				grants = append(grants, g)
+			}
+			continue
+		}
 		for _, account := range accounts {
 			for _, role := range roles {
 				grants = append(grants, Grant{

@@ -5,6 +5,8 @@
 package manifest
 
 import (
+	"iter"
+
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
@@ -119,10 +121,11 @@ type GrantCounts struct {
 
 // Grants is the grants file.
 type Grants struct {
-	SchemaVersion int     `json:"schema_version"`
-	KeyID         string  `json:"key_id"`
-	Via           string  `json:"via"`
-	Grants        []Grant `json:"grants"`
+	SchemaVersion int    `json:"schema_version"`
+	KeyID         string `json:"key_id"`
+	Via           string `json:"via"`
+	// Grants in the order of region, account and role.
+	Grants iter.Seq[Grant] `json:"grants"`
 }
 
 // Grant is one grant with everything that CreateGrant takes.

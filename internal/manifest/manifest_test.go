@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,11 +50,11 @@ func example(t *testing.T) manifest.Manifest {
 }
 
 func exampleGrants() manifest.Grants {
-	return manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: keyID, Via: "owner", Grants: []manifest.Grant{{
+	return manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: keyID, Via: "owner", Grants: slices.Values([]manifest.Grant{{
 		Account: "222222222222", Role: "arn:aws:iam::222222222222:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
 		Region: "eu-west-1", KeyARN: keyARN, Name: "orgami/222222222222/AWSServiceRoleForAutoScaling-01234567",
 		Operations: []string{"Decrypt"}, Status: "skipped", Reason: "the role does not exist", Command: "aws kms create-grant",
-	}}}
+	}})}
 }
 
 func TestGolden(t *testing.T) {

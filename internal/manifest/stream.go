@@ -12,10 +12,8 @@ import (
 // Encode returns a document as indented JSON with a line end.
 func Encode(document any) ([]byte, error) {
 	var buffer bytes.Buffer
-	if err := encode(&buffer, document, ""); err != nil {
-		return nil, err
-	}
-	return buffer.Bytes(), nil
+	err := stream(&buffer, document)
+	return buffer.Bytes(), err
 }
 
 func encode(buffer *bytes.Buffer, value any, prefix string) error {
@@ -28,9 +26,10 @@ func encode(buffer *bytes.Buffer, value any, prefix string) error {
 	return nil
 }
 
-// stream writes what [Encode] returns, and holds one element of a struct's lists
-// at a time: of an organisation with thousands of accounts, the text of all
-// grants is many times as large as the grants.
+// stream writes a document as indented JSON, and holds one element of a struct's
+// lists at a time: of an organisation with thousands of accounts, the text of all
+// grants is many times as large as the grants. A field of type [iter.Seq] is a
+// list whose elements are made when they are written.
 func stream(w io.Writer, document any) error {
 	s := streamer{w: w}
 	value := reflect.ValueOf(document)
@@ -48,11 +47,11 @@ func stream(w io.Writer, document any) error {
 		}
 		s.text(separator + "  \"" + name + "\": ")
 		separator = ",\n"
-		if field.Kind() != reflect.Slice || field.Len() == 0 {
-			s.value("  ", field.Interface(), "")
+		if field.Kind() == reflect.Func || field.Kind() == reflect.Slice && field.Len() > 0 {
+			s.list(field)
 			continue
 		}
-		s.list(field)
+		s.value("  ", field.Interface(), "")
 	}
 	s.text("\n}\n")
 	return s.err
@@ -84,11 +83,26 @@ func (s *streamer) text(text string) {
 }
 
 func (s *streamer) list(list reflect.Value) {
-	separator := "[\n    "
-	for i := range list.Len() {
+	const first = "[\n    "
+	separator := first
+	element := func(value reflect.Value) {
 		s.text(separator)
-		s.value("    ", list.Index(i).Interface(), "")
+		s.value("    ", value.Interface(), "")
 		separator = ",\n    "
+	}
+	if list.Kind() == reflect.Func && !list.IsNil() {
+		for value := range list.Seq() {
+			element(value)
+		}
+	}
+	if list.Kind() == reflect.Slice {
+		for _, value := range list.Seq2() {
+			element(value)
+		}
+	}
+	if separator == first {
+		s.text("[]")
+		return
 	}
 	s.text("\n  ]")
 }

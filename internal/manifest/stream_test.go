@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,22 +25,40 @@ func TestStream(t *testing.T) {
 		"a manifest":         full,
 		"an empty one":       Manifest{},
 		"one with no errors": Manifest{Errors: []string{}, Changes: []change.Change{}},
-		"grants":             Grants{Grants: []Grant{{Account: "1", Operations: []string{"Decrypt"}}, {Operations: nil}}},
-		"no grants":          Grants{},
 		"a policy":           policy.Karpenter("aws", "arn:aws:kms:*:111111111111:key/mrk-1"),
 		"a number":           1,
 	} {
-		want, err := Encode(document)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got bytes.Buffer
-		if err := stream(&got, document); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), got.String()); diff != "" {
-			t.Errorf("%s:\n%s", name, diff)
-		}
+		compareStream(t, name, document, document)
+	}
+}
+
+// TestStreamSequence: a list whose elements are made one by one is written like
+// one that is there.
+func TestStreamSequence(t *testing.T) {
+	type listed struct {
+		SchemaVersion int     `json:"schema_version"`
+		KeyID         string  `json:"key_id"`
+		Via           string  `json:"via"`
+		Grants        []Grant `json:"grants"`
+	}
+	for name, grants := range map[string][]Grant{
+		"two": {{Account: "1", Operations: []string{"Decrypt"}}, {Operations: nil}}, "none": {},
+	} {
+		compareStream(t, name, listed{1, "mrk-1", "owner", grants}, Grants{1, "mrk-1", "owner", slices.Values(grants)})
+	}
+	compareStream(t, "no sequence", listed{Grants: []Grant{}}, Grants{})
+}
+
+// compareStream compares what encoding/json makes of one document with what
+// streaming makes of the other.
+func compareStream(t *testing.T, name string, encoded, streamed any) {
+	t.Helper()
+	var want, got bytes.Buffer
+	if err := errors.Join(encode(&want, encoded, ""), stream(&got, streamed)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.String(), got.String()); diff != "" {
+		t.Errorf("%s:\n%s", name, diff)
 	}
 }
 
@@ -54,7 +73,7 @@ func (b *broken) Write(p []byte) (int, error) {
 
 // TestStreamFails: wherever writing fails, that is what is reported.
 func TestStreamFails(t *testing.T) {
-	document := Grants{Grants: []Grant{{}, {}}}
+	document := Grants{Grants: slices.Values([]Grant{{}, {}})}
 	whole, err := Encode(document)
 	if err != nil {
 		t.Fatal(err)

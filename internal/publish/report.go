@@ -129,14 +129,16 @@ func (r *Result) grantCounts() manifest.GrantCounts {
 }
 
 func (r *Result) grantsFile(keyID string) manifest.Grants {
-	file := manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: keyID, Via: r.spec.Grants.Via, Grants: []manifest.Grant{}}
-	for _, g := range r.grants() {
-		file.Grants = append(file.Grants, manifest.Grant{
-			Account: g.Account, Role: g.Role, Region: g.Region, KeyARN: g.KeyARN, Name: g.Name, Operations: g.Operations,
-			Status: string(g.Status), Reason: g.Reason, GrantID: g.GrantID, Command: g.Command(),
-		})
-	}
-	return file
+	return manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: keyID, Via: r.spec.Grants.Via, Grants: func(yield func(manifest.Grant) bool) {
+		for _, g := range r.grants() {
+			if !yield(manifest.Grant{
+				Account: g.Account, Role: g.Role, Region: g.Region, KeyARN: g.KeyARN, Name: g.Name, Operations: g.Operations,
+				Status: string(g.Status), Reason: g.Reason, GrantID: g.GrantID, Command: g.Command(),
+			}) {
+				return
+			}
+		}
+	}}
 }
 
 // messages splits joined errors, so that each is an element of its own.
