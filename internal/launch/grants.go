@@ -1,0 +1,65 @@
+package launch
+
+import "strings"
+
+// granted are the grants of one grantee on one key.
+type granted struct {
+	decided
+
+	names []string // of those that let it do anything for a launch
+}
+
+// indexGrants sorts a key's grants by their grantees: the ARN of a role, that of
+// an account's root, or that of a session up to the session's name.
+func indexGrants(grants []Grant) map[string]granted {
+	index := make(map[string]granted, len(grants))
+	for _, g := range grants {
+		ops := operationsNamed(g.Operations)
+		// A grant that is made under a grant allows at most what that one does,
+		// and EC2's is to decrypt. Fact: 3, 6.
+		if ops&decrypt == none {
+			ops &^= createGrant
+		}
+		grantee, sure := g.Grantee, !g.Constrained
+		switch a := parseARN(g.Grantee); {
+		case accountForm.MatchString(g.Grantee), a.resource == "root":
+			sure = false // what an account's grant is to its roles is not documented
+		case a.service == "sts":
+			grantee, sure = grantee[:strings.LastIndexByte(grantee, '/')+1], false
+		}
+		if ops == none {
+			continue
+		}
+		all := index[grantee]
+		if sure {
+			all.add(ops, yes)
+		} else {
+			all.add(ops, unsure)
+		}
+		all.names = append(all.names, describeGrant(g))
+		index[grantee] = all
+	}
+	return index
+}
+
+func describeGrant(g Grant) string {
+	if g.Name == "" {
+		return g.ID
+	}
+	return g.Name + " (" + g.ID + ")"
+}
+
+// to are the grants that the caller has.
+func (k *regionalKey) to(by *caller) granted {
+	if k.GrantsUnknown {
+		return granted{decided: decided{may: allNeeded}}
+	}
+	all := k.grants[by.arn]
+	for _, also := range [...]string{by.root, by.account, by.session} {
+		if g, found := k.grants[also]; found {
+			all.decided = all.or(g.decided)
+			all.names = append(all.names[:len(all.names):len(all.names)], g.names...)
+		}
+	}
+	return all
+}
