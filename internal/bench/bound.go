@@ -59,10 +59,16 @@ type Bound struct {
 	Grants time.Duration `json:"grants"`
 	// Share: ModifyImageAttribute, and reading it back.
 	Share time.Duration `json:"share"`
+	// Proof: reading all that launches depend on once more, side by side: the
+	// image and then its snapshots' keys; one pass over the pages of a region's
+	// grants.
+	Proof time.Duration `json:"proof"`
 }
 
 // Total is the critical path.
-func (b Bound) Total() time.Duration { return b.Look + b.Key + max(b.Copy, b.Grants) + b.Share }
+func (b Bound) Total() time.Duration {
+	return b.Look + b.Key + max(b.Copy, b.Grants) + b.Share + b.Proof
+}
 
 // Binds names the longest term of the critical path.
 func (b Bound) Binds() string {
@@ -86,6 +92,7 @@ func BoundOf(c Cell) Bound {
 	b.Copy = p.Latency + p.CopyTime + 2*p.Latency
 	pass := time.Duration(c.Pages()) * p.Latency
 	b.Grants = atQuota(c.Accounts*Roles, createGrantPerSecond) + p.Latency + max(p.PropagationLag+p.Latency, pass)
+	b.Proof = max(2*p.Latency, pass)
 	return b
 }
 

@@ -24,16 +24,16 @@ func WarmReads(c Cell) map[string]int {
 		"sts GetCallerIdentity":              1,
 		"organizations DescribeOrganization": 1,
 		"ec2 DescribeRegions":                1,
-		// The source; and each region's image twice, to plan and to verify.
-		"ec2 DescribeImages":    1 + 2*c.Regions,
-		"ec2 DescribeSnapshots": 1 + 2*c.Regions,
-		// The same, to plan and before sharing.
-		"ec2 DescribeImageAttribute": 1 + 2*c.Regions,
-		// The alias, the key's state, and which key the alias names.
-		"kms DescribeKey":          3 * c.Regions,
-		"kms GetKeyPolicy":         c.Regions,
+		// The source; and each region's image, to plan, to verify and to prove.
+		"ec2 DescribeImages":    1 + 3*c.Regions,
+		"ec2 DescribeSnapshots": 1 + 3*c.Regions,
+		// The same, to plan, before sharing, and to prove.
+		"ec2 DescribeImageAttribute": 1 + 3*c.Regions,
+		// The alias, the key's state, and which key the alias names; and the proof.
+		"kms DescribeKey":          (3 + 1) * c.Regions,
+		"kms GetKeyPolicy":         2 * c.Regions,
 		"kms GetKeyRotationStatus": 1,
-		"kms ListGrants":           c.Regions * c.Pages(),
+		"kms ListGrants":           2 * c.Regions * c.Pages(),
 	}
 }
 

@@ -36,29 +36,48 @@ type existing struct {
 // Total is how many grants the region's key has, of anybody.
 func (s State) Total(region string) int { return s.total[region] }
 
+// Listed is a grant of a regional key.
+type Listed struct {
+	ID         string
+	Name       string // of ours only
+	Grantee    string // ARN, or the id of a role that was deleted
+	Operations []string
+}
+
+// Listed are the region's grants without constraints, in no order.
+func (s State) Listed(region string) []Listed {
+	var all []Listed
+	for grantee, grants := range s.byGrantee[region] {
+		for _, g := range grants {
+			all = append(all, Listed{g.id, g.name, grantee, g.operations})
+		}
+	}
+	return all
+}
+
 // Look reads the grants of the regional keys, one pass over each, all side by
 // side. keys maps the regions to the ARNs of keys that exist.
 func Look(ctx context.Context, clients Clients, keys map[string]string) (State, error) {
-	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (listed, error) {
+	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (keyGrants, error) {
 		return list(ctx, clients(region), keys[region], region)
 	}))
 }
 
 func regionsOf(keys map[string]string) []string { return slices.Collect(maps.Keys(keys)) }
 
-// listed are the grants of one key.
-type listed struct {
+// keyGrants are the grants of one key.
+type keyGrants struct {
 	byGrantee map[string][]existing
 	total     int
 }
 
-func list(ctx context.Context, client *kms.Client, arn, region string) (listed, error) {
-	found := listed{byGrantee: map[string][]existing{}}
+func list(ctx context.Context, client *kms.Client, arn, region string) (keyGrants, error) {
+	found := keyGrants{byGrantee: map[string][]existing{}}
 	var operations []string // of the grant before: most have the same
 	for pages := kms.NewListGrantsPaginator(client, &kms.ListGrantsInput{KeyId: &arn, Limit: aws.Int32(100)}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return listed{}, awsclient.Failed(err, "listing the grants of key %s in %s", arn, region)
+			return keyGrants{}, awsclient.Failed(err, "listing the grants of key %s in %s", arn, region)
 		}
 		for _, g := range page.Grants {
 			found.total++
@@ -78,16 +97,16 @@ func list(ctx context.Context, client *kms.Client, arn, region string) (listed, 
 // LookNew is [Look] for keys that may be so new that KMS does not show them
 // everywhere: those have no grants yet.
 func LookNew(ctx context.Context, clients Clients, keys map[string]string) (State, error) {
-	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (listed, error) {
+	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (keyGrants, error) {
 		found, err := list(ctx, clients(region), keys[region], region)
 		if awsclient.Is(err, awsclient.CodeNotFound) {
-			return listed{}, nil
+			return keyGrants{}, nil
 		}
 		return found, err
 	}))
 }
 
-func fold(all map[string]listed, err error) (State, error) {
+func fold(all map[string]keyGrants, err error) (State, error) {
 	state := State{byGrantee: map[string]map[string][]existing{}, total: map[string]int{}}
 	for region, found := range all {
 		state.byGrantee[region], state.total[region] = found.byGrantee, found.total

@@ -116,6 +116,9 @@ func (p Plan) Changes() []change.Change {
 				add(change.KeyTags, len(step.addTags) > 0, change.Update, region, p.state.ID, "sets "+strings.Join(slices.Sorted(maps.Keys(step.addTags)), ", "))
 			}
 		}
+		for _, problem := range p.state.Regional[region].Problems {
+			changes = append(changes, change.Change{Kind: change.Key, Action: change.Skip, Region: region, ID: p.state.ID, Detail: problem})
+		}
 		for _, sid := range step.leftovers {
 			changes = append(changes, change.Change{
 				Kind: change.KeyPolicy, Action: change.Foreign, Region: region, ID: p.state.ID,

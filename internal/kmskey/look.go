@@ -2,7 +2,6 @@ package kmskey
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -193,15 +192,18 @@ func lookRegion(ctx context.Context, client *kms.Client, want Want, id, region s
 	if metadata == nil {
 		return Regional{}, fmt.Errorf("key %s is listed in %s and cannot be read there: it may have been made or deleted a moment ago; run again", id, region)
 	}
-	if err := enabled(*metadata, region); err != nil {
+	regional := Regional{ARN: aws.ToString(metadata.Arn), State: string(metadata.KeyState)}
+	if err := regional.note(want, enabled(*metadata, region)); err != nil {
 		return Regional{}, err
 	}
-	regional := Regional{ARN: aws.ToString(metadata.Arn), State: string(metadata.KeyState)}
 	if regional.Policy, err = readPolicy(ctx, client, id, region); err != nil {
 		return Regional{}, err
 	}
 	if open := regional.Policy.OpenStatements(); len(open) > 0 {
-		return Regional{}, fmt.Errorf("the policy of key %s in %s is open to the world (%s): add a condition on aws:PrincipalOrgID to each of these statements, or remove them", id, region, strings.Join(open, ", "))
+		err := fmt.Errorf("the policy of key %s in %s is open to the world (%s): add a condition on aws:PrincipalOrgID to each of these statements, or remove them", id, region, strings.Join(open, ", "))
+		if err := regional.note(want, err); err != nil {
+			return Regional{}, err
+		}
 	}
 	if want.Alias != "" {
 		target, err := describe(ctx, client, want.Alias, region)
@@ -209,7 +211,10 @@ func lookRegion(ctx context.Context, client *kms.Client, want Want, id, region s
 			return Regional{}, err
 		}
 		if target != nil && aws.ToString(target.KeyId) != id {
-			return Regional{}, fmt.Errorf("%s points at key %s in %s, not at %s: point it there, or choose another alias", want.Alias, aws.ToString(target.KeyId), region, id)
+			err := fmt.Errorf("%s points at key %s in %s, not at %s: point it there, or choose another alias", want.Alias, aws.ToString(target.KeyId), region, id)
+			if err := regional.note(want, err); err != nil {
+				return Regional{}, err
+			}
 		}
 		regional.HasAlias = target != nil
 	}
@@ -219,6 +224,15 @@ func lookRegion(ctx context.Context, client *kms.Client, want Want, id, region s
 		}
 	}
 	return regional, nil
+}
+
+// note makes a problem a part of the plan, where that is wanted.
+func (r *Regional) note(want Want, problem error) error {
+	if problem == nil || !want.PlanOnly {
+		return problem
+	}
+	r.Problems = append(r.Problems, problem.Error())
+	return nil
 }
 
 func readPolicy(ctx context.Context, client *kms.Client, id, region string) (policy.Document, error) {
@@ -245,42 +259,4 @@ func readTags(ctx context.Context, client *kms.Client, id, region string) (map[s
 		}
 	}
 	return tags, nil
-}
-
-// usable reports why a key cannot serve at all.
-func usable(key types.KeyMetadata, want Want) error {
-	id := aws.ToString(key.Arn)
-	name := strings.TrimSpace(want.Alias + " " + id)
-	var problems []error
-	if account := aws.ToString(key.AWSAccountId); account != want.Account {
-		problems = append(problems, fmt.Errorf("it belongs to account %s, and policies can be set only by the owner: run with credentials of that account, or use a key of account %s", account, want.Account))
-	}
-	if key.KeyManager != types.KeyManagerTypeCustomer {
-		problems = append(problems, errors.New("it is managed by AWS and cannot be shared: use a customer managed key"))
-	}
-	if !aws.ToBool(key.MultiRegion) || key.MultiRegionConfiguration == nil {
-		problems = append(problems, errors.New("it is a single-Region key, which cannot be converted: choose another alias and let a multi-Region key be created"))
-	}
-	if key.KeySpec != types.KeySpecSymmetricDefault || key.KeyUsage != types.KeyUsageTypeEncryptDecrypt {
-		problems = append(problems, fmt.Errorf("it is a %s key for %s, and EBS takes only symmetric encryption keys", key.KeySpec, key.KeyUsage))
-	}
-	if len(problems) == 0 {
-		return nil
-	}
-	return fmt.Errorf("key %s cannot be used: %w", name, errors.Join(problems...))
-}
-
-// enabled reports why a regional key is neither usable nor about to be.
-func enabled(key types.KeyMetadata, region string) error {
-	id := aws.ToString(key.KeyId)
-	switch key.KeyState {
-	case types.KeyStateEnabled, types.KeyStateCreating, types.KeyStateUpdating:
-		return nil
-	case types.KeyStateDisabled:
-		return fmt.Errorf("key %s is disabled in %s: enable it with 'aws kms enable-key --region %[2]s --key-id %[1]s'", id, region)
-	case types.KeyStatePendingDeletion, types.KeyStatePendingReplicaDeletion:
-		return fmt.Errorf("key %s is pending deletion in %s: rescue it with 'aws kms cancel-key-deletion --region %[2]s --key-id %[1]s' and 'aws kms enable-key --region %[2]s --key-id %[1]s', or choose another alias", id, region)
-	default:
-		return fmt.Errorf("key %s is %s in %s and cannot be used: choose another key", id, key.KeyState, region)
-	}
 }

@@ -37,6 +37,9 @@ type Want struct {
 	ExtraStatements []byte
 	Rotation        bool
 	Tags            map[string]string
+	// PlanOnly makes what is wrong with a regional key, and what only people can
+	// mend, a part of the plan, not an error.
+	PlanOnly bool
 }
 
 // regionsWith returns the wanted regions and the primary's, sorted.
@@ -65,6 +68,9 @@ type Regional struct {
 	HasAlias bool   // the wanted alias points at it
 	Policy   policy.Document
 	Tags     map[string]string
+	// Problems are why the key cannot serve as it is, with what mends that; none
+	// unless [Want.PlanOnly] asked for them.
+	Problems []string
 }
 
 // Keys are regional keys that are usable and whose policies are as intended.

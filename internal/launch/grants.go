@@ -46,7 +46,7 @@ func describeGrant(g Grant) string {
 	if g.Name == "" {
 		return g.ID
 	}
-	return g.Name + " (" + g.ID + ")"
+	return g.Name
 }
 
 // to are the grants that the caller has.

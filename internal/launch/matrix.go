@@ -84,6 +84,17 @@ func Collect(verdicts []Verdict) Matrix {
 	return matrix
 }
 
+// AnyOther stands, among a case's accounts, for all those that nobody named.
+const AnyOther = "any other account"
+
+// Only returns the cases with the outcome.
+func (m Matrix) Only(outcome Outcome) Matrix {
+	return slices.DeleteFunc(slices.Clone(m), func(c Case) bool { return c.Outcome != outcome })
+}
+
+// Total is how many verdicts there are.
+func (m Matrix) Total() int { return m.Count(Launches) + m.Count(Fails) + m.Count(Unknown) }
+
 // Count says how many verdicts have the outcome.
 func (m Matrix) Count(outcome Outcome) int {
 	n := 0

@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/launch"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
@@ -41,7 +42,10 @@ type Manifest struct {
 	Images  map[string]Image `json:"images"`
 	Grants  GrantCounts      `json:"grants"`
 	Changes []change.Change  `json:"changes"`
-	Errors  []string         `json:"errors"`
+	// Launches says who can launch the images where, as it was proved after they
+	// were shared; there is none without proof.
+	Launches launch.Matrix `json:"launches,omitempty"`
+	Errors   []string      `json:"errors"`
 }
 
 // Organization is the organisation that the key and the images are shared with.

@@ -6,6 +6,7 @@ package progress
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -106,6 +107,9 @@ func round(d time.Duration) string {
 func Count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
+	}
+	if strings.HasSuffix(thing, "ch") {
+		thing += "e"
 	}
 	return Number(n) + " " + thing + "s"
 }

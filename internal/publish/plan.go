@@ -115,7 +115,7 @@ func keyWant(spec Spec, world World) kmskey.Want {
 		Account: world.Caller.Account, Partition: world.Caller.Partition,
 		Alias: spec.Key.Alias, ID: spec.Key.ID, Create: spec.Key.Create,
 		Primary: spec.Key.PrimaryRegion, PrimaryFixed: spec.Key.PrimaryRegionSet,
-		Regions: spec.Regions, Rotation: spec.Key.Rotation, Tags: spec.Key.Tags,
+		Regions: spec.Regions, Rotation: spec.Key.Rotation, Tags: spec.Key.Tags, PlanOnly: spec.PlanOnly,
 		ExtraStatements: spec.Key.ExtraStatements,
 		Policy: policy.KeyPolicy{
 			Partition: world.Caller.Partition, Owner: world.Caller.Account, Variant: spec.Key.Policy,
@@ -162,6 +162,17 @@ func (p Plan) Changes() []change.Change {
 	}
 	change.Sort(changes)
 	return changes
+}
+
+// Problems are what is wrong with the key and what only people can mend.
+func (p Plan) Problems() []string {
+	var problems []string
+	for _, c := range p.Key.Changes() {
+		if c.Kind == change.Key && c.Action == change.Skip {
+			problems = append(problems, c.Detail)
+		}
+	}
+	return problems
 }
 
 // String is the plan for people: what changes, line by line, grants counted by

@@ -56,8 +56,11 @@ type run struct {
 
 func (r *run) stages(ctx context.Context) error {
 	plan, keys, err := r.completeKey(ctx)
-	if err != nil || r.spec.PlanOnly {
+	if err != nil {
 		return err
+	}
+	if r.spec.PlanOnly {
+		return r.audit(ctx, plan)
 	}
 	images, settled, err := r.copyAndGrant(ctx, plan, keys)
 	if err != nil {
@@ -69,6 +72,9 @@ func (r *run) stages(ctx context.Context) error {
 	}
 	r.result.verified = verified
 	if err := r.share(ctx, plan, verified, settled); err != nil {
+		return r.discard(ctx, images, err)
+	}
+	if err := r.prove(ctx); err != nil {
 		return r.discard(ctx, images, err)
 	}
 	return r.prune(ctx, plan, verified)

@@ -23,6 +23,7 @@ func (r *Result) Manifest() manifest.Manifest {
 		Images:        r.manifestImages(),
 		Grants:        r.grantCounts(),
 		Changes:       []change.Change{},
+		Launches:      r.launches,
 		Errors:        messages(r.err),
 	}
 	if id := r.world.Organization.ID; id != "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/launch"
 	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
@@ -27,6 +28,7 @@ type Result struct {
 	shared    map[string]ami.Shared // by region
 	revoked   []grant.Leftover
 	discarded []string
+	launches  launch.Matrix
 	err       error
 }
 
@@ -77,7 +79,7 @@ func (r *Result) Summary() string {
 	case r.err != nil:
 		return "Not published."
 	case r.spec.PlanOnly:
-		return fmt.Sprintf("Plan only: nothing was changed, %d changes are needed.", r.Changed())
+		return r.planSummary()
 	}
 	var text strings.Builder
 	if r.Changed() == 0 {
@@ -92,6 +94,25 @@ func (r *Result) Summary() string {
 		text.WriteString("\n  " + line)
 	}
 	return text.String()
+}
+
+func (r *Result) planSummary() string {
+	text := fmt.Sprintf("Plan only: nothing was changed, %s needed.", are(r.Changed(), "change"))
+	if n := len(r.plan.Problems()); n > 0 {
+		text += fmt.Sprintf(" %s for you to mend.", are(n, "problem"))
+	}
+	if len(r.launches) > 0 {
+		text += fmt.Sprintf(" Of %s of what is published, %s would fail.", progress.Count(r.launches.Total(), "launch"), progress.Number(r.launches.Count(launch.Fails)))
+	}
+	return text
+}
+
+// are is "1 change is" or "2 changes are".
+func are(n int, thing string) string {
+	if n == 1 {
+		return progress.Count(n, thing) + " is"
+	}
+	return progress.Count(n, thing) + " are"
 }
 
 // skipped is a line for each region and role without grants: in a large

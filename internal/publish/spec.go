@@ -20,6 +20,15 @@ type Spec struct {
 	WaitTimeout   time.Duration
 	KeepOnFailure bool
 	PlanOnly      bool
+	// FailOnDrift makes a plan that is not empty, or under which somebody cannot
+	// launch, an error. Set only with PlanOnly.
+	FailOnDrift bool
+	Prove       Prove
+	// ProveRoles are roles, below "role/", that launch instances in the accounts
+	// as Karpenter's does.
+	ProveRoles []string
+	// Report asks for the report as a page.
+	Report bool
 }
 
 // Source is one image that the artifact brings.

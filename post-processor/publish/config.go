@@ -60,6 +60,27 @@ type Config struct {
 	// Say what would change, and change nothing. By default `false`. The plan is
 	// also written to `orgami-plan.json`, and the files of an earlier run stay.
 	PlanOnly bool `mapstructure:"plan_only"`
+	// With `plan_only`: fail when something would change, or when somebody cannot
+	// launch the image that is published already. By default `false`. A nightly
+	// build with `source "orgami-existing"` notices like this what has drifted.
+	FailOnDrift bool `mapstructure:"fail_on_drift"`
+	// What to do when the proof finds that a launch would fail. After the image
+	// is shared, everything that launches depend on is read back from AWS, and
+	// for each account, region and launcher it is decided whether it can launch:
+	// `"fail"`, the default, fails the build with the reasons and takes back
+	// what this run has published; `"warn"` only tells; `"off"` proves nothing.
+	// Launchers are Karpenter's role, with the policy that
+	// `karpenter-kms-policy.json` holds, those in `prove_roles`, and the roles in
+	// `grants`; accounts are those in `share` and `grants`, and one that stands
+	// for all others. Accounts that have grants are taken for members of the
+	// organisation, or of the first unit, that the image is shared with.
+	Prove string `mapstructure:"prove"`
+	// Names of more roles that launch instances in the accounts, with the path if
+	// they have one, and that have Karpenter's policy.
+	ProveRoles []string `mapstructure:"prove_roles"`
+	// Also write `orgami-report.html`: a page for people that shows who can
+	// launch what where, and why not. By default `false`.
+	Report bool `mapstructure:"report"`
 	// The directory for `orgami.json`, `karpenter-kms-policy.json` and
 	// `kms-grants.json`; made when it is missing. By default `orgami`. Builds of
 	// several sources need one each, for instance

@@ -34,6 +34,10 @@ type FlatConfig struct {
 	WaitTimeout         *string                      `mapstructure:"wait_timeout" cty:"wait_timeout" hcl:"wait_timeout"`
 	KeepOnFailure       *bool                        `mapstructure:"keep_on_failure" cty:"keep_on_failure" hcl:"keep_on_failure"`
 	PlanOnly            *bool                        `mapstructure:"plan_only" cty:"plan_only" hcl:"plan_only"`
+	FailOnDrift         *bool                        `mapstructure:"fail_on_drift" cty:"fail_on_drift" hcl:"fail_on_drift"`
+	Prove               *string                      `mapstructure:"prove" cty:"prove" hcl:"prove"`
+	ProveRoles          []string                     `mapstructure:"prove_roles" cty:"prove_roles" hcl:"prove_roles"`
+	Report              *bool                        `mapstructure:"report" cty:"report" hcl:"report"`
 	OutputDirectory     *string                      `mapstructure:"output_directory" cty:"output_directory" hcl:"output_directory"`
 }
 
@@ -72,6 +76,10 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"wait_timeout":               &hcldec.AttrSpec{Name: "wait_timeout", Type: cty.String, Required: false},
 		"keep_on_failure":            &hcldec.AttrSpec{Name: "keep_on_failure", Type: cty.Bool, Required: false},
 		"plan_only":                  &hcldec.AttrSpec{Name: "plan_only", Type: cty.Bool, Required: false},
+		"fail_on_drift":              &hcldec.AttrSpec{Name: "fail_on_drift", Type: cty.Bool, Required: false},
+		"prove":                      &hcldec.AttrSpec{Name: "prove", Type: cty.String, Required: false},
+		"prove_roles":                &hcldec.AttrSpec{Name: "prove_roles", Type: cty.List(cty.String), Required: false},
+		"report":                     &hcldec.AttrSpec{Name: "report", Type: cty.Bool, Required: false},
 		"output_directory":           &hcldec.AttrSpec{Name: "output_directory", Type: cty.String, Required: false},
 	}
 	return s

@@ -79,6 +79,10 @@ snapshot_tags    = { of = "snapshot" }
 copy_source_tags = false
 wait_timeout     = "90m"
 keep_on_failure  = true
+fail_on_drift    = true
+prove            = "warn"
+prove_roles      = ["nodes/Launcher"]
+report           = true
 plan_only        = true
 output_directory = "out"
 profile          = "p"
@@ -124,6 +128,7 @@ func TestSpecOfEverything(t *testing.T) {
 			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false,
 		},
 		WaitTimeout: 90 * time.Minute, KeepOnFailure: true, PlanOnly: true,
+		FailOnDrift: true, Prove: "warn", ProveRoles: []string{"nodes/Launcher"}, Report: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -148,6 +153,7 @@ func TestSpecByDefault(t *testing.T) {
 		Key:         publish.KeySpec{Alias: "alias/golden", PrimaryRegion: "eu-west-1", Create: true, Policy: "open", Rotation: true},
 		Share:       publish.ShareSpec{Organization: true},
 		Image:       publish.ImageSpec{CopySourceTags: true},
+		Prove:       "fail",
 		WaitTimeout: 2 * time.Hour,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -23,6 +23,10 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 		WaitTimeout:   c.WaitTimeout,
 		KeepOnFailure: c.KeepOnFailure,
 		PlanOnly:      c.PlanOnly,
+		FailOnDrift:   c.FailOnDrift,
+		Prove:         cmp.Or(publish.Prove(c.Prove), publish.ProveFail),
+		ProveRoles:    c.ProveRoles,
+		Report:        c.Report,
 		Image: publish.ImageSpec{
 			Name: c.AMIName, Tags: c.Tags, SnapshotTags: c.SnapshotTags, CopySourceTags: orDefault(c.CopySourceTags, true),
 		},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
 // EC2's and KMS's limits for tags. Three tags of an image and of a snapshot and
@@ -44,6 +45,11 @@ func (c Config) validate() error {
 	p.tags("snapshot_tags", c.SnapshotTags, ownImageTags)
 	if c.WaitTimeout < 0 {
 		p.addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
+	}
+	p.oneOf("prove", c.Prove, string(publish.ProveFail), string(publish.ProveWarn), string(publish.ProveOff))
+	p.list("prove_roles", c.ProveRoles, roleForm)
+	if c.FailOnDrift && !c.PlanOnly {
+		p.addf("fail_on_drift: it is of use with plan_only = true only: set that, or leave it out")
 	}
 	p.directory("output_directory", c.OutputDirectory)
 	p.all = append(p.all, c.Config.Validate()...)

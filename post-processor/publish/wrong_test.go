@@ -280,6 +280,12 @@ key { alias = "alias/golden" }`, []string{"regions", "list of string required"}}
 plan_only = "maybe"`, []string{"plan_only", "bool"}},
 	{"unknown argument", `key { alias = "alias/golden" }
 region = "us-east-1"`, []string{"Unsupported argument", "region"}},
+	{"unknown kind of proof", `key { alias = "alias/golden" }
+prove = "maybe"`, []string{"prove", `"maybe"`, `"warn"`}},
+	{"role to prove with its prefix", `key { alias = "alias/golden" }
+prove_roles = ["arn:aws:iam::222222222222:role/Launcher"]`, []string{"prove_roles", `"Launcher"`}},
+	{"drift without a plan", `key { alias = "alias/golden" }
+fail_on_drift = true`, []string{"fail_on_drift", "plan_only"}},
 	{"unknown block", `key { alias = "alias/golden" }
 shares {}`, []string{"Unsupported block", "shares"}},
 	{"key twice", `key { alias = "alias/golden" }

@@ -1,0 +1,164 @@
+package publish_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/internal/launch"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+)
+
+// What is published is proved to launch: for every account, region and launcher
+// that there is.
+func TestProof(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		result := w.mustPublish(t, w.spec())
+		// Karpenter in 2 accounts and one that stands for the others, and two
+		// service-linked roles in 2; in 3 regions.
+		wantLaunches(t, result, 3*(3+2*2), 0)
+		w.sim.ResetJournal()
+		wantLaunches(t, w.mustPublish(t, w.spec()), 3*(3+2*2), 0)
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("proving again changed: %v", got)
+		}
+	})
+}
+
+func wantLaunches(t *testing.T, result *publish.Result, launches, fails int) {
+	t.Helper()
+	matrix := result.Manifest().Launches
+	if matrix.Count(launch.Launches) != launches || matrix.Count(launch.Fails) != fails || matrix.Total() != launches+fails {
+		t.Errorf("want %d launches and %d failures: %+v", launches, fails, matrix)
+	}
+}
+
+// denied is a statement of somebody else that nobody asked us to remove.
+const denied = `{"Sid":"NoMemberTwo","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"222222222222"}}}`
+
+// withDeny is a world whose key keeps an account out, in one region.
+func withDeny(t *testing.T, w *world) {
+	t.Helper()
+	w.mustPublish(t, w.spec())
+	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
+	client := clients.KMS("eu-west-1")
+	for _, key := range w.state().Keys {
+		if !slices.Contains(key.Aliases, alias) || key.Region != "eu-west-1" {
+			continue
+		}
+		policy := strings.Replace(key.Policy, `"Statement": [`, `"Statement": [`+denied+`,`, 1)
+		if policy == key.Policy {
+			t.Fatalf("no statements in %s", key.Policy)
+		}
+		if _, err := client.PutKeyPolicy(t.Context(), &kms.PutKeyPolicyInput{KeyId: aws.String(key.ARN), Policy: &policy}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An adopted key keeps an account out: the publication fails, says who cannot
+// launch where and why, and is taken back.
+func TestProofFails(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		withDeny(t, w)
+		before := w.copies()
+		spec := w.spec()
+		spec.Image.Name = "golden-2"
+		result, err := w.publish(spec)
+		if err == nil {
+			t.Fatal("published what does not launch")
+		}
+		for _, part := range []string{"would fail", "eu-west-1", "222222222222", "NoMemberTwo", "Karpenter"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("the error does not tell %s:\n%v", part, err)
+			}
+		}
+		if strings.Contains(err.Error(), "us-east-1") {
+			t.Errorf("the error tells of regions in which all launch:\n%v", err)
+		}
+		wantLaunches(t, result, 3*(3+2*2)-3, 3) // a Deny counts against a grant too
+		if got := w.copies(); !equalCounts(got, before) {
+			t.Errorf("copies are left: %v, before %v", got, before)
+		}
+	})
+}
+
+func equalCounts(a, b map[string]int) bool {
+	for region, n := range a {
+		if b[region] != n {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+func TestProofWarns(t *testing.T) {
+	for _, test := range []struct {
+		prove publish.Prove
+		said  bool
+	}{{publish.ProveWarn, true}, {publish.ProveOff, false}} {
+		t.Run(string(test.prove), func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				withDeny(t, w)
+				w.lines = nil
+				spec := w.spec()
+				spec.Prove, spec.Image.Name = test.prove, "golden-2"
+				w.mustPublish(t, spec)
+				if said := strings.Contains(w.said(), "NoMemberTwo"); said != test.said {
+					t.Errorf("said %v:\n%s", said, w.said())
+				}
+			})
+		})
+	}
+}
+
+// Grants that are made by hand are missing at first: that is told, and no error.
+func TestProofWithoutGrants(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Grants.Via = "none"
+		wantLaunches(t, w.mustPublish(t, spec), 3*3, 3*2*2)
+	})
+}
+
+// A role that does not exist cannot launch, and is not asked to.
+func TestProofWithoutARole(t *testing.T) {
+	file := defaultWorld()
+	for i, account := range file.Accounts {
+		if account.ID == awssim.MemberAccounts()[0] {
+			file.Accounts[i].ServiceLinkedRoles = account.ServiceLinkedRoles[:1]
+		}
+	}
+	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
+		wantLaunches(t, w.mustPublish(t, w.spec()), 3*(3+3), 0)
+	})
+}
+
+// What was written a moment ago, and is not read everywhere yet, is no reason to
+// fail.
+func TestProofIsPatient(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		proving, stale, start := false, 0, time.Now()
+		w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
+			if call.Operation == "ModifyImageAttribute" && !call.DryRun {
+				proving = true
+			}
+			if proving && call.Operation == "ListGrants" {
+				proving = false
+				stale++
+				return &awssim.Fault{Kind: awssim.Stale, Behind: time.Since(start) - 11*time.Second} // there is a key, and no grant
+			}
+			return nil
+		})
+		wantLaunches(t, w.mustPublish(t, w.spec()), 3*(3+2*2), 0)
+		if stale == 0 {
+			t.Error("no read was stale")
+		}
+	})
+}
