@@ -227,6 +227,15 @@ func TestFact6Launch(t *testing.T) {
 				l.setIdentity(t, launcherStatements(strings.Replace(viaEC2, "ec2.*", "rds.*", 1), launchActions...))
 			},
 		},
+		"identity for sessions of roles": {alter: func(t *testing.T, l launch) {
+			l.setIdentity(t, launcherStatements(`,"Condition":{"StringEquals":{"aws:PrincipalType":"AssumedRole"},"Bool":{"aws:PrincipalIsAWSService":false}}`, launchActions...))
+		}},
+		"identity for users": {
+			reason: internalError, diagnosis: []string{"aws:PrincipalType wants User, and the request has AssumedRole"},
+			alter: func(t *testing.T, l launch) {
+				l.setIdentity(t, launcherStatements(`,"Condition":{"StringEquals":{"aws:PrincipalType":"User"}}`, launchActions...))
+			},
+		},
 		"identity without EC2": {refused: "UnauthorizedOperation", alter: func(t *testing.T, l launch) {
 			l.setIdentity(t, `{"Effect":"Allow","Action":["kms:*","ec2:Describe*"],"Resource":"*"}`)
 		}},

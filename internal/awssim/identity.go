@@ -162,11 +162,16 @@ func (w *World) principalExists(principal string, now time.Time) bool {
 	}
 }
 
-// principalContext are the global condition keys of a request. Fact: 1.
+// principalContext are the global condition keys of a request. No principal of
+// the simulator is an AWS service that calls for itself: a service that uses its
+// service-linked role is none. Fact: 1, 6.
 func (w *World) principalContext(p Principal) map[string][]string {
-	context := map[string][]string{"aws:PrincipalAccount": {p.Account}, "aws:PrincipalArn": {p.ARN}}
+	context := map[string][]string{
+		"aws:PrincipalAccount": {p.Account}, "aws:PrincipalArn": {p.ARN}, "aws:PrincipalType": {"User"}, "aws:PrincipalIsAWSService": {"false"},
+	}
 	if p.RoleARN != "" {
 		context["aws:PrincipalArn"] = []string{p.RoleARN}
+		context["aws:PrincipalType"] = []string{"AssumedRole"}
 	}
 	a := w.accounts[p.Account]
 	if w.organization != nil && a != nil && len(a.organizationalUnits) > 0 {

@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -54,7 +55,7 @@ func cell(t *testing.T, of *int, name string, test func(*testing.T, *world)) {
 }
 
 // writeFigures writes the one line that `make test` prints, if it is wanted and
-// any matrix ran.
+// any matrix ran. Other packages write theirs to the same file.
 func writeFigures() error {
 	path := os.Getenv("ORGAMI_FIGURES")
 	if path == "" || figures.worlds == 0 {
@@ -62,7 +63,12 @@ func writeFigures() error {
 	}
 	line := fmt.Sprintf("calls %d, crash points tried %d, faults tried %d, interferences tried %d, worlds compared %d, violations %d\n",
 		figures.calls, figures.crashes, figures.faults, figures.hands, figures.worlds, figures.violations)
-	return os.WriteFile(path, []byte(line), 0o600)
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(line)
+	return errors.Join(err, file.Close())
 }
 
 // undisturbed is what a run does and makes that nothing disturbs.
