@@ -20,7 +20,7 @@ import (
 
 // packages are those whose tests must catch a mutation.
 var packages = []string{
-	"./internal/ami", "./internal/fanout", "./internal/grant", "./internal/kmskey", "./internal/manifest",
+	"./internal/ami", "./internal/fanout", "./internal/grant", "./internal/kmskey", "./internal/launch", "./internal/manifest",
 	"./internal/pace", "./internal/policy", "./internal/progress", "./internal/publish", "./internal/wait",
 }
 

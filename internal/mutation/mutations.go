@@ -104,7 +104,7 @@ var mutations = []mutation{
 	},
 	{
 		"grants in one region only", "internal/grant/grant.go",
-		"	for _, region := range regions {", "	for _, region := range regions[:1] {",
+		"	for i, region := range regions {", "	for i, region := range regions[:min(1, len(regions))] {",
 	},
 	{
 		"share in all regions but one", "internal/ami/share.go",
@@ -177,5 +177,17 @@ var mutations = []mutation{
 	{
 		"a session for each grant", "internal/publish/grants.go",
 		"		if sessions[roleARN] == nil {", "		if true {",
+	},
+	{
+		"prove nothing", "internal/publish/publish.go",
+		"	if err := r.prove(ctx); err != nil {", "	if err := r.prove(ctx); false && err != nil {",
+	},
+	{
+		"prove with the first answer", "internal/publish/prove.go",
+		"			return \"some launches would fail\", nil", "			return \"\", nil",
+	},
+	{
+		"a grant helps against a Deny", "internal/launch/admission.go",
+		"a.policies.or(a.granted.decided).and(denied.not())", "a.policies.and(denied.not()).or(a.granted.decided)",
 	},
 }

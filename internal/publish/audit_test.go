@@ -1,0 +1,163 @@
+package publish_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/internal/launch"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+)
+
+// audited is what somebody does to eu-west-1 of a publication.
+type audited struct {
+	w       *world
+	clients *awsclient.Clients
+	image   string
+	key     awssim.KeyState
+}
+
+const auditedRegion = "eu-west-1"
+
+func newAudited(t *testing.T, w *world, images map[string]string) audited {
+	t.Helper()
+	a := audited{w: w, clients: awsclient.New(w.config(awssim.PublishingAccount, w.regions[0])), image: images[auditedRegion]}
+	for _, key := range w.state().Keys {
+		if slices.Contains(key.Aliases, alias) && key.Region == auditedRegion {
+			a.key = key
+		}
+	}
+	return a
+}
+
+func (a audited) putPolicy(t *testing.T, old, with string) {
+	t.Helper()
+	document := strings.Replace(a.key.Policy, old, with, 1)
+	if document == a.key.Policy {
+		t.Fatalf("no %s in %s", old, document)
+	}
+	done(a.clients.KMS(auditedRegion).PutKeyPolicy(t.Context(), &kms.PutKeyPolicyInput{KeyId: &a.key.ARN, Policy: &document}))(t)
+}
+
+func (a audited) grantOf(t *testing.T, account string) string {
+	t.Helper()
+	for _, g := range a.key.Grants {
+		if strings.Contains(g.Grantee, account) && strings.Contains(g.Grantee, "AWSServiceRoleForAutoScaling") {
+			return g.ID
+		}
+	}
+	t.Fatalf("account %s has no grant", account)
+	return ""
+}
+
+func done[T any](_ T, err error) func(*testing.T) {
+	return func(t *testing.T) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// drifts are what an audit is to find.
+var drifts = []struct {
+	name  string
+	drift func(*testing.T, audited, *publish.Spec)
+	fails int      // launches
+	said  []string // by the audit
+}{
+	{
+		"the image is not shared any more",
+		func(t *testing.T, a audited, _ *publish.Spec) {
+			done(a.clients.EC2(auditedRegion).ModifyImageAttribute(t.Context(), &ec2.ModifyImageAttributeInput{
+				ImageId: &a.image, Attribute: aws.String("launchPermission"),
+				LaunchPermission: &types.LaunchPermissionModifications{Remove: []types.LaunchPermission{{OrganizationArn: aws.String("arn:aws:organizations::999999999999:organization/o-exampleorgid")}}},
+			}))(t)
+		}, 7, []string{"launch permission", "shared", "modify-image-attribute"},
+	},
+	{
+		"the organisation's statement is edited",
+		func(t *testing.T, a audited, _ *publish.Spec) { a.putPolicy(t, `"kms:Decrypt",`, "") },
+		3, []string{"key policy", "ShareAMIToAccounts", "kms:Decrypt"},
+	},
+	{
+		"a statement denies an account",
+		func(t *testing.T, a audited, _ *publish.Spec) { a.putPolicy(t, `"Statement": [`, `"Statement": [`+denied+`,`) },
+		3, []string{"NoMemberTwo", "222222222222"},
+	},
+	{
+		"the key is disabled",
+		func(t *testing.T, a audited, _ *publish.Spec) {
+			done(a.clients.KMS(auditedRegion).DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &a.key.ARN}))(t)
+		}, 7, []string{"is disabled", "aws kms enable-key"},
+	},
+	{
+		"the key is to be deleted",
+		func(t *testing.T, a audited, _ *publish.Spec) {
+			done(a.clients.KMS(auditedRegion).ScheduleKeyDeletion(t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &a.key.ARN}))(t)
+		}, 7, []string{"pending deletion", "cancel-key-deletion"},
+	},
+	{
+		"a grant is revoked",
+		func(t *testing.T, a audited, _ *publish.Spec) {
+			id := a.grantOf(t, "333333333333")
+			done(a.clients.KMS(auditedRegion).RevokeGrant(t.Context(), &kms.RevokeGrantInput{KeyId: &a.key.ARN, GrantId: &id}))(t)
+		}, 1, []string{"1 grant", "EC2 Auto Scaling", "333333333333", "aws kms create-grant"},
+	},
+	{
+		"an account joined",
+		func(_ *testing.T, _ audited, spec *publish.Spec) { spec.Grants.Accounts = awssim.MemberAccounts() },
+		3 * 2, []string{"2 grants", "444444444444"},
+	},
+}
+
+// TestAudit: a plan of a publication of long ago finds what has drifted, says who
+// cannot launch because of it, and changes nothing.
+func TestAudit(t *testing.T) {
+	for _, test := range drifts {
+		t.Run(test.name, func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				spec := w.spec()
+				published := w.mustPublish(t, spec)
+				w.sim.ResetJournal()
+				spec.PlanOnly, spec.FailOnDrift = true, true
+				if result, err := w.publish(spec); err != nil || result.Changed() > 0 || result.Manifest().Launches.Total() != 21 {
+					t.Fatalf("before anything drifts: %v, %v", err, result.Manifest().Changes)
+				}
+				test.drift(t, newAudited(t, w, published.Images()), &spec)
+				time.Sleep(time.Minute) // it is everywhere
+				w.sim.ResetJournal()
+				w.lines = nil
+				result, err := w.publish(spec)
+				if err == nil || !strings.Contains(err.Error(), "drifted") {
+					t.Errorf("the audit ends with: %v", err)
+				}
+				if n := result.Manifest().Launches.Count(launch.Fails); n != test.fails {
+					t.Errorf("%d launches fail, want %d: %s", n, test.fails, w.said())
+				}
+				for _, part := range test.said {
+					if !strings.Contains(w.said(), part) {
+						t.Errorf("the audit does not say %q:\n%s", part, w.said())
+					}
+				}
+				if got := w.mutations(); len(got) > 0 {
+					t.Errorf("the audit changed: %v", got)
+				}
+				validate(t, result.Manifest())
+
+				spec.FailOnDrift = false
+				if _, err := w.publish(spec); err != nil {
+					t.Errorf("a plan without fail_on_drift: %v", err)
+				}
+			})
+		})
+	}
+}
