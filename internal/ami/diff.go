@@ -75,9 +75,25 @@ func keyOrNone(arn string) string {
 	return arn
 }
 
-// copyOf reports whether the image carries our marks of a copy of the source.
+// copyOf reports whether the image carries our marks of a copy of the source, or
+// of what the source itself is a copy of.
 func (i Image) copyOf(source Image) bool {
-	return i.Tags[TagSourceImage] == source.ID && i.Tags[TagSourceRegion] == source.Region
+	id, region := source.origin()
+	return i.Tags[TagSourceImage] == id && i.Tags[TagSourceRegion] == region
+}
+
+// origin is the image that was published first: of a copy of ours that is
+// published to more regions, or looked at again, the one that it is a copy of.
+func (i Image) origin() (id, region string) {
+	if i.Published() {
+		return i.Tags[TagSourceImage], i.Tags[TagSourceRegion]
+	}
+	return i.ID, i.Region
+}
+
+// Published reports whether the image is a copy that this plugin made.
+func (i Image) Published() bool {
+	return i.Tags[TagSourceImage] != "" && i.Tags[TagSourceRegion] != ""
 }
 
 // Region is the plan's region.
@@ -154,7 +170,8 @@ func (w Want) snapshotTags(token string) map[string]string {
 }
 
 func (w Want) marks(token string) map[string]string {
-	return map[string]string{TagSourceImage: w.Source.ID, TagSourceRegion: w.Source.Region, TagCopy: token}
+	id, region := w.Source.origin()
+	return map[string]string{TagSourceImage: id, TagSourceRegion: region, TagCopy: token}
 }
 
 // Existing is the image that the plan uses as it is, if it does.

@@ -161,3 +161,29 @@ func TestAudit(t *testing.T) {
 		})
 	}
 }
+
+// A published image is looked at again by itself, when its source is long gone:
+// its copies in the other regions are known by what all are copies of; and it is
+// published to one region more like the source would be.
+func TestAuditOfTheCopyItself(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Regions = spec.Regions[:2]
+		published := w.mustPublish(t, spec)
+		w.sim.ResetJournal()
+		ofCopy := w.spec()
+		ofCopy.Sources = []publish.Source{{Region: spec.Regions[1], ImageID: published.Images()[spec.Regions[1]]}}
+		ofCopy.Regions = spec.Regions
+		w.mustPublish(t, ofCopy)
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("publishing the copy changed: %v", got)
+		}
+		ofCopy.Regions = w.spec().Regions
+		w.mustPublish(t, ofCopy)
+		w.sim.ResetJournal()
+		w.mustPublish(t, w.spec())
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("publishing the source again changed: %v", got)
+		}
+	})
+}

@@ -93,6 +93,9 @@ func imageName(spec Spec, world World) (string, error) {
 		return spec.Image.Name, nil
 	}
 	source := world.Sources[firstSource(spec).Region]
+	if source.Published() {
+		return source.Name, nil
+	}
 	name := source.Name + "-shared"
 	if len(name) > maxNameLength {
 		return "", fmt.Errorf("the source image's name with -shared, %q, is %d characters, and EC2 allows %d: set ami_name", name, len(name), maxNameLength)

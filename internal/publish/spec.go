@@ -102,7 +102,8 @@ type GrantsSpec struct {
 
 // ImageSpec describes the copies.
 type ImageSpec struct {
-	// Name of every copy; empty means the source image's name with "-shared".
+	// Name of every copy; empty means the source image's name with "-shared", or
+	// as it is if the source is a copy of an earlier publication.
 	Name           string
 	Tags           map[string]string
 	SnapshotTags   map[string]string
