@@ -26,6 +26,11 @@ variable "source_ami_name" {
   default     = "al2023-ami-2023.*-x86_64"
 }
 
+variable "accounts" {
+  type    = list(string)
+  default = ["222222222222", "333333333333", "444444444444", "555555555555"]
+}
+
 variable "output_directory" {
   type    = string
   default = "orgami"
@@ -74,7 +79,7 @@ build {
       }
 
       grants {
-        accounts = ["222222222222", "333333333333", "444444444444", "555555555555"]
+        accounts = var.accounts
       }
 
       output_directory = var.output_directory

@@ -12,7 +12,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -38,6 +37,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&tools.plugin, "plugin", "", "packer-plugin-orgami binary")
 	flag.StringVar(&tools.awssim, "awssim", "", "awssim binary")
 	example := flag.String("example", "example/demo", "folder of the template and the world")
+	auditExample := flag.String("audit", "", "folder of the template of an audit, which is then shown instead")
 	work := flag.String("work", "build/demo", "folder for everything that the demo makes")
 	flag.Parse()
 	if err := tools.check(); err != nil {
@@ -55,5 +55,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(story(ctx, aws, packer, *work))
+	if *auditExample != "" {
+		auditor := packer
+		auditor.template = *auditExample
+		return audit(ctx, aws, packer, auditor, *work)
+	}
+	return story(ctx, aws, packer, *work)
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/orgami/packer-plugin-orgami/internal/launch"
 	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 )
 
@@ -55,7 +56,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	if err := tryToShare(ctx, s, published.Sources[0], published.Organization.ARN); err != nil {
 		return err
 	}
-	failed, err := launchTable(ctx, s, untreated)
+	failed, err := launchTable(ctx, s, untreated, nil)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	for region, image := range published.Images {
 		images[region] = image.ImageID
 	}
-	if failed, err = launchTable(ctx, s, images); err != nil {
+	if failed, err = launchTable(ctx, s, images, published.Launches); err != nil {
 		return err
 	}
 	if failed > 0 {
@@ -131,12 +132,13 @@ func attachPolicies(ctx context.Context, s *simulator, output string) error {
 }
 
 // launchTable launches everywhere, prints account × region × launcher, and
-// counts the launches that failed.
-func launchTable(ctx context.Context, s *simulator, images map[string]string) (int, error) {
+// counts the launches that failed. Beside each stands what the plugin proved, if
+// it did; where they differ, that is an error.
+func launchTable(ctx context.Context, s *simulator, images map[string]string, proved launch.Matrix) (int, error) {
 	regions := slices.Sorted(maps.Keys(images))
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "  account\tlauncher\t%s\n", strings.Join(regions, "\t"))
-	failed, reasons := 0, map[string]int{}
+	failed, agreed, reasons := 0, 0, map[string]int{}
 	for _, account := range slices.Sorted(maps.Keys(s.AccessKeys)) {
 		if account == publisher {
 			continue
@@ -156,6 +158,14 @@ func launchTable(ctx context.Context, s *simulator, images map[string]string) (i
 					}
 					verdict = fmt.Sprintf("fails (%d)", reasons[reason])
 				}
+				if proved != nil {
+					foretold, err := agree(proved, account, region, l.name, reason)
+					if err != nil {
+						return failed, err
+					}
+					agreed++
+					verdict += ", proved: " + foretold
+				}
 				fmt.Fprintf(table, "\t%s", verdict)
 			}
 			fmt.Fprintln(table)
@@ -167,7 +177,24 @@ func launchTable(ctx context.Context, s *simulator, images map[string]string) (i
 	for _, reason := range slices.SortedFunc(maps.Keys(reasons), func(a, b string) int { return reasons[a] - reasons[b] }) {
 		fmt.Printf("  (%d) %s\n", reasons[reason], reason)
 	}
+	if proved != nil {
+		fmt.Printf("\n  The plugin's verdicts, which it wrote down before, are the same: %d of %d.\n", agreed, agreed)
+	}
 	return failed, nil
+}
+
+// agree compares a launch, which failed for the reason unless that is empty, with
+// the plugin's verdict.
+func agree(proved launch.Matrix, account, region, launcher, reason string) (string, error) {
+	verdict, found := proved.Find(account, region, launcher)
+	happened := launch.Launches
+	if reason != "" {
+		happened = launch.Fails
+	}
+	if !found || verdict.Outcome != happened {
+		return "", fmt.Errorf("the launch in %s of account %s as %s: %s (%s), and the plugin proved %q", region, account, launcher, happened, reason, verdict.Outcome)
+	}
+	return string(verdict.Outcome), nil
 }
 
 // again publishes the same image once more, brought in by orgami-existing.

@@ -87,6 +87,23 @@ func Collect(verdicts []Verdict) Matrix {
 // AnyOther stands, among a case's accounts, for all those that nobody named.
 const AnyOther = "any other account"
 
+// Find returns the case of an account, also as one of [AnyOther].
+func (m Matrix) Find(account, region, launcher string) (Case, bool) {
+	var other Case
+	for _, c := range m {
+		if c.Region != region || c.Launcher != launcher {
+			continue
+		}
+		if slices.Contains(c.Accounts, account) {
+			return c, true
+		}
+		if slices.Contains(c.Accounts, AnyOther) {
+			other = c
+		}
+	}
+	return other, other.Accounts != nil
+}
+
 // Only returns the cases with the outcome.
 func (m Matrix) Only(outcome Outcome) Matrix {
 	return slices.DeleteFunc(slices.Clone(m), func(c Case) bool { return c.Outcome != outcome })

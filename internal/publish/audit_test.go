@@ -90,7 +90,9 @@ var drifts = []struct {
 	},
 	{
 		"a statement denies an account",
-		func(t *testing.T, a audited, _ *publish.Spec) { a.putPolicy(t, `"Statement": [`, `"Statement": [`+denied+`,`) },
+		func(t *testing.T, a audited, _ *publish.Spec) {
+			a.putPolicy(t, `"Statement": [`, `"Statement": [`+denied+`,`)
+		},
 		3, []string{"NoMemberTwo", "222222222222"},
 	},
 	{

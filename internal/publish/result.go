@@ -76,6 +76,8 @@ func (r *Result) Changed() int {
 // Summary says in a few lines how the publication ended.
 func (r *Result) Summary() string {
 	switch {
+	case r.err != nil && r.plan != nil && r.spec.PlanOnly:
+		return r.planSummary()
 	case r.err != nil:
 		return "Not published."
 	case r.spec.PlanOnly:
@@ -86,6 +88,9 @@ func (r *Result) Summary() string {
 		text.WriteString("Nothing changed: the image is published as it shall be.")
 	} else {
 		fmt.Fprintf(&text, "Published, with %d changes.", r.Changed())
+	}
+	if n := r.launches.Total(); n > 0 {
+		fmt.Fprintf(&text, "\n  proved: %s of %s succeed, of Karpenter and service-linked roles in every account and region", progress.Number(r.launches.Count(launch.Launches)), progress.Count(n, "launch"))
 	}
 	for _, region := range r.verified.Regions() {
 		fmt.Fprintf(&text, "\n  %s: %s", region, r.verified.Image(region).ID)
