@@ -64,9 +64,18 @@ func (a *admission) because() []Link {
 		}
 	}
 	if byGrant := allNeeded &^ a.policies.yes; byGrant != none {
-		links = append(links, holds(linkGrant, "it is let by "+someOf(a.granted.names, " and ")))
+		links = append(links, a.grantHolds())
 	}
 	return links
+}
+
+// grantHolds names no grant: every account has another, and the accounts that
+// launch for the same reason are to be taken together.
+func (a *admission) grantHolds() Link {
+	if len(a.granted.grants) > 1 {
+		return holds(linkGrant, "grants on the key "+a.ARN+" allow it")
+	}
+	return holds(linkGrant, "a grant on the key "+a.ARN+" allows it")
 }
 
 func (a *admission) keyPolicyHolds(o operations) Link {
@@ -87,11 +96,11 @@ func (a *admission) refused() []Link {
 	case a.key.denied.yes&first != none:
 		o := missing & a.key.denied.yes
 		return []Link{breaks(linkKeyPolicy, fmt.Sprintf("%s of the key policy denies %s %s",
-			a.policy.whoSays(true, o, a.by, a.via), a.by.arn, o.actions()), a.putKeyPolicy(o))}
+			a.policy.whoSays(true, o, a.by, a.via), a.by.arn, o.actions()), a.putKeyPolicy(a.policy.whoSays(true, o, a.by, a.via)))}
 	case a.own.denied.yes&first != none:
 		o := missing & a.own.denied.yes
 		return []Link{breaks(linkIdentityPolicy, fmt.Sprintf("%s of %s denies %s",
-			a.identity.whoSays(true, o, a.by, a.via), a.identity.name, o.actions()), a.listRolePolicies(o))}
+			a.identity.whoSays(true, o, a.by, a.via), a.identity.name, o.actions()), a.listRolePolicies(a.identity.whoSays(true, o, a.by, a.via), o))}
 	case a.by.launcher.ServiceLinked && a.foreign():
 		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant())}
 	case a.admitting().may&first == none:
@@ -112,7 +121,7 @@ func (a *admission) keyPolicyStands(first operations) Link {
 	if a.admitting().yes&first != none {
 		return a.keyPolicyHolds(first)
 	}
-	return open(linkKeyPolicy, "whether the key policy allows "+first.actions()+" is not known: "+a.policy.doubt(first, a.by, a.via), "")
+	return open(linkKeyPolicy, "whether the key policy allows "+first.actions()+" is not known: "+a.policy.doubt(first, a.by, a.via), a.getKeyPolicy())
 }
 
 func (a *admission) policyLacks(d *document, o operations) string {
@@ -124,9 +133,12 @@ func (a *admission) policyLacks(d *document, o operations) string {
 
 // noGrant says which operations no grant has, and which grants there are.
 func (a *admission) noGrant(missing operations) string {
-	text := fmt.Sprintf("no grant on the key %s lets %s %s", a.ARN, a.by.arn, strings.Join(missing.names(""), ", "))
-	if len(a.granted.names) > 0 {
-		text += "; it has " + someOf(a.granted.names, " and ")
+	text := fmt.Sprintf("no grant on the key %s allows %s %s", a.ARN, a.by.arn, strings.Join(missing.names(""), ", "))
+	if len(a.granted.grants) > 0 {
+		text += "; it has " + a.granted.names()
+	}
+	if missing&createGrant != none && a.granted.cannotGrant() {
+		text += "; CreateGrant needs Decrypt in the same grant, which EC2 grants in turn"
 	}
 	return text
 }
@@ -134,17 +146,17 @@ func (a *admission) noGrant(missing operations) string {
 // undecided says what it is that is not known.
 func (a *admission) undecided() Link {
 	first := (allNeeded &^ a.admitted.yes).first()
-	about := "whether " + a.by.arn + " may " + first.actions() + " is not known: "
+	about := "whether " + a.by.arn + " is allowed " + first.actions() + " is not known: "
 	byPolicies := a.policies.of(first) == unsure
 	byKeyPolicy := a.admitting().of(first) == unsure || !a.foreign() && a.key.allowed.of(first) == unsure
 	switch {
 	case a.key.denied.of(first) == unsure, byPolicies && byKeyPolicy:
-		return open(linkKeyPolicy, about+a.policy.name+": "+a.policy.doubt(first, a.by, a.via), "")
+		return open(linkKeyPolicy, about+a.policy.name+": "+a.policy.doubt(first, a.by, a.via), a.getKeyPolicy())
 	case a.own.denied.of(first) == unsure, byPolicies:
 		return open(linkIdentityPolicy, about+a.identity.name+": "+a.identity.doubt(first, a.by, a.via), "")
 	case a.GrantsUnknown:
 		return open(linkGrant, about+"the grants of the key "+a.ARN+" could not be read", fmt.Sprintf("aws kms list-grants --region %s --key-id %s", a.in.Name, a.ARN))
 	default:
-		return open(linkGrant, about+"it has "+someOf(a.granted.names, " and ")+", which is constrained, or another's than the role's", a.createGrant())
+		return open(linkGrant, about+"a grant that is constrained, or not to the role itself, may not count: "+a.granted.names(), a.createGrant())
 	}
 }

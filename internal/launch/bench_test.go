@@ -17,7 +17,7 @@ const (
 	organization = "o-exampleorgid"
 	unit         = "ou-ab12-11111111"
 	unitPath     = organization + "/r-ab12/" + unit + "/"
-	keyID        = "mrk-11111111111111111111111111111111"
+	keyID        = "mrk-0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 	region       = "eu-west-1"
 	image        = "ami-0a0a0a0a0a0a0a0a0"
 	autoScaling  = "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
@@ -57,7 +57,7 @@ func published(accounts int, regions ...string) launch.World {
 		key := launch.Key{ARN: keyARN(r), State: "Enabled", Policy: []byte(document.String())}
 		for _, a := range w.Accounts {
 			for _, role := range []string{autoScaling, ecs} {
-				key.Grants = append(key.Grants, launch.Grant{ID: "g", Name: "orgami", Grantee: roleARN(a.ID, role), Operations: whole()})
+				key.Grants = append(key.Grants, launch.Grant{ID: fmt.Sprint("grant-", len(key.Grants)), Name: "orgami", Grantee: roleARN(a.ID, role), Operations: whole()})
 			}
 		}
 		w.Regions = append(w.Regions, launch.Region{

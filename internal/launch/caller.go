@@ -66,17 +66,6 @@ func knownIfSet(text string) value {
 	}
 }
 
-func (v value) describe() string {
-	switch v.there {
-	case no:
-		return "nothing"
-	case unsure:
-		return "what is not known"
-	default:
-		return v.text
-	}
-}
-
 // request is what KMS is asked for a launch: CreateGrant if granting, else any
 // other operation, which all look the same to a condition.
 type request struct {

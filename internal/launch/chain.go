@@ -84,7 +84,7 @@ func (i *Image) sharedWith() string {
 	if len(with) == 0 {
 		return "it is shared with nobody"
 	}
-	return "it is shared with " + someOf(with, " and ")
+	return "it is shared with " + someOf(with, "and")
 }
 
 // isIn says whether the account is in the organisation, or in the unit or one of

@@ -161,14 +161,26 @@ func (c *condition) lacks(r *request) string {
 	if c.odd != "" {
 		return c.odd
 	}
-	return fmt.Sprintf("its condition %s wants %s, and the request has %s", c.text, someOf(c.wanted, " or "), r.value(c.key).describe())
+	wants := fmt.Sprintf("its condition %s wants %s, and ", c.text, someOf(c.wanted, "or"))
+	switch got := r.value(c.key); got.there {
+	case yes:
+		return wants + "the request has " + got.text
+	case no:
+		return wants + "the request has no such key"
+	default:
+		return wants + "what the request has is not known"
+	}
 }
 
-// someOf joins the first few of many.
-func someOf(items []string, with string) string {
+// someOf lists the first few of many: a, b, c and 5 more.
+func someOf(items []string, word string) string {
 	const few = 3
-	if len(items) <= few+1 {
-		return strings.Join(items, with)
+	switch n := len(items); {
+	case n > few+1:
+		return fmt.Sprintf("%s %s %d more", strings.Join(items[:few], ", "), word, n-few)
+	case n > 1:
+		return strings.Join(items[:n-1], ", ") + " " + word + " " + items[n-1]
+	default:
+		return strings.Join(items, "")
 	}
-	return fmt.Sprintf("%s%sone of %d more", strings.Join(items[:few], with), with, len(items)-few)
 }

@@ -71,7 +71,7 @@ func (d *document) whoSays(deny bool, o operations, by *caller, via string) stri
 			names = append(names, s.name)
 		}
 	}
-	return someOf(names, " and ")
+	return someOf(names, "and")
 }
 
 // doubt says what it is that leaves open whether the document allows, or denies,
@@ -84,7 +84,10 @@ func (d *document) doubt(o operations, by *caller, via string) string {
 		if ruling.denied.of(o) != unsure && ruling.allowed.of(o) != unsure && ruling.delegated.of(o) != unsure {
 			continue
 		}
-		if s.odd != "" {
+		switch {
+		case s.odd != "" && s.name == d.name:
+			return s.odd
+		case s.odd != "":
 			return fmt.Sprintf("%s is not understood: %s", s.name, s.odd)
 		}
 		r := &request{by, via, o == createGrant}

@@ -1,19 +1,23 @@
 package launch
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // granted are the grants of one grantee on one key.
 type granted struct {
 	decided
 
-	names []string // of those that let it do anything for a launch
+	grants []*Grant // those that allow it anything for a launch
 }
 
 // indexGrants sorts a key's grants by their grantees: the ARN of a role, that of
 // an account's root, or that of a session up to the session's name.
 func indexGrants(grants []Grant) map[string]granted {
 	index := make(map[string]granted, len(grants))
-	for _, g := range grants {
+	for i := range grants {
+		g := &grants[i]
 		ops := operationsNamed(g.Operations)
 		// A grant that is made under a grant allows at most what that one does,
 		// and EC2's is to decrypt. Fact: 3, 6.
@@ -36,17 +40,32 @@ func indexGrants(grants []Grant) map[string]granted {
 		} else {
 			all.add(ops, unsure)
 		}
-		all.names = append(all.names, describeGrant(g))
+		all.grants = append(all.grants, g)
 		index[grantee] = all
 	}
 	return index
 }
 
-func describeGrant(g Grant) string {
-	if g.Name == "" {
-		return g.ID
+// names of the grants, or the ids of those without, and what they allow. The
+// names are the same but for the account.
+func (g granted) names() string {
+	var names []string
+	for _, one := range g.grants {
+		name := one.ID
+		if one.Name != "" {
+			name = one.Name
+		}
+		names = append(names, name+" with "+strings.Join(one.Operations, ", "))
 	}
-	return g.Name
+	return someOf(names, "and")
+}
+
+// cannotGrant reports whether a grant has CreateGrant but not what EC2 would
+// grant by it.
+func (g granted) cannotGrant() bool {
+	return slices.ContainsFunc(g.grants, func(one *Grant) bool {
+		return operationsNamed(one.Operations)&(createGrant|decrypt) == createGrant
+	})
 }
 
 // to are the grants that the caller has.
@@ -58,7 +77,7 @@ func (k *regionalKey) to(by *caller) granted {
 	for _, also := range [...]string{by.root, by.account, by.session} {
 		if g, found := k.grants[also]; found {
 			all.decided = all.or(g.decided)
-			all.names = append(all.names[:len(all.names):len(all.names)], g.names...)
+			all.grants = slices.Concat(all.grants, g.grants)
 		}
 	}
 	return all

@@ -29,12 +29,14 @@ type Verdict struct {
 }
 
 // Broken returns the link that decides a verdict other than [Launches].
-func (v Verdict) Broken() (Link, bool) {
-	i := slices.IndexFunc(v.Links, func(l Link) bool { return l.Outcome == v.Outcome && l.Outcome != Launches })
+func (v Verdict) Broken() (Link, bool) { return deciding(v.Links, v.Outcome) }
+
+func deciding(links []Link, outcome Outcome) (Link, bool) {
+	i := slices.IndexFunc(links, func(l Link) bool { return l.Outcome == outcome && outcome != Launches })
 	if i < 0 {
 		return Link{}, false
 	}
-	return v.Links[i], true
+	return links[i], true
 }
 
 // AccountPlaceholder stands for the account in the links of a [Case].
@@ -50,6 +52,9 @@ type Case struct {
 	Links    []Link   `json:"links"`
 }
 
+// Broken returns the link that decides a case other than [Launches].
+func (c Case) Broken() (Link, bool) { return deciding(c.Links, c.Outcome) }
+
 // Matrix is every verdict, one for each account, region and launcher, with those
 // that differ in the account only taken together: it stays readable, and small,
 // for thousands of accounts.
@@ -62,8 +67,8 @@ func Collect(verdicts []Verdict) Matrix {
 	for _, v := range verdicts {
 		links := slices.Clone(v.Links)
 		for i, l := range links {
-			links[i].Because = strings.ReplaceAll(l.Because, v.Account, AccountPlaceholder)
-			links[i].Remedy = strings.ReplaceAll(l.Remedy, v.Account, AccountPlaceholder)
+			links[i].Because = v.withoutAccount(l.Because)
+			links[i].Remedy = v.withoutAccount(l.Remedy)
 		}
 		text, _ := json.Marshal(links) // strings alone cannot fail
 		key := v.Region + "\n" + v.Launcher + "\n" + string(v.Outcome) + "\n" + string(text)
@@ -111,6 +116,17 @@ func (m Matrix) Only(outcome Outcome) Matrix {
 
 // Total is how many verdicts there are.
 func (m Matrix) Total() int { return m.Count(Launches) + m.Count(Fails) + m.Count(Unknown) }
+
+// withoutAccount has the placeholder for the account, but not where it is the
+// owner of a key: the key is the same for all.
+func (v Verdict) withoutAccount(text string) string {
+	ofKey := ":kms:" + v.Region + ":" + v.Account
+	parts := strings.Split(text, ofKey)
+	for i, part := range parts {
+		parts[i] = strings.ReplaceAll(part, v.Account, AccountPlaceholder)
+	}
+	return strings.Join(parts, ofKey)
+}
 
 // Count says how many verdicts have the outcome.
 func (m Matrix) Count(outcome Outcome) int {

@@ -5,15 +5,20 @@ import (
 	"strings"
 )
 
-// putKeyPolicy sets a key policy in which no statement denies the operations.
-func (a *admission) putKeyPolicy(o operations) string {
-	return fmt.Sprintf("aws kms put-key-policy --region %s --key-id %s --policy-name default --policy file://key-policy.json # that denies it no %s",
-		a.in.Name, a.ARN, o.actions())
+// putKeyPolicy sets a key policy in which the statements do not deny.
+func (a *admission) putKeyPolicy(statements string) string {
+	return fmt.Sprintf("aws kms put-key-policy --region %s --key-id %s --policy-name default --policy file://key-policy.json # with %s changed to spare %s",
+		a.in.Name, a.ARN, statements, a.by.arn)
+}
+
+// getKeyPolicy shows the key policy.
+func (a *admission) getKeyPolicy() string {
+	return fmt.Sprintf("aws kms get-key-policy --region %s --key-id %s --policy-name default --output text", a.in.Name, a.ARN)
 }
 
 // listRolePolicies shows the policies of the role, one of which denies.
-func (a *admission) listRolePolicies(o operations) string {
-	return fmt.Sprintf("aws iam list-role-policies --role-name %s # and change the one that denies %s", a.by.name, o.actions())
+func (a *admission) listRolePolicies(statements string, o operations) string {
+	return fmt.Sprintf("aws iam list-role-policies --role-name %s # and change %s, which denies %s", a.by.name, statements, o.actions())
 }
 
 // createGrant makes the grant that a service-linked role launches with. Fact: 3.

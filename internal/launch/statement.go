@@ -118,7 +118,10 @@ func (s *statement) parse(raw json.RawMessage, key string, variables bool) error
 	if s.butWho && s.allow {
 		problems = append(problems, errors.New("NotPrincipal is for Deny only"))
 	}
-	return errors.Join(problems...)
+	if len(problems) > 0 {
+		return problems[0]
+	}
+	return nil
 }
 
 func (s *statement) parseElement(m member, key string, variables bool) error {
