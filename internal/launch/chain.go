@@ -64,7 +64,7 @@ func (r *Region) sharedLink(a *Account) Link {
 		return holds(linkShared, i.ID+" is shared with the account "+a.ID)
 	}
 	doubt := ""
-	for _, permission := range append(i.Organizations[:len(i.Organizations):len(i.Organizations)], i.OrganizationalUnits...) {
+	for _, permission := range slices.Concat(i.Organizations, i.OrganizationalUnits) {
 		switch in, why := a.isIn(permission); in {
 		case yes:
 			return holds(linkShared, i.ID+" is shared with "+permission)

@@ -77,13 +77,14 @@ func (c *condition) parse(operator string, key member, variables bool) error {
 	if c.wanted, err = decodeTexts(key.value); err != nil {
 		return err
 	}
-	base, found := operator, false
-	if base, found = strings.CutPrefix(base, "ForAnyValue:"); found {
-		c.forAny = true
-	} else if base, found = strings.CutPrefix(base, "ForAllValues:"); found {
-		c.forAll = true
+	base, anyOf := strings.CutPrefix(operator, "ForAnyValue:")
+	base, allOf := strings.CutPrefix(base, "ForAllValues:")
+	if anyOf && allOf {
+		return fmt.Errorf("the operator %s is not understood", operator)
 	}
+	c.forAny, c.forAll = anyOf, allOf
 	base, c.ifExists = strings.CutSuffix(base, "IfExists")
+	var found bool
 	if c.comparison, found = comparisons[base]; !found {
 		return fmt.Errorf("the operator %s is not understood", operator)
 	}

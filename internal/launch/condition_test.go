@@ -78,10 +78,13 @@ func TestConditions(t *testing.T) {
 		broken("another account", `'StringEquals':{'kms:CallerAccount':'`+other+`'}`),
 		holds("the role, not its session", `'ArnEquals':{'aws:PrincipalArn':'`+roleARN(member, karpenter)+`'}`),
 		holds("a pattern for roles", `'ArnLike':{'aws:PrincipalArn':'arn:aws:iam::*:role/Karp*'}`),
-		broken("a pattern whose wildcard would reach over a colon", `'ArnLike':{'aws:PrincipalArn':'arn:aws:iam:*:role/Karp*:'}`),
 		holds("a string's wildcard reaches over a colon", `'StringLike':{'aws:PrincipalArn':'arn:*:role/Karp*'}`),
 		broken("ArnNotLike is the contrary", `'ArnNotLike':{'aws:PrincipalArn':'arn:aws:iam::*:role/*'}`),
 		holds("ArnNotEquals is the contrary", `'ArnNotEquals':{'aws:PrincipalArn':'`+roleARN(other, "*")+`'}`),
+		{"a wildcard in an ARN does not reach over a colon", func(s *scene) {
+			under(`'ArnLike':{'aws:PrincipalArn':'arn:aws:*:` + member + `:role/a:b/` + karpenter + `'}`)(s)
+			s.launcher.Role = "a:b/" + karpenter
+		}, launch.Fails, "key-policy"},
 		odd("a pattern that is no ARN", `'ArnLike':{'aws:PrincipalArn':'*'}`),
 		holds("a role's session is an assumed role", `'StringEquals':{'aws:PrincipalType':'AssumedRole'},'Bool':{'aws:PrincipalIsAWSService':'false'}`),
 		broken("a role is no AWS service", `'Bool':{'aws:PrincipalIsAWSService':'true'}`),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // member is a name and a value of a JSON object.
@@ -71,7 +72,7 @@ func decodeTexts(raw json.RawMessage) ([]string, error) {
 	}
 	texts := make([]string, len(items))
 	for i, item := range items {
-		if len(item) > 0 && bytes.IndexByte([]byte(`{[n`), item[0]) >= 0 { // an object, a list, null
+		if len(item) > 0 && strings.IndexByte(`{[n`, item[0]) >= 0 { // an object, a list, null
 			return nil, fmt.Errorf("%s is no text", item)
 		}
 		if json.Unmarshal(item, &texts[i]) != nil {

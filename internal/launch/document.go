@@ -27,10 +27,6 @@ func (d *document) rule(by *caller, via string) ruling {
 				continue
 			}
 			met := s.meets(&request{by, via, granting})
-			both := s.allow && s.deny // one of the two, not known which
-			if both {
-				met = min(met, unsure)
-			}
 			if s.deny {
 				all.denied.add(asked, min(max(itself, account), met))
 			}

@@ -92,6 +92,7 @@ func (w *generatedWorld) config(account string) aws.Config {
 }
 
 func (w *generatedWorld) ec2(account string) *ec2.Client { return ec2.NewFromConfig(w.config(account)) }
+
 func (w *generatedWorld) kms(key string) *kms.Client {
 	return kms.NewFromConfig(w.config(keyAccount(key)))
 }
@@ -216,10 +217,10 @@ func (w *generatedWorld) makeGrants(key string) {
 				continue
 			}
 			grantee, constrained := roleARN(account, role), false
-			switch {
-			case w.chance(1):
+			switch w.IntN(100) {
+			case 0:
 				w.odd, grantee = true, "arn:aws:iam::"+account+":root"
-			case w.chance(1):
+			case 1:
 				w.odd, constrained = true, true
 			}
 			switch cut := w.IntN(len(needed)); w.IntN(12) {
