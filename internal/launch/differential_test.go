@@ -26,6 +26,7 @@ var figures struct {
 	worlds, verdicts, launches, fails, unknown int
 	plain, plainUnknown                        int // verdicts of worlds without anything odd
 	disagreements                              int
+	links                                      map[string]int // by which launches fail
 }
 
 // seeds are those of the worlds that are compared: a sample in `make test`, some
@@ -59,13 +60,18 @@ func TestDifferential(t *testing.T) {
 		}
 	})
 	f := &figures
-	t.Logf("worlds %d, verdicts %d: launches %d, fails %d, unknown %d; unknown without anything odd %d of %d; disagreements %d",
-		f.worlds, f.verdicts, f.launches, f.fails, f.unknown, f.plainUnknown, f.plain, f.disagreements)
+	t.Logf("worlds %d, verdicts %d: launches %d, fails %d, unknown %d; unknown without anything odd %d of %d; disagreements %d; fails by %v",
+		f.worlds, f.verdicts, f.launches, f.fails, f.unknown, f.plainUnknown, f.plain, f.disagreements, f.links)
 	if to-from == 1 {
 		return
 	}
 	if f.launches*100 < f.verdicts*15 || f.fails*100 < f.verdicts*15 {
 		t.Error("the worlds are too much alike to say anything")
+	}
+	for _, link := range []string{"image", "shared", "key-state", "key-policy", "identity-policy", "grant"} {
+		if f.links[link]*200 < f.fails {
+			t.Errorf("%d of %d launches fail by the link %s: too few to say anything", f.links[link], f.fails, link)
+		}
 	}
 	if f.plainUnknown*100 > f.plain*5 {
 		t.Error("too much is unknown in worlds in which everything can be understood")
@@ -76,10 +82,13 @@ func compare(t *testing.T, seed uint64) {
 	t.Helper()
 	w := generate(t, seed)
 	known := w.read()
-	outcomes := map[launch.Outcome]int{}
+	outcomes, links := map[launch.Outcome]int{}, map[string]int{}
 	wrong := 0
 	for _, v := range launch.Evaluate(known) {
 		outcomes[v.Outcome]++
+		if decides, found := v.Broken(); found && v.Outcome == launch.Fails {
+			links[decides.Name]++
+		}
 		if v.Outcome == launch.Unknown && !w.odd && os.Getenv("ORGAMI_SEED") != "" {
 			t.Logf("%s by %s: %+v", v.Account, v.Launcher, v.Links)
 		}
@@ -93,6 +102,12 @@ func compare(t *testing.T, seed uint64) {
 	}
 	figures.Lock()
 	defer figures.Unlock()
+	if figures.links == nil {
+		figures.links = map[string]int{}
+	}
+	for link, n := range links {
+		figures.links[link] += n
+	}
 	figures.worlds++
 	figures.disagreements += wrong
 	figures.launches += outcomes[launch.Launches]

@@ -7,8 +7,9 @@ import (
 
 // Evaluate says of every launcher in every account and region what its launch
 // comes to, ordered by region, account and launcher. It asks AWS nothing: it
-// is right if the world is, and if nothing beyond the role's own policies and
-// the key's confines the role, such as a service control policy.
+// is right if the world is, if nothing beyond the role's own policies and the
+// key's confines the role, such as a service control policy, and if volumes keep
+// their snapshots' keys (Fact: 6, the last row of its table).
 func Evaluate(w World) []Verdict {
 	partition := cmp.Or(w.Partition, "aws")
 	accounts := slices.SortedFunc(slices.Values(w.Accounts), func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })

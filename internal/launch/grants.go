@@ -70,15 +70,15 @@ func (g granted) cannotGrant() bool {
 
 // to are the grants that the caller has.
 func (k *regionalKey) to(by *caller) granted {
-	if k.GrantsUnknown {
-		return granted{decided: decided{may: allNeeded}}
-	}
 	all := k.grants[by.arn]
 	for _, also := range [...]string{by.root, by.account, by.session} {
 		if g, found := k.grants[also]; found {
 			all.decided = all.or(g.decided)
 			all.grants = slices.Concat(all.grants, g.grants)
 		}
+	}
+	if k.GrantsUnknown {
+		all.may = allNeeded
 	}
 	return all
 }
