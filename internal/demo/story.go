@@ -135,10 +135,10 @@ func attachPolicies(ctx context.Context, s *simulator, output string) error {
 // counts the launches that failed. Beside each stands what the plugin proved, if
 // it did; where they differ, that is an error.
 func launchTable(ctx context.Context, s *simulator, images map[string]string, proved launch.Matrix) (int, error) {
+	t := launched{proved: proved, reasons: map[string]int{}}
 	regions := slices.Sorted(maps.Keys(images))
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "  account\tlauncher\t%s\n", strings.Join(regions, "\t"))
-	failed, agreed, reasons := 0, 0, map[string]int{}
 	for _, account := range slices.Sorted(maps.Keys(s.AccessKeys)) {
 		if account == publisher {
 			continue
@@ -148,39 +148,56 @@ func launchTable(ctx context.Context, s *simulator, images map[string]string, pr
 			for _, region := range regions {
 				reason, err := l.launch(ctx, s, account, region, images[region])
 				if err != nil {
-					return failed, fmt.Errorf("launching %s in %s of account %s as %s: %w", images[region], region, account, l.name, err)
+					return t.failed, fmt.Errorf("launching %s in %s of account %s as %s: %w", images[region], region, account, l.name, err)
 				}
-				verdict := "launches"
-				if reason != "" {
-					failed++
-					if reasons[reason] == 0 {
-						reasons[reason] = len(reasons) + 1
-					}
-					verdict = fmt.Sprintf("fails (%d)", reasons[reason])
+				cell, err := t.add(account, region, l.name, reason)
+				if err != nil {
+					return t.failed, err
 				}
-				if proved != nil {
-					foretold, err := agree(proved, account, region, l.name, reason)
-					if err != nil {
-						return failed, err
-					}
-					agreed++
-					verdict += ", proved: " + foretold
-				}
-				fmt.Fprintf(table, "\t%s", verdict)
+				fmt.Fprintf(table, "\t%s", cell)
 			}
 			fmt.Fprintln(table)
 		}
 	}
 	if err := table.Flush(); err != nil {
-		return failed, err
+		return t.failed, err
 	}
-	for _, reason := range slices.SortedFunc(maps.Keys(reasons), func(a, b string) int { return reasons[a] - reasons[b] }) {
-		fmt.Printf("  (%d) %s\n", reasons[reason], reason)
+	for _, reason := range slices.SortedFunc(maps.Keys(t.reasons), func(a, b string) int { return t.reasons[a] - t.reasons[b] }) {
+		fmt.Printf("  (%d) %s\n", t.reasons[reason], reason)
 	}
 	if proved != nil {
-		fmt.Printf("\n  The plugin's verdicts, which it wrote down before, are the same: %d of %d.\n", agreed, agreed)
+		fmt.Printf("\n  The plugin's verdicts, which it wrote down before, are the same: %d of %d.\n", t.agreed, t.agreed)
 	}
-	return failed, nil
+	return t.failed, nil
+}
+
+// launched counts launches, and numbers the reasons for which some failed.
+type launched struct {
+	proved         launch.Matrix
+	failed, agreed int
+	reasons        map[string]int
+}
+
+// add counts one launch, which failed for the reason unless that is empty, and
+// says what stands in its cell of the table.
+func (t *launched) add(account, region, launcher, reason string) (string, error) {
+	cell := "launches"
+	if reason != "" {
+		t.failed++
+		if t.reasons[reason] == 0 {
+			t.reasons[reason] = len(t.reasons) + 1
+		}
+		cell = fmt.Sprintf("fails (%d)", t.reasons[reason])
+	}
+	if t.proved == nil {
+		return cell, nil
+	}
+	foretold, err := agree(t.proved, account, region, launcher, reason)
+	if err != nil {
+		return "", err
+	}
+	t.agreed++
+	return cell + ", proved: " + foretold, nil
 }
 
 // agree compares a launch, which failed for the reason unless that is empty, with

@@ -81,43 +81,50 @@ var drifts = []struct {
 				ImageId: &a.image, Attribute: aws.String("launchPermission"),
 				LaunchPermission: &types.LaunchPermissionModifications{Remove: []types.LaunchPermission{{OrganizationArn: aws.String("arn:aws:organizations::999999999999:organization/o-exampleorgid")}}},
 			}))(t)
-		}, 7, []string{"launch permission", "shared", "modify-image-attribute"},
+		}, 7,
+		[]string{"launch permission", "shared", "modify-image-attribute"},
 	},
 	{
 		"the organisation's statement is edited",
 		func(t *testing.T, a audited, _ *publish.Spec) { a.putPolicy(t, `"kms:Decrypt",`, "") },
-		3, []string{"key policy", "ShareAMIToAccounts", "kms:Decrypt"},
+		3,
+		[]string{"key policy", "ShareAMIToAccounts", "kms:Decrypt"},
 	},
 	{
 		"a statement denies an account",
 		func(t *testing.T, a audited, _ *publish.Spec) {
 			a.putPolicy(t, `"Statement": [`, `"Statement": [`+denied+`,`)
 		},
-		3, []string{"NoMemberTwo", "222222222222"},
+		3,
+		[]string{"NoMemberTwo", "222222222222"},
 	},
 	{
 		"the key is disabled",
 		func(t *testing.T, a audited, _ *publish.Spec) {
 			done(a.clients.KMS(auditedRegion).DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &a.key.ARN}))(t)
-		}, 7, []string{"is disabled", "aws kms enable-key"},
+		}, 7,
+		[]string{"is disabled", "aws kms enable-key"},
 	},
 	{
 		"the key is to be deleted",
 		func(t *testing.T, a audited, _ *publish.Spec) {
 			done(a.clients.KMS(auditedRegion).ScheduleKeyDeletion(t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &a.key.ARN}))(t)
-		}, 7, []string{"pending deletion", "cancel-key-deletion"},
+		}, 7,
+		[]string{"pending deletion", "cancel-key-deletion"},
 	},
 	{
 		"a grant is revoked",
 		func(t *testing.T, a audited, _ *publish.Spec) {
 			id := a.grantOf(t, "333333333333")
 			done(a.clients.KMS(auditedRegion).RevokeGrant(t.Context(), &kms.RevokeGrantInput{KeyId: &a.key.ARN, GrantId: &id}))(t)
-		}, 1, []string{"1 grant", "EC2 Auto Scaling", "333333333333", "aws kms create-grant"},
+		}, 1,
+		[]string{"1 grant", "EC2 Auto Scaling", "333333333333", "aws kms create-grant"},
 	},
 	{
 		"an account joined",
 		func(_ *testing.T, _ audited, spec *publish.Spec) { spec.Grants.Accounts = awssim.MemberAccounts() },
-		3 * 2, []string{"2 grants", "444444444444"},
+		3 * 2,
+		[]string{"2 grants", "444444444444"},
 	},
 }
 
