@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,9 +35,13 @@ func Probe(directory string) error {
 	return nil
 }
 
-// Write writes the documents as JSON, by the names of their files, each whole or
-// not at all: to a temporary file beside it, then renamed. A symbolic link under the name is replaced, not
-// followed. It returns the paths in order.
+// A Page is a document that is not JSON, and writes itself.
+type Page func(io.Writer) error
+
+// Write writes the documents by the names of their files, as JSON unless they are
+// a [Page], each whole or not at all: to a temporary file beside it, then renamed.
+// A symbolic link under the name is replaced, not followed. It returns the paths
+// in order.
 func Write(directory string, documents map[string]any) ([]string, error) {
 	if err := os.MkdirAll(directory, directoryMode); err != nil {
 		return nil, fmt.Errorf("making the output directory %s: %w", directory, err)
@@ -64,7 +69,11 @@ func writeAtomically(path string, document any) (err error) {
 		}
 	}()
 	buffered := bufio.NewWriter(temporary)
-	if err = errors.Join(stream(buffered, document), buffered.Flush()); err != nil {
+	write := func(w io.Writer) error { return stream(w, document) }
+	if page, ok := document.(Page); ok {
+		write = page
+	}
+	if err = errors.Join(write(buffered), buffered.Flush()); err != nil {
 		_ = temporary.Close()
 		return err
 	}

@@ -18,6 +18,7 @@ const (
 	PlanFile      = "orgami-plan.json" // the manifest of a run with plan_only
 	KarpenterFile = "karpenter-kms-policy.json"
 	GrantsFile    = "kms-grants.json"
+	ReportFile    = "orgami-report.html" // for people, if asked for
 )
 
 // SchemaVersion of the manifest and of the grants file. It changes when a

@@ -12,6 +12,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/launch"
+	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
@@ -160,5 +161,45 @@ func TestProofIsPatient(t *testing.T) {
 		if stale == 0 {
 			t.Error("no read was stale")
 		}
+	})
+}
+
+// The report is one more file, of a publication, of one that failed, and of a plan.
+func TestReport(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Report = true
+		directory := t.TempDir()
+		page := func(result *publish.Result) string {
+			t.Helper()
+			files, err := result.Write(directory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(files, func(name string) bool { return strings.HasSuffix(name, manifest.ReportFile) }) {
+				t.Errorf("the artifact's files are %v", files)
+			}
+			return read(t, directory, manifest.ReportFile)
+		}
+		contains := func(page string, parts ...string) {
+			t.Helper()
+			for _, part := range parts {
+				if !strings.Contains(page, part) {
+					t.Errorf("the page lacks %q", part)
+				}
+			}
+		}
+		result := w.mustPublish(t, spec)
+		contains(page(result), "Published", "<b>21</b> of 21 launches succeed", result.Images()["eu-west-1"], result.Manifest().Key.ID, "<b>create</b>")
+		spec.PlanOnly = true
+		contains(page(w.mustPublish(t, spec)), "Looked at", "<b>21</b> of 21", "Nothing.")
+		withDeny(t, w)
+		time.Sleep(time.Minute) // every endpoint knows
+		spec.PlanOnly = false
+		result, err := w.publish(spec)
+		if err == nil {
+			t.Fatal("what cannot be launched was published")
+		}
+		contains(page(result), "Not published", "NoMemberTwo")
 	})
 }

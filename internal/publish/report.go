@@ -1,13 +1,16 @@
 package publish
 
 import (
+	"cmp"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/report"
 )
 
 // Manifest is the result as the manifest file records it.
@@ -140,6 +143,38 @@ func (r *Result) grantsFile(keyID string) manifest.Grants {
 			}
 		}
 	}}
+}
+
+// report is what the page shows: the manifest's facts, for people.
+func (r *Result) report(m manifest.Manifest) report.Report {
+	page := report.Report{
+		Name: r.imageName(m), At: time.Now(), Account: m.Account, PlanOnly: m.PlanOnly, Complete: m.Complete, Errors: m.Errors,
+		Key:    report.Key{ID: m.Key.ID, Alias: m.Key.Alias, Primary: m.Key.PrimaryRegion, ARNs: map[string]string{}},
+		Images: map[string]string{}, Launches: m.Launches, Changes: m.Changes,
+	}
+	if m.Organization != nil {
+		page.Organization = m.Organization.ID
+	}
+	for region, key := range m.Key.Regions {
+		page.Key.ARNs[region] = key.ARN
+	}
+	for region, image := range m.Images {
+		page.Images[region] = image.ImageID
+	}
+	return page
+}
+
+// imageName is the published image's name; while there is none, the source's.
+func (r *Result) imageName(m manifest.Manifest) string {
+	for _, region := range r.spec.Regions {
+		if name := m.Images[region].Name; name != "" {
+			return name
+		}
+	}
+	for _, source := range m.Sources {
+		return cmp.Or(source.Name, source.ImageID)
+	}
+	return "image"
 }
 
 // messages splits joined errors, so that each is an element of its own.

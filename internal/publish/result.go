@@ -2,6 +2,7 @@ package publish
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/report"
 )
 
 // Result is what a publication achieved; of a failed one, what it achieved
@@ -157,12 +159,19 @@ func few(accounts []string) string {
 }
 
 // Write writes the files of the publication and returns their paths. A plan
-// leaves only its own file, so that the files of what is published stay.
+// leaves only its own file and the report, so that the files of what is published
+// stay.
 func (r *Result) Write(directory string) ([]string, error) {
-	if r.spec.PlanOnly {
-		return manifest.Write(directory, map[string]any{manifest.PlanFile: r.Manifest()})
+	m := r.Manifest()
+	documents := map[string]any{}
+	if r.spec.Report {
+		documents[manifest.ReportFile] = manifest.Page(func(w io.Writer) error { return report.Write(w, r.report(m)) })
 	}
-	documents := map[string]any{manifest.File: r.Manifest()}
+	if r.spec.PlanOnly {
+		documents[manifest.PlanFile] = m
+		return manifest.Write(directory, documents)
+	}
+	documents[manifest.File] = m
 	if id := r.keyID(); id != "" {
 		documents[manifest.KarpenterFile] = policy.Karpenter(r.world.Caller.Partition, r.wildcardARN(id))
 		documents[manifest.GrantsFile] = r.grantsFile(id)
