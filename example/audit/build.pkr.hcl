@@ -52,6 +52,7 @@ build {
       regions       = ["us-east-1", "eu-west-1", "ap-southeast-2"]
       plan_only     = true
       fail_on_drift = true
+      report        = true
 
       key {
         alias = "alias/golden-ami"

@@ -80,7 +80,8 @@ type Config struct {
 	// they have one, and that have Karpenter's policy.
 	ProveRoles []string `mapstructure:"prove_roles"`
 	// Also write `orgami-report.html`: a page for people that shows who can
-	// launch what where, and why not. By default `false`.
+	// launch what where and why not, the key, and what this run changed. It is one
+	// file that loads nothing from elsewhere. By default `false`.
 	Report bool `mapstructure:"report"`
 	// The directory for `orgami.json`, `karpenter-kms-policy.json` and
 	// `kms-grants.json`; made when it is missing. By default `orgami`. Builds of
