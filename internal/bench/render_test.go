@@ -16,12 +16,12 @@ func TestBound(t *testing.T) {
 		want  time.Duration
 		binds string
 	}{
-		// 0.1 look + 3.15 key + 0.15 and the copy + 0.1 share.
-		{Cell{1, 10, 8 * time.Minute}, 483_500 * time.Millisecond, "copies"},
+		// 0.1 look + 3.15 key + 0.15 and the copy + 0.1 share + 0.1 proof.
+		{Cell{1, 10, 8 * time.Minute}, 483_600 * time.Millisecond, "copies"},
 		// 0.1 + 3.15 + 7.05 + 27 replicas beyond the first 5 at 5 a second + 9,950
-		// grants at 50 a second + 0.05 + 100 pages + 0.1.
-		{Cell{33, 5_000, 10 * time.Second}, 219_850 * time.Millisecond, "quotas"},
-		{Cell{3, 10, 10 * time.Second}, 20_550 * time.Millisecond, "key"},
+		// grants at 50 a second + 0.05 + 100 pages + 0.1 + 100 pages once more.
+		{Cell{33, 5_000, 10 * time.Second}, 224_850 * time.Millisecond, "quotas"},
+		{Cell{3, 10, 10 * time.Second}, 20_650 * time.Millisecond, "key"},
 	} {
 		if bound := BoundOf(test.cell); bound.Total() != test.want || bound.Binds() != test.binds {
 			t.Errorf("bound of %+v is %v by %s, want %v by %s", test.cell, bound.Total(), bound.Binds(), test.want, test.binds)
