@@ -42,6 +42,13 @@ func deciding(links []Link, outcome Outcome) (Link, bool) {
 // AccountPlaceholder stands for the account in the links of a [Case].
 const AccountPlaceholder = "{account}"
 
+// In is the link as it is in the account.
+func (l Link) In(account string) Link {
+	l.Because = strings.ReplaceAll(l.Because, AccountPlaceholder, account)
+	l.Remedy = strings.ReplaceAll(l.Remedy, AccountPlaceholder, account)
+	return l
+}
+
 // Case is a verdict that several accounts share, for one launcher in one
 // region. The links name the account as [AccountPlaceholder].
 type Case struct {

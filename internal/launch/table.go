@@ -70,8 +70,7 @@ func (c Case) reason(to *strings.Builder) {
 		return
 	}
 	if len(c.Accounts) == 1 {
-		link.Because = strings.ReplaceAll(link.Because, AccountPlaceholder, c.Accounts[0])
-		link.Remedy = strings.ReplaceAll(link.Remedy, AccountPlaceholder, c.Accounts[0])
+		link = link.In(c.Accounts[0])
 	}
 	fmt.Fprintf(to, "    %s: %s\n", link.Name, link.Because)
 	if link.Remedy != "" {

@@ -80,9 +80,20 @@ func digest(text string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// problems are the cases that need somebody, those that fail first.
+// problems are the cases that need somebody, those that fail first, and name the
+// account where it is one.
 func problems(m launch.Matrix) launch.Matrix {
-	return slices.Concat(m.Only(launch.Fails), m.Only(launch.Unknown))
+	cases := slices.Concat(m.Only(launch.Fails), m.Only(launch.Unknown))
+	for i, c := range cases {
+		if len(c.Accounts) != 1 {
+			continue
+		}
+		cases[i].Links = slices.Clone(c.Links)
+		for j, link := range c.Links {
+			cases[i].Links[j] = link.In(c.Accounts[0])
+		}
+	}
+	return cases
 }
 
 // region is a line of the table of keys and images.

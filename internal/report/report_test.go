@@ -38,6 +38,24 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
+// What is broken in one account is told of that account, in the list as well.
+func TestOneAccount(t *testing.T) {
+	links := []launch.Link{{Name: "grant", Outcome: launch.Fails, Because: "no grant for {account}", Remedy: "grant {account}"}}
+	matrix := launch.Matrix{
+		{Region: "eu-west-1", Launcher: "Karpenter", Outcome: launch.Fails, Accounts: []string{"222222222222"}, Links: links},
+		{Region: "us-east-1", Launcher: "Karpenter", Outcome: launch.Fails, Accounts: []string{"333333333333", "444444444444"}, Links: links},
+	}
+	page := write(t, report.Report{Launches: matrix})
+	for _, part := range []string{"no grant for 222222222222", "grant 222222222222</code>", "no grant for {account}", "{account} is any of 333333333333, 444444444444"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("%s is missing", part)
+		}
+	}
+	if links[0].Remedy != "grant {account}" {
+		t.Error("the matrix was changed")
+	}
+}
+
 // Whatever stands in tags, names and policies is text.
 func TestEscapes(t *testing.T) {
 	const evil = `</script><img src=x onerror=alert(1)>"'&` + "\u2028"
