@@ -28,6 +28,8 @@ type regionPlan struct {
 	addAlias  bool
 	addTags   map[string]string
 	leftovers []string
+	// findings are what cannot work in the policy, ours included.
+	findings []policy.Finding
 }
 
 // Diff compares. It is pure: it fails only where a policy cannot be built.
@@ -59,6 +61,7 @@ func Diff(want Want, state State) (Plan, error) {
 			}
 			step.leftovers = want.Policy.Leftovers(regional.Policy)
 		}
+		step.findings = policy.Lint(merged, policy.Place{Partition: want.Partition, Region: region, KeyARN: regional.ARN})
 		plan.perRegion[region] = step
 	}
 	return plan, nil
@@ -116,20 +119,32 @@ func (p Plan) Changes() []change.Change {
 				add(change.KeyTags, len(step.addTags) > 0, change.Update, region, p.state.ID, "sets "+strings.Join(slices.Sorted(maps.Keys(step.addTags)), ", "))
 			}
 		}
-		for _, problem := range p.state.Regional[region].Problems {
-			changes = append(changes, change.Change{Kind: change.Key, Action: change.Skip, Region: region, ID: p.state.ID, Detail: problem})
-		}
-		for _, sid := range step.leftovers {
-			changes = append(changes, change.Change{
-				Kind: change.KeyPolicy, Action: change.Foreign, Region: region, ID: p.state.ID,
-				Detail: fmt.Sprintf("statement %s is from an earlier configuration; it is kept, because other images may need it", sid),
-			})
-		}
+		changes = append(changes, p.remarks(region)...)
 	}
 	if p.want.Rotation {
 		add(change.KeyRotation, p.rotate, change.Update, p.state.PrimaryRegion, p.state.ID, "on, for the primary and all replicas")
 	}
 	change.Sort(changes)
+	return changes
+}
+
+// remarks are what people should know about the region's key, and what changes
+// nothing.
+func (p Plan) remarks(region string) []change.Change {
+	var changes []change.Change
+	remark := func(kind change.Kind, action change.Action, detail string) {
+		changes = append(changes, change.Change{Kind: kind, Action: action, Region: region, ID: p.state.ID, Detail: detail})
+	}
+	for _, problem := range p.state.Regional[region].Problems {
+		remark(change.Key, change.Skip, problem)
+	}
+	step := p.perRegion[region]
+	for _, sid := range step.leftovers {
+		remark(change.KeyPolicy, change.Foreign, fmt.Sprintf("statement %s is from an earlier configuration; it is kept, because other images may need it", sid))
+	}
+	for _, finding := range step.findings {
+		remark(change.KeyPolicy, change.Foreign, "cannot work: "+finding.String())
+	}
 	return changes
 }
 

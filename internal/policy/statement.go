@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -104,10 +105,16 @@ func parseStatement(raw json.RawMessage) (parsed, error) {
 	return p, nil
 }
 
-// explainUnknownElement names the cure for the commonest misspelling.
+var elements = []string{"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
+
+var unknownElement = regexp.MustCompile(`unknown field "(.*)"$`)
+
+// explainUnknownElement names the element that was meant, as with "Resources".
 func explainUnknownElement(err error) error {
-	if strings.Contains(err.Error(), `"Resources"`) {
-		return fmt.Errorf(`%w: the element is called "Resource"`, err)
+	if match := unknownElement.FindStringSubmatch(err.Error()); match != nil {
+		if near := nearest(match[1], elements); edits(match[1], near) <= 2 {
+			return fmt.Errorf("%w: the element is called %q", err, near)
+		}
 	}
 	return err
 }

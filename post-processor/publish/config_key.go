@@ -29,7 +29,9 @@ type KeyConfig struct {
 	// A JSON file with statements that are added to the key policy: one
 	// statement, a list of them, or a policy document. Each needs a `Sid`, by
 	// which later runs find it again. A statement for everybody (`*`) must name
-	// an organisation in its condition.
+	// an organisation in its condition. What can never work, such as the action
+	// `kms:ReEncrypt` or an element `Resources`, is an error; in a policy that
+	// the key has already it is said in the plan, and left as it is.
 	ExtraStatementsFile string `mapstructure:"extra_statements_file"`
 	// ARNs of IAM principals that may manage the key, besides those whom the
 	// account's own IAM policies let.

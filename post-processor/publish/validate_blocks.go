@@ -33,8 +33,13 @@ func (c KeyConfig) validate(p *problems) {
 	p.oneOf("key.policy", c.Policy, policy.Open, policy.Hardened)
 	p.list("key.administrators", c.Administrators, administratorForm)
 	p.tags("key.tags", c.Tags, ownKeyTags)
-	if _, err := c.extraStatements(); err != nil {
+	extra, err := c.extraStatements()
+	if err != nil {
 		p.addf("key.extra_statements_file: %w", err)
+	}
+	// The partition is AWS's to tell; what depends on it is in the plan.
+	for _, finding := range policy.LintStatements(extra, policy.Place{}) {
+		p.addf("key.extra_statements_file: %s: %s", c.ExtraStatementsFile, finding)
 	}
 }
 

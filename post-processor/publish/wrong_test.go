@@ -85,6 +85,14 @@ var wrongConfigurations = []struct {
   alias = "alias/golden"
   extra_statements_file = "testdata/world-open.json"
 }`, []string{"key.extra_statements_file", "open the key to the world", "aws:PrincipalOrgID"}},
+	{"statements that cannot work", `key {
+  alias = "alias/golden"
+  extra_statements_file = "testdata/mistaken.json"
+}`, []string{"key.extra_statements_file", "AllowAudit", "kms:ReEncrypt is no action of KMS", "kms:ReEncryptFrom"}},
+	{"Resources", `key {
+  alias = "alias/golden"
+  extra_statements_file = "testdata/resources.json"
+}`, []string{"key.extra_statements_file", `the element is called "Resource"`}},
 	{"tag of AWS", `key {
   alias = "alias/golden"
   tags = { "aws:x" = "y" }

@@ -1,0 +1,131 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Place is where a key policy stands. What is not known yet is empty, and what
+// depends on it is not judged.
+type Place struct {
+	Partition string // aws, aws-cn, aws-us-gov
+	Region    string
+	KeyARN    string // the regional key's
+}
+
+// Finding is something in a statement that cannot work.
+type Finding struct {
+	// Statement is its Sid, or "2" for the second one.
+	Statement string
+	// Problem and Correction are clauses that follow each other.
+	Problem    string
+	Correction string
+}
+
+// String is one line: `statement "Use": kms:ReEncrypt is no action of KMS;
+// write kms:ReEncryptFrom and kms:ReEncryptTo`.
+func (f Finding) String() string {
+	return fmt.Sprintf("statement %q: %s; %s", f.Statement, f.Problem, f.Correction)
+}
+
+// Lint names what can never work in a key policy, in the order of its
+// statements: actions that KMS does not have, principals and services of another
+// partition, resources other than the key, and conditions that no launch can
+// meet. It says nothing about taste and nothing about what it is not sure of;
+// a statement that cannot be read is left to [Parse]. Fact: 1, 6, 9.
+func Lint(document Document, place Place) []Finding {
+	var all []Finding
+	for i, raw := range document.Statements {
+		s, err := parseStatement(raw)
+		if err != nil {
+			continue
+		}
+		l := linter{parsed: s, raw: string(raw), place: place, name: s.Sid}
+		if l.name == "" {
+			l.name = fmt.Sprint(i + 1)
+		}
+		l.actions()
+		l.principals()
+		l.resources()
+		l.conditions()
+		all = append(all, l.findings...)
+	}
+	return all
+}
+
+// LintStatements is [Lint] for statements as [ParseStatements] returns them.
+func LintStatements(statements []byte, place Place) []Finding {
+	raws, err := splitStatements(statements)
+	if err != nil {
+		return nil // ParseStatements has refused them
+	}
+	return Lint(Document{Statements: raws}, place)
+}
+
+// linter collects the findings of one statement.
+type linter struct {
+	parsed
+	raw      string
+	name     string
+	place    Place
+	findings []Finding
+}
+
+func (l *linter) found(problem, correction string) {
+	l.findings = append(l.findings, Finding{l.name, problem, correction})
+}
+
+// spelled is a folded action or condition key as the statement spells it.
+func (l *linter) spelled(folded string) string {
+	quoted := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(`"`+folded+`"`)).FindString(l.raw)
+	if quoted == "" {
+		return folded // spelled with escapes
+	}
+	return strings.Trim(quoted, `"`)
+}
+
+func (l *linter) principals() {
+	for _, names := range []map[string][]string{l.Principal, l.NotPrincipal} {
+		for _, name := range names["AWS"] {
+			parts := strings.SplitN(name, ":", 6)
+			if len(parts) < 6 || parts[0] != "arn" {
+				continue
+			}
+			switch {
+			case strings.ContainsAny(name, "*?"):
+				l.found(fmt.Sprintf("the principal %s has a wildcard, which KMS takes for nobody", name),
+					`write "AWS": "*" and an ArnLike condition on aws:PrincipalArn beside one on aws:PrincipalOrgID`)
+			case l.place.Partition != "" && parts[1] != l.place.Partition:
+				l.found(fmt.Sprintf("the principal %s is of the partition %s, and the key of %s", name, parts[1], l.place.Partition),
+					"write arn:"+l.place.Partition+": and name a principal that exists there")
+			}
+		}
+	}
+}
+
+// resources: in a key policy "*" is the key that the policy stands on. Fact: 1.
+func (l *linter) resources() {
+	for _, resource := range l.Resource {
+		if resource == "*" {
+			continue
+		}
+		possible := strings.HasPrefix(resource, "arn:") && (strings.Contains(resource, ":key/") || strings.Contains(resource, "*"))
+		if l.place.KeyARN != "" {
+			possible = glob(resource, l.place.KeyARN)
+		}
+		if !possible {
+			l.found(fmt.Sprintf("the resource %s is not the key on which the policy stands", resource), `write "Resource": "*", which is that key in every region`)
+		}
+	}
+}
+
+// glob reports whether the pattern, with * and ?, matches the whole text.
+func glob(pattern, text string) bool {
+	quoted := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile(`(?s)^` + quoted + `$`).MatchString(text)
+}
+
+func inOrder[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,154 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// operators of conditions, without ForAnyValue: or ForAllValues: before and
+// IfExists behind. (IAM guide, condition operators)
+var operators = strings.Fields(`
+	StringEquals StringNotEquals StringEqualsIgnoreCase StringNotEqualsIgnoreCase StringLike StringNotLike
+	NumericEquals NumericNotEquals NumericLessThan NumericLessThanEquals NumericGreaterThan NumericGreaterThanEquals
+	DateEquals DateNotEquals DateLessThan DateLessThanEquals DateGreaterThan DateGreaterThanEquals
+	Bool BinaryEquals IpAddress NotIpAddress ArnEquals ArnNotEquals ArnLike ArnNotLike Null`)
+
+// kmsKeys are the condition keys of which a misspelling is recognised.
+var kmsKeys = strings.Fields(`
+	kms:BypassPolicyLockoutSafetyCheck kms:CallerAccount kms:EncryptionContextKeys kms:GrantConstraintType
+	kms:GrantIsForAWSResource kms:GrantOperations kms:GranteePrincipal kms:KeyOrigin kms:KeySpec kms:KeyUsage
+	kms:MultiRegion kms:MultiRegionKeyType kms:PrimaryRegion kms:ReEncryptOnSameKey kms:ReplicaRegion
+	kms:RequestAlias kms:ResourceAliases kms:RetiringPrincipal kms:ViaService`)
+
+// callerKeys say on whose behalf an AWS service calls as itself. EC2 calls KMS
+// with the permissions of whoever launches, where they are absent; each with the
+// key that says the same of the launching principal. Fact: 6.
+var callerKeys = map[string]string{
+	"aws:sourceaccount":  "aws:PrincipalAccount",
+	"aws:sourcearn":      "aws:PrincipalArn",
+	"aws:sourceorgid":    "aws:PrincipalOrgID",
+	"aws:sourceorgpaths": "aws:PrincipalOrgPaths",
+}
+
+func (l *linter) conditions() {
+	for _, operator := range inOrder(l.Condition) {
+		comparison, set := splitOperator(operator)
+		if !slices.ContainsFunc(operators, func(known string) bool { return strings.EqualFold(known, comparison) }) {
+			l.found(operator+" is no condition operator", "write "+nearest(comparison, operators))
+			continue
+		}
+		for _, key := range inOrder(l.Condition[operator]) {
+			values := l.Condition[operator][key]
+			l.misspelled(key)
+			if l.Effect != "Allow" || !demands(operator, comparison, values) {
+				continue
+			}
+			l.absent(key)
+			if strings.HasPrefix(comparison, "String") {
+				l.values(comparison, set, key, values)
+			}
+		}
+	}
+}
+
+// splitOperator takes ForAnyValue:, ForAllValues: and IfExists off.
+func splitOperator(operator string) (comparison string, set bool) {
+	comparison = operator
+	for _, prefix := range []string{"ForAnyValue:", "ForAllValues:"} {
+		if rest, found := strings.CutPrefix(operator, prefix); found {
+			comparison, set = rest, true
+		}
+	}
+	if comparison != "NullIfExists" {
+		comparison = strings.TrimSuffix(comparison, "IfExists")
+	}
+	return comparison, set
+}
+
+// demands reports whether the condition holds only where the request has the
+// key, with one of the values: what is negated, IfExists, or over all values
+// holds without, too.
+func demands(operator, comparison string, values []string) bool {
+	if strings.HasPrefix(operator, "ForAllValues:") || strings.HasSuffix(operator, "IfExists") || strings.Contains(comparison, "Not") {
+		return false
+	}
+	return comparison != "Null" || slices.Equal(values, []string{"false"})
+}
+
+func (l *linter) misspelled(key string) {
+	if !strings.HasPrefix(key, "kms:") || slices.ContainsFunc(kmsKeys, func(k string) bool { return strings.EqualFold(k, key) }) {
+		return
+	}
+	if near := nearest(key, kmsKeys); edits(key, near) <= 2 {
+		l.found(l.spelled(key)+" is no condition key of KMS", "write "+near)
+	}
+}
+
+// absent finds keys that no request of the statement's principals and actions
+// has, so that the statement, or an action of it, never applies.
+func (l *linter) absent(key string) {
+	ofPeople := len(l.Principal["AWS"]) > 0 && len(l.Principal) == 1
+	instead, caller := callerKeys[key]
+	switch {
+	case caller && ofPeople:
+		l.found(fmt.Sprintf("EC2 does not send %s when somebody launches, so that the statement never applies", l.spelled(key)), "write "+instead)
+	case strings.HasPrefix(key, "ec2:") && key != "ec2:sourceinstancearn" && key != "ec2:roledelivery":
+		l.found(fmt.Sprintf("no request to KMS has %s, a condition key of EC2's own actions, so that the statement never applies", l.spelled(key)),
+			"take it out, or write kms:ViaService to admit calls through EC2 alone")
+	case key == "kms:grantisforawsresource":
+		for _, action := range l.Action {
+			_, name, _ := strings.Cut(action, ":")
+			if action != "*" && !slices.ContainsFunc([]string{"creategrant", "listgrants", "revokegrant"}, func(a string) bool { return glob(name, a) }) {
+				l.found(fmt.Sprintf("%s never has %s, which only CreateGrant, ListGrants and RevokeGrant have", l.spelled(action), l.spelled(key)),
+					"put it into a statement without that condition")
+			}
+		}
+	}
+}
+
+// values finds values of which none can be that of a request here.
+func (l *linter) values(comparison string, set bool, key string, values []string) {
+	switch key {
+	case "kms:viaservice":
+		l.viaService(comparison, values)
+	case "aws:principalorgid":
+		for _, value := range values {
+			if !strings.ContainsAny(value, "*?$") && !organizationID.MatchString(value) {
+				l.found(fmt.Sprintf("%s is %s, which is no organisation's id", l.spelled(key), value), "write the id alone, like o-exampleorgid")
+			}
+		}
+	case "aws:principalorgpaths":
+		if !set {
+			l.found(l.spelled(key)+" has several values, and the operator compares with one", "write ForAnyValue:"+comparison)
+		}
+		for _, value := range values {
+			if !strings.HasSuffix(value, "/") && !strings.HasSuffix(value, "*") {
+				l.found(fmt.Sprintf("%s is %s, and every path ends in a slash", l.spelled(key), value), "write "+value+"/ for the unit itself, "+value+"/* for all below it, too")
+			}
+		}
+	}
+}
+
+// viaService judges values that begin with "ec2.". Fact: 6, 9.
+func (l *linter) viaService(comparison string, values []string) {
+	var ec2 []string
+	for _, value := range values {
+		if strings.HasPrefix(value, "ec2.") {
+			ec2 = append(ec2, value)
+		}
+	}
+	if len(ec2) == 0 || l.place.Partition == "" || l.place.Region == "" {
+		return
+	}
+	here := strings.Replace(EC2ViaService(l.place.Partition), "*", l.place.Region, 1)
+	fits := func(value string) bool {
+		if comparison != "StringLike" {
+			return strings.EqualFold(value, here)
+		}
+		return strings.Contains(value, "${") || glob(value, here)
+	}
+	if !slices.ContainsFunc(ec2, fits) {
+		l.found(fmt.Sprintf("kms:ViaService is %s, and EC2 calls as %s here", strings.Join(ec2, ", "), here), "write StringLike "+EC2ViaService(l.place.Partition))
+	}
+}
