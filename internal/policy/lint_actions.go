@@ -8,8 +8,8 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// kmsActions are all actions of KMS. Most are operations of its API, which a
-// test compares them with. (Service authorisation reference, AWS KMS)
+// kmsActions are all actions of KMS. Most are operations of its API, with
+// which a test compares them. (Service authorisation reference, AWS KMS).
 var kmsActions = strings.Fields(`
 	CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant CreateKey Decrypt
 	Decapsulate DeleteAlias DeleteCustomKeyStore DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores

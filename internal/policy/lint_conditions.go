@@ -7,7 +7,7 @@ import (
 )
 
 // operators of conditions, without ForAnyValue: or ForAllValues: before and
-// IfExists behind. (IAM guide, condition operators)
+// IfExists behind. (IAM guide, condition operators).
 var operators = strings.Fields(`
 	StringEquals StringNotEquals StringEqualsIgnoreCase StringNotEqualsIgnoreCase StringLike StringNotLike
 	NumericEquals NumericNotEquals NumericLessThan NumericLessThanEquals NumericGreaterThan NumericGreaterThanEquals
