@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/plugin"
 
 	"github.com/orgami/packer-plugin-orgami/builder/existing"
+	"github.com/orgami/packer-plugin-orgami/datasource/key"
 	"github.com/orgami/packer-plugin-orgami/post-processor/publish"
 	"github.com/orgami/packer-plugin-orgami/version"
 )
@@ -16,6 +17,7 @@ import (
 func main() {
 	plugins := plugin.NewSet()
 	plugins.RegisterBuilder("existing", new(existing.Builder))
+	plugins.RegisterDatasource("key", new(key.Datasource))
 	plugins.RegisterPostProcessor("publish", new(publish.PostProcessor))
 	plugins.SetVersion(version.Plugin)
 	if err := plugins.Run(); err != nil {

@@ -10,6 +10,11 @@ integration {
     slug = "existing"
   }
   component {
+    type = "data-source"
+    name = "Orgami key"
+    slug = "key"
+  }
+  component {
     type = "post-processor"
     name = "Orgami publish"
     slug = "publish"

@@ -24,6 +24,10 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
 	[ -e "$file" ] && printf '%s\0' "$file"
 done | tar --null -T - -cf - | tar -C "$tree" -xf -
 
+slug() { # of a kind of component, from the folder of its pages
+	case $1 in datasources) echo data-source ;; *) echo "${1%s}" ;; esac
+}
+
 # What no source makes any more must not stay.
 find "$tree" -name '*.hcl2spec.go' -delete
 rm -rf "$tree/docs-partials" "$tree/.web-docs/components"
@@ -38,10 +42,10 @@ mkdir "$copy/bin" && ln -s "$sdc" "$copy/bin/packer-sdc"
 	if [ -d docs ] && ls docs/*/*.mdx >/dev/null 2>&1; then
 		rm -rf .docs && packer-sdc renderdocs -src docs -dst .docs -partials docs-partials
 		mkdir -p .web-docs/components
-		for kind in builders post-processors data-sources; do
+		for kind in builders post-processors datasources; do
 			for page in .docs/"$kind"/*.mdx; do
 				[ -e "$page" ] || continue
-				component=.web-docs/components/${kind%s}/$(basename "$page" .mdx)
+				component=.web-docs/components/$(slug "$kind")/$(basename "$page" .mdx)
 				mkdir -p "$component" && cp "$page" "$component/README.md"
 			done
 		done

@@ -41,15 +41,15 @@ func LookSource(ctx context.Context, clients Clients, account, region, id string
 	return image, nil
 }
 
-// LookNamed reads the account's own images of that name in the region: copies
-// of earlier runs, or images that have the name for another reason.
-func LookNamed(ctx context.Context, clients Clients, region, name string) ([]Image, error) {
+// LookNamed reads the account's own images of these names in the region: copies
+// of earlier runs, or images that have a name for another reason.
+func LookNamed(ctx context.Context, clients Clients, region string, names ...string) ([]Image, error) {
 	images, err := describeImages(ctx, clients(region), region, &ec2.DescribeImagesInput{
 		Owners:  []string{"self"},
-		Filters: []types.Filter{{Name: aws.String("name"), Values: []string{name}}},
+		Filters: []types.Filter{{Name: aws.String("name"), Values: names}},
 	})
 	if err != nil {
-		return nil, awsclient.Failed(err, "looking for images named %q in %s", name, region)
+		return nil, awsclient.Failed(err, "looking for images named %q in %s", names, region)
 	}
 	return images, nil
 }

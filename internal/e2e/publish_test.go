@@ -162,8 +162,7 @@ func TestKeepInputArtifactFalseKeepsWhatIsPublished(t *testing.T) {
 	p := newPacker(t, aws.environment...)
 	p.mustBuild(template(t, fromEBS, keep, publish)) // makes the key
 	p.mustBuild(template(t, fromKey, keep, publishWith("keep_input_artifact = false")))
-	aws.checkPublished(t, "encrypted", "us-east-1")
-	aws.checkPublished(t, "encrypted-shared", "eu-west-1")
+	aws.checkPublished(t, "encrypted", "us-east-1", "eu-west-1")
 }
 
 func TestKeepInputArtifactFalseDestroysWhatWasCopied(t *testing.T) {

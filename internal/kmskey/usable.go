@@ -17,6 +17,20 @@ func usable(key types.KeyMetadata, want Want) error {
 	if account := aws.ToString(key.AWSAccountId); account != want.Account {
 		problems = append(problems, fmt.Errorf("it belongs to account %s, and policies can be set only by the owner: run with credentials of that account, or use a key of account %s", account, want.Account))
 	}
+	return cannotBeUsed(name, append(problems, wrongKind(key)...))
+}
+
+// cannotBeUsed is one error of all problems with a key, nil if there are none.
+func cannotBeUsed(name string, problems []error) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("key %s cannot be used: %w", name, errors.Join(problems...))
+}
+
+// wrongKind lists why a key, whoever's it is, cannot be a shared image's.
+func wrongKind(key types.KeyMetadata) []error {
+	var problems []error
 	if key.KeyManager != types.KeyManagerTypeCustomer {
 		problems = append(problems, errors.New("it is managed by AWS and cannot be shared: use a customer managed key"))
 	}
@@ -26,10 +40,7 @@ func usable(key types.KeyMetadata, want Want) error {
 	if key.KeySpec != types.KeySpecSymmetricDefault || key.KeyUsage != types.KeyUsageTypeEncryptDecrypt {
 		problems = append(problems, fmt.Errorf("it is a %s key for %s, and EBS takes only symmetric encryption keys", key.KeySpec, key.KeyUsage))
 	}
-	if len(problems) == 0 {
-		return nil
-	}
-	return fmt.Errorf("key %s cannot be used: %w", name, errors.Join(problems...))
+	return problems
 }
 
 // enabled reports why a regional key is neither usable nor about to be.

@@ -71,18 +71,15 @@ func (w *World) lookKey(ctx context.Context, clients *awsclient.Clients, spec Sp
 	return err
 }
 
-// lookImages reads the sources, the images that have the published name, and
+// lookImages reads the sources, the images that may have the published name, and
 // with whom all of them are shared.
 func (w *World) lookImages(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
 	if w.Sources, err = lookSources(ctx, clients, spec, w.Caller.Account); err != nil {
 		return err
 	}
-	name, err := imageName(spec, *w)
-	if err != nil {
-		return err
-	}
+	names := imageNames(spec, *w)
 	w.Named, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) ([]ami.Image, error) {
-		return ami.LookNamed(ctx, clients.EC2, region, name)
+		return ami.LookNamed(ctx, clients.EC2, region, names...)
 	})
 	if err != nil {
 		return err

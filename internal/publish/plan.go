@@ -44,7 +44,7 @@ func NewPlan(spec Spec, world World) (Plan, error) {
 }
 
 func imagePlans(spec Spec, world World, key kmskey.Plan) ([]ami.Plan, error) {
-	name, err := imageName(spec, world)
+	name, err := imageName(spec, world, key)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func imagePlans(spec Spec, world World, key kmskey.Plan) ([]ami.Plan, error) {
 		plan, err := ami.Diff(ami.Want{
 			Region: region, Name: name, KeyARN: key.ARN(region), Source: sourceFor(spec, world, region),
 			Tags: spec.Image.Tags, SnapshotTags: spec.Image.SnapshotTags, CopySourceTags: spec.Image.CopySourceTags,
-		}, world.Named[region])
+		}, withName(world.Named[region], name))
 		problems = append(problems, err)
 		plans = append(plans, plan)
 	}
@@ -88,19 +88,44 @@ func firstSource(spec Spec) Source {
 const maxNameLength = 128
 
 // imageName is the one name of the published images in all regions.
-func imageName(spec Spec, world World) (string, error) {
-	if spec.Image.Name != "" {
-		return spec.Image.Name, nil
+func imageName(spec Spec, world World, key kmskey.Plan) (string, error) {
+	names := imageNames(spec, world)
+	name := names[len(names)-1]
+	if len(names) > 1 && allUnderKey(world.Sources, key) {
+		name = names[0]
 	}
-	source := world.Sources[firstSource(spec).Region]
-	if source.Published() {
-		return source.Name, nil
-	}
-	name := source.Name + "-shared"
 	if len(name) > maxNameLength {
 		return "", fmt.Errorf("the source image's name with -shared, %q, is %d characters, and EC2 allows %d: set ami_name", name, len(name), maxNameLength)
 	}
 	return name, nil
+}
+
+// imageNames are the names that the images may get. Sources that are all under
+// the key are published themselves, and their copies in other regions have
+// their name; a copy beside its source needs another one. Fact: 5.
+func imageNames(spec Spec, world World) []string {
+	if spec.Image.Name != "" {
+		return []string{spec.Image.Name}
+	}
+	source := world.Sources[firstSource(spec).Region]
+	if source.Published() {
+		return []string{source.Name}
+	}
+	return []string{source.Name, source.Name + "-shared"}
+}
+
+func allUnderKey(sources map[string]ami.Image, key kmskey.Plan) bool {
+	for region, source := range sources {
+		if !source.UnderKey(key.ARN(region)) {
+			return false
+		}
+	}
+	return true
+}
+
+// withName are those of the images that have the name.
+func withName(images []ami.Image, name string) []ami.Image {
+	return slices.DeleteFunc(slices.Clone(images), func(i ami.Image) bool { return i.Name != name })
 }
 
 func keyWant(spec Spec, world World) kmskey.Want {

@@ -39,8 +39,8 @@ type Config struct {
 
 	// The name of the published image, the same in all regions: 3 to 128
 	// letters, digits and `()[] ./-'@_`. By default the source image's name with
-	// `-shared`, or as it is if the source itself was published by this
-	// post-processor.
+	// `-shared`, or as it is if the source is under the key already, or was
+	// published by this post-processor.
 	AMIName string `mapstructure:"ami_name"`
 	// Tags of the published images. At most 47: AWS allows 50, and three are
 	// this plugin's.

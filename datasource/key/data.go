@@ -1,0 +1,80 @@
+package key
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hcldec"
+	"github.com/hashicorp/packer-plugin-sdk/hcl2helper"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+)
+
+// timeout bounds the look-up: Packer gives a data source no way to be cancelled.
+const timeout = 2 * time.Minute
+
+// none is the value that goes with an error: Packer's RPC encodes that too, and
+// panics over cty.NilVal.
+var none = cty.NullVal(cty.EmptyObject)
+
+// Datasource is the component orgami-key.
+type Datasource struct {
+	config Config
+}
+
+var _ packersdk.Datasource = (*Datasource)(nil)
+
+// ConfigSpec says which arguments and blocks there are.
+func (d *Datasource) ConfigSpec() hcldec.ObjectSpec { return d.config.FlatMapstructure().HCL2Spec() }
+
+// OutputSpec says what the data source finds out.
+func (d *Datasource) OutputSpec() hcldec.ObjectSpec {
+	return new(DatasourceOutput).FlatMapstructure().HCL2Spec()
+}
+
+// Configure reads and checks the configuration, and asks nothing of AWS.
+func (d *Datasource) Configure(raws ...any) error {
+	c, err := decode(raws...)
+	if err != nil {
+		return err
+	}
+	d.config = c
+	return c.validate()
+}
+
+// Execute looks the key up.
+func (d *Datasource) Execute() (output cty.Value, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			output, err = none, fmt.Errorf("orgami-key failed by an error of its own, please report it: %v\n%s", panicked, debug.Stack())
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	query, err := d.config.query()
+	if err != nil {
+		return none, err
+	}
+	clients, err := awsclient.Load(ctx, d.config.Client(query.Region, ""))
+	if err != nil {
+		return none, err
+	}
+	query.Region = clients.Region()
+	if query.Region == "" && !strings.HasPrefix(query.Name, "arn:") {
+		return none, errors.New("region: it is not set, and AWS_REGION and the AWS configuration name none: say in which region the key is looked for")
+	}
+	found, err := kmskey.Locate(ctx, clients.KMS, query)
+	if err != nil {
+		return none, fmt.Errorf("orgami-key: %w", err)
+	}
+	return hcl2helper.HCL2ValueFromConfig(DatasourceOutput{
+		KeyID: found.ID, ARN: found.ARN, PrimaryRegion: found.Primary, RegionalARNs: found.ARNs, WildcardARN: found.WildcardARN,
+	}, d.OutputSpec()), nil
+}
