@@ -138,7 +138,7 @@ func (c *copier) start(ctx context.Context, dead []string) (string, error) {
 	want := c.plan.want
 	token := clientToken(want.Source, want.Region, c.keyARN, want.Name, dead)
 	c.attempt.tokens = append(c.attempt.tokens, token)
-	answer, err := c.client.CopyImage(ctx, &ec2.CopyImageInput{
+	input := ec2.CopyImageInput{
 		SourceRegion:  &want.Source.Region,
 		SourceImageId: &want.Source.ID,
 		Name:          &want.Name,
@@ -150,7 +150,11 @@ func (c *copier) start(ctx context.Context, dead []string) (string, error) {
 			{ResourceType: types.ResourceTypeImage, Tags: tagList(want.imageTags(token))},
 			{ResourceType: types.ResourceTypeSnapshot, Tags: tagList(want.snapshotTags(token))},
 		},
-	})
+	}
+	if want.CopyDuration > 0 {
+		input.SnapshotCopyCompletionDurationMinutes = &want.CopyDuration
+	}
+	answer, err := c.client.CopyImage(ctx, &input)
 	if awsclient.Refused(err) {
 		c.attempt.tokens = c.attempt.tokens[:len(c.attempt.tokens)-1] // it made nothing
 	}

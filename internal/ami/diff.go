@@ -3,6 +3,7 @@ package ami
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -22,6 +23,11 @@ type Want struct {
 	Tags           map[string]string
 	SnapshotTags   map[string]string
 	CopySourceTags bool
+	// Family is that of [Life].
+	Family string
+	// CopyDuration makes the copy a time-based one, in minutes; 0 leaves it to
+	// EC2. Fact: 5.
+	CopyDuration int64
 }
 
 // Plan is what has to be done for a region's image: to adopt the source as it
@@ -57,6 +63,12 @@ func Diff(want Want, named []Image) (Plan, error) {
 		default:
 			plan.existing = &candidate
 		}
+	}
+	var imageErr, snapshotErr error
+	plan.want.Tags, imageErr = ExpandTags(want.Tags, want.tagData())
+	plan.want.SnapshotTags, snapshotErr = ExpandTags(want.SnapshotTags, want.tagData())
+	if err := errors.Join(imageErr, snapshotErr); err != nil {
+		return Plan{}, err
 	}
 	if tags := len(want.imageTags("")); plan.existing == nil && tags > maxTags {
 		return Plan{}, fmt.Errorf("the copy of %s in %s would have %d tags, and EC2 allows %d: set copy_source_tags to false or shorten tags", want.Source.ID, want.Region, tags, maxTags)
@@ -171,7 +183,11 @@ func (w Want) snapshotTags(token string) map[string]string {
 
 func (w Want) marks(token string) map[string]string {
 	id, region := w.Source.origin()
-	return map[string]string{TagSourceImage: id, TagSourceRegion: region, TagCopy: token}
+	marks := map[string]string{TagSourceImage: id, TagSourceRegion: region, TagCopy: token}
+	if w.Family != "" {
+		marks[TagFamily] = w.Family
+	}
+	return marks
 }
 
 // Existing is the image that the plan uses as it is, if it does.

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -46,6 +47,8 @@ const (
 	// TagCopy holds the client token of the copy, on the image and on its
 	// snapshots, so that snapshots of a copy that failed can be found.
 	TagCopy = "orgami:copy"
+	// TagFamily says which images are generations of each other.
+	TagFamily = "orgami:family"
 )
 
 // Image is what AWS says about an image, as far as publishing depends on it.
@@ -64,6 +67,10 @@ type Image struct {
 	Hardware  Hardware
 	Snapshots []Snapshot
 	Tags      map[string]string
+	// Deprecation is when the image is hidden from those that it is shared with;
+	// zero if never.
+	Deprecation time.Time
+	Protection  Protection
 }
 
 // Hardware describes the machines that can launch the image.
@@ -100,8 +107,10 @@ func newImage(region string, described types.Image) Image {
 			RootDeviceName: aws.ToString(described.RootDeviceName),
 			ENA:            aws.ToBool(described.EnaSupport),
 		},
-		Tags: tagMap(described.Tags),
+		Tags:       tagMap(described.Tags),
+		Protection: Protection(aws.ToString(described.DeregistrationProtection)),
 	}
+	image.Deprecation, _ = time.Parse(time.RFC3339, aws.ToString(described.DeprecationTime)) // zero where there is none
 	if described.StateReason != nil {
 		image.StateReason = aws.ToString(described.StateReason.Message)
 	}
@@ -119,6 +128,14 @@ func newImage(region string, described types.Image) Image {
 	}
 	slices.SortFunc(image.Snapshots, func(a, b Snapshot) int { return strings.Compare(a.Device, b.Device) })
 	return image
+}
+
+// DeprecationTime is the time of deprecation as RFC 3339, "" if there is none.
+func (i Image) DeprecationTime() string {
+	if i.Deprecation.IsZero() {
+		return ""
+	}
+	return i.Deprecation.UTC().Format(time.RFC3339)
 }
 
 // SnapshotIDs lists the image's snapshots in the order of their devices.

@@ -61,6 +61,12 @@ var ec2Operations = map[string]operation{
 	"DescribeKeyPairs":              reading(describeKeyPairs),
 	"DeleteKeyPair":                 changing(deleteKeyPair),
 
+	"CreateLaunchTemplate":           changing(createLaunchTemplate),
+	"CreateLaunchTemplateVersion":    changing(createLaunchTemplateVersion),
+	"DeleteLaunchTemplate":           changing(deleteLaunchTemplate),
+	"DescribeLaunchTemplates":        reading(describeLaunchTemplates),
+	"DescribeLaunchTemplateVersions": reading(describeLaunchTemplateVersions),
+
 	"RunInstances":            changing(runInstances),
 	"DescribeInstances":       reading(describeInstances),
 	"DescribeInstanceStatus":  reading(describeInstanceStatus),

@@ -23,8 +23,10 @@ type ec2Region struct {
 	networks       map[string]*network       // by account
 	securityGroups map[string]*securityGroup // by id
 	keyPairs       map[string]*keyPair       // by id
-	tags           map[tagged]map[string]string
-	tokens         map[idempotency]madeBefore
+	// launchTemplates by id.
+	launchTemplates map[string]*launchTemplate
+	tags            map[tagged]map[string]string
+	tokens          map[idempotency]madeBefore
 	// failures are the reasons for which the next copies fail.
 	failures []string
 	// sharing says, by account, whether images may be shared with everybody:
@@ -52,7 +54,7 @@ func (w *World) ec2In(region string) *ec2Region {
 		r = &ec2Region{
 			images: map[string]*image{}, snapshots: map[string]*snapshot{}, volumes: map[string]*volume{},
 			instances: map[string]*instance{}, networks: map[string]*network{}, securityGroups: map[string]*securityGroup{},
-			keyPairs: map[string]*keyPair{}, tags: map[tagged]map[string]string{}, tokens: map[idempotency]madeBefore{},
+			keyPairs: map[string]*keyPair{}, launchTemplates: map[string]*launchTemplate{}, tags: map[tagged]map[string]string{}, tokens: map[idempotency]madeBefore{},
 			sharing: map[string]string{},
 		}
 		w.ec2.regions[region] = r

@@ -16,7 +16,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 )
 
-// chainRegions are those of the comparison in real time.
+// chainRegions are those of the comparison in real time: the first alone, or all.
 var chainRegions = []string{"us-east-1", "eu-west-1", "ap-southeast-2"}
 
 // chainKey is the key that ways which make none need to find.
@@ -28,20 +28,27 @@ var serialScript string
 //go:embed testdata/chain.pkr.hcl
 var chainTemplate string
 
+//go:embed testdata/under_key.pkr.hcl
+var underKeyTemplate string
+
 // way is one way to bring an image to all regions.
 type way struct {
 	name, does string
+	template   string
 	source     string // of the template; "" for the script
 	needsKey   bool
+	everywhere bool // it is measured with all regions only
 }
 
 var ways = []way{
 	{
 		"amazon-ebs alone: ami_regions, region_kms_key_ids, ami_org_arns", "build, copies under keys that somebody else made, sharing; no key, no grants",
-		"amazon-ebs.copies", true,
+		chainTemplate, "amazon-ebs.copies", true, true,
 	},
-	{PluginWay, "build, key, copies, grants, sharing, documents, all read back", "amazon-ebs.golden", false},
-	{"boto3, serial, with waiters", "key, copies, grants, sharing of an image that exists already", "", false},
+	{PluginWay, "build, key, copies, grants, sharing, documents, all read back", chainTemplate, "amazon-ebs.golden", false, false},
+	{"data.orgami-key for amazon-ebs's volumes, then orgami-publish", "build under a key that exists, copies to the other regions, grants, sharing, documents, all read back", underKeyTemplate, "amazon-ebs.volumes", true, false},
+	{"data.orgami-key for amazon-ebs's region_kms_key_ids, then orgami-publish", "build, copies under a key that exists by amazon-ebs, grants, sharing, documents, all read back", underKeyTemplate, "amazon-ebs.regions", true, true},
+	{"boto3, serial, with waiters", "key, copies, grants, sharing of an image that exists already", "", "", false, true},
 }
 
 // TestChains runs what people use today and the plugin, one after the other, with
@@ -52,19 +59,24 @@ func TestChains(t *testing.T) {
 	}
 	for _, copyTime := range []time.Duration{30 * time.Second, time.Minute} {
 		for _, way := range ways {
-			t.Run(fmt.Sprintf("%s, copies of %v", way.name, copyTime), func(t *testing.T) {
-				t.Parallel() // they mostly wait, each for a world of its own
-				chain := way.measure(t, copyTime)
-				record(t, Line{Chain: &chain})
-				t.Logf("%+v", chain)
-			})
+			for _, regions := range [][]string{chainRegions[:1], chainRegions} {
+				if way.everywhere && len(regions) == 1 {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s, %d regions, copies of %v", way.name, len(regions), copyTime), func(t *testing.T) {
+					t.Parallel() // they mostly wait, each for a world of its own
+					chain := way.measure(t, regions, copyTime)
+					record(t, Line{Chain: &chain})
+					t.Logf("%+v", chain)
+				})
+			}
 		}
 	}
 }
 
-func (w way) measure(t *testing.T, copyTime time.Duration) Chain {
+func (w way) measure(t *testing.T, regions []string, copyTime time.Duration) Chain {
 	t.Helper()
-	chain := Chain{Way: w.name, Does: w.does, Regions: len(chainRegions), CopyTime: copyTime}
+	chain := Chain{Way: w.name, Does: w.does, Regions: len(regions), CopyTime: copyTime}
 	file := awssim.DefaultWorld()
 	file.Images = []awssim.ImageFile{{
 		Account: awssim.PublishingAccount, Region: chainRegions[0], ID: sourceImage, Name: "golden", Architecture: "x86_64", Snapshots: []int{8}, Encrypted: true,
@@ -90,7 +102,7 @@ func (w way) measure(t *testing.T, copyTime time.Duration) Chain {
 	if w.source == "" {
 		command, chain.Skipped = script(t, environment)
 	} else {
-		command = packer(t, environment, w.source)
+		command = packer(t, environment, w, regions)
 	}
 	if chain.Skipped != "" {
 		return chain
@@ -112,7 +124,7 @@ func (w way) measure(t *testing.T, copyTime time.Duration) Chain {
 
 // packer lays the plugins down in a folder of the test's own and returns the
 // build.
-func packer(t *testing.T, environment []string, source string) *exec.Cmd {
+func packer(t *testing.T, environment []string, w way, regions []string) *exec.Cmd {
 	t.Helper()
 	home := t.TempDir()
 	environment = append(environment, "CHECKPOINT_DISABLE=1", "PACKER_CONFIG_DIR="+home,
@@ -127,10 +139,14 @@ func packer(t *testing.T, environment []string, source string) *exec.Cmd {
 			t.Fatalf("installing %s: %v\n%s", plugin, err, output)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(home, "build.pkr.hcl"), []byte(chainTemplate), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(home, "build.pkr.hcl"), []byte(w.template), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return run("build", "-color=false", "-only=*."+source, "build.pkr.hcl")
+	list, err := json.Marshal(regions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run("build", "-color=false", "-only=*"+w.source, "-var", "regions="+string(list), "build.pkr.hcl")
 }
 
 func fromEnvironment(t *testing.T, variable string) string {

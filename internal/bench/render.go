@@ -34,7 +34,7 @@ const (
 	besideHead   = "builds|regions|grants of all|the quota is|first done after|all done after|bound|ratio|throttled"
 	perGrantHead = "accounts|grants|ListGrants calls, first run|ListGrants calls of a refresh|a refresh takes|orgami's second run, calls|orgami's second run takes"
 	processHead  = "grants|run|peak memory|user CPU|wall time"
-	chainHead    = "way|does|copy time|wall time|over the plugin's|calls|that change something"
+	chainHead    = "way|does|regions|copy time|wall time|over the plugin's|calls|that change something"
 )
 
 // table is the head of a table; columns are separated by |.
@@ -96,15 +96,15 @@ func processRow(p Process) string {
 
 func chainRow(c Chain, lines []Line) string {
 	if c.Skipped != "" {
-		return fmt.Sprintf("%s | %s | %s | not run: %s | | |", c.Way, c.Does, short(c.CopyTime), c.Skipped)
+		return fmt.Sprintf("%s | %s | %d | %s | not run: %s | | |", c.Way, c.Does, c.Regions, short(c.CopyTime), c.Skipped)
 	}
 	ratio := "?"
 	for _, line := range lines {
-		if other := line.Chain; other != nil && other.CopyTime == c.CopyTime && other.Way == PluginWay {
+		if other := line.Chain; other != nil && other.CopyTime == c.CopyTime && other.Regions == c.Regions && other.Way == PluginWay {
 			ratio = fmt.Sprintf("%.2f", float64(c.Wall)/float64(other.Wall))
 		}
 	}
-	return fmt.Sprintf("%s | %s | %s | %.1f s | %s | %d | %d", c.Way, c.Does, short(c.CopyTime), c.Wall.Seconds(), ratio, c.Calls.Total, c.Calls.Mutating)
+	return fmt.Sprintf("%s | %s | %d | %s | %.1f s | %s | %d | %d", c.Way, c.Does, c.Regions, short(c.CopyTime), c.Wall.Seconds(), ratio, c.Calls.Total, c.Calls.Mutating)
 }
 
 // Kinds lists what was called how often, for people who look closer.

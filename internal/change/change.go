@@ -35,9 +35,13 @@ const (
 	Grant            Kind = "grant"
 	SnapshotSharing  Kind = "snapshot permission"
 	LaunchPermission Kind = "launch permission"
+	ImageTags        Kind = "image tags"
+	Deprecation      Kind = "image deprecation"
+	Protection       Kind = "deregistration protection"
+	OldImage         Kind = "older image"
 )
 
-var kindOrder = []Kind{Key, Alias, KeyPolicy, KeyTags, KeyRotation, Image, Grant, SnapshotSharing, LaunchPermission}
+var kindOrder = []Kind{Key, Alias, KeyPolicy, KeyTags, KeyRotation, Image, Grant, SnapshotSharing, LaunchPermission, ImageTags, Deprecation, Protection, OldImage}
 
 // Change is one difference, or the absence of one (Keep).
 type Change struct {

@@ -101,6 +101,11 @@ type Image struct {
 	Permissions   Permissions `json:"launch_permissions"`
 	// SnapshotAccounts may use the snapshots themselves.
 	SnapshotAccounts []string `json:"snapshot_accounts,omitempty"`
+	// Family, DeprecationTime (RFC 3339) and DeregistrationProtection are there
+	// where the configuration asks for them.
+	Family                   string `json:"family,omitempty"`
+	DeprecationTime          string `json:"deprecation_time,omitempty"`
+	DeregistrationProtection string `json:"deregistration_protection,omitempty"`
 }
 
 // Permissions are with whom an image is shared.

@@ -190,4 +190,32 @@ var mutations = []mutation{
 		"a grant helps against a Deny", "internal/launch/admission.go",
 		"a.policies.or(a.granted.decided).and(denied.not())", "a.policies.and(denied.not()).or(a.granted.decided)",
 	},
+	{
+		"retire images that are used", "internal/ami/retire.go",
+		"		case len(uses) > 0:", "		case false:",
+	},
+	{
+		"retire images that began to be used", "internal/ami/retire.go",
+		"			if len(uses[r.image.ID]) > 0 {", "			if false {",
+	},
+	{
+		"retire images that somebody else made", "internal/ami/retire.go",
+		"return !i.Published() || i.Tags[TagFamily] != family", "return i.Tags[TagFamily] != family",
+	},
+	{
+		"retire one generation too many", "internal/ami/retire.go",
+		"max(0, want.Keep-1)", "max(0, want.Keep-2)",
+	},
+	{
+		"look at the newest version of launch templates only", "internal/ami/uses.go",
+		"range page.LaunchTemplateVersions {", "range page.LaunchTemplateVersions[:1] {",
+	},
+	{
+		"take any action for one of KMS", "internal/policy/lint_actions.go",
+		"			l.unknownAction(action, name)", "			_ = name",
+	},
+	{
+		"deprecate again in every run", "internal/ami/life.go",
+		"case image.Deprecation.Equal(at), at.Before", "case at.Before",
+	},
 }

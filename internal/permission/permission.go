@@ -26,13 +26,17 @@ const (
 	GrantsByMember Feature = "grants via member"
 	PruneGrants    Feature = "pruned grants"
 	Discovery      Feature = "discovered accounts"
+	Family         Feature = "family"
+	Deprecation    Feature = "deprecation"
+	Protection     Feature = "deregistration protection"
+	Retirement     Feature = "retirement"
 	// DiscoveryByRole takes the place of Discovery, which the role then needs.
 	DiscoveryByRole Feature = "accounts discovered by a role"
 )
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Discovery, DiscoveryByRole}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Family, Deprecation, Protection, Retirement, Discovery, DiscoveryByRole}
 }
 
 // options are what switches a feature on, for the documentation.
@@ -46,6 +50,10 @@ var options = map[Feature]string{
 	Snapshots:       "`share.snapshots`",
 	GrantsByOwner:   "`grants` with `via = \"owner\"` or, to read only, `\"none\"`",
 	PruneGrants:     "`grants.prune`",
+	Family:          "`family`",
+	Deprecation:     "`deprecate_after`",
+	Protection:      "`deregistration_protection`",
+	Retirement:      "`retire`",
 	Discovery:       "`grants.discover`; with `discover_role_arn`, that role needs it",
 	DiscoveryByRole: "`grants.discover_role_arn`",
 	GrantsByMember:  "`grants` with `via = \"member\"`",

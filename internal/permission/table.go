@@ -53,6 +53,17 @@ var table = []Permission{
 	{GrantsByOwner, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
 	{GrantsByOwner, "kms:CreateGrant", GrantsToRoles, "to make the grants"},
 
+	{Family, "ec2:CreateTags", Everything, "to mark images that are published already, or adopted, as members of the family"},
+	{Deprecation, "ec2:EnableImageDeprecation", Everything, "to set the time at which the images are deprecated"},
+	{Protection, "ec2:EnableImageDeregistrationProtection", Everything, "to protect the images against being deregistered"},
+	{Retirement, "ec2:DescribeInstances", Everything, "to leave older images alone that instances use"},
+	{Retirement, "ec2:DescribeLaunchTemplates", Everything, "to find the launch templates"},
+	{Retirement, "ec2:DescribeLaunchTemplateVersions", Everything, "to leave older images alone that launch templates use"},
+	{Retirement, "ec2:EnableImageDeprecation", Everything, "to deprecate older images"},
+	{Retirement, "ec2:DisableImage", Everything, "to disable them"},
+	{Retirement, "ec2:DeregisterImage", Everything, "to deregister them"},
+	{Retirement, "ec2:DeleteSnapshot", Everything, "to delete their snapshots"},
+
 	{Discovery, "organizations:ListAccounts", Accounts, "to list the organisation's accounts"},
 	{Discovery, "organizations:ListAccountsForParent", Accounts, "to list the accounts of `grants.organizational_units`"},
 	{Discovery, "organizations:ListOrganizationalUnitsForParent", Accounts, "to list the units below these"},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
@@ -18,6 +19,7 @@ import (
 
 // World is what a publication depends on, as AWS reports it.
 type World struct {
+	Now          time.Time
 	Caller       awsclient.Identity
 	Organization awsclient.Organization
 	// Discovered are the organisation's accounts that are to have grants.
@@ -29,13 +31,16 @@ type World struct {
 	// Shared says with whom the images in Sources and Named are shared, by id.
 	Shared map[string]ami.Shared
 	Grants grant.State
+	// Generations are the images of the family, by region; read only where older
+	// ones are to be retired.
+	Generations map[string]ami.Generations
 }
 
 // look reads the world. It writes nothing. What cannot work is said here,
 // before anything is changed, and all of it at once where the parts do not
 // depend on each other.
 func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, error) {
-	world := World{}
+	world := World{Now: time.Now()}
 	var err error
 	if world.Caller, err = clients.Identity(ctx); err != nil {
 		return world, err
@@ -54,7 +59,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 	both.Go(func() { keyErr = world.lookKey(ctx, clients, spec) })
 	both.Go(func() { imagesErr = withImages.lookImages(ctx, clients, spec) })
 	both.Wait()
-	world.Sources, world.Named, world.Shared = withImages.Sources, withImages.Named, withImages.Shared
+	world.Sources, world.Named, world.Shared, world.Generations = withImages.Sources, withImages.Named, withImages.Shared, withImages.Generations
 	return world, errors.Join(keyErr, imagesErr)
 }
 
@@ -84,7 +89,12 @@ func (w *World) lookImages(ctx context.Context, clients *awsclient.Clients, spec
 	if err != nil {
 		return err
 	}
-	w.Shared, err = lookShared(ctx, clients, spec, *w)
+	if w.Shared, err = lookShared(ctx, clients, spec, *w); err != nil || spec.Retire == nil {
+		return err
+	}
+	w.Generations, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ami.Generations, error) {
+		return ami.LookGenerations(ctx, clients.EC2, region, spec.Retire.Family)
+	})
 	return err
 }
 

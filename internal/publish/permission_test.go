@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/permission"
@@ -63,6 +64,26 @@ func permissionCases() map[string]permissionCase {
 			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByMember},
 			spec:     func(s *publish.Spec) { s.Grants.Via, s.Grants.MemberRole = "member", awssim.GrantRole },
 			missing:  []permission.Feature{permission.Organization, permission.GrantsByMember},
+		},
+		"older generations": {
+			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.Family, permission.Deprecation, permission.Protection, permission.Retirement},
+			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
+				for _, name := range []string{"one", "two", "three"} {
+					older := *spec
+					older.Image.Name, older.Retire, older.Life.Protection = name, nil, ""
+					images := w.mustPublish(t, older).Images()
+					if name == "three" {
+						w.template(t, spec.Regions[1], images[spec.Regions[0]]) // of nothing here, but it is looked at
+					}
+					time.Sleep(100 * time.Hour)
+				}
+			},
+			spec: func(s *publish.Spec) {
+				s.Image.Name = "golden-shared"
+				s.Life = ami.Life{Family: "golden", DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
+				s.Retire = &ami.Retirement{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
+			},
+			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Retirement},
 		},
 		"an account left": {
 			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.PruneGrants},
@@ -259,7 +280,8 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (*publish.Result,
 var (
 	forCleaningUp = []string{"ec2:DeregisterImage", "ec2:DeleteSnapshot"}
 	forAgain      = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
-	forPruning    = []string{"kms:RevokeGrant"} // when everything is published
+	// forPruning are missed when everything is published.
+	forPruning = []string{"kms:RevokeGrant", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage"}
 	// dryRun are those that are asked for beforehand.
 	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )

@@ -20,9 +20,12 @@ type Plan struct {
 	Images  []ami.Plan // sorted by region
 	Grants  grant.Plan
 	Sharing ami.Sharing
+	// Retire are the older images that are to go, by region.
+	Retire []ami.Retiree
 
 	grantWant grant.Want
 	sharing   []change.Change
+	life      []change.Change
 }
 
 // NewPlan compares. It makes no call, and the same input gives the same plan.
@@ -39,8 +42,27 @@ func NewPlan(spec Spec, world World) (Plan, error) {
 	for _, image := range plan.Images {
 		id := image.ImageID()
 		plan.sharing = append(plan.sharing, ami.DiffShared(image.Region(), id, plan.Sharing, world.Shared[id])...)
+		plan.life = append(plan.life, ami.DiffLife(image, spec.Life, world.Now)...)
 	}
+	plan.Retire = retirees(spec, world, plan.Images)
 	return plan, nil
+}
+
+// retirees are the older generations that are to go: none that this run
+// publishes, or publishes from.
+func retirees(spec Spec, world World, plans []ami.Plan) []ami.Retiree {
+	if spec.Retire == nil {
+		return nil
+	}
+	var retirees []ami.Retiree
+	for _, plan := range plans {
+		spared := []string{plan.ImageID(), plan.Source().ID}
+		for _, source := range spec.Sources {
+			spared = append(spared, source.ImageID)
+		}
+		retirees = append(retirees, ami.DiffGenerations(world.Generations[plan.Region()], *spec.Retire, plan.Source().Hardware.Architecture, spared, world.Now)...)
+	}
+	return retirees
 }
 
 func imagePlans(spec Spec, world World, key kmskey.Plan) ([]ami.Plan, error) {
@@ -54,6 +76,7 @@ func imagePlans(spec Spec, world World, key kmskey.Plan) ([]ami.Plan, error) {
 		plan, err := ami.Diff(ami.Want{
 			Region: region, Name: name, KeyARN: key.ARN(region), Source: sourceFor(spec, world, region),
 			Tags: spec.Image.Tags, SnapshotTags: spec.Image.SnapshotTags, CopySourceTags: spec.Image.CopySourceTags,
+			Family: spec.Life.Family, CopyDuration: spec.Image.CopyDuration,
 		}, withName(world.Named[region], name))
 		problems = append(problems, err)
 		plans = append(plans, plan)
@@ -183,10 +206,13 @@ func sharing(spec Spec, world World) ami.Sharing {
 
 // Changes lists every difference, and what is as it shall be already, in order.
 func (p Plan) Changes() []change.Change {
-	changes := slices.Concat(p.Key.Changes(), p.Grants.Changes(), p.sharing)
+	changes := slices.Concat(p.Key.Changes(), p.Grants.Changes(), p.sharing, p.life)
 	for _, image := range p.Images {
 		changes = append(changes, image.Change())
 		changes = append(changes, image.Leftovers()...)
+	}
+	for _, old := range p.Retire {
+		changes = append(changes, old.Change())
 	}
 	change.Sort(changes)
 	return changes

@@ -77,6 +77,9 @@ func (r *run) stages(ctx context.Context) error {
 	if err := r.prove(ctx); err != nil {
 		return r.discard(ctx, images, err)
 	}
+	if r.result.lived, err = ami.Live(ctx, r.clients.EC2, verified, r.spec.Life); err != nil {
+		return err
+	}
 	return r.prune(ctx, plan, verified)
 }
 
@@ -159,15 +162,16 @@ func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ gra
 	return err
 }
 
-// prune takes away what the configuration does not name any more, where it asks
-// for that: last, so that whoever is to lose access loses it only to a
+// prune takes away what the configuration does not name any more, and retires
+// older generations of the image, where it asks for that: last, so that whoever is to lose access loses it only to a
 // publication that is complete.
 func (r *run) prune(ctx context.Context, plan Plan, verified ami.Verified) error {
 	pruned, permissionsErr := ami.Prune(ctx, r.clients.EC2, verified, plan.Sharing, r.result.shared)
 	maps.Copy(r.result.shared, pruned)
 	revoked, grantsErr := plan.Grants.Prune(ctx, r.clients.KMS, r.teller)
 	r.result.revoked = revoked
-	return errors.Join(permissionsErr, grantsErr)
+	retireErr := ami.Retire(ctx, r.clients.EC2, plan.Retire)
+	return errors.Join(permissionsErr, grantsErr, retireErr)
 }
 
 // discard takes back the copies that this run made, after the failure why.

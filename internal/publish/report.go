@@ -89,12 +89,17 @@ func (r *Result) manifestImages() map[string]manifest.Image {
 		if !isShared {
 			shared = r.world.Shared[image.ID]
 		}
+		lived, isLived := r.lived[region]
+		if !isLived {
+			lived = image
+		}
 		images[region] = manifest.Image{
 			ImageID: image.ID, Name: image.Name, Origin: origin(plan, made[region] == image.ID),
 			SourceImageID: plan.Source().ID, SourceRegion: plan.Source().Region,
 			Architecture: image.Hardware.Architecture, SnapshotIDs: image.SnapshotIDs(),
 			KMSKeyARN: image.KeyARN(), Verified: verified[region], Shared: isShared,
 			Permissions: manifest.Permissions(shared.Image), SnapshotAccounts: shared.Snapshots,
+			Family: lived.Tags[ami.TagFamily], DeprecationTime: lived.DeprecationTime(), DeregistrationProtection: lived.Protection.Enabled(),
 		}
 	}
 	return images

@@ -27,6 +27,7 @@ type Result struct {
 	images    ami.Images
 	settled   grant.Settled
 	verified  ami.Verified
+	lived     map[string]ami.Image  // by region, as they are in the end
 	shared    map[string]ami.Shared // by region
 	revoked   []grant.Leftover
 	discarded []string

@@ -1,6 +1,10 @@
 package publish
 
-import "time"
+import (
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+)
 
 // Spec is what a publication shall achieve: the validated configuration, as
 // plain values, without Packer and without AWS. Everything that AWS has to be
@@ -11,12 +15,15 @@ type Spec struct {
 	Sources []Source
 	// Regions in which the image is to be published, without duplicates, in
 	// the user's order.
-	Regions       []string
-	Key           KeySpec
-	Organization  OrganizationSpec
-	Share         ShareSpec
-	Grants        GrantsSpec
-	Image         ImageSpec
+	Regions      []string
+	Key          KeySpec
+	Organization OrganizationSpec
+	Share        ShareSpec
+	Grants       GrantsSpec
+	Image        ImageSpec
+	Life         ami.Life
+	// Retire says what becomes of older generations; nil leaves them alone.
+	Retire        *ami.Retirement
 	WaitTimeout   time.Duration
 	KeepOnFailure bool
 	PlanOnly      bool
@@ -108,4 +115,6 @@ type ImageSpec struct {
 	Tags           map[string]string
 	SnapshotTags   map[string]string
 	CopySourceTags bool
+	// CopyDuration, in minutes, makes the copies time-based ones; 0 does not.
+	CopyDuration int64
 }

@@ -1,5 +1,5 @@
 //go:generate packer-sdc struct-markdown
-//go:generate packer-sdc mapstructure-to-hcl2 -type Config,KeyConfig,OrganizationConfig,ShareConfig,GrantsConfig
+//go:generate packer-sdc mapstructure-to-hcl2 -type Config,KeyConfig,OrganizationConfig,ShareConfig,GrantsConfig,ProtectionConfig,RetireConfig
 
 // Package publish is Packer's side of the post-processor orgami-publish: its
 // configuration, the translation into a [publish.Spec], and the adapter that
@@ -42,14 +42,37 @@ type Config struct {
 	// `-shared`, or as it is if the source is under the key already, or was
 	// published by this post-processor.
 	AMIName string `mapstructure:"ami_name"`
-	// Tags of the published images. At most 47: AWS allows 50, and three are
-	// this plugin's.
+	// Tags of the published images. At most 46: AWS allows 50, and up to four are
+	// this plugin's. Values can refer to what HCL does not know:
+	// `{{ .SourceImageID }}`, `{{ .SourceImageName }}`,
+	// `{{ .SourceImageCreationDate }}` (when the image was built),
+	// `{{ .SourceRegion }}`, `{{ .Region }}`, `{{ .Name }}` and
+	// `{{ .Architecture }}`. The source image is the one that is copied.
 	Tags map[string]string `mapstructure:"tags"`
-	// Tags of the published images' snapshots. At most 47.
+	// Tags of the published images' snapshots. At most 46, as `tags`.
 	SnapshotTags map[string]string `mapstructure:"snapshot_tags"`
 	// Copy the tags of the source image to the published images; `tags` wins
 	// over them. By default `true`.
 	CopySourceTags *bool `mapstructure:"copy_source_tags"`
+
+	// The family that the published images belong to, kept in their tag
+	// `orgami:family`. Needed with `retire`. By default none.
+	Family string `mapstructure:"family"`
+	// How long after it was made a published image is deprecated, as in `2160h`:
+	// other accounts do not find it any more, and can still launch it. By default
+	// never.
+	DeprecateAfter time.Duration `mapstructure:"deprecate_after"`
+	// Protection against being deregistered. See
+	// [deregistration_protection](#deregistration_protection); by default none.
+	Protection *ProtectionConfig `mapstructure:"deregistration_protection"`
+	// What becomes of older generations of the image. See [retire](#retire); by
+	// default nothing.
+	Retire *RetireConfig `mapstructure:"retire"`
+	// Make the copies
+	// [time-based](https://docs.aws.amazon.com/ebs/latest/userguide/time-based-copies.html):
+	// done within so many minutes, a multiple of 15 up to 2880. AWS charges for
+	// that. By default copies take what time they take.
+	SnapshotCopyDurationMinutes int64 `mapstructure:"snapshot_copy_duration_minutes"`
 
 	// How long to wait for the copies, as in `90m`. By default `2h`: copies of
 	// large images are slow.

@@ -11,34 +11,39 @@ import (
 // FlatConfig is an auto-generated flat version of Config.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatConfig struct {
-	PackerBuildName     *string                      `mapstructure:"packer_build_name" cty:"packer_build_name" hcl:"packer_build_name"`
-	PackerBuilderType   *string                      `mapstructure:"packer_builder_type" cty:"packer_builder_type" hcl:"packer_builder_type"`
-	PackerCoreVersion   *string                      `mapstructure:"packer_core_version" cty:"packer_core_version" hcl:"packer_core_version"`
-	PackerDebug         *bool                        `mapstructure:"packer_debug" cty:"packer_debug" hcl:"packer_debug"`
-	PackerForce         *bool                        `mapstructure:"packer_force" cty:"packer_force" hcl:"packer_force"`
-	PackerOnError       *string                      `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
-	PackerUserVars      map[string]string            `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
-	PackerSensitiveVars []string                     `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
-	Profile             *string                      `mapstructure:"profile" cty:"profile" hcl:"profile"`
-	EndpointURL         *string                      `mapstructure:"endpoint_url" cty:"endpoint_url" hcl:"endpoint_url"`
-	AssumeRole          *access.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
-	Regions             []string                     `mapstructure:"regions" cty:"regions" hcl:"regions"`
-	Key                 *FlatKeyConfig               `mapstructure:"key" required:"true" cty:"key" hcl:"key"`
-	Organization        *FlatOrganizationConfig      `mapstructure:"organization" cty:"organization" hcl:"organization"`
-	Share               *FlatShareConfig             `mapstructure:"share" cty:"share" hcl:"share"`
-	Grants              *FlatGrantsConfig            `mapstructure:"grants" cty:"grants" hcl:"grants"`
-	AMIName             *string                      `mapstructure:"ami_name" cty:"ami_name" hcl:"ami_name"`
-	Tags                map[string]string            `mapstructure:"tags" cty:"tags" hcl:"tags"`
-	SnapshotTags        map[string]string            `mapstructure:"snapshot_tags" cty:"snapshot_tags" hcl:"snapshot_tags"`
-	CopySourceTags      *bool                        `mapstructure:"copy_source_tags" cty:"copy_source_tags" hcl:"copy_source_tags"`
-	WaitTimeout         *string                      `mapstructure:"wait_timeout" cty:"wait_timeout" hcl:"wait_timeout"`
-	KeepOnFailure       *bool                        `mapstructure:"keep_on_failure" cty:"keep_on_failure" hcl:"keep_on_failure"`
-	PlanOnly            *bool                        `mapstructure:"plan_only" cty:"plan_only" hcl:"plan_only"`
-	FailOnDrift         *bool                        `mapstructure:"fail_on_drift" cty:"fail_on_drift" hcl:"fail_on_drift"`
-	Prove               *string                      `mapstructure:"prove" cty:"prove" hcl:"prove"`
-	ProveRoles          []string                     `mapstructure:"prove_roles" cty:"prove_roles" hcl:"prove_roles"`
-	Report              *bool                        `mapstructure:"report" cty:"report" hcl:"report"`
-	OutputDirectory     *string                      `mapstructure:"output_directory" cty:"output_directory" hcl:"output_directory"`
+	PackerBuildName             *string                      `mapstructure:"packer_build_name" cty:"packer_build_name" hcl:"packer_build_name"`
+	PackerBuilderType           *string                      `mapstructure:"packer_builder_type" cty:"packer_builder_type" hcl:"packer_builder_type"`
+	PackerCoreVersion           *string                      `mapstructure:"packer_core_version" cty:"packer_core_version" hcl:"packer_core_version"`
+	PackerDebug                 *bool                        `mapstructure:"packer_debug" cty:"packer_debug" hcl:"packer_debug"`
+	PackerForce                 *bool                        `mapstructure:"packer_force" cty:"packer_force" hcl:"packer_force"`
+	PackerOnError               *string                      `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
+	PackerUserVars              map[string]string            `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
+	PackerSensitiveVars         []string                     `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
+	Profile                     *string                      `mapstructure:"profile" cty:"profile" hcl:"profile"`
+	EndpointURL                 *string                      `mapstructure:"endpoint_url" cty:"endpoint_url" hcl:"endpoint_url"`
+	AssumeRole                  *access.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
+	Regions                     []string                     `mapstructure:"regions" cty:"regions" hcl:"regions"`
+	Key                         *FlatKeyConfig               `mapstructure:"key" required:"true" cty:"key" hcl:"key"`
+	Organization                *FlatOrganizationConfig      `mapstructure:"organization" cty:"organization" hcl:"organization"`
+	Share                       *FlatShareConfig             `mapstructure:"share" cty:"share" hcl:"share"`
+	Grants                      *FlatGrantsConfig            `mapstructure:"grants" cty:"grants" hcl:"grants"`
+	AMIName                     *string                      `mapstructure:"ami_name" cty:"ami_name" hcl:"ami_name"`
+	Tags                        map[string]string            `mapstructure:"tags" cty:"tags" hcl:"tags"`
+	SnapshotTags                map[string]string            `mapstructure:"snapshot_tags" cty:"snapshot_tags" hcl:"snapshot_tags"`
+	CopySourceTags              *bool                        `mapstructure:"copy_source_tags" cty:"copy_source_tags" hcl:"copy_source_tags"`
+	Family                      *string                      `mapstructure:"family" cty:"family" hcl:"family"`
+	DeprecateAfter              *string                      `mapstructure:"deprecate_after" cty:"deprecate_after" hcl:"deprecate_after"`
+	Protection                  *FlatProtectionConfig        `mapstructure:"deregistration_protection" cty:"deregistration_protection" hcl:"deregistration_protection"`
+	Retire                      *FlatRetireConfig            `mapstructure:"retire" cty:"retire" hcl:"retire"`
+	SnapshotCopyDurationMinutes *int64                       `mapstructure:"snapshot_copy_duration_minutes" cty:"snapshot_copy_duration_minutes" hcl:"snapshot_copy_duration_minutes"`
+	WaitTimeout                 *string                      `mapstructure:"wait_timeout" cty:"wait_timeout" hcl:"wait_timeout"`
+	KeepOnFailure               *bool                        `mapstructure:"keep_on_failure" cty:"keep_on_failure" hcl:"keep_on_failure"`
+	PlanOnly                    *bool                        `mapstructure:"plan_only" cty:"plan_only" hcl:"plan_only"`
+	FailOnDrift                 *bool                        `mapstructure:"fail_on_drift" cty:"fail_on_drift" hcl:"fail_on_drift"`
+	Prove                       *string                      `mapstructure:"prove" cty:"prove" hcl:"prove"`
+	ProveRoles                  []string                     `mapstructure:"prove_roles" cty:"prove_roles" hcl:"prove_roles"`
+	Report                      *bool                        `mapstructure:"report" cty:"report" hcl:"report"`
+	OutputDirectory             *string                      `mapstructure:"output_directory" cty:"output_directory" hcl:"output_directory"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -53,34 +58,39 @@ func (*Config) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec }
 // The decoded values from this spec will then be applied to a FlatConfig.
 func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 	s := map[string]hcldec.Spec{
-		"packer_build_name":          &hcldec.AttrSpec{Name: "packer_build_name", Type: cty.String, Required: false},
-		"packer_builder_type":        &hcldec.AttrSpec{Name: "packer_builder_type", Type: cty.String, Required: false},
-		"packer_core_version":        &hcldec.AttrSpec{Name: "packer_core_version", Type: cty.String, Required: false},
-		"packer_debug":               &hcldec.AttrSpec{Name: "packer_debug", Type: cty.Bool, Required: false},
-		"packer_force":               &hcldec.AttrSpec{Name: "packer_force", Type: cty.Bool, Required: false},
-		"packer_on_error":            &hcldec.AttrSpec{Name: "packer_on_error", Type: cty.String, Required: false},
-		"packer_user_variables":      &hcldec.AttrSpec{Name: "packer_user_variables", Type: cty.Map(cty.String), Required: false},
-		"packer_sensitive_variables": &hcldec.AttrSpec{Name: "packer_sensitive_variables", Type: cty.List(cty.String), Required: false},
-		"profile":                    &hcldec.AttrSpec{Name: "profile", Type: cty.String, Required: false},
-		"endpoint_url":               &hcldec.AttrSpec{Name: "endpoint_url", Type: cty.String, Required: false},
-		"assume_role":                &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*access.FlatAssumeRoleConfig)(nil).HCL2Spec())},
-		"regions":                    &hcldec.AttrSpec{Name: "regions", Type: cty.List(cty.String), Required: false},
-		"key":                        &hcldec.BlockSpec{TypeName: "key", Nested: hcldec.ObjectSpec((*FlatKeyConfig)(nil).HCL2Spec())},
-		"organization":               &hcldec.BlockSpec{TypeName: "organization", Nested: hcldec.ObjectSpec((*FlatOrganizationConfig)(nil).HCL2Spec())},
-		"share":                      &hcldec.BlockSpec{TypeName: "share", Nested: hcldec.ObjectSpec((*FlatShareConfig)(nil).HCL2Spec())},
-		"grants":                     &hcldec.BlockSpec{TypeName: "grants", Nested: hcldec.ObjectSpec((*FlatGrantsConfig)(nil).HCL2Spec())},
-		"ami_name":                   &hcldec.AttrSpec{Name: "ami_name", Type: cty.String, Required: false},
-		"tags":                       &hcldec.AttrSpec{Name: "tags", Type: cty.Map(cty.String), Required: false},
-		"snapshot_tags":              &hcldec.AttrSpec{Name: "snapshot_tags", Type: cty.Map(cty.String), Required: false},
-		"copy_source_tags":           &hcldec.AttrSpec{Name: "copy_source_tags", Type: cty.Bool, Required: false},
-		"wait_timeout":               &hcldec.AttrSpec{Name: "wait_timeout", Type: cty.String, Required: false},
-		"keep_on_failure":            &hcldec.AttrSpec{Name: "keep_on_failure", Type: cty.Bool, Required: false},
-		"plan_only":                  &hcldec.AttrSpec{Name: "plan_only", Type: cty.Bool, Required: false},
-		"fail_on_drift":              &hcldec.AttrSpec{Name: "fail_on_drift", Type: cty.Bool, Required: false},
-		"prove":                      &hcldec.AttrSpec{Name: "prove", Type: cty.String, Required: false},
-		"prove_roles":                &hcldec.AttrSpec{Name: "prove_roles", Type: cty.List(cty.String), Required: false},
-		"report":                     &hcldec.AttrSpec{Name: "report", Type: cty.Bool, Required: false},
-		"output_directory":           &hcldec.AttrSpec{Name: "output_directory", Type: cty.String, Required: false},
+		"packer_build_name":              &hcldec.AttrSpec{Name: "packer_build_name", Type: cty.String, Required: false},
+		"packer_builder_type":            &hcldec.AttrSpec{Name: "packer_builder_type", Type: cty.String, Required: false},
+		"packer_core_version":            &hcldec.AttrSpec{Name: "packer_core_version", Type: cty.String, Required: false},
+		"packer_debug":                   &hcldec.AttrSpec{Name: "packer_debug", Type: cty.Bool, Required: false},
+		"packer_force":                   &hcldec.AttrSpec{Name: "packer_force", Type: cty.Bool, Required: false},
+		"packer_on_error":                &hcldec.AttrSpec{Name: "packer_on_error", Type: cty.String, Required: false},
+		"packer_user_variables":          &hcldec.AttrSpec{Name: "packer_user_variables", Type: cty.Map(cty.String), Required: false},
+		"packer_sensitive_variables":     &hcldec.AttrSpec{Name: "packer_sensitive_variables", Type: cty.List(cty.String), Required: false},
+		"profile":                        &hcldec.AttrSpec{Name: "profile", Type: cty.String, Required: false},
+		"endpoint_url":                   &hcldec.AttrSpec{Name: "endpoint_url", Type: cty.String, Required: false},
+		"assume_role":                    &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*access.FlatAssumeRoleConfig)(nil).HCL2Spec())},
+		"regions":                        &hcldec.AttrSpec{Name: "regions", Type: cty.List(cty.String), Required: false},
+		"key":                            &hcldec.BlockSpec{TypeName: "key", Nested: hcldec.ObjectSpec((*FlatKeyConfig)(nil).HCL2Spec())},
+		"organization":                   &hcldec.BlockSpec{TypeName: "organization", Nested: hcldec.ObjectSpec((*FlatOrganizationConfig)(nil).HCL2Spec())},
+		"share":                          &hcldec.BlockSpec{TypeName: "share", Nested: hcldec.ObjectSpec((*FlatShareConfig)(nil).HCL2Spec())},
+		"grants":                         &hcldec.BlockSpec{TypeName: "grants", Nested: hcldec.ObjectSpec((*FlatGrantsConfig)(nil).HCL2Spec())},
+		"ami_name":                       &hcldec.AttrSpec{Name: "ami_name", Type: cty.String, Required: false},
+		"tags":                           &hcldec.AttrSpec{Name: "tags", Type: cty.Map(cty.String), Required: false},
+		"snapshot_tags":                  &hcldec.AttrSpec{Name: "snapshot_tags", Type: cty.Map(cty.String), Required: false},
+		"copy_source_tags":               &hcldec.AttrSpec{Name: "copy_source_tags", Type: cty.Bool, Required: false},
+		"family":                         &hcldec.AttrSpec{Name: "family", Type: cty.String, Required: false},
+		"deprecate_after":                &hcldec.AttrSpec{Name: "deprecate_after", Type: cty.String, Required: false},
+		"deregistration_protection":      &hcldec.BlockSpec{TypeName: "deregistration_protection", Nested: hcldec.ObjectSpec((*FlatProtectionConfig)(nil).HCL2Spec())},
+		"retire":                         &hcldec.BlockSpec{TypeName: "retire", Nested: hcldec.ObjectSpec((*FlatRetireConfig)(nil).HCL2Spec())},
+		"snapshot_copy_duration_minutes": &hcldec.AttrSpec{Name: "snapshot_copy_duration_minutes", Type: cty.Number, Required: false},
+		"wait_timeout":                   &hcldec.AttrSpec{Name: "wait_timeout", Type: cty.String, Required: false},
+		"keep_on_failure":                &hcldec.AttrSpec{Name: "keep_on_failure", Type: cty.Bool, Required: false},
+		"plan_only":                      &hcldec.AttrSpec{Name: "plan_only", Type: cty.Bool, Required: false},
+		"fail_on_drift":                  &hcldec.AttrSpec{Name: "fail_on_drift", Type: cty.Bool, Required: false},
+		"prove":                          &hcldec.AttrSpec{Name: "prove", Type: cty.String, Required: false},
+		"prove_roles":                    &hcldec.AttrSpec{Name: "prove_roles", Type: cty.List(cty.String), Required: false},
+		"report":                         &hcldec.AttrSpec{Name: "report", Type: cty.Bool, Required: false},
+		"output_directory":               &hcldec.AttrSpec{Name: "output_directory", Type: cty.String, Required: false},
 	}
 	return s
 }
@@ -188,6 +198,60 @@ func (*FlatOrganizationConfig) HCL2Spec() map[string]hcldec.Spec {
 	s := map[string]hcldec.Spec{
 		"id":  &hcldec.AttrSpec{Name: "id", Type: cty.String, Required: false},
 		"arn": &hcldec.AttrSpec{Name: "arn", Type: cty.String, Required: false},
+	}
+	return s
+}
+
+// FlatProtectionConfig is an auto-generated flat version of ProtectionConfig.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatProtectionConfig struct {
+	Enabled      *bool `mapstructure:"enabled" cty:"enabled" hcl:"enabled"`
+	WithCooldown *bool `mapstructure:"with_cooldown" cty:"with_cooldown" hcl:"with_cooldown"`
+}
+
+// FlatMapstructure returns a new FlatProtectionConfig.
+// FlatProtectionConfig is an auto-generated flat version of ProtectionConfig.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*ProtectionConfig) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatProtectionConfig)
+}
+
+// HCL2Spec returns the hcl spec of a ProtectionConfig.
+// This spec is used by HCL to read the fields of ProtectionConfig.
+// The decoded values from this spec will then be applied to a FlatProtectionConfig.
+func (*FlatProtectionConfig) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"enabled":       &hcldec.AttrSpec{Name: "enabled", Type: cty.Bool, Required: false},
+		"with_cooldown": &hcldec.AttrSpec{Name: "with_cooldown", Type: cty.Bool, Required: false},
+	}
+	return s
+}
+
+// FlatRetireConfig is an auto-generated flat version of RetireConfig.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatRetireConfig struct {
+	Keep           *int    `mapstructure:"keep" required:"true" cty:"keep" hcl:"keep"`
+	DeprecateAfter *string `mapstructure:"deprecate_after" cty:"deprecate_after" hcl:"deprecate_after"`
+	DisableAfter   *string `mapstructure:"disable_after" cty:"disable_after" hcl:"disable_after"`
+	DeleteAfter    *string `mapstructure:"delete_after" cty:"delete_after" hcl:"delete_after"`
+}
+
+// FlatMapstructure returns a new FlatRetireConfig.
+// FlatRetireConfig is an auto-generated flat version of RetireConfig.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*RetireConfig) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatRetireConfig)
+}
+
+// HCL2Spec returns the hcl spec of a RetireConfig.
+// This spec is used by HCL to read the fields of RetireConfig.
+// The decoded values from this spec will then be applied to a FlatRetireConfig.
+func (*FlatRetireConfig) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"keep":            &hcldec.AttrSpec{Name: "keep", Type: cty.Number, Required: false},
+		"deprecate_after": &hcldec.AttrSpec{Name: "deprecate_after", Type: cty.String, Required: false},
+		"disable_after":   &hcldec.AttrSpec{Name: "disable_after", Type: cty.String, Required: false},
+		"delete_after":    &hcldec.AttrSpec{Name: "delete_after", Type: cty.String, Required: false},
 	}
 	return s
 }

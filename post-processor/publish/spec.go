@@ -29,7 +29,10 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 		Report:        c.Report,
 		Image: publish.ImageSpec{
 			Name: c.AMIName, Tags: c.Tags, SnapshotTags: c.SnapshotTags, CopySourceTags: orDefault(c.CopySourceTags, true),
+			CopyDuration: c.SnapshotCopyDurationMinutes,
 		},
+		Life:   c.life(),
+		Retire: c.retirement(),
 	}
 	for _, image := range images {
 		spec.Sources = append(spec.Sources, publish.Source{Region: image.Region, ImageID: image.ID})

@@ -15,11 +15,11 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
-// EC2's and KMS's limits for tags. Three tags of an image and of a snapshot and
+// EC2's and KMS's limits for tags. Up to four tags of an image and of a snapshot and
 // one of a key are this plugin's own.
 const (
 	maxTags           = 50
-	ownImageTags      = 3
+	ownImageTags      = 4
 	ownKeyTags        = 1
 	maxTagKeyLength   = 128
 	maxTagValueLength = 256
@@ -43,6 +43,9 @@ func (c Config) validate() error {
 	}
 	p.tags("tags", c.Tags, ownImageTags)
 	p.tags("snapshot_tags", c.SnapshotTags, ownImageTags)
+	p.expandable("tags", c.Tags)
+	p.expandable("snapshot_tags", c.SnapshotTags)
+	c.validateLife(&p)
 	if c.WaitTimeout < 0 {
 		p.addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
 	}
@@ -76,6 +79,13 @@ func (p *problems) tags(field string, tags map[string]string, own int) {
 		if utf8.RuneCountInString(value) > maxTagValueLength {
 			p.addf("%s: the value of %q is longer than %d characters: shorten it", field, key, maxTagValueLength)
 		}
+	}
+}
+
+// expandable checks that the values of tags refer to nothing but what there is.
+func (p *problems) expandable(field string, tags map[string]string) {
+	if _, err := ami.ExpandTags(tags, ami.TagData{}); err != nil {
+		p.addf("%s: %w", field, err)
 	}
 }
 

@@ -271,7 +271,27 @@ snapshot_tags = { "orgami:x" = "y" }`, []string{`snapshot_tags: "orgami:x"`, "th
 tags = { "` + strings.Repeat("k", 129) + `" = "y" }`, []string{"tags: the key", "128 characters"}},
 	{"long tag value", `key { alias = "alias/golden" }
 tags = { k = "` + strings.Repeat("v", 257) + `" }`, []string{`tags: the value of "k"`, "256 characters"}},
-	{"too many tags", `key { alias = "alias/golden" }` + "\ntags = " + tags(48), []string{"tags: 48 tags", "47 that fit"}},
+	{"too many tags", `key { alias = "alias/golden" }` + "\ntags = " + tags(48), []string{"tags: 48 tags", "46 that fit"}},
+	{"template in a tag", `key { alias = "alias/golden" }
+tags = { a = "{{ .Nobody }}", b = "{{", c = "{{ .Name }}" }
+snapshot_tags = { d = "{{ .BuildRegion }}" }`, []string{`tags: the value of tag "a"`, "{{ .SourceImageID }}", `snapshot_tags: the value of tag "d"`, "2 error(s)"}},
+	{"life", `key { alias = "alias/golden" }
+deprecate_after                = "-1h"
+snapshot_copy_duration_minutes = 20
+deregistration_protection { with_cooldown = true }`, []string{"deprecate_after: -1h", "snapshot_copy_duration_minutes: 20", "multiple of 15", "with_cooldown: it is of use with enabled = true only", "3 error(s)"}},
+	{"retire nothing", `key { alias = "alias/golden" }
+retire { keep = 0 }`, []string{"retire: it needs family", "retire.keep: 0", "it says when to do nothing", "3 error(s)"}},
+	{"retire in the wrong order", `key { alias = "alias/golden" }
+family = "golden"
+retire {
+  keep            = 1
+  deprecate_after = "720h"
+  disable_after   = "-1h"
+  delete_after    = "24h"
+}`, []string{"retire.disable_after: -1h", "retire.delete_after: 24h0m0s is not later than retire.deprecate_after, 720h0m0s", "2 error(s)"}},
+	{"retire keeps unnamed", `key { alias = "alias/golden" }
+family = "golden"
+retire { delete_after = "24h" }`, []string{"retire.keep: 0"}},
 	{"negative time", `key { alias = "alias/golden" }
 wait_timeout = "-1s"`, []string{"wait_timeout: -1s", "as in 2h"}},
 	{"time without unit", `key { alias = "alias/golden" }

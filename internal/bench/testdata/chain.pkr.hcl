@@ -13,12 +13,16 @@ packer {
   }
 }
 
+variable "regions" {
+  type = list(string)
+}
+
 source "amazon-ebs" "copies" {
   region        = "us-east-1"
   ami_name      = "built"
   instance_type = "t3.micro"
   communicator  = "none"
-  ami_regions   = ["us-east-1", "eu-west-1", "ap-southeast-2"]
+  ami_regions   = var.regions
   ami_org_arns  = ["arn:aws:organizations::999999999999:organization/o-exampleorgid"]
   encrypt_boot  = true
   kms_key_id    = "alias/golden"
@@ -60,7 +64,7 @@ build {
       output = "packer-manifest.json"
     }
     post-processor "orgami-publish" {
-      regions = ["us-east-1", "eu-west-1", "ap-southeast-2"]
+      regions = var.regions
       key {
         alias          = "alias/golden"
         primary_region = "us-east-1"
