@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"text/template"
+
+	"github.com/orgami/packer-plugin-orgami/internal/expand"
 )
 
 // TagData is what the values of tags can refer to, as {{ .SourceImageName }}: what
@@ -28,28 +28,13 @@ type TagData struct {
 func ExpandTags(tags map[string]string, data TagData) (map[string]string, error) {
 	expanded := maps.Clone(tags)
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		value, err := expand(tags[key], data)
+		value, err := expand.Text(tags[key], data)
 		if err != nil {
 			return nil, fmt.Errorf("the value of tag %q, %q: %w: use {{ .SourceImageID }}, .SourceImageName, .SourceImageCreationDate, .SourceRegion, .Region, .Name or .Architecture", key, tags[key], err)
 		}
 		expanded[key] = value
 	}
 	return expanded, nil
-}
-
-func expand(value string, data TagData) (string, error) {
-	if !strings.Contains(value, "{{") {
-		return value, nil
-	}
-	parsed, err := template.New("").Parse(value)
-	if err != nil {
-		return "", err
-	}
-	var text strings.Builder
-	if err := parsed.Execute(&text, data); err != nil {
-		return "", err
-	}
-	return text.String(), nil
 }
 
 // tagData is what the tags of a wanted copy can refer to.

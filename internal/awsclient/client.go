@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/orgami/packer-plugin-orgami/internal/pace"
@@ -177,6 +178,11 @@ func (c *Clients) KMS(region string) *kms.Client {
 		c.kms[region] = kms.NewFromConfig(c.config, func(o *kms.Options) { o.Region = region })
 	}
 	return c.kms[region]
+}
+
+// SSM returns a client of the region's Systems Manager.
+func (c *Clients) SSM(region string) *ssm.Client {
+	return ssm.NewFromConfig(c.config, func(o *ssm.Options) { o.Region = region })
 }
 
 // Identity is who the clients act as.

@@ -31,6 +31,7 @@ const (
 	CodeSnapshotNotFound     = "InvalidSnapshot.NotFound"
 	CodeSnapshotInUse        = "InvalidSnapshot.InUse"
 	CodeResourceLimit        = "ResourceLimitExceeded"
+	CodeParameterNotFound    = "ParameterNotFound"
 	CodeNotInOrganization    = "AWSOrganizationsNotInUseException"
 	CodeOptInRequired        = "OptInRequired"
 	CodeAuthFailure          = "AuthFailure"

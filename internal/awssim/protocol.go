@@ -13,7 +13,7 @@ import (
 type protocol int
 
 const (
-	jsonProtocol  protocol = iota // KMS, Organizations: AWS JSON 1.1
+	jsonProtocol  protocol = iota // KMS, Organizations, SSM: AWS JSON 1.1
 	ec2Protocol                   // EC2's query protocol
 	queryProtocol                 // STS, IAM: AWS query
 )
@@ -24,7 +24,7 @@ var operations map[string]map[string]operation
 func init() {
 	operations = map[string]map[string]operation{
 		"ec2": ec2Operations, "kms": kmsOperations, "sts": stsOperations,
-		"organizations": organizationsOperations, "iam": iamOperations,
+		"organizations": organizationsOperations, "iam": iamOperations, "ssm": ssmOperations,
 	}
 }
 

@@ -46,6 +46,7 @@ type World struct {
 	sessions     map[string]session  // by access key id
 
 	kms kmsState
+	ssm ssmState
 	ec2 ec2State
 
 	journal journal

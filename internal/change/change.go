@@ -38,10 +38,11 @@ const (
 	ImageTags        Kind = "image tags"
 	Deprecation      Kind = "image deprecation"
 	Protection       Kind = "deregistration protection"
+	Parameter        Kind = "parameter"
 	OldImage         Kind = "older image"
 )
 
-var kindOrder = []Kind{Key, Alias, KeyPolicy, KeyTags, KeyRotation, Image, Grant, SnapshotSharing, LaunchPermission, ImageTags, Deprecation, Protection, OldImage}
+var kindOrder = []Kind{Key, Alias, KeyPolicy, KeyTags, KeyRotation, Image, Grant, SnapshotSharing, LaunchPermission, ImageTags, Deprecation, Protection, Parameter, OldImage}
 
 // Change is one difference, or the absence of one (Keep).
 type Change struct {

@@ -215,6 +215,14 @@ var mutations = []mutation{
 		"			l.unknownAction(action, name)", "			_ = name",
 	},
 	{
+		"believe that a parameter was set", "internal/parameter/parameter.go",
+		"if err == nil && have.Value != image {", "if false {",
+	},
+	{
+		"take a parameter of any type", "internal/parameter/parameter.go",
+		"found.Type != types.ParameterTypeString || aws.ToString(found.DataType) != dataType", "found == nil",
+	},
+	{
 		"deprecate again in every run", "internal/ami/life.go",
 		"case image.Deprecation.Equal(at), at.Before", "case at.Before",
 	},

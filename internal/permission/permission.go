@@ -29,6 +29,7 @@ const (
 	Family         Feature = "family"
 	Deprecation    Feature = "deprecation"
 	Protection     Feature = "deregistration protection"
+	Parameters     Feature = "parameters"
 	Retirement     Feature = "retirement"
 	// DiscoveryByRole takes the place of Discovery, which the role then needs.
 	DiscoveryByRole Feature = "accounts discovered by a role"
@@ -36,7 +37,7 @@ const (
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Family, Deprecation, Protection, Retirement, Discovery, DiscoveryByRole}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Family, Deprecation, Protection, Parameters, Retirement, Discovery, DiscoveryByRole}
 }
 
 // options are what switches a feature on, for the documentation.
@@ -53,6 +54,7 @@ var options = map[Feature]string{
 	Family:          "`family`",
 	Deprecation:     "`deprecate_after`",
 	Protection:      "`deregistration_protection`",
+	Parameters:      "`outputs` with `\"ssm\"`",
 	Retirement:      "`retire`",
 	Discovery:       "`grants.discover`; with `discover_role_arn`, that role needs it",
 	DiscoveryByRole: "`grants.discover_role_arn`",
@@ -95,6 +97,9 @@ const (
 	Accounts Scope = "ListAccounts"
 	// DiscoveryRole is the role that lists the organisation's accounts.
 	DiscoveryRole Scope = "AssumeDiscoveryRole"
+	// ImageParameters are the account's parameters, which can be narrowed to those
+	// that name images.
+	ImageParameters Scope = "NameImagesInParameters"
 )
 
 // Caller says whose policy it is.

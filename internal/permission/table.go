@@ -56,6 +56,8 @@ var table = []Permission{
 	{Family, "ec2:CreateTags", Everything, "to mark images that are published already, or adopted, as members of the family"},
 	{Deprecation, "ec2:EnableImageDeprecation", Everything, "to set the time at which the images are deprecated"},
 	{Protection, "ec2:EnableImageDeregistrationProtection", Everything, "to protect the images against being deregistered"},
+	{Parameters, "ssm:GetParameter", ImageParameters, "to read what the parameter names"},
+	{Parameters, "ssm:PutParameter", ImageParameters, "to make it name the published image"},
 	{Retirement, "ec2:DescribeInstances", Everything, "to leave older images alone that instances use"},
 	{Retirement, "ec2:DescribeLaunchTemplates", Everything, "to find the launch templates"},
 	{Retirement, "ec2:DescribeLaunchTemplateVersions", Everything, "to leave older images alone that launch templates use"},
@@ -95,6 +97,7 @@ func (c Caller) scopes() []policy.Statement {
 		allow(MultiRegionRole, nil, c.arn("iam", "", "role/aws-service-role/mrk.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceMultiRegionKeys")),
 		allow(MemberRoles, nil, "arn:"+c.Partition+":iam::*:role/"+c.MemberRole),
 		allow(Accounts, nil, "*"),
+		allow(ImageParameters, nil, c.arn("ssm", "*", "parameter/*")),
 		allow(DiscoveryRole, nil, c.DiscoveryRole),
 	}
 }

@@ -133,6 +133,8 @@ func TestRetire(t *testing.T) {
 			return w.mustPublish(t, spec).Images()
 		}
 		other := publishAs("other", "silver")
+		byHand := w.copyByHand(t, region)
+		w.tag(t, region, byHand, ami.TagFamily, "golden")
 		var generations []map[string]string
 		for _, name := range []string{"one", "two", "three", "four", "five"} {
 			generations = append(generations, publishAs(name, "golden"))
@@ -148,7 +150,7 @@ func TestRetire(t *testing.T) {
 
 		spec := w.spec()
 		spec.Image.Name, spec.Life.Family = "six", "golden"
-		spec.Retire = &ami.Retirement{Family: "golden", Keep: 2, DeprecateAfter: 150 * time.Hour, DisableAfter: 250 * time.Hour, DeleteAfter: 350 * time.Hour}
+		spec.Retire = &ami.Retirement{Family: "golden", Keep: 2, DeprecateAfter: 50 * time.Hour, DisableAfter: 250 * time.Hour, DeleteAfter: 350 * time.Hour}
 		before := w.state()
 		plan := spec
 		plan.PlanOnly = true
@@ -173,6 +175,9 @@ func TestRetire(t *testing.T) {
 			for at, id := range images {
 				w.checkRetired(t, generation, at, id)
 			}
+		}
+		if image := w.described(t, region, byHand); image == nil || image.State != ec2types.ImageStateAvailable {
+			t.Errorf("the image that somebody copied by hand: %+v", image)
 		}
 		if got := len(w.state().Snapshots); got != snapshots { // three copies came, three went
 			t.Errorf("%d snapshots, not %d", got, snapshots)
@@ -262,6 +267,19 @@ func (w *world) run(t *testing.T, region, image string) string {
 		t.Fatal(err)
 	}
 	return *id
+}
+
+// copyByHand copies the source as somebody may do without this plugin.
+func (w *world) copyByHand(t *testing.T, region string) string {
+	t.Helper()
+	answer, err := w.ec2In(region).CopyImage(t.Context(), &ec2.CopyImageInput{
+		SourceImageId: aws.String(sourceImage), SourceRegion: &region, Name: aws.String("by hand"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Hour)
+	return aws.ToString(answer.ImageId)
 }
 
 // template makes a launch template of which an older version has the image.

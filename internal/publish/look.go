@@ -15,6 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/parameter"
 )
 
 // World is what a publication depends on, as AWS reports it.
@@ -31,6 +32,9 @@ type World struct {
 	// Shared says with whom the images in Sources and Named are shared, by id.
 	Shared map[string]ami.Shared
 	Grants grant.State
+	// Parameters are those that name the image, by region; read only where there
+	// are to be some.
+	Parameters map[string]parameter.State
 	// Generations are the images of the family, by region; read only where older
 	// ones are to be retired.
 	Generations map[string]ami.Generations
@@ -59,7 +63,8 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 	both.Go(func() { keyErr = world.lookKey(ctx, clients, spec) })
 	both.Go(func() { imagesErr = withImages.lookImages(ctx, clients, spec) })
 	both.Wait()
-	world.Sources, world.Named, world.Shared, world.Generations = withImages.Sources, withImages.Named, withImages.Shared, withImages.Generations
+	world.Sources, world.Named, world.Shared = withImages.Sources, withImages.Named, withImages.Shared
+	world.Generations, world.Parameters = withImages.Generations, withImages.Parameters
 	return world, errors.Join(keyErr, imagesErr)
 }
 
@@ -89,7 +94,10 @@ func (w *World) lookImages(ctx context.Context, clients *awsclient.Clients, spec
 	if err != nil {
 		return err
 	}
-	if w.Shared, err = lookShared(ctx, clients, spec, *w); err != nil || spec.Retire == nil {
+	if w.Shared, err = lookShared(ctx, clients, spec, *w); err != nil {
+		return err
+	}
+	if w.Parameters, err = lookParameters(ctx, clients, spec, *w); err != nil || spec.Retire == nil {
 		return err
 	}
 	w.Generations, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ami.Generations, error) {

@@ -66,11 +66,11 @@ func permissionCases() map[string]permissionCase {
 			missing:  []permission.Feature{permission.Organization, permission.GrantsByMember},
 		},
 		"older generations": {
-			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.Family, permission.Deprecation, permission.Protection, permission.Retirement},
+			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.Family, permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
 				for _, name := range []string{"one", "two", "three"} {
 					older := *spec
-					older.Image.Name, older.Retire, older.Life.Protection = name, nil, ""
+					older.Image.Name, older.Retire, older.Life.Protection, older.Parameter = name, nil, "", ""
 					images := w.mustPublish(t, older).Images()
 					if name == "three" {
 						w.template(t, spec.Regions[1], images[spec.Regions[0]]) // of nothing here, but it is looked at
@@ -81,9 +81,10 @@ func permissionCases() map[string]permissionCase {
 			spec: func(s *publish.Spec) {
 				s.Image.Name = "golden-shared"
 				s.Life = ami.Life{Family: "golden", DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
+				s.Parameter = "/golden"
 				s.Retire = &ami.Retirement{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
 			},
-			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Retirement},
+			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 		},
 		"an account left": {
 			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.PruneGrants},
@@ -281,7 +282,7 @@ var (
 	forCleaningUp = []string{"ec2:DeregisterImage", "ec2:DeleteSnapshot"}
 	forAgain      = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
 	// forPruning are missed when everything is published.
-	forPruning = []string{"kms:RevokeGrant", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage"}
+	forPruning = []string{"kms:RevokeGrant", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ssm:PutParameter"}
 	// dryRun are those that are asked for beforehand.
 	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )

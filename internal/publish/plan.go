@@ -10,6 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/parameter"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
@@ -20,12 +21,15 @@ type Plan struct {
 	Images  []ami.Plan // sorted by region
 	Grants  grant.Plan
 	Sharing ami.Sharing
+	// Parameters are the names of the parameters, by region.
+	Parameters map[string]string
 	// Retire are the older images that are to go, by region.
 	Retire []ami.Retiree
 
 	grantWant grant.Want
 	sharing   []change.Change
 	life      []change.Change
+	parameter []change.Change
 }
 
 // NewPlan compares. It makes no call, and the same input gives the same plan.
@@ -38,11 +42,19 @@ func NewPlan(spec Spec, world World) (Plan, error) {
 	if plan.Images, err = imagePlans(spec, world, plan.Key); err != nil {
 		return Plan{}, err
 	}
+	if plan.Parameters, err = parameterNames(spec, world); err != nil {
+		return Plan{}, err
+	}
 	plan.Grants = grant.Diff(plan.grantWant, world.Grants, plan.Key.ARN)
 	for _, image := range plan.Images {
 		id := image.ImageID()
 		plan.sharing = append(plan.sharing, ami.DiffShared(image.Region(), id, plan.Sharing, world.Shared[id])...)
 		plan.life = append(plan.life, ami.DiffLife(image, spec.Life, world.Now)...)
+	}
+	for _, image := range plan.Images {
+		if name := plan.Parameters[image.Region()]; name != "" {
+			plan.parameter = append(plan.parameter, parameter.Diff(image.Region(), name, image.ImageID(), world.Parameters[image.Region()]))
+		}
 	}
 	plan.Retire = retirees(spec, world, plan.Images)
 	return plan, nil
@@ -206,7 +218,7 @@ func sharing(spec Spec, world World) ami.Sharing {
 
 // Changes lists every difference, and what is as it shall be already, in order.
 func (p Plan) Changes() []change.Change {
-	changes := slices.Concat(p.Key.Changes(), p.Grants.Changes(), p.sharing, p.life)
+	changes := slices.Concat(p.Key.Changes(), p.Grants.Changes(), p.sharing, p.life, p.parameter)
 	for _, image := range p.Images {
 		changes = append(changes, image.Change())
 		changes = append(changes, image.Leftovers()...)

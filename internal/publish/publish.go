@@ -80,6 +80,9 @@ func (r *run) stages(ctx context.Context) error {
 	if r.result.lived, err = ami.Live(ctx, r.clients.EC2, verified, r.spec.Life); err != nil {
 		return err
 	}
+	if err := r.name(ctx, plan, verified); err != nil {
+		return err
+	}
 	return r.prune(ctx, plan, verified)
 }
 

@@ -3,6 +3,7 @@ package publish
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/launch"
 	"github.com/orgami/packer-plugin-orgami/internal/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/output"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/report"
@@ -177,7 +179,25 @@ func (r *Result) Write(directory string) ([]string, error) {
 		documents[manifest.KarpenterFile] = policy.Karpenter(r.world.Caller.Partition, r.wildcardARN(id))
 		documents[manifest.GrantsFile] = r.grantsFile(id)
 	}
+	if !r.Complete() { // nobody deploys what is not
+		return manifest.Write(directory, documents)
+	}
+	outputs, err := output.Documents(r.publication(m), r.spec.Outputs)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(documents, outputs)
 	return manifest.Write(directory, documents)
+}
+
+// publication is what the further documents are made of: of the grants, those
+// that somebody else is to make.
+func (r *Result) publication(m manifest.Manifest) output.Publication {
+	grants := r.grantsFile(m.Key.ID).Grants
+	if r.spec.Grants.Via != string(grant.None) {
+		grants = func(func(manifest.Grant) bool) {}
+	}
+	return output.Publication{Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: grants}
 }
 
 func (r *Result) keyID() string {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/output"
 )
 
 // Spec is what a publication shall achieve: the validated configuration, as
@@ -36,6 +37,11 @@ type Spec struct {
 	ProveRoles []string
 	// Report asks for the report as a page.
 	Report bool
+	// Parameter is the name of the parameter that is to name the image in each
+	// region, with templates as tags have; empty sets none.
+	Parameter string
+	// Outputs are further documents, for the deploys downstream.
+	Outputs []output.Kind
 }
 
 // Source is one image that the artifact brings.

@@ -1,5 +1,5 @@
 //go:generate packer-sdc struct-markdown
-//go:generate packer-sdc mapstructure-to-hcl2 -type Config,KeyConfig,OrganizationConfig,ShareConfig,GrantsConfig,ProtectionConfig,RetireConfig
+//go:generate packer-sdc mapstructure-to-hcl2 -type Config,KeyConfig,OrganizationConfig,ShareConfig,GrantsConfig,ProtectionConfig,RetireConfig,SSMConfig
 
 // Package publish is Packer's side of the post-processor orgami-publish: its
 // configuration, the translation into a [publish.Spec], and the adapter that
@@ -106,6 +106,17 @@ type Config struct {
 	// launch what where and why not, the key, and what this run changed. It is one
 	// file that loads nothing from elsewhere. By default `false`.
 	Report bool `mapstructure:"report"`
+	// What else is written for deploys downstream, of a publication that is
+	// complete: `"ec2nodeclass"`, `ec2nodeclass-REGION.json`, a merge patch that
+	// makes a Karpenter EC2NodeClass of that region select the image;
+	// `"terraform"`, `orgami.tfvars.json`, values of the variable `orgami` (images,
+	// key, Karpenter's policy, and with `via = "none"` the grants to make);
+	// `"cloudformation"`, `karpenter-kms-policy.template.json`, a template with
+	// Karpenter's managed policy, fit for a StackSet; `"ssm"`, a parameter in each
+	// region, see [ssm](#ssm). By default none.
+	Outputs []string `mapstructure:"outputs"`
+	// The parameters that name the image. See [ssm](#ssm).
+	SSM *SSMConfig `mapstructure:"ssm"`
 	// The directory for `orgami.json`, `karpenter-kms-policy.json` and
 	// `kms-grants.json`; made when it is missing. By default `orgami`. Builds of
 	// several sources need one each, for instance

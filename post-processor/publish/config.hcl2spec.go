@@ -43,6 +43,8 @@ type FlatConfig struct {
 	Prove                       *string                      `mapstructure:"prove" cty:"prove" hcl:"prove"`
 	ProveRoles                  []string                     `mapstructure:"prove_roles" cty:"prove_roles" hcl:"prove_roles"`
 	Report                      *bool                        `mapstructure:"report" cty:"report" hcl:"report"`
+	Outputs                     []string                     `mapstructure:"outputs" cty:"outputs" hcl:"outputs"`
+	SSM                         *FlatSSMConfig               `mapstructure:"ssm" cty:"ssm" hcl:"ssm"`
 	OutputDirectory             *string                      `mapstructure:"output_directory" cty:"output_directory" hcl:"output_directory"`
 }
 
@@ -90,6 +92,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"prove":                          &hcldec.AttrSpec{Name: "prove", Type: cty.String, Required: false},
 		"prove_roles":                    &hcldec.AttrSpec{Name: "prove_roles", Type: cty.List(cty.String), Required: false},
 		"report":                         &hcldec.AttrSpec{Name: "report", Type: cty.Bool, Required: false},
+		"outputs":                        &hcldec.AttrSpec{Name: "outputs", Type: cty.List(cty.String), Required: false},
+		"ssm":                            &hcldec.BlockSpec{TypeName: "ssm", Nested: hcldec.ObjectSpec((*FlatSSMConfig)(nil).HCL2Spec())},
 		"output_directory":               &hcldec.AttrSpec{Name: "output_directory", Type: cty.String, Required: false},
 	}
 	return s
@@ -252,6 +256,29 @@ func (*FlatRetireConfig) HCL2Spec() map[string]hcldec.Spec {
 		"deprecate_after": &hcldec.AttrSpec{Name: "deprecate_after", Type: cty.String, Required: false},
 		"disable_after":   &hcldec.AttrSpec{Name: "disable_after", Type: cty.String, Required: false},
 		"delete_after":    &hcldec.AttrSpec{Name: "delete_after", Type: cty.String, Required: false},
+	}
+	return s
+}
+
+// FlatSSMConfig is an auto-generated flat version of SSMConfig.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatSSMConfig struct {
+	Name *string `mapstructure:"name" required:"true" cty:"name" hcl:"name"`
+}
+
+// FlatMapstructure returns a new FlatSSMConfig.
+// FlatSSMConfig is an auto-generated flat version of SSMConfig.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*SSMConfig) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatSSMConfig)
+}
+
+// HCL2Spec returns the hcl spec of a SSMConfig.
+// This spec is used by HCL to read the fields of SSMConfig.
+// The decoded values from this spec will then be applied to a FlatSSMConfig.
+func (*FlatSSMConfig) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"name": &hcldec.AttrSpec{Name: "name", Type: cty.String, Required: false},
 	}
 	return s
 }

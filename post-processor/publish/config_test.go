@@ -13,7 +13,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclparse"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
+	"github.com/orgami/packer-plugin-orgami/internal/output"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
@@ -83,6 +85,23 @@ fail_on_drift    = true
 prove            = "warn"
 prove_roles      = ["nodes/Launcher"]
 report           = true
+family           = "golden"
+deprecate_after  = "2160h"
+deregistration_protection {
+  enabled       = true
+  with_cooldown = true
+}
+retire {
+  keep            = 3
+  deprecate_after = "24h"
+  disable_after   = "48h"
+  delete_after    = "72h"
+}
+snapshot_copy_duration_minutes = 30
+outputs                        = ["terraform", "ssm"]
+ssm {
+  name = "/golden/{{ .Architecture }}"
+}
 plan_only        = true
 output_directory = "out"
 profile          = "p"
@@ -125,8 +144,11 @@ func TestSpecOfEverything(t *testing.T) {
 			Via: "member", MemberRole: "deploy/GrantMaker", MissingRole: "fail", Prune: true,
 		},
 		Image: publish.ImageSpec{
-			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false,
+			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false, CopyDuration: 30,
 		},
+		Life:    ami.Life{Family: "golden", DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
+		Retire:  &ami.Retirement{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
+		Outputs: []output.Kind{output.Terraform, output.SSM}, Parameter: "/golden/{{ .Architecture }}",
 		WaitTimeout: 90 * time.Minute, KeepOnFailure: true, PlanOnly: true,
 		FailOnDrift: true, Prove: "warn", ProveRoles: []string{"nodes/Launcher"}, Report: true,
 	}

@@ -27,6 +27,8 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 		Prove:         cmp.Or(publish.Prove(c.Prove), publish.ProveFail),
 		ProveRoles:    c.ProveRoles,
 		Report:        c.Report,
+		Outputs:       c.outputs(),
+		Parameter:     c.parameterName(),
 		Image: publish.ImageSpec{
 			Name: c.AMIName, Tags: c.Tags, SnapshotTags: c.SnapshotTags, CopySourceTags: orDefault(c.CopySourceTags, true),
 			CopyDuration: c.SnapshotCopyDurationMinutes,

@@ -46,6 +46,7 @@ func (c Config) validate() error {
 	p.expandable("tags", c.Tags)
 	p.expandable("snapshot_tags", c.SnapshotTags)
 	c.validateLife(&p)
+	c.validateOutputs(&p)
 	if c.WaitTimeout < 0 {
 		p.addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
 	}

@@ -292,6 +292,22 @@ retire {
 	{"retire keeps unnamed", `key { alias = "alias/golden" }
 family = "golden"
 retire { delete_after = "24h" }`, []string{"retire.keep: 0"}},
+	{"unknown output", `key { alias = "alias/golden" }
+outputs = ["terraform", "pulumi", "terraform"]
+ssm { name = "/golden" }`, []string{`outputs: "pulumi" is unknown`, "twice", `ssm: it is of use with outputs = ["ssm"] only`, "3 error(s)"}},
+	{"outputs without ssm", `key { alias = "alias/golden" }
+outputs = ["ssm"]`, []string{"ssm: the block is missing", `ssm { name = "/golden-ami/latest" }`}},
+	{"no outputs", `key { alias = "alias/golden" }
+outputs = []`, []string{"outputs: the list is empty"}},
+	{"name of a parameter", `key { alias = "alias/golden" }
+outputs = ["ssm"]
+ssm { name = "golden/latest" }`, []string{`ssm.name: "golden/latest" is not the name of a parameter`}},
+	{"AWS's parameter", `key { alias = "alias/golden" }
+outputs = ["ssm"]
+ssm { name = "/aws/golden" }`, []string{"names that begin with aws or ssm"}},
+	{"name of a parameter with another template", `key { alias = "alias/golden" }
+outputs = ["ssm"]
+ssm { name = "/golden/{{ .Name }}" }`, []string{"ssm.name: the name of the parameter", "{{ .Region }} or {{ .Architecture }}"}},
 	{"negative time", `key { alias = "alias/golden" }
 wait_timeout = "-1s"`, []string{"wait_timeout: -1s", "as in 2h"}},
 	{"time without unit", `key { alias = "alias/golden" }

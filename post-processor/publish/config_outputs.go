@@ -1,0 +1,83 @@
+//go:generate packer-sdc struct-markdown
+
+package publish
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/output"
+	"github.com/orgami/packer-plugin-orgami/internal/parameter"
+	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+)
+
+// The `ssm` block names the parameters of Parameter Store that hold the image's
+// id, for `outputs = ["ssm"]`: one in each region, in the publishing account.
+type SSMConfig struct {
+	// The name of the parameter, as `/golden-ami/latest`. It can refer to
+	// `{{ .Region }}` and `{{ .Architecture }}`. A parameter that exists and is
+	// not of the data type `aws:ec2:image` is an error; of one that is, the
+	// earlier values stay as its history.
+	Name string `mapstructure:"name" required:"true"`
+}
+
+var parameterForm = form{
+	"the name of a parameter", regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+){1,15}$|^[a-zA-Z0-9_.-]+$`),
+	"write it as /golden-ami/latest: letters, digits and .-_ between slashes, at most 15 levels", nil,
+}
+
+func (c Config) validateOutputs(p *problems) {
+	var known []string
+	for _, kind := range output.Kinds() {
+		known = append(known, string(kind))
+	}
+	if c.Outputs != nil && len(c.Outputs) == 0 {
+		p.addf("outputs: the list is empty: name at least one element, or leave the field out")
+	}
+	for i, kind := range c.Outputs {
+		p.oneOf("outputs", kind, known...)
+		if slices.Index(c.Outputs, kind) < i {
+			p.addf("outputs: %q is in the list twice: remove one", kind)
+		}
+	}
+	wanted := slices.Contains(c.Outputs, string(output.SSM))
+	switch {
+	case c.SSM == nil && wanted:
+		p.addf(`ssm: the block is missing, and outputs asks for "ssm": write ssm { name = "/golden-ami/latest" }`)
+	case c.SSM != nil && !wanted:
+		p.addf(`ssm: it is of use with outputs = ["ssm"] only: add that, or leave the block out`)
+	case c.SSM != nil:
+		c.SSM.validate(p)
+	}
+}
+
+func (c SSMConfig) validate(p *problems) {
+	if placeholder.In(c.Name) {
+		return
+	}
+	name, err := parameter.Name(c.Name, "us-east-1", "x86_64")
+	if err != nil {
+		p.addf("ssm.name: %w", err)
+		return
+	}
+	if first, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(name, "/")), "/"); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
+		p.addf("ssm.name: %q: names that begin with aws or ssm are AWS's own: choose another", c.Name)
+	}
+	p.check("ssm.name", name, parameterForm)
+}
+
+func (c Config) outputs() []output.Kind {
+	var kinds []output.Kind
+	for _, kind := range c.Outputs {
+		kinds = append(kinds, output.Kind(kind))
+	}
+	return kinds
+}
+
+func (c Config) parameterName() string {
+	if c.SSM == nil {
+		return ""
+	}
+	return c.SSM.Name
+}
