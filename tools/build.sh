@@ -2,7 +2,7 @@
 # Builds one of the tools pinned under tools/ once, into a cache outside the
 # checkout, and prints the path of the binary:
 #
-#     tools/build.sh packer|amazon|sdc|lint|gotestsum
+#     tools/build.sh packer|amazon|sdc|lint|gotestsum|goreleaser|sbom|licenses|govulncheck
 #
 # The cache is $XDG_CACHE_HOME/orgami, or ~/.cache/orgami, keyed by tool and
 # version. Versions come from tools/NAME/go.mod and from nowhere else.
@@ -19,6 +19,10 @@ case $name in # how long: two cores and an empty cache
 packer) duration="about 5 minutes" ;;
 amazon) binary=packer-plugin-amazon duration="about 5 minutes" ;; # Packer wants plugins by this name
 sdc) binary=packer-sdc duration="under a minute" ;;
+sbom) binary=cyclonedx-gomod duration="under a minute" ;;
+govulncheck) duration="under a minute" ;;
+licenses) binary=go-licenses duration="under a minute" ;;
+goreleaser) duration="about 5 minutes" ;;
 lint) binary=golangci-lint duration="about 3 minutes" ;;
 *) duration="under a minute" ;;
 esac
