@@ -17,7 +17,12 @@ type simulated struct {
 
 func newAWS(t *testing.T, physics awssim.Options) simulated {
 	t.Helper()
-	world, err := awssim.New(awssim.DefaultWorld(), physics)
+	return newAWSWith(t, awssim.DefaultWorld(), physics)
+}
+
+func newAWSWith(t *testing.T, file awssim.WorldFile, physics awssim.Options) simulated {
+	t.Helper()
+	world, err := awssim.New(file, physics)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +30,7 @@ func newAWS(t *testing.T, physics awssim.Options) simulated {
 	t.Cleanup(server.Close)
 	id, secret := world.AccessKey(awssim.PublishingAccount)
 	return simulated{world, []string{
-		"AWS_ENDPOINT_URL=" + server.URL, "AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret, "AWS_REGION=us-east-1",
+		"AWS_ENDPOINT_URL=" + server.URL, "AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret, "AWS_REGION=" + file.Regions[0].Name,
 	}}
 }
 
