@@ -18,6 +18,8 @@ type Artifact struct {
 	Builder string
 	// Images are image ids by region.
 	Images map[string]string
+	// Labels are what HCP Packer is told of each image, by region.
+	Labels map[string]map[string]string
 	// Paths are the files that belong to the artifact.
 	Paths []string
 	// Summary is what Packer prints for the artifact at the end of the build.
@@ -77,7 +79,7 @@ func (a *Artifact) metadata() any {
 	images := make([]*image.Image, 0, len(a.Images))
 	for _, i := range sorted(a.Images) {
 		images = append(images, &image.Image{
-			ImageID: i.ID, ProviderName: "aws", ProviderRegion: i.Region, SourceImageID: source,
+			ImageID: i.ID, ProviderName: "aws", ProviderRegion: i.Region, SourceImageID: source, Labels: a.Labels[i.Region],
 		})
 	}
 	return images

@@ -1,12 +1,15 @@
 package artifact_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/hashicorp/packer-plugin-sdk/packer/registry/image"
+	"github.com/hashicorp/packer-plugin-sdk/rpc"
+	"github.com/mitchellh/mapstructure"
 
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 )
@@ -83,6 +86,7 @@ func TestState(t *testing.T) {
 	a := &artifact.Artifact{
 		Builder: artifact.PublishID,
 		Images:  map[string]string{"us-east-1": "ami-01234567", "eu-west-1": "ami-76543210"},
+		Labels:  map[string]map[string]string{"us-east-1": {"name": "golden"}},
 		Data:    map[string]any{"ours": "own", artifact.GeneratedData: map[string]any{"SourceAMI": "ami-11111111"}},
 	}
 	if got := a.State("ours"); got != "own" {
@@ -90,7 +94,7 @@ func TestState(t *testing.T) {
 	}
 	want := []*image.Image{
 		{ImageID: "ami-76543210", ProviderName: "aws", ProviderRegion: "eu-west-1", SourceImageID: "ami-11111111"},
-		{ImageID: "ami-01234567", ProviderName: "aws", ProviderRegion: "us-east-1", SourceImageID: "ami-11111111"},
+		{ImageID: "ami-01234567", ProviderName: "aws", ProviderRegion: "us-east-1", SourceImageID: "ami-11111111", Labels: map[string]string{"name": "golden"}},
 	}
 	if diff := cmp.Diff(want, a.State(image.ArtifactStateURI)); diff != "" {
 		t.Errorf("HCP Packer's metadata: %s", diff)
@@ -100,6 +104,47 @@ func TestState(t *testing.T) {
 	}
 	if got := a.Id(); got != "eu-west-1:ami-76543210,us-east-1:ami-01234567" {
 		t.Errorf("id: %s", got)
+	}
+}
+
+// TestStateAcrossRPC: what HCP Packer reads is in another process, and decodes
+// what arrives there into the SDK's own type.
+func TestStateAcrossRPC(t *testing.T) {
+	ours, theirs := net.Pipe()
+	server, err := rpc.NewServer(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &artifact.Artifact{
+		Builder: artifact.PublishID, Images: map[string]string{"us-east-1": "ami-01234567", "eu-west-1": "ami-76543210"},
+		Labels: map[string]map[string]string{"us-east-1": {"name": "golden"}, "eu-west-1": {"name": "golden"}},
+		Data:   map[string]any{artifact.GeneratedData: map[string]any{"SourceAMI": "ami-11111111"}},
+	}
+	if err := server.RegisterArtifact(a); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() { server.Serve(); close(served) }()
+	client, err := rpc.NewClient(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close(); _ = server.Close(); <-served }()
+	var images []image.Image
+	if err := mapstructure.Decode(client.Artifact().State(image.ArtifactStateURI), &images); err != nil {
+		t.Fatal(err)
+	}
+	want := []image.Image{
+		{ImageID: "ami-76543210", ProviderName: "aws", ProviderRegion: "eu-west-1", SourceImageID: "ami-11111111", Labels: map[string]string{"name": "golden"}},
+		{ImageID: "ami-01234567", ProviderName: "aws", ProviderRegion: "us-east-1", SourceImageID: "ami-11111111", Labels: map[string]string{"name": "golden"}},
+	}
+	if diff := cmp.Diff(want, images); diff != "" {
+		t.Error(diff)
+	}
+	for _, i := range images {
+		if err := i.Validate(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@
 package publish
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hashicorp/packer-plugin-sdk/common"
@@ -119,8 +120,8 @@ type Config struct {
 	SSM *SSMConfig `mapstructure:"ssm"`
 	// The directory for `orgami.json`, `karpenter-kms-policy.json` and
 	// `kms-grants.json`; made when it is missing. By default `orgami`. Builds of
-	// several sources need one each, for instance
-	// `"orgami/${source.name}"`.
+	// several sources need one each, as `"orgami/${source.type}-${source.name}"`:
+	// two of the same run that write to one directory are an error.
 	OutputDirectory string `mapstructure:"output_directory"`
 }
 
@@ -144,6 +145,12 @@ func decode(raws ...any) (Config, error) {
 		c.OutputDirectory = defaultOutputDirectory
 	}
 	return c, nil
+}
+
+// build names the build that the post-processor belongs to, "" if Packer does not
+// say.
+func (c Config) build() string {
+	return strings.Trim(c.PackerBuilderType+"."+c.PackerBuildName, ".")
 }
 
 func orDefault(value *bool, fallback bool) bool {

@@ -110,6 +110,9 @@ func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) 
 	if err != nil {
 		return publish.Spec{}, fmt.Errorf("key.extra_statements_file: %w", err)
 	}
+	if err := claim(p.config.OutputDirectory, os.Getenv("PACKER_RUN_UUID"), p.config.build()); err != nil {
+		return publish.Spec{}, err
+	}
 	return spec, manifest.Probe(p.config.OutputDirectory)
 }
 
@@ -133,11 +136,29 @@ func published(input packersdk.Artifact, spec publish.Spec, result *publish.Resu
 		return output
 	}
 	output.Images = result.Images()
+	output.Labels = labels(result.Manifest())
 	output.Summary = result.Summary()
 	if content, err := manifest.Encode(result.Manifest()); err == nil {
 		output.Data[stateManifest] = string(content)
 	}
 	return output
+}
+
+// labels are what HCP Packer records of the images, beside their ids.
+func labels(m manifest.Manifest) map[string]map[string]string {
+	labels := map[string]map[string]string{}
+	for region, i := range m.Images {
+		labels[region] = map[string]string{
+			"name": i.Name, "architecture": i.Architecture, "kms_key_arn": i.KMSKeyARN, "source_image_id": i.SourceImageID,
+		}
+		if m.Organization != nil {
+			labels[region]["organization"] = m.Organization.ID
+		}
+		if i.Family != "" {
+			labels[region]["family"] = i.Family
+		}
+	}
+	return labels
 }
 
 // stateManifest is the state of the artifact that holds the manifest, as JSON.

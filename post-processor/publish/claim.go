@@ -1,0 +1,45 @@
+package publish
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/packer-plugin-sdk/filelock"
+)
+
+// claim makes sure that no other build of the same run of Packer writes its files
+// to the directory: each would overwrite those of the other, and which remain
+// would be chance. Builds of other runs may.
+func claim(directory, run, build string) error {
+	if run == "" || build == "" {
+		return nil
+	}
+	folder, err := machineFolder()
+	if err != nil {
+		return fmt.Errorf("making the folder for locks: %w", err)
+	}
+	absolute, err := filepath.Abs(directory)
+	if err != nil {
+		return fmt.Errorf("output_directory %s: %w", directory, err)
+	}
+	sum := sha256.Sum256([]byte(absolute))
+	path := filepath.Join(folder, hex.EncodeToString(sum[:8])+"-directory")
+	lock := filelock.New(path + ".lock")
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("locking output_directory %s: %w", directory, err)
+	}
+	defer func() { _ = lock.Unlock() }() // the process's end unlocks it too
+	// What cannot be read is nobody's.
+	content, _ := os.ReadFile(path)
+	if by, other, _ := strings.Cut(string(content), "\n"); by == run && other != build {
+		return fmt.Errorf(`output_directory: the build %s of this run writes its files to %s too: give each build its own, as output_directory = "orgami/${source.type}-${source.name}"`, other, directory)
+	}
+	if err := os.WriteFile(path, []byte(run+"\n"+build), 0o600); err != nil { //nolint:gosec // a file below our own folder, named by a hash
+		return fmt.Errorf("claiming output_directory %s: %w", directory, err)
+	}
+	return nil
+}
