@@ -24,7 +24,7 @@ func LookSource(ctx context.Context, clients Clients, account, region, id string
 	}
 	var problems []error
 	if image.Owner != account {
-		problems = append(problems, fmt.Errorf("it belongs to account %s, not to %s: publish with the owner's credentials, or copy it into this account first", image.Owner, account))
+		problems = append(problems, fmt.Errorf("it belongs to account %s, not to %s: publish with the owner's credentials, or copy it into this account first, with 'aws ec2 copy-image --region %[3]s --source-region %[3]s --source-image-id %[4]s --name %[5]q', and publish the copy", image.Owner, account, region, id, image.Name))
 	}
 	if image.RootDevice != string(types.DeviceTypeEbs) {
 		problems = append(problems, fmt.Errorf("its root device is %s: only EBS-backed images can be encrypted; build it with amazon-ebs or amazon-ebssurrogate", image.RootDevice))

@@ -41,13 +41,13 @@ const (
 
 // remedies are what the user can do, by error code.
 var remedies = map[string]string{
-	CodeAccessDenied:         "allow this action in the caller's IAM policy, and for a key in its key policy",
-	CodeUnauthorized:         "allow this action in the caller's IAM policy",
+	CodeAccessDenied:         "allow this action in the caller's IAM policy, and for a key in its key policy; 'aws sts get-caller-identity' says who the caller is, docs/permissions.md what it needs",
+	CodeUnauthorized:         "allow this action in the caller's IAM policy; 'aws sts get-caller-identity' says who the caller is, docs/permissions.md what it needs",
 	CodeSTSAccessDenied:      "let the role's trust policy name the caller, and the caller's IAM policy allow sts:AssumeRole on it",
 	CodeLimitExceeded:        "ask AWS Service Quotas to raise the quota, or free some of it",
 	CodeResourceLimit:        "wait for other copies into the region to end, or ask AWS Service Quotas to raise the quota",
 	CodeDisabled:             "enable the key with 'aws kms enable-key'",
-	CodeNotInOrganization:    "the account belongs to no organisation: set share.organization to false and list accounts, or run in a member account",
+	CodeNotInOrganization:    "the account belongs to no organisation, as 'aws organizations describe-organization' shows: set share.organization to false and list accounts, or run in a member account",
 	CodeOptInRequired:        "enable the region for the account, or leave it out of regions",
 	CodeAuthFailure:          "check the credentials, and that the region is enabled for the account",
 	CodeUnrecognizedClient:   "check the credentials, and that the region is enabled for the account",

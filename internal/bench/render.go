@@ -18,7 +18,7 @@ func Markdown(lines []Line) string {
 		{"Builds side by side", besideHead, rows(lines, func(l Line) *Beside { return l.Beside }, besideRow)},
 		{"A resource for each grant", perGrantHead, rows(lines, func(l Line) *PerGrant { return l.PerGrant }, perGrantRow)},
 		{"The process", processHead, rows(lines, func(l Line) *Process { return l.Process }, processRow)},
-		{"Beside what people use", chainHead, rows(lines, func(l Line) *Chain { return l.Chain }, func(c Chain) string { return chainRow(c, lines) })},
+		{"Beside what people use", chainHead, chainRows(lines)},
 	}
 	for _, s := range sections {
 		if s.body != "" {
@@ -92,6 +92,15 @@ func perGrantRow(p PerGrant) string {
 
 func processRow(p Process) string {
 	return fmt.Sprintf("%s | %s | %.0f MB | %.1f s | %.1f s", number(p.Grants()), p.Run, float64(p.PeakRSS)/1e6, p.UserCPU.Seconds(), p.Wall.Seconds())
+}
+
+// chainRows are in an order of their own: chains are measured side by side.
+func chainRows(lines []Line) string {
+	chains := slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return l.Chain == nil })
+	slices.SortStableFunc(chains, func(a, b Line) int {
+		return cmp.Or(cmp.Compare(a.Chain.Regions, b.Chain.Regions), cmp.Compare(a.Chain.CopyTime, b.Chain.CopyTime), cmp.Compare(a.Chain.Wall, b.Chain.Wall))
+	})
+	return rows(chains, func(l Line) *Chain { return l.Chain }, func(c Chain) string { return chainRow(c, chains) })
 }
 
 func chainRow(c Chain, lines []Line) string {

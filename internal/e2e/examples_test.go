@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
@@ -205,11 +204,7 @@ func buildImage(name string) func(*testing.T, simulated, packer) map[string]stri
 // makeKey makes a multi-Region key, as Terraform may have.
 func makeKey(t *testing.T, s simulated, _ packer) map[string]string {
 	t.Helper()
-	id, secret := s.AccessKey(awssim.PublishingAccount)
-	client := kms.NewFromConfig(aws.Config{
-		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), HTTPClient: s.Client(),
-	})
-	key, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{MultiRegion: aws.Bool(true)})
+	key, err := s.kms().CreateKey(t.Context(), &kms.CreateKeyInput{MultiRegion: aws.Bool(true)})
 	if err != nil {
 		t.Fatal(err)
 	}

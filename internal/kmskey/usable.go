@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
@@ -35,12 +36,21 @@ func wrongKind(key types.KeyMetadata) []error {
 		problems = append(problems, errors.New("it is managed by AWS and cannot be shared: use a customer managed key"))
 	}
 	if !aws.ToBool(key.MultiRegion) || key.MultiRegionConfiguration == nil {
-		problems = append(problems, errors.New("it is a single-Region key, which cannot be converted: choose another alias and let a multi-Region key be created"))
+		problems = append(problems, fmt.Errorf("it is a single-Region key, which cannot be converted: choose another alias and let a multi-Region key be created; 'aws kms list-aliases --key-id %s --region %s' says how else it is named", aws.ToString(key.KeyId), regionOf(key)))
 	}
 	if key.KeySpec != types.KeySpecSymmetricDefault || key.KeyUsage != types.KeyUsageTypeEncryptDecrypt {
 		problems = append(problems, fmt.Errorf("it is a %s key for %s, and EBS takes only symmetric encryption keys", key.KeySpec, key.KeyUsage))
 	}
 	return problems
+}
+
+// regionOf is the region of a key, as its ARN has it.
+func regionOf(key types.KeyMetadata) string {
+	parsed, err := arn.Parse(aws.ToString(key.Arn))
+	if err != nil {
+		return "REGION"
+	}
+	return parsed.Region
 }
 
 // enabled reports why a regional key is neither usable nor about to be.
