@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2/hclparse"
+)
+
+// pages are all documents for people, by their path below the repository.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	pages := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(root, path)
+		if entry.IsDir() && (name == "build" || name == "dist" || name == ".git" || name == "docs-partials" || name == ".web-docs") {
+			return filepath.SkipDir
+		}
+		if extension := filepath.Ext(path); extension != ".md" && extension != ".mdx" {
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		pages[filepath.ToSlash(name)] = string(content)
+		return err
+	})
+	if err != nil || len(pages) < 20 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	return pages
+}
+
+var (
+	fence = regexp.MustCompile("(?ms)^```hcl\n(.*?)^```")
+	link  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+// Every template in the documents is accepted by real Packer, and every part of
+// one is HCL.
+func TestTemplatesInDocuments(t *testing.T) {
+	t.Parallel()
+	p := newPacker(t, "AWS_REGION=us-east-1")
+	whole := 0
+	for name, text := range pages(t) {
+		for n, match := range fence.FindAllStringSubmatch(text, -1) {
+			template := match[1]
+			at := fmt.Sprintf("%s, template %d", name, n+1)
+			if _, diagnostics := hclparse.NewParser().ParseHCL([]byte(template), at); diagnostics.HasErrors() {
+				t.Errorf("%s: %v", at, diagnostics)
+			}
+			if !strings.Contains(template, "build {") {
+				continue
+			}
+			whole++
+			if !strings.Contains(template, `source "`) { // it shows the build alone
+				template = sources + template
+			}
+			if output, err := p.run(write(t, template), "validate", "."); err != nil {
+				t.Errorf("%s: %v\n%s", at, err, output)
+			}
+		}
+	}
+	if whole < 3 {
+		t.Errorf("only %d whole templates were found", whole)
+	}
+}
+
+// Every link of the documents to a file of the repository leads to one, and to a
+// heading that is there.
+func TestLinksInDocuments(t *testing.T) {
+	all := pages(t)
+	for name, text := range all {
+		for _, match := range link.FindAllStringSubmatch(text, -1) {
+			target, anchor, _ := strings.Cut(match[1], "#")
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "/packer/") || strings.HasPrefix(target, "mailto:") || target == "" {
+				continue
+			}
+			path := filepath.ToSlash(filepath.Join(filepath.Dir(name), target))
+			if _, err := os.Stat(filepath.Join("..", "..", path)); err != nil {
+				t.Errorf("%s: %s leads nowhere", name, match[1])
+				continue
+			}
+			if page, isPage := all[path]; isPage && anchor != "" && !hasHeading(page, anchor) {
+				t.Errorf("%s: %s has no heading #%s", name, path, anchor)
+			}
+		}
+	}
+}
+
+var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+
+func hasHeading(page, anchor string) bool {
+	for line := range strings.Lines(page) {
+		if heading, is := strings.CutPrefix(strings.TrimLeft(strings.TrimSpace(line), "#"), " "); is && strings.HasPrefix(line, "#") {
+			if strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(heading), ""), " ", "-") == anchor {
+				return true
+			}
+		}
+	}
+	return false
+}
