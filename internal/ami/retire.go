@@ -75,18 +75,26 @@ type Retiree struct {
 }
 
 // DiffGenerations decides what becomes of the images that are older than the
-// published one, which spared names with whatever else must stay. Images of
-// another architecture are generations of their own.
-func DiffGenerations(have Generations, want Retirement, architecture string, spared []string, now time.Time) []Retiree {
+// planned one. Images of another architecture are generations of their own; what
+// is newer, because an older image is published again, is nobody's to retire, and
+// neither is what spared names.
+func DiffGenerations(have Generations, want Retirement, plan Plan, spared []string, now time.Time) []Retiree {
+	newer := 0
 	var older []Image
 	for _, image := range have.Images {
-		if image.Hardware.Architecture == architecture && !slices.Contains(spared, image.ID) && image.State != string(types.ImageStatePending) {
+		usable := image.State == string(types.ImageStateAvailable) || image.State == string(types.ImageStateDisabled)
+		switch {
+		case !usable || image.Hardware.Architecture != plan.want.Source.Hardware.Architecture || image.ID == plan.ImageID() || slices.Contains(spared, image.ID):
+		case plan.existing != nil && image.age() >= plan.existing.age():
+			newer++
+		default:
 			older = append(older, image)
 		}
 	}
-	slices.SortFunc(older, func(a, b Image) int { return strings.Compare(b.CreationDate+b.ID, a.CreationDate+a.ID) })
+	slices.SortFunc(older, func(a, b Image) int { return strings.Compare(b.age(), a.age()) })
+	kept := max(0, want.Keep-1-newer)
 	var retirees []Retiree
-	for _, image := range older[min(len(older), max(0, want.Keep-1)):] {
+	for _, image := range older[min(len(older), kept):] {
 		r := Retiree{image: image, what: want.of(image, now)}
 		switch uses := have.Uses[image.ID]; {
 		case r.what == nothing:
@@ -100,6 +108,9 @@ func DiffGenerations(have Generations, want Retirement, architecture string, spa
 	}
 	return retirees
 }
+
+// age is what images are ordered by, the oldest first.
+func (i Image) age() string { return i.CreationDate + i.ID }
 
 // of is what the image's age asks for and that has not been done yet.
 func (r Retirement) of(image Image, now time.Time) retire {

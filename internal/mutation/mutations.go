@@ -204,7 +204,11 @@ var mutations = []mutation{
 	},
 	{
 		"retire one generation too many", "internal/ami/retire.go",
-		"max(0, want.Keep-1)", "max(0, want.Keep-2)",
+		"max(0, want.Keep-1-newer)", "max(0, want.Keep-2-newer)",
+	},
+	{
+		"retire images that are newer", "internal/ami/retire.go",
+		"case plan.existing != nil && image.age() >= plan.existing.age():", "case false:",
 	},
 	{
 		"look at the newest version of launch templates only", "internal/ami/uses.go",

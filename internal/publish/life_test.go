@@ -216,6 +216,37 @@ func (w *world) checkRetired(t *testing.T, generation int, region, id string) {
 	}
 }
 
+// TestRetireNothingNewer: when an older image is published again, those that came
+// after it stay as they are, however old they are, and count as kept.
+func TestRetireNothingNewer(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		images := map[string]map[string]string{}
+		names := []string{"one", "two", "three", "four"}
+		for _, name := range names {
+			spec := w.spec()
+			spec.Image.Name, spec.Life.Family = name, "golden"
+			images[name] = w.mustPublish(t, spec).Images()
+			time.Sleep(100 * time.Hour)
+		}
+		for _, test := range []struct {
+			keep int
+			gone []string
+		}{{4, nil}, {3, []string{"one"}}} {
+			spec := w.spec()
+			spec.Image.Name, spec.Life.Family = "two", "golden"
+			spec.Retire = &ami.Retirement{Family: "golden", Keep: test.keep, DeleteAfter: time.Hour}
+			w.mustPublish(t, spec)
+			for _, name := range names {
+				for region, id := range images[name] {
+					if gone := w.described(t, region, id) == nil; gone != slices.Contains(test.gone, name) {
+						t.Errorf("keep %d: %s in %s is gone: %v", test.keep, name, region, gone)
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestRetireAsksAgain: an image that somebody begins to use while the copies are
 // made stays, and the run says so.
 func TestRetireAsksAgain(t *testing.T) {

@@ -68,11 +68,11 @@ func retirees(spec Spec, world World, plans []ami.Plan) []ami.Retiree {
 	}
 	var retirees []ami.Retiree
 	for _, plan := range plans {
-		spared := []string{plan.ImageID(), plan.Source().ID}
+		spared := []string{plan.Source().ID}
 		for _, source := range spec.Sources {
 			spared = append(spared, source.ImageID)
 		}
-		retirees = append(retirees, ami.DiffGenerations(world.Generations[plan.Region()], *spec.Retire, plan.Source().Hardware.Architecture, spared, world.Now)...)
+		retirees = append(retirees, ami.DiffGenerations(world.Generations[plan.Region()], *spec.Retire, plan, spared, world.Now)...)
 	}
 	return retirees
 }
