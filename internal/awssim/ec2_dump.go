@@ -23,6 +23,10 @@ type ImageState struct {
 	LaunchPermissions []string `json:"launch_permissions"`
 	// Tags are the owner's.
 	Tags map[string]string `json:"tags"`
+	// Deprecated says that there is a time for it, Protection is that against
+	// being deregistered, empty if there is none.
+	Deprecated bool   `json:"deprecated,omitempty"`
+	Protection string `json:"protection,omitempty"`
 }
 
 // SnapshotState is a snapshot that an account of the world owns.
@@ -58,10 +62,15 @@ func (w *World) imageStates(now time.Time) ([]ImageState, []SnapshotState) {
 		r := w.ec2.regions[region]
 		for _, id := range slices.Sorted(maps.Keys(r.images)) {
 			if i := r.images[id]; i.owner != amazonAccount {
+				protected := i.protection.state(now)
+				if protected == "disabled" {
+					protected = ""
+				}
 				images = append(images, ImageState{
 					ID: id, Region: region, Owner: i.owner, Name: i.name, State: i.state(now),
 					Architecture: i.architecture, BootMode: i.bootMode, Snapshots: snapshotIDs(i),
 					LaunchPermissions: names(permissionsOf(i.shared, i.public)), Tags: maps.Clone(r.tags[tagged{i.owner, id}]),
+					Deprecated: !i.deprecatedAt.IsZero(), Protection: protected,
 				})
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
@@ -168,7 +169,8 @@ func withoutIDs(t *testing.T, state awssim.State) []string {
 	}
 	lines = append(lines, fmt.Sprintf("%d multi-Region keys", len(keys)))
 	for _, image := range state.Images {
-		lines = append(lines, fmt.Sprintf("image %s %s %s shared with %v", image.Region, image.Name, image.State, image.LaunchPermissions))
+		lines = append(lines, fmt.Sprintf("image %s %s %s shared with %v, family %q, deprecated %v, protection %q", image.Region, image.Name, image.State, image.LaunchPermissions,
+			image.Tags[ami.TagFamily], image.Deprecated, image.Protection))
 	}
 	for _, snapshot := range state.Snapshots {
 		region := ""
