@@ -3,12 +3,14 @@
 package expand
 
 import (
+	"fmt"
 	"strings"
 	"text/template"
+	"text/template/parse"
 )
 
-// Text fills in a text from the fields of a struct; what refers to anything else
-// is an error. One without {{ stays as it is.
+// Text fills in a text from the fields of a struct. What refers to anything else,
+// or does more than to refer, is an error. A text without {{ stays as it is.
 func Text(text string, data any) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
@@ -17,9 +19,34 @@ func Text(text string, data any) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if parsed.Tree == nil || len(parsed.Templates()) > 1 { // it defines further ones
+		return "", fmt.Errorf("%s: only fields can be filled in, as {{ .Name }}", text)
+	}
+	for _, node := range parsed.Root.Nodes {
+		if !refers(node) {
+			return "", fmt.Errorf("%s: only fields can be filled in, as {{ .Name }}", node)
+		}
+	}
 	var filled strings.Builder
 	if err := parsed.Execute(&filled, data); err != nil {
 		return "", err
 	}
 	return filled.String(), nil
+}
+
+// refers reports whether a node is text, or a field and nothing else: loops and
+// functions could take any time.
+func refers(node parse.Node) bool {
+	switch node := node.(type) {
+	case *parse.TextNode:
+		return true
+	case *parse.ActionNode:
+		if len(node.Pipe.Decl) > 0 || len(node.Pipe.Cmds) != 1 || len(node.Pipe.Cmds[0].Args) != 1 {
+			return false
+		}
+		field, is := node.Pipe.Cmds[0].Args[0].(*parse.FieldNode)
+		return is && len(field.Ident) == 1
+	default:
+		return false
+	}
 }
