@@ -231,7 +231,7 @@ func TestRetireNothingNewer(t *testing.T) {
 		for _, test := range []struct {
 			keep int
 			gone []string
-		}{{4, nil}, {3, []string{"one"}}} {
+		}{{4, nil}, {3, []string{"one"}}, {1, []string{"one"}}} {
 			spec := w.spec()
 			spec.Image.Name, spec.Life.Family = "two", "golden"
 			spec.Retire = &ami.Retirement{Family: "golden", Keep: test.keep, DeleteAfter: time.Hour}
