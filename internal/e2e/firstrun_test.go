@@ -45,6 +45,13 @@ func mistakes() []mistake {
 			says: "aws organizations describe-organization",
 		},
 		{
+			title:       "The role may not ask AWS Organizations",
+			story:       "The role that builds may do everything but read the organisation.",
+			world:       builderBut("organizations:DescribeOrganization"),
+			credentials: asBuilder,
+			says:        "set organization.id and organization.arn",
+		},
+		{
 			title: "The alias is taken",
 			story: "`alias/golden-ami` is there already, and names a single-Region key.",
 			before: func(t *testing.T, s simulated) {
@@ -63,7 +70,7 @@ func mistakes() []mistake {
 		{
 			title:       "A permission is missing",
 			story:       "The role that builds may do everything but share images.",
-			world:       withBuilder,
+			world:       builderBut("ec2:ModifyImageAttribute"),
 			credentials: asBuilder,
 			says:        "aws sts get-caller-identity",
 		},
@@ -196,10 +203,13 @@ func (s simulated) kms() *kms.Client {
 	})
 }
 
-func withBuilder(file *awssim.WorldFile) {
-	addRole(file, awssim.PublishingAccount, awssim.RoleFile{Name: "Builder", Policies: map[string]json.RawMessage{
-		"build": document(`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"ec2:ModifyImageAttribute","Resource":"*"}`),
-	}})
+// builderBut adds the role Builder, which may do everything but the action.
+func builderBut(action string) func(*awssim.WorldFile) {
+	return func(file *awssim.WorldFile) {
+		addRole(file, awssim.PublishingAccount, awssim.RoleFile{Name: "Builder", Policies: map[string]json.RawMessage{
+			"build": document(`{"Effect":"Allow","NotAction":"` + action + `","Resource":"*"}`),
+		}})
+	}
 }
 
 // asBuilder is a session of that role.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -148,6 +149,49 @@ func TestReaders(t *testing.T) {
 				t.Errorf("it reads a manifest that is not complete: %s", output)
 			}
 		})
+	}
+}
+
+var (
+	jqCommand = regexp.MustCompile(`jq -r '([^']+)' orgami/orgami\.json`)
+	jqStep    = regexp.MustCompile(`^(?:\.(\w+)|\["([\w-]+)"\])`)
+)
+
+// What the guides take out of the manifest with jq is in the golden manifest, at
+// the same path, as a string. Only paths are understood.
+func TestPathsInGuides(t *testing.T) {
+	var document any
+	content, err := os.ReadFile(filepath.Join("testdata", "orgami.golden.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(content, &document); err != nil {
+		t.Fatal(err)
+	}
+	guides, err := filepath.Glob(filepath.Join(docs, "guides", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := 0
+	for _, guide := range guides {
+		for _, match := range jqCommand.FindAllStringSubmatch(string(read(t, filepath.Join("guides", filepath.Base(guide)))), -1) {
+			paths++
+			value, rest := document, match[1]
+			for rest != "" {
+				step := jqStep.FindStringSubmatch(rest)
+				if step == nil {
+					t.Fatalf("%s: %q is not a path", guide, match[1])
+				}
+				object, _ := value.(map[string]any)
+				value, rest = object[step[1]+step[2]], rest[len(step[0]):]
+			}
+			if text, ok := value.(string); !ok || text == "" {
+				t.Errorf("%s: the manifest has no text at %s: %v", guide, match[1], value)
+			}
+		}
+	}
+	if paths < 3 {
+		t.Errorf("only %d paths were found", paths)
 	}
 }
 

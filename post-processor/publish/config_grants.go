@@ -2,9 +2,10 @@
 
 package publish
 
-// The `grants` block asks for KMS grants. EC2 Auto Scaling and ECS launch
-// instances as service-linked roles, which take no IAM policy: without a grant
-// on the key of the region, their instances end right after they start.
+// The `grants` block asks for KMS grants. EC2 Auto Scaling launches instances,
+// those of ECS capacity providers and EKS managed node groups too, as a
+// service-linked role, which takes no IAM policy: without a grant on the key of
+// the region, they end right after they start.
 type GrantsConfig struct {
 	// Ids of the accounts whose roles get grants, 12 digits each, in quotes.
 	// Needed unless `discover` or `accounts_file` is set; with these, accounts
@@ -31,7 +32,8 @@ type GrantsConfig struct {
 	Exclude []string `mapstructure:"exclude"`
 	// The roles, as path and name without account:
 	// `aws-service-role/SERVICE/NAME`. By default those of EC2 Auto Scaling and
-	// of ECS service auto scaling:
+	// of ECS service auto scaling (which scales tasks; leave it out if you do not
+	// want it to use the key):
 	// `aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`
 	// and
 	// `aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService`.
