@@ -28,6 +28,8 @@ type mistake struct {
 	template     func(string) string
 	// says is in the error: the next command to type.
 	says string
+	// not is what would be of no use, and is not in the error.
+	not string
 }
 
 func mistakes() []mistake {
@@ -43,6 +45,7 @@ func mistakes() []mistake {
 				}
 			},
 			says: "aws organizations describe-organization",
+			not:  "set organization.id",
 		},
 		{
 			title:       "The role may not ask AWS Organizations",
@@ -127,6 +130,9 @@ What somebody sees who pastes the template of the [README](../README.md) and run
 		output, err := p.run(folder, "build", "-color=false", ".")
 		if (err == nil) != (m.says == "") || !strings.Contains(output, m.says) {
 			t.Errorf("%s: %v, without %q:\n%s", m.title, err, m.says, output)
+		}
+		if m.not != "" && strings.Contains(output, m.not) {
+			t.Errorf("%s: it says %q:\n%s", m.title, m.not, output)
 		}
 		if keys := len(sim.Snapshot().Keys); m.says != "" && sim.called("CreateKey") > 1 {
 			t.Errorf("%s: a key was made, there are %d", m.title, keys)

@@ -138,7 +138,10 @@ func lookOrganization(ctx context.Context, clients *awsclient.Clients, spec Spec
 		return given, nil
 	}
 	found, err := clients.Organization(ctx, partition)
-	if err != nil {
+	switch {
+	case awsclient.Is(err, awsclient.CodeNotInOrganization):
+		return given, err
+	case err != nil:
 		return given, fmt.Errorf("%w; or set organization.id and organization.arn", err)
 	}
 	if given.ID != "" && given.ID != found.ID || given.ARN != "" && given.ARN != found.ARN {
