@@ -220,7 +220,7 @@ var mutations = []mutation{
 	},
 	{
 		"believe that a parameter was set", "internal/parameter/parameter.go",
-		"if err == nil && have.Value != image {", "if false {",
+		"if err == nil && have.Value != image {", "if false && have.Value != image {",
 	},
 	{
 		"take a parameter of any type", "internal/parameter/parameter.go",
