@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/packer-plugin-sdk/filelock"
+	"github.com/gofrs/flock"
 )
 
 // Quota is how often a call may be made.
@@ -117,7 +117,7 @@ func (p *Pace) change(f func(s *state, now time.Time)) {
 		f(&p.state, time.Now())
 		return
 	}
-	lock := filelock.New(p.path + ".lock")
+	lock := flock.New(p.path + ".lock")
 	if err := lock.Lock(); err != nil {
 		f(&p.state, time.Now())
 		return

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hashicorp/packer-plugin-sdk/filelock"
+	"github.com/gofrs/flock"
 )
 
 // claim makes sure that no other build of the same run of Packer writes its files
@@ -28,7 +28,7 @@ func claim(directory, run, build string) error {
 	}
 	sum := sha256.Sum256([]byte(absolute))
 	path := filepath.Join(folder, hex.EncodeToString(sum[:8])+"-directory")
-	lock := filelock.New(path + ".lock")
+	lock := flock.New(path + ".lock")
 	if err := lock.Lock(); err != nil {
 		return fmt.Errorf("locking output_directory %s: %w", directory, err)
 	}

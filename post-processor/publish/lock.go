@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/hashicorp/packer-plugin-sdk/filelock"
+	"github.com/gofrs/flock"
 
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
@@ -28,7 +28,7 @@ func keyLock(key publish.KeySpec, say func(string)) publish.Lock {
 			return nil, false, fmt.Errorf("making the folder for locks: %w", err)
 		}
 		sum := sha256.Sum256([]byte(cmp.Or(key.Alias, key.ID)))
-		lock := filelock.New(filepath.Join(folder, hex.EncodeToString(sum[:8])+"-"+string(work)+".lock"))
+		lock := flock.New(filepath.Join(folder, hex.EncodeToString(sum[:8])+"-"+string(work)+".lock"))
 		for {
 			locked, err := lock.TryLock()
 			if err != nil {
