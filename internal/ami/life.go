@@ -38,7 +38,7 @@ const (
 )
 
 // soon is how far ahead the time lies of an image that is to be deprecated at
-// once: EC2 takes no time in the past, and cuts it to the minute.
+// once: EC2 takes no time in the past, and rounds it to the minute.
 const soon = 2 * time.Minute
 
 // missing is what of the life an image lacks.

@@ -170,8 +170,10 @@ func TestDeprecatedAndDisabledImages(t *testing.T) {
 		listed := func(input *ec2.DescribeImagesInput) [2]int {
 			return [2]int{len(imagesNamed(t, owner, input)), len(imagesNamed(t, other, input))}
 		}
-		_, err := owner.EnableImageDeprecation(t.Context(), &ec2.EnableImageDeprecationInput{ImageId: id, DeprecateAt: aws.Time(time.Now().Add(-time.Hour))})
-		wantCode(t, err, "InvalidParameterValue")
+		for _, at := range []time.Time{time.Now().Add(-time.Hour), time.Now().AddDate(10, 0, 1)} {
+			_, err := owner.EnableImageDeprecation(t.Context(), &ec2.EnableImageDeprecationInput{ImageId: id, DeprecateAt: &at})
+			wantCode(t, err, "InvalidParameterValue")
+		}
 		must(owner.EnableImageDeprecation(t.Context(), &ec2.EnableImageDeprecationInput{ImageId: id, DeprecateAt: aws.Time(time.Now().Add(time.Hour))}))(t)
 		before := listed(list(false, false))
 		time.Sleep(time.Hour + time.Minute)

@@ -85,10 +85,10 @@ func enableImageDeprecation(c *call, r enableImageDeprecationRequest) (any, erro
 		return nil, problem
 	}
 	at, err := time.Parse(time.RFC3339, r.DeprecateAt)
-	if err != nil || at.Before(c.now) {
-		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter deprecateAt is invalid: it must be a time in the future", r.DeprecateAt)
+	if err != nil || at.Before(c.now) || at.After(c.now.AddDate(10, 0, 0)) {
+		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter deprecateAt is invalid: it must be a time in the future, at most 10 years ahead", r.DeprecateAt)
 	}
-	i.deprecatedAt = at.Truncate(time.Minute) // EC2 rounds to the minute
+	i.deprecatedAt = at.Round(time.Minute)
 	return done{true}, nil
 }
 

@@ -60,8 +60,8 @@ type Config struct {
 	// `orgami:family`. Needed with `retire`. By default none.
 	Family string `mapstructure:"family"`
 	// How long after it was made a published image is deprecated, as in `2160h`:
-	// other accounts do not find it any more, and can still launch it. By default
-	// never.
+	// other accounts do not find it any more, and can still launch it. At most 10
+	// years, `87600h`. By default never.
 	DeprecateAfter time.Duration `mapstructure:"deprecate_after"`
 	// Protection against being deregistered. See
 	// [deregistration_protection](#deregistration_protection); by default none.

@@ -48,12 +48,19 @@ type RetireConfig struct {
 // maxCopyDuration is EC2's limit for time-based copies, in minutes.
 const maxCopyDuration = 48 * 60
 
+// maxDeprecation is how far ahead EC2 lets the deprecation of an image lie.
+// Fact: 5.
+const maxDeprecation = 10 * 365 * 24 * time.Hour
+
 func (c Config) validateLife(p *problems) {
 	if c.Family != "" && len(c.Family) > maxTagValueLength {
 		p.addf("family: it is longer than %d characters: shorten it", maxTagValueLength)
 	}
 	if c.DeprecateAfter < 0 {
 		p.addf("deprecate_after: %s is negative: write an age, as in 2160h", c.DeprecateAfter)
+	}
+	if c.DeprecateAfter > maxDeprecation {
+		p.addf("deprecate_after: %s: EC2 takes at most 10 years, 87600h: shorten it, or leave it out", c.DeprecateAfter)
 	}
 	if d := c.SnapshotCopyDurationMinutes; d != 0 && (d < 15 || d > maxCopyDuration || d%15 != 0) {
 		p.addf("snapshot_copy_duration_minutes: %d: write a multiple of 15 from 15 to %d, or leave it out", d, maxCopyDuration)

@@ -3,6 +3,7 @@ package publish
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
 	"github.com/zclconf/go-cty/cty"
@@ -46,6 +47,52 @@ func FuzzConfigure(f *testing.F) {
 		}
 		if open := document.OpenStatements(); len(open) > 0 || strings.Contains(spec.Key.Alias, "\x00") || spec.WaitTimeout <= 0 {
 			t.Errorf("accepted with alias %q, wait timeout %v, policy %s", spec.Key.Alias, spec.WaitTimeout, document)
+		}
+	})
+}
+
+// FuzzConfigureLife: of what comes after publishing, no value makes the
+// configuration panic, and none that is accepted retires the image that is
+// published, reverses the steps, or names a parameter that is AWS's own.
+func FuzzConfigureLife(f *testing.F) {
+	f.Add("golden", "2160h", "720h", "1440h", "2160h", "/golden-ami/{{ .Region }}", "{{ .SourceImageName }}", int64(2), int64(60))
+	f.Add("", "-1s", "0s", "", "1", "/aws/x", "{{", int64(0), int64(7))
+	f.Add(strings.Repeat("f", 300), "2562047h47m16.854775807s", "1ns", "1ns", "1ns", "//", "{{ range 9 }}{{ end }}", int64(-1), int64(1<<40))
+	f.Fuzz(func(t *testing.T, family, deprecated, step1, step2, step3, parameter, tag string, keep, minutes int64) {
+		p := new(PostProcessor)
+		body := map[string]cty.Value{
+			"key":    cty.ObjectVal(map[string]cty.Value{"alias": cty.StringVal("alias/golden")}),
+			"family": cty.StringVal(family), "deprecate_after": cty.StringVal(deprecated), "snapshot_copy_duration_minutes": cty.NumberIntVal(minutes),
+			"retire": cty.ObjectVal(map[string]cty.Value{
+				"keep": cty.NumberIntVal(keep), "deprecate_after": cty.StringVal(step1), "disable_after": cty.StringVal(step2), "delete_after": cty.StringVal(step3),
+			}),
+			"outputs": cty.ListVal([]cty.Value{cty.StringVal("ssm")}),
+			"ssm":     cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(parameter)}),
+			"tags":    cty.MapVal(map[string]cty.Value{"of": cty.StringVal(tag)}),
+		}
+		configured := map[string]cty.Value{}
+		for name, kind := range hcldec.ImpliedType(p.ConfigSpec()).AttributeTypes() {
+			configured[name] = filled(body[name], kind)
+		}
+		if err := p.Configure(cty.ObjectVal(configured)); err != nil {
+			return
+		}
+		spec, err := p.config.spec([]artifact.Image{{Region: "us-east-1", ID: "ami-01234567"}})
+		if err != nil {
+			return
+		}
+		r, before := spec.Retire, time.Duration(0)
+		for _, age := range []time.Duration{r.DeprecateAfter, r.DisableAfter, r.DeleteAfter} {
+			if age != 0 && age <= before {
+				t.Errorf("accepted in the wrong order: %+v", r)
+			}
+			before = max(before, age)
+		}
+		if r.Keep < 1 || before == 0 || r.Family == "" || spec.Life.DeprecateAfter < 0 || spec.Life.DeprecateAfter > maxDeprecation {
+			t.Errorf("accepted: %+v, %+v", r, spec.Life)
+		}
+		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(spec.Parameter, "/")), "aws") {
+			t.Errorf("accepted the parameter %q", spec.Parameter)
 		}
 	})
 }

@@ -279,6 +279,8 @@ snapshot_tags = { d = "{{ .BuildRegion }}" }`, []string{`tags: the value of tag 
 deprecate_after                = "-1h"
 snapshot_copy_duration_minutes = 20
 deregistration_protection { with_cooldown = true }`, []string{"deprecate_after: -1h", "snapshot_copy_duration_minutes: 20", "multiple of 15", "with_cooldown: it is of use with enabled = true only", "3 error(s)"}},
+	{"deprecated too late", `key { alias = "alias/golden" }
+deprecate_after = "87601h"`, []string{"deprecate_after: 87601h0m0s", "at most 10 years", "1 error(s)"}},
 	{"retire nothing", `key { alias = "alias/golden" }
 retire { keep = 0 }`, []string{"retire: it needs family", "retire.keep: 0", "it says when to do nothing", "3 error(s)"}},
 	{"retire in the wrong order", `key { alias = "alias/golden" }
