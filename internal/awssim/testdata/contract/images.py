@@ -1,5 +1,7 @@
 """EC2, as a publication calls it."""
 
+from datetime import datetime, timezone
+
 from harness import DISABLED_REGION, IMAGE, KEY, MEMBER, PRIMARY, PUBLISHER, REPLICA, client, equal, fails
 
 
@@ -56,8 +58,11 @@ def test_image_settings():
     image = IMAGE["copy-" + PRIMARY]
     ec2.modify_image_attribute(ImageId=image, Description={"Value": "golden"})
     equal(ec2.describe_image_attribute(ImageId=image, Attribute="description")["Description"], {"Value": "golden"})
-    ec2.enable_image_deprecation(ImageId=image, DeprecateAt="2099-01-01T00:00:00Z")
-    assert ec2.describe_images(ImageIds=[image])["Images"][0]["DeprecationTime"].startswith("2099-01-01T00:00:00")
+    year = datetime.now(timezone.utc).year
+    fails("InvalidParameterValue", ec2.enable_image_deprecation, ImageId=image, DeprecateAt=f"{year + 11}-01-01T00:00:00Z")
+    ec2.enable_image_deprecation(ImageId=image, DeprecateAt=f"{year + 2}-01-01T00:00:31Z")
+    at = ec2.describe_images(ImageIds=[image])["Images"][0]["DeprecationTime"]
+    assert at.startswith(f"{year + 2}-01-01T00:01:00"), at
     ec2.disable_image_deprecation(ImageId=image)
     ec2.enable_image_deregistration_protection(ImageId=image)
     fails("OperationNotPermitted", ec2.deregister_image, ImageId=image)
