@@ -95,10 +95,7 @@ func (r exampleRun) test(t *testing.T, name string) {
 		replace = r.before(t, sim, p)
 	}
 	folder := copyExample(t, name, replace)
-	output, err := p.run(folder, append(append([]string{"build", "-color=false"}, r.arguments...), ".")...)
-	if err != nil {
-		t.Fatalf("packer build: %v\n%s", err, output)
-	}
+	output := p.mustBuild(folder, r.arguments...)
 	if r.planOnly {
 		if m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.PlanFile); !m.PlanOnly || len(m.Changes) == 0 {
 			t.Errorf("the plan is %+v", m)
@@ -173,9 +170,7 @@ func publishDemo(image, accounts string) func(*testing.T, simulated, packer) map
 	return func(t *testing.T, _ simulated, p packer) map[string]string {
 		t.Helper()
 		folder := copyExample(t, "demo", nil)
-		if output, err := p.run(folder, "build", "-color=false", "-only=amazon-ebs.golden", "-var", "image_name="+image, "-var", "accounts="+accounts, "."); err != nil {
-			t.Fatalf("packer build: %v\n%s", err, output)
-		}
+		p.mustBuild(folder, "-only=amazon-ebs.golden", "-var", "image_name="+image, "-var", "accounts="+accounts)
 		return nil
 	}
 }

@@ -127,7 +127,7 @@ What somebody sees who pastes the template of the [README](../README.md) and run
 			text = m.template(text)
 		}
 		folder := write(t, text)
-		output, err := p.run(folder, "build", "-color=false", ".")
+		output, err := p.build(folder)
 		if (err == nil) != (m.says == "") || !strings.Contains(output, m.says) {
 			t.Errorf("%s: %v, without %q:\n%s", m.title, err, m.says, output)
 		}

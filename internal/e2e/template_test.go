@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -91,15 +92,15 @@ func templateWith(t *testing.T, source, provisioner string, links ...string) str
 }
 
 // build runs `packer build` in the template's folder.
-func (p packer) build(folder string) (string, error) {
+func (p packer) build(folder string, options ...string) (string, error) {
 	p.t.Helper()
-	return p.run(folder, "build", "-color=false", ".")
+	return p.run(folder, slices.Concat([]string{"build", "-color=false"}, options, []string{"."})...)
 }
 
 // mustBuild is build, which must succeed.
-func (p packer) mustBuild(folder string) string {
+func (p packer) mustBuild(folder string, options ...string) string {
 	p.t.Helper()
-	output, err := p.build(folder)
+	output, err := p.build(folder, options...)
 	if err != nil {
 		p.t.Fatalf("packer build: %v\n%s", err, output)
 	}

@@ -1,8 +1,6 @@
 package publish
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,16 +16,14 @@ func claim(directory, run, build string) error {
 	if run == "" || build == "" {
 		return nil
 	}
-	folder, err := machineFolder()
-	if err != nil {
-		return fmt.Errorf("making the folder for locks: %w", err)
-	}
 	absolute, err := filepath.Abs(directory)
 	if err != nil {
 		return fmt.Errorf("output_directory %s: %w", directory, err)
 	}
-	sum := sha256.Sum256([]byte(absolute))
-	path := filepath.Join(folder, hex.EncodeToString(sum[:8])+"-directory")
+	path, err := machineFile(absolute, "directory")
+	if err != nil {
+		return err
+	}
 	lock := flock.New(path + ".lock")
 	if err := lock.Lock(); err != nil {
 		return fmt.Errorf("locking output_directory %s: %w", directory, err)

@@ -23,12 +23,11 @@ const lockInterval = 200 * time.Millisecond
 // one for each key and kind of work.
 func keyLock(key publish.KeySpec, say func(string)) publish.Lock {
 	return func(ctx context.Context, work publish.Work) (release func(), waited bool, err error) {
-		folder, err := machineFolder()
+		path, err := machineFile(cmp.Or(key.Alias, key.ID), string(work))
 		if err != nil {
-			return nil, false, fmt.Errorf("making the folder for locks: %w", err)
+			return nil, false, err
 		}
-		sum := sha256.Sum256([]byte(cmp.Or(key.Alias, key.ID)))
-		lock := flock.New(filepath.Join(folder, hex.EncodeToString(sum[:8])+"-"+string(work)+".lock"))
+		lock := flock.New(path + ".lock")
 		for {
 			locked, err := lock.TryLock()
 			if err != nil {
@@ -53,6 +52,17 @@ func keyLock(key publish.KeySpec, say func(string)) publish.Lock {
 var waiting = map[publish.Work]string{
 	publish.CompletingKey: "Waiting for another build on this machine that completes the key",
 	publish.MakingGrants:  "Waiting for another build on this machine that makes grants on the key",
+}
+
+// machineFile is where the builds on this machine keep something about a thing,
+// known by a hash of its name.
+func machineFile(name, purpose string) (string, error) {
+	folder, err := machineFolder()
+	if err != nil {
+		return "", fmt.Errorf("making the folder for locks: %w", err)
+	}
+	sum := sha256.Sum256([]byte(name))
+	return filepath.Join(folder, hex.EncodeToString(sum[:8])+"-"+purpose), nil
 }
 
 // machineFolder is what the builds on this machine share: in the user's cache
