@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a release of what is committed, as .goreleaser.yml says but for this
 # platform only, in a clone of its own, and lets real Packer install it by
-# `packer init` from a mirror on this machine (internal/e2e/release_test.go).
+# `packer init` from a mirror on this machine (test/e2e/release_test.go).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 goreleaser=$(tools/build.sh goreleaser)
@@ -21,4 +21,4 @@ sed -e "s/^    goos: .*/    goos: [$(go env GOOS)]/" -e "s/^    goarch: .*/    g
 "$goreleaser" release --config "$work/here.yml" --clean --skip=publish,announce,sign,validate >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 cat dist/*_SHA256SUMS
 cd "$here"
-ORGAMI_TEST_PACKER=$packer ORGAMI_TEST_RELEASE="$work/packer-plugin-orgami/dist" go test -count 1 -run '^TestRelease$' -v ./internal/e2e
+ORGAMI_TEST_PACKER=$packer ORGAMI_TEST_RELEASE="$work/packer-plugin-orgami/dist" go test -count 1 -run '^TestRelease$' -v ./test/e2e

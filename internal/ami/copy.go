@@ -71,7 +71,7 @@ const maxAttempts = 10
 // Copy brings the planned image to every region, all side by side, and returns
 // when all are available or have failed; timeout bounds each region. Images is
 // filled on failure too, for [Images.Discard].
-func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, teller progress.Teller) (Images, error) {
+func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, reporter progress.Reporter) (Images, error) {
 	images := Images{byRegion: map[string]Image{}, plans: map[string]Plan{}, keys: map[string]string{}, attempts: map[string]attempt{}}
 	var regions []string
 	for _, plan := range plans {
@@ -81,7 +81,7 @@ func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout
 	}
 	var mu sync.Mutex
 	available, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Image, error) {
-		c := copier{plan: images.plans[region], client: clients(region), keyARN: images.keys[region], timeout: timeout, stage: teller.Begin(region)}
+		c := copier{plan: images.plans[region], client: clients(region), keyARN: images.keys[region], timeout: timeout, stage: reporter.Start(region)}
 		image, err := c.run(ctx)
 		mu.Lock()
 		defer mu.Unlock()
@@ -110,7 +110,7 @@ func (c *copier) run(ctx context.Context) (Image, error) {
 		if c.plan.existing.State == string(types.ImageStateAvailable) {
 			return *c.plan.existing, nil
 		}
-		c.stage.Happenedf("waiting for the copy %s of an earlier run", c.plan.existing.ID)
+		c.stage.Logf("waiting for the copy %s of an earlier run", c.plan.existing.ID)
 		return c.waitAvailable(ctx, c.plan.existing.ID)
 	}
 	dead := slices.Clone(c.plan.dead)
@@ -155,15 +155,15 @@ func (c *copier) start(ctx context.Context, dead []string) (string, error) {
 		input.SnapshotCopyCompletionDurationMinutes = &want.CopyDuration
 	}
 	answer, err := c.client.CopyImage(ctx, &input)
-	if awsclient.Refused(err) {
+	if awsclient.IsClientError(err) {
 		c.attempt.tokens = c.attempt.tokens[:len(c.attempt.tokens)-1] // it made nothing
 	}
 	if err != nil {
-		return "", awsclient.Failed(err, "copying %s from %s to %s under key %s", want.Source.ID, want.Source.Region, want.Region, c.keyARN)
+		return "", awsclient.Wrap(err, "copying %s from %s to %s under key %s", want.Source.ID, want.Source.Region, want.Region, c.keyARN)
 	}
 	id := aws.ToString(answer.ImageId)
 	c.attempt.ids = append(c.attempt.ids, id)
-	c.stage.Happenedf("copying %s from %s to %s", want.Source.ID, want.Source.Region, id)
+	c.stage.Logf("copying %s from %s to %s", want.Source.ID, want.Source.Region, id)
 	return id, nil
 }
 
@@ -208,6 +208,6 @@ func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
 	if err != nil {
 		return Image{}, fmt.Errorf("waiting for the copy %s of %s in %s: %w", id, c.plan.want.Source.ID, c.plan.Region(), err)
 	}
-	c.stage.Donef("%s is available", id)
+	c.stage.Finishf("%s is available", id)
 	return image, nil
 }

@@ -23,7 +23,7 @@ type Want struct {
 	Tags           map[string]string
 	SnapshotTags   map[string]string
 	CopySourceTags bool
-	// Family is that of [Life].
+	// Family is that of [Lifecycle].
 	Family string
 	// CopyDuration makes the copy a time-based one, in minutes; 0 leaves it to
 	// EC2. Fact: 5.
@@ -121,7 +121,7 @@ func (p Plan) ImageID() string {
 
 // Change says what the plan does.
 func (p Plan) Change() change.Change {
-	c := change.Change{Kind: change.Image, Region: p.want.Region, ID: p.ImageID(), Action: change.Keep}
+	c := change.Change{Kind: change.Image, Region: p.want.Region, ID: p.ImageID(), Action: change.NoOp}
 	switch {
 	case p.adopted:
 		c.Detail = "the source image is already encrypted with this region's key"
@@ -137,7 +137,7 @@ func (p Plan) Leftovers() []change.Change {
 	var changes []change.Change
 	for _, id := range p.dead {
 		changes = append(changes, change.Change{
-			Kind: change.Image, Action: change.Foreign, Region: p.want.Region, ID: id,
+			Kind: change.Image, Action: change.Unmanaged, Region: p.want.Region, ID: id,
 			Detail: fmt.Sprintf("a failed image named %q; it is left alone", p.want.Name),
 		})
 	}

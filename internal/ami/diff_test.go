@@ -45,11 +45,11 @@ func TestDiff(t *testing.T) {
 		says   string
 	}{
 		"nothing there":         {action: change.Create},
-		"copy there":            {named: []Image{made(image("ami-1", "available", theKey, theKey))}, id: "ami-1", action: change.Keep},
-		"copy pending":          {named: []Image{made(image("ami-1", "pending"))}, id: "ami-1", action: change.Keep},
+		"copy there":            {named: []Image{made(image("ami-1", "available", theKey, theKey))}, id: "ami-1", action: change.NoOp},
+		"copy pending":          {named: []Image{made(image("ami-1", "pending"))}, id: "ami-1", action: change.NoOp},
 		"copy failed":           {named: []Image{made(image("ami-1", "failed"))}, action: change.Create},
-		"failed, then copied":   {named: []Image{made(image("ami-1", "failed")), made(image("ami-2", "available", theKey))}, id: "ami-2", action: change.Keep},
-		"pending and available": {named: []Image{made(image("ami-1", "pending")), made(image("ami-2", "available", theKey))}, id: "ami-2", action: change.Keep},
+		"failed, then copied":   {named: []Image{made(image("ami-1", "failed")), made(image("ami-2", "available", theKey))}, id: "ami-2", action: change.NoOp},
+		"pending and available": {named: []Image{made(image("ami-1", "pending")), made(image("ami-2", "available", theKey))}, id: "ami-2", action: change.NoOp},
 		"somebody else's name":  {named: []Image{image("ami-1", "available", theKey)}, says: "not a copy of ami-source"},
 		"another source's copy": {named: []Image{func() Image {
 			i := made(image("ami-1", "available", theKey))
@@ -61,7 +61,7 @@ func TestDiff(t *testing.T) {
 		"key to be created": {change: func(w *Want) { w.KeyARN = "" }, named: []Image{made(image("ami-1", "available", ""))}, says: "still to be created"},
 		"source is under the key": {
 			change: func(w *Want) { w.Source = image("ami-source", "available", theKey, theKey) },
-			id:     "ami-source", action: change.Keep,
+			id:     "ami-source", action: change.NoOp,
 		},
 		"source is half under the key": {
 			change: func(w *Want) { w.Source = image("ami-source", "available", theKey, "") }, action: change.Create,

@@ -34,7 +34,7 @@ func (i Images) Discard(ctx context.Context, clients Clients) ([]string, error) 
 // every region, before [Images.Discard] takes the first image away: a set that
 // others see stays complete. An image that it fails for is deregistered all the
 // same, so it reports nothing.
-func (i Images) Withdraw(ctx context.Context, clients Clients, sharing Sharing) {
+func (i Images) Withdraw(ctx context.Context, clients Clients, sharing SharePolicy) {
 	_ = fanout.Each(ctx, slices.Collect(maps.Keys(i.Made())), func(ctx context.Context, region string) error {
 		return modifyImage(ctx, clients(region), i.byRegion[region].ID, sharing.Image, func(batch []types.LaunchPermission) types.LaunchPermissionModifications {
 			return types.LaunchPermissionModifications{Remove: batch}
@@ -55,7 +55,7 @@ func discard(ctx context.Context, client *ec2.Client, region string, made attemp
 	var problems []error
 	for _, id := range ids {
 		if err := deregister(ctx, client, id); err != nil {
-			problems = append(problems, awsclient.Failed(err, "deregistering %s in %s", id, region))
+			problems = append(problems, awsclient.Wrap(err, "deregistering %s in %s", id, region))
 			continue
 		}
 		gone = append(gone, id)
@@ -72,7 +72,7 @@ func (a attempt) find(ctx context.Context, client *ec2.Client, region string, mi
 	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second}, func(ctx context.Context) (string, error) {
 		images, err := describeImages(ctx, client, region, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: mine})
 		if err != nil {
-			return "", awsclient.Failed(err, "looking for this run's copies in %s", region)
+			return "", awsclient.Wrap(err, "looking for this run's copies in %s", region)
 		}
 		ids = slices.Clone(a.ids)
 		for _, image := range images {
@@ -114,12 +114,12 @@ func deleteSnapshots(ctx context.Context, client *ec2.Client, region string, min
 	for pages := ec2.NewDescribeSnapshotsPaginator(describeSnapshotsFunc(client.DescribeSnapshots), &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: mine}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return errors.Join(append(problems, awsclient.Failed(err, "looking for this run's snapshots in %s", region))...)
+			return errors.Join(append(problems, awsclient.Wrap(err, "looking for this run's snapshots in %s", region))...)
 		}
 		for _, snapshot := range page.Snapshots {
 			_, err := client.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: snapshot.SnapshotId})
 			if err != nil && !awsclient.Is(err, awsclient.CodeSnapshotNotFound, awsclient.CodeSnapshotInUse) {
-				problems = append(problems, awsclient.Failed(err, "deleting snapshot %s in %s", aws.ToString(snapshot.SnapshotId), region))
+				problems = append(problems, awsclient.Wrap(err, "deleting snapshot %s in %s", aws.ToString(snapshot.SnapshotId), region))
 			}
 		}
 	}

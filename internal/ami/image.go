@@ -203,7 +203,7 @@ func readSnapshots(ctx context.Context, client *ec2.Client, region string, image
 		for pages := ec2.NewDescribeSnapshotsPaginator(describeSnapshotsFunc(client.DescribeSnapshots), input); pages.HasMorePages(); {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return awsclient.Failed(err, "describing the snapshots %s in %s", strings.Join(ids, ", "), region)
+				return awsclient.Wrap(err, "describing the snapshots %s in %s", strings.Join(ids, ", "), region)
 			}
 			for _, described := range page.Snapshots {
 				for _, s := range at[aws.ToString(described.SnapshotId)] {
@@ -223,7 +223,7 @@ func describeImage(ctx context.Context, client *ec2.Client, region, id string) (
 		return Image{}, err
 	}
 	if err := readSnapshots(ctx, client, region, []Image{image}); err != nil {
-		return Image{}, awsclient.Failed(err, "describing image %s in %s", id, region)
+		return Image{}, awsclient.Wrap(err, "describing image %s in %s", id, region)
 	}
 	return image, nil
 }
@@ -233,7 +233,7 @@ func describeImage(ctx context.Context, client *ec2.Client, region, id string) (
 func describeImageAlone(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
 	answer, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}})
 	if err != nil {
-		return Image{}, awsclient.Failed(err, "describing image %s in %s", id, region)
+		return Image{}, awsclient.Wrap(err, "describing image %s in %s", id, region)
 	}
 	if len(answer.Images) != 1 {
 		return Image{}, fmt.Errorf("describing image %s in %s: AWS returned %d images", id, region, len(answer.Images))

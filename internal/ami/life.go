@@ -16,9 +16,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Life is what becomes of published images. What is zero in it is left as it
+// Lifecycle is what becomes of published images. What is zero in it is left as it
 // is. Fact: 5.
-type Life struct {
+type Lifecycle struct {
 	// Family marks images that are generations of each other.
 	Family string
 	// DeprecateAfter is counted from when the image was made.
@@ -55,7 +55,7 @@ func (m missing) none() bool {
 // missingFrom compares. An image that is an adopted source gets the marks that
 // copies are made with, so that it can be told from images that this plugin did
 // not publish.
-func (l Life) missingFrom(image Image, now time.Time) missing {
+func (l Lifecycle) missingFrom(image Image, now time.Time) missing {
 	var m missing
 	if l.Family != "" && image.Tags[TagFamily] != l.Family {
 		m.tags = map[string]string{TagFamily: l.Family}
@@ -106,7 +106,7 @@ func deprecation(image Image, after time.Duration, now time.Time) time.Time {
 
 // DiffLife lists what the planned image lacks: one that exists, or one that is
 // going to be made.
-func DiffLife(plan Plan, life Life, now time.Time) []change.Change {
+func DiffLife(plan Plan, life Lifecycle, now time.Time) []change.Change {
 	region, existing := plan.Region(), plan.existing
 	image := Image{Region: region, CreationDate: now.Format(time.RFC3339), Tags: map[string]string{TagFamily: life.Family, TagSourceImage: "made", TagSourceRegion: "made"}}
 	if existing != nil {
@@ -115,7 +115,7 @@ func DiffLife(plan Plan, life Life, now time.Time) []change.Change {
 	m := life.missingFrom(image, now)
 	var changes []change.Change
 	add := func(wanted bool, kind change.Kind, lacks bool, format string, arguments ...any) {
-		c := change.Change{Kind: kind, Action: change.Keep, Region: region, ID: image.ID}
+		c := change.Change{Kind: kind, Action: change.NoOp, Region: region, ID: image.ID}
 		if lacks {
 			c.Action, c.Detail = change.Update, fmt.Sprintf(format, arguments...)
 		}
@@ -133,9 +133,9 @@ func DiffLife(plan Plan, life Life, now time.Time) []change.Change {
 	return changes
 }
 
-// Live gives the published images what they lack of the life, and returns what
+// ApplyLifecycle gives the published images what they lack of the life, and returns what
 // AWS reads back.
-func Live(ctx context.Context, clients Clients, verified Verified, life Life) (map[string]Image, error) {
+func ApplyLifecycle(ctx context.Context, clients Clients, verified Verified, life Lifecycle) (map[string]Image, error) {
 	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Image, error) {
 		image := verified.Image(region)
 		m := life.missingFrom(image, time.Now())
@@ -163,12 +163,12 @@ func Live(ctx context.Context, clients Clients, verified Verified, life Life) (m
 func (m missing) give(ctx context.Context, client *ec2.Client, image Image) error {
 	if len(m.tags) > 0 {
 		if _, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{image.ID}, Tags: tagList(m.tags)}); err != nil {
-			return awsclient.Failed(err, "tagging %s in %s", image.ID, image.Region)
+			return awsclient.Wrap(err, "tagging %s in %s", image.ID, image.Region)
 		}
 	}
 	if !m.deprecate.IsZero() {
 		if _, err := client.EnableImageDeprecation(ctx, &ec2.EnableImageDeprecationInput{ImageId: &image.ID, DeprecateAt: &m.deprecate}); err != nil {
-			return awsclient.Failed(err, "setting the time at which %s in %s is deprecated, %s", image.ID, image.Region, m.deprecate.Format(time.RFC3339))
+			return awsclient.Wrap(err, "setting the time at which %s in %s is deprecated, %s", image.ID, image.Region, m.deprecate.Format(time.RFC3339))
 		}
 	}
 	if m.protection != "" {
@@ -176,7 +176,7 @@ func (m missing) give(ctx context.Context, client *ec2.Client, image Image) erro
 			ImageId: &image.ID, WithCooldown: aws.Bool(m.protection == ProtectedWithCooldown),
 		})
 		if err != nil {
-			return awsclient.Failed(err, "protecting %s in %s against being deregistered", image.ID, image.Region)
+			return awsclient.Wrap(err, "protecting %s in %s against being deregistered", image.ID, image.Region)
 		}
 	}
 	return nil

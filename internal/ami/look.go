@@ -49,7 +49,7 @@ func LookNamed(ctx context.Context, clients Clients, region string, names ...str
 		Filters: []types.Filter{{Name: aws.String("name"), Values: names}},
 	})
 	if err != nil {
-		return nil, awsclient.Failed(err, "looking for images named %q in %s", names, region)
+		return nil, awsclient.Wrap(err, "looking for images named %q in %s", names, region)
 	}
 	return images, nil
 }
@@ -59,7 +59,7 @@ func LookNamed(ctx context.Context, clients Clients, region string, names ...str
 func RegionStatus(ctx context.Context, clients Clients, base string) (map[string]string, error) {
 	answer, err := clients(base).DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true)})
 	if err != nil {
-		return nil, awsclient.Failed(err, "asking which regions are enabled (in %s)", base)
+		return nil, awsclient.Wrap(err, "asking which regions are enabled (in %s)", base)
 	}
 	status := make(map[string]string, len(answer.Regions))
 	for _, region := range answer.Regions {

@@ -50,5 +50,5 @@ func denied(err error, format string, args ...any) error {
 	if !awsclient.Is(err, awsclient.CodeUnauthorized) {
 		return nil
 	}
-	return awsclient.Failed(err, format, args...)
+	return awsclient.Wrap(err, format, args...)
 }

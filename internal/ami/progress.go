@@ -10,7 +10,7 @@ import (
 
 // tell tells how far the copy is, if it is time to.
 func (c *copier) tell(ctx context.Context, pending Image) {
-	if !c.stage.Due() {
+	if !c.stage.ShouldReport() {
 		return
 	}
 	percent, _ := strconv.Atoi(strings.TrimSuffix(slowest(ctx, c.client, pending), "%")) // 0 if nobody knows

@@ -19,7 +19,7 @@ import (
 )
 
 // beside is with whom the image is shared beside whom it shall be.
-func (s Sharing) beside(have Shared) (image Permissions, snapshots []string) {
+func (s SharePolicy) beside(have Shared) (image Permissions, snapshots []string) {
 	image = have.Image.missingFrom(s.Image)
 	image.Public = have.Image.Public
 	if s.Snapshots {
@@ -38,13 +38,13 @@ func (p Permissions) who() []string {
 
 // leftovers are the permissions beside those that are wanted, one change for each
 // kind: taken away, or reported.
-func leftovers(region, imageID string, want Sharing, have Shared) []change.Change {
+func leftovers(region, imageID string, want SharePolicy, have Shared) []change.Change {
 	var changes []change.Change
 	image, snapshots := want.beside(have)
 	add := func(kind change.Kind, who []string) {
-		c := change.Change{Kind: kind, Action: change.Foreign, Region: region, ID: imageID, Detail: "also shared with " + strings.Join(who, ", ")}
+		c := change.Change{Kind: kind, Action: change.Unmanaged, Region: region, ID: imageID, Detail: "also shared with " + strings.Join(who, ", ")}
 		if want.Prune {
-			c.Action, c.Detail = change.Remove, "no more shared with "+strings.Join(who, ", ")
+			c.Action, c.Detail = change.Delete, "no more shared with "+strings.Join(who, ", ")
 		}
 		if len(who) > 0 {
 			changes = append(changes, c)
@@ -58,7 +58,7 @@ func leftovers(region, imageID string, want Sharing, have Shared) []change.Chang
 // Prune takes away, where that is wanted, the permissions that nobody asked for:
 // of the images first, then of their snapshots, and returns what AWS reads back
 // of the images that it changed.
-func Prune(ctx context.Context, clients Clients, verified Verified, want Sharing, have map[string]Shared) (map[string]Shared, error) {
+func Prune(ctx context.Context, clients Clients, verified Verified, want SharePolicy, have map[string]Shared) (map[string]Shared, error) {
 	if !want.Prune {
 		return nil, nil
 	}
@@ -73,18 +73,18 @@ func Prune(ctx context.Context, clients Clients, verified Verified, want Sharing
 	})
 }
 
-func prune(ctx context.Context, clients Clients, image Image, want Sharing, have Shared) (Shared, error) {
+func prune(ctx context.Context, clients Clients, image Image, want SharePolicy, have Shared) (Shared, error) {
 	client := clients(image.Region)
 	permissions, accounts := want.beside(have)
 	err := modifyImage(ctx, client, image.ID, permissions, func(batch []types.LaunchPermission) types.LaunchPermissionModifications {
 		return types.LaunchPermissionModifications{Remove: batch}
 	})
 	if err != nil {
-		return have, awsclient.Failed(err, "no more sharing %s in %s with %s", image.ID, image.Region, strings.Join(permissions.who(), ", "))
+		return have, awsclient.Wrap(err, "no more sharing %s in %s with %s", image.ID, image.Region, strings.Join(permissions.who(), ", "))
 	}
 	for _, id := range image.SnapshotIDs() {
 		if err := unshareSnapshot(ctx, client, id, accounts); err != nil {
-			return have, awsclient.Failed(err, "no more sharing snapshot %s of %s in %s with %s", id, image.ID, image.Region, strings.Join(accounts, ", "))
+			return have, awsclient.Wrap(err, "no more sharing snapshot %s of %s in %s with %s", id, image.ID, image.Region, strings.Join(accounts, ", "))
 		}
 	}
 	shared := have

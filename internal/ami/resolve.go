@@ -54,7 +54,7 @@ func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
 	}
 	found, err := findImages(ctx, client, query.Region, input)
 	if err != nil {
-		return Image{}, awsclient.Failed(err, "looking for %s in %s", query, query.Region)
+		return Image{}, awsclient.Wrap(err, "looking for %s in %s", query, query.Region)
 	}
 	available := slices.DeleteFunc(slices.Clone(found), func(i Image) bool { return i.State != string(types.ImageStateAvailable) })
 	switch {
@@ -74,7 +74,7 @@ func resolveID(ctx context.Context, client *ec2.Client, query Query) (Image, err
 	case awsclient.Is(err, awsclient.CodeImageNotFound), err == nil && len(found) == 0:
 		return Image{}, errors.Join(fmt.Errorf("image %s does not exist in %s, or is not shared with the caller's account: check image_id, region and credentials", query.ID, query.Region), err)
 	case err != nil:
-		return Image{}, awsclient.Failed(err, "describing image %s in %s", query.ID, query.Region)
+		return Image{}, awsclient.Wrap(err, "describing image %s in %s", query.ID, query.Region)
 	}
 	if image := found[0]; image.State != string(types.ImageStateAvailable) {
 		return Image{}, fmt.Errorf("image %s in %s is %s, not available: %s", image.ID, query.Region, image.State, image.StateReason)

@@ -18,9 +18,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Retirement says what becomes of older generations of a family. A time of 0
+// RetentionPolicy says what becomes of older generations of a family. A time of 0
 // means never.
-type Retirement struct {
+type RetentionPolicy struct {
 	Family string
 	// Keep is how many of the newest generations stay as they are, the one that
 	// is being published among them.
@@ -45,7 +45,7 @@ func LookGenerations(ctx context.Context, clients Clients, region, family string
 		Filters: []types.Filter{{Name: aws.String("tag:" + TagFamily), Values: []string{filterLiteral(family)}}},
 	})
 	if err != nil {
-		return Generations{}, awsclient.Failed(err, "looking for images of the family %q in %s", family, region)
+		return Generations{}, awsclient.Wrap(err, "looking for images of the family %q in %s", family, region)
 	}
 	images = slices.DeleteFunc(images, func(i Image) bool { return !i.Published() || i.Tags[TagFamily] != family })
 	uses, err := LookUses(ctx, clients(region), region, images)
@@ -67,8 +67,8 @@ const (
 	remove    retire = "deregistered"
 )
 
-// Retiree is one older image, and what is to become of it.
-type Retiree struct {
+// RetentionAction is one older image, and what is to become of it.
+type RetentionAction struct {
 	image Image
 	what  retire
 	why   string // why it is left as it is, although it is old enough
@@ -78,7 +78,7 @@ type Retiree struct {
 // planned one. Images of another architecture are generations of their own; what
 // is newer, because an older image is published again, is nobody's to retire, and
 // neither is what spared names.
-func DiffGenerations(have Generations, want Retirement, plan Plan, spared []string, now time.Time) []Retiree {
+func DiffGenerations(have Generations, want RetentionPolicy, plan Plan, spared []string, now time.Time) []RetentionAction {
 	newer := 0
 	var older []Image
 	for _, image := range have.Images {
@@ -93,9 +93,9 @@ func DiffGenerations(have Generations, want Retirement, plan Plan, spared []stri
 	}
 	slices.SortFunc(older, func(a, b Image) int { return strings.Compare(b.age(), a.age()) })
 	kept := max(0, want.Keep-1-newer)
-	var retirees []Retiree
+	var retirees []RetentionAction
 	for _, image := range older[min(len(older), kept):] {
-		r := Retiree{image: image, what: want.of(image, now)}
+		r := RetentionAction{image: image, what: want.of(image, now)}
 		switch uses := have.Uses[image.ID]; {
 		case r.what == nothing:
 			continue
@@ -113,7 +113,7 @@ func DiffGenerations(have Generations, want Retirement, plan Plan, spared []stri
 func (i Image) age() string { return i.CreationDate + i.ID }
 
 // of is what the image's age asks for and that has not been done yet.
-func (r Retirement) of(image Image, now time.Time) retire {
+func (r RetentionPolicy) of(image Image, now time.Time) retire {
 	created, err := time.Parse(time.RFC3339, image.CreationDate)
 	if err != nil {
 		return nothing
@@ -143,11 +143,11 @@ func few(list []string) string {
 }
 
 // Change says what becomes of the image.
-func (r Retiree) Change() change.Change {
+func (r RetentionAction) Change() change.Change {
 	c := change.Change{Kind: change.OldImage, Action: change.Update, Region: r.image.Region, ID: r.image.ID}
 	c.Detail = fmt.Sprintf("%q of %s, is %s", r.image.Name, r.image.CreationDate, r.what)
 	if r.what == remove {
-		c.Action = change.Remove
+		c.Action = change.Delete
 		c.Detail += " with its snapshots"
 	}
 	if r.why != "" {
@@ -159,8 +159,8 @@ func (r Retiree) Change() change.Change {
 
 // Retire does what was planned, all regions side by side. Whether an image is
 // used is asked once more before it is touched: copying takes its time.
-func Retire(ctx context.Context, clients Clients, retirees []Retiree) error {
-	byRegion := map[string][]Retiree{}
+func Retire(ctx context.Context, clients Clients, retirees []RetentionAction) error {
+	byRegion := map[string][]RetentionAction{}
 	var regions []string
 	for _, r := range retirees {
 		if r.why != "" {
@@ -193,7 +193,7 @@ func Retire(ctx context.Context, clients Clients, retirees []Retiree) error {
 	})
 }
 
-func (r Retiree) apply(ctx context.Context, client *ec2.Client) error {
+func (r RetentionAction) apply(ctx context.Context, client *ec2.Client) error {
 	var err error
 	id := r.image.ID
 	switch r.what {
@@ -207,7 +207,7 @@ func (r Retiree) apply(ctx context.Context, client *ec2.Client) error {
 	case nothing:
 	}
 	if err != nil {
-		return awsclient.Failed(err, "retiring the older image %s in %s, which was to be %s", id, r.image.Region, r.what)
+		return awsclient.Wrap(err, "retiring the older image %s in %s, which was to be %s", id, r.image.Region, r.what)
 	}
 	if r.what == remove {
 		return nil
@@ -217,7 +217,7 @@ func (r Retiree) apply(ctx context.Context, client *ec2.Client) error {
 
 // remove deregisters the image and deletes its snapshots, but for those that
 // another image uses.
-func (r Retiree) remove(ctx context.Context, client *ec2.Client) error {
+func (r RetentionAction) remove(ctx context.Context, client *ec2.Client) error {
 	answer, err := client.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: &r.image.ID, DeleteAssociatedSnapshots: aws.Bool(true)})
 	if awsclient.Is(err, awsclient.CodeImageNotFound) {
 		return nil // somebody was quicker
@@ -235,11 +235,11 @@ func (r Retiree) remove(ctx context.Context, client *ec2.Client) error {
 }
 
 // readBack waits until it shows. Fact: 8.
-func (r Retiree) readBack(ctx context.Context, client *ec2.Client) error {
+func (r RetentionAction) readBack(ctx context.Context, client *ec2.Client) error {
 	return wait.Until(ctx, wait.Policy{Timeout: visibility}, func(ctx context.Context) (string, error) {
 		images, err := describeImages(ctx, client, r.image.Region, &ec2.DescribeImagesInput{ImageIds: []string{r.image.ID}, IncludeDisabled: aws.Bool(true)})
 		if err != nil {
-			return "", awsclient.Failed(err, "reading %s in %s back", r.image.ID, r.image.Region)
+			return "", awsclient.Wrap(err, "reading %s in %s back", r.image.ID, r.image.Region)
 		}
 		for _, image := range images {
 			if r.what == disable && image.State == string(types.ImageStateDisabled) || r.what == deprecate && !image.Deprecation.IsZero() {

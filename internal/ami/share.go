@@ -61,8 +61,8 @@ type Shared struct {
 	anySnapshot []string
 }
 
-// Sharing says with whom images are to be shared.
-type Sharing struct {
+// SharePolicy says with whom images are to be shared.
+type SharePolicy struct {
 	Image Permissions
 	// Snapshots says to share the snapshots with Image.Accounts too: accounts
 	// that are to copy the image, not only launch it, need that. Fact: 5.
@@ -71,7 +71,7 @@ type Sharing struct {
 	Prune bool
 }
 
-func (s Sharing) snapshotAccounts() []string {
+func (s SharePolicy) snapshotAccounts() []string {
 	if !s.Snapshots {
 		return nil
 	}
@@ -85,7 +85,7 @@ func LookShared(ctx context.Context, clients Clients, image Image, snapshotsToo 
 		ImageId: &image.ID, Attribute: types.ImageAttributeNameLaunchPermission,
 	})
 	if err != nil {
-		return Shared{}, awsclient.Failed(err, "reading the launch permissions of %s in %s", image.ID, image.Region)
+		return Shared{}, awsclient.Wrap(err, "reading the launch permissions of %s in %s", image.ID, image.Region)
 	}
 	var shared Shared
 	for _, permission := range answer.LaunchPermissions {
@@ -125,7 +125,7 @@ func snapshotAccounts(ctx context.Context, client *ec2.Client, region, id string
 		SnapshotId: &id, Attribute: types.SnapshotAttributeNameCreateVolumePermission,
 	})
 	if err != nil {
-		return nil, awsclient.Failed(err, "reading the permissions of snapshot %s in %s", id, region)
+		return nil, awsclient.Wrap(err, "reading the permissions of snapshot %s in %s", id, region)
 	}
 	var accounts []string
 	for _, permission := range answer.CreateVolumePermissions {
@@ -139,10 +139,10 @@ func snapshotAccounts(ctx context.Context, client *ec2.Client, region, id string
 
 // DiffShared lists what is missing. imageID is empty for an image that does not
 // exist yet.
-func DiffShared(region, imageID string, want Sharing, have Shared) []change.Change {
+func DiffShared(region, imageID string, want SharePolicy, have Shared) []change.Change {
 	var changes []change.Change
 	add := func(kind change.Kind, missing, wanted []string) {
-		c := change.Change{Kind: kind, Action: change.Keep, Region: region, ID: imageID}
+		c := change.Change{Kind: kind, Action: change.NoOp, Region: region, ID: imageID}
 		if len(missing) > 0 {
 			c.Action, c.Detail = change.Update, "shares with "+strings.Join(missing, ", ")
 		}
@@ -165,10 +165,10 @@ const permissionsPerCall = 100
 // Share shares the images, all regions side by side: snapshots first, then the
 // images, and returns what AWS reads back. What is there already is left as it
 // is; nothing is taken away.
-func Share(ctx context.Context, clients Clients, verified Verified, want Sharing, teller progress.Teller) (map[string]Shared, error) {
+func Share(ctx context.Context, clients Clients, verified Verified, want SharePolicy, reporter progress.Reporter) (map[string]Shared, error) {
 	stages := map[string]*progress.Stage{}
 	for _, region := range verified.Regions() {
-		stages[region] = teller.Begin(region)
+		stages[region] = reporter.Start(region)
 	}
 	// Every snapshot of every region before any image becomes visible.
 	have, err := fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
@@ -194,7 +194,7 @@ func Share(ctx context.Context, clients Clients, verified Verified, want Sharing
 		}
 		shared, err := readBackShared(ctx, clients, image, want)
 		if err == nil {
-			stages[region].Donef("shared %s", image.ID)
+			stages[region].Finishf("shared %s", image.ID)
 		}
 		return shared, err
 	})
@@ -212,7 +212,7 @@ func shareSnapshots(ctx context.Context, client *ec2.Client, image Image, accoun
 				CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: add},
 			})
 			if err != nil {
-				return awsclient.Failed(err, "sharing snapshot %s of %s in %s with %s", id, image.ID, image.Region, strings.Join(batch, ", "))
+				return awsclient.Wrap(err, "sharing snapshot %s of %s in %s with %s", id, image.ID, image.Region, strings.Join(batch, ", "))
 			}
 		}
 	}
@@ -223,7 +223,7 @@ func shareImage(ctx context.Context, client *ec2.Client, image Image, missing Pe
 	err := modifyImage(ctx, client, image.ID, missing, func(batch []types.LaunchPermission) types.LaunchPermissionModifications {
 		return types.LaunchPermissionModifications{Add: batch}
 	})
-	return awsclient.Failed(err, "sharing %s in %s with %s", image.ID, image.Region, strings.Join(missing.all(), ", "))
+	return awsclient.Wrap(err, "sharing %s in %s with %s", image.ID, image.Region, strings.Join(missing.all(), ", "))
 }
 
 // modifyImage changes launch permissions, in batches.
@@ -260,7 +260,7 @@ func (p Permissions) list() []types.LaunchPermission {
 }
 
 // readBackShared waits until the permissions show. Fact: 8.
-func readBackShared(ctx context.Context, clients Clients, image Image, want Sharing) (Shared, error) {
+func readBackShared(ctx context.Context, clients Clients, image Image, want SharePolicy) (Shared, error) {
 	var shared Shared
 	err := wait.Until(ctx, wait.Policy{Timeout: 5 * time.Minute}, func(ctx context.Context) (string, error) {
 		var err error

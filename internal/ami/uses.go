@@ -31,11 +31,11 @@ func LookUses(ctx context.Context, client *ec2.Client, region string, images []I
 	slices.Sort(ids)
 	for some := range slices.Chunk(ids, imagesPerFilter) {
 		if err := usedByInstances(ctx, client, some, uses); err != nil {
-			return nil, awsclient.Failed(err, "asking which instances in %s use the images %s", region, few(ids))
+			return nil, awsclient.Wrap(err, "asking which instances in %s use the images %s", region, few(ids))
 		}
 	}
 	if err := usedByTemplates(ctx, client, ids, uses); err != nil {
-		return nil, awsclient.Failed(err, "asking which launch templates in %s use the images %s", region, few(ids))
+		return nil, awsclient.Wrap(err, "asking which launch templates in %s use the images %s", region, few(ids))
 	}
 	return uses, nil
 }

@@ -88,7 +88,7 @@ func Load(ctx context.Context, c Config) (*Clients, error) {
 	if c.AssumeRole == nil {
 		return clients, nil
 	}
-	return clients.As(*c.AssumeRole), nil
+	return clients.WithRole(*c.AssumeRole), nil
 }
 
 // New returns clients for a configuration that is complete.
@@ -131,8 +131,8 @@ func OnceUnlessThrottled(o *kms.Options) {
 	})
 }
 
-// As returns clients that act as the role.
-func (c *Clients) As(role AssumeRole) *Clients {
+// WithRole returns clients that act as the role.
+func (c *Clients) WithRole(role AssumeRole) *Clients {
 	assumed := c.plain.Copy()
 	assumed.Credentials = c.Credentials(role)
 	clients := New(assumed)
@@ -199,7 +199,7 @@ func (c *Clients) Identity(ctx context.Context) (Identity, error) {
 	}
 	answer, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return Identity{}, Failed(err, "asking AWS whose credentials these are (region %s)", c.config.Region)
+		return Identity{}, Wrap(err, "asking AWS whose credentials these are (region %s)", c.config.Region)
 	}
 	caller, err := arn.Parse(aws.ToString(answer.Arn))
 	if err != nil {
@@ -233,7 +233,7 @@ func (c *Clients) Organizations(partition string) *organizations.Client {
 func (c *Clients) Organization(ctx context.Context, partition string) (Organization, error) {
 	answer, err := c.Organizations(partition).DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
 	if err != nil {
-		return Organization{}, Failed(err, "asking AWS for the account's organisation")
+		return Organization{}, Wrap(err, "asking AWS for the account's organisation")
 	}
 	return Organization{ID: aws.ToString(answer.Organization.Id), ARN: aws.ToString(answer.Organization.Arn)}, nil
 }

@@ -70,18 +70,18 @@ func Is(err error, codes ...string) bool {
 	return code != "" && slices.Contains(codes, code)
 }
 
-// Refused reports whether AWS answered that it did not do what was asked. An
+// IsClientError reports whether AWS answered that it did not do what was asked. An
 // answer that was lost, or that tells of a failure of AWS's own, says nothing of
 // the kind.
-func Refused(err error) bool {
+func IsClientError(err error) bool {
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	return ok && answer.HTTPStatusCode() >= http.StatusBadRequest && answer.HTTPStatusCode() < http.StatusInternalServerError
 }
 
-// Failed wraps the error of an AWS call: what was being done, as the format and
+// Wrap wraps the error of an AWS call: what was being done, as the format and
 // its arguments say with region and ids; what AWS answered; and what the user
 // can do. It returns nil for nil.
-func Failed(err error, format string, args ...any) error {
+func Wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}

@@ -101,9 +101,9 @@ func Throttled(err error) bool {
 	return throttled
 }
 
-// ActAs makes one call with other credentials, those of a role in another
+// WithCredentials makes one call with other credentials, those of a role in another
 // account: it counts there, not in the client's own account. Fact: 4.
-func ActAs(credentials aws.CredentialsProvider) func(*kms.Options) {
+func WithCredentials(credentials aws.CredentialsProvider) func(*kms.Options) {
 	return func(o *kms.Options) {
 		o.Credentials = credentials
 		o.APIOptions = append(slices.Clip(o.APIOptions), func(stack *middleware.Stack) error {

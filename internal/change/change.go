@@ -13,12 +13,12 @@ type Action string
 
 // The actions.
 const (
-	Create  Action = "create"  // it did not exist
-	Update  Action = "update"  // it exists and differs
-	Keep    Action = "keep"    // it exists and is as it shall be
-	Skip    Action = "skip"    // it cannot be made, for a reason that is stated
-	Foreign Action = "foreign" // it exists beside what was asked for, and is left alone
-	Remove  Action = "remove"  // it exists beside what was asked for, and is taken away
+	Create    Action = "create"  // it did not exist
+	Update    Action = "update"  // it exists and differs
+	NoOp      Action = "keep"    // it exists and is as it shall be
+	Skip      Action = "skip"    // it cannot be made, for a reason that is stated
+	Unmanaged Action = "foreign" // it exists beside what was asked for, and is left alone
+	Delete    Action = "remove"  // it exists beside what was asked for, and is taken away
 )
 
 // Kind is the kind of a resource.
@@ -44,7 +44,7 @@ const (
 
 var kindOrder = []Kind{Key, Alias, KeyPolicy, KeyTags, KeyRotation, Image, Grant, SnapshotSharing, LaunchPermission, ImageTags, Deprecation, Protection, Parameter, OldImage}
 
-// Change is one difference, or the absence of one (Keep).
+// Change is one difference, or the absence of one (NoOp).
 type Change struct {
 	Kind   Kind   `json:"kind"`
 	Action Action `json:"action"`
@@ -57,11 +57,11 @@ type Change struct {
 }
 
 // Mutates reports whether the change writes to AWS.
-func (c Change) Mutates() bool { return c.Action == Create || c.Action == Update || c.Action == Remove }
+func (c Change) Mutates() bool { return c.Action == Create || c.Action == Update || c.Action == Delete }
 
 // String is one line of a plan: "+ eu-west-1 key: replica of mrk-1".
 func (c Change) String() string {
-	sign := map[Action]string{Create: "+", Update: "~", Keep: "=", Skip: "!", Foreign: "?", Remove: "-"}[c.Action]
+	sign := map[Action]string{Create: "+", Update: "~", NoOp: "=", Skip: "!", Unmanaged: "?", Delete: "-"}[c.Action]
 	line := fmt.Sprintf("%s %-14s %s", sign, c.Region, c.Kind)
 	if c.ID != "" {
 		line += " " + c.ID

@@ -22,14 +22,14 @@ import (
 // session each time.
 type Members func(roleARN string) aws.CredentialsProvider
 
-// Settled says that every wanted grant is in place, or was skipped for a stated
+// Result says that every wanted grant is in place, or was skipped for a stated
 // reason, or is nobody's but the user's to make. Only [Plan.Apply] makes it.
-type Settled struct {
+type Result struct {
 	grants []Grant
 }
 
 // Grants are the grants as they stand, in the order of region, account, role.
-func (s Settled) Grants() []Grant { return s.grants }
+func (s Result) Grants() []Grant { return s.grants }
 
 // perRegion bounds the CreateGrant calls under way at once in a region.
 const perRegion = 16
@@ -40,8 +40,8 @@ const missingRoleGrace = 20 * time.Second
 
 // Apply makes the planned grants, all regions side by side, and waits until
 // they read back. The grants are returned on failure too, as far as they got.
-func (p Plan) Apply(ctx context.Context, owner Clients, members Members, teller progress.Teller) (Settled, error) {
-	settled := Settled{grants: slices.Clone(p.grants)}
+func (p Plan) Apply(ctx context.Context, owner Clients, members Members, reporter progress.Reporter) (Result, error) {
+	settled := Result{grants: slices.Clone(p.grants)}
 	if p.want.Via == None {
 		return settled, nil
 	}
@@ -56,7 +56,7 @@ func (p Plan) Apply(ctx context.Context, owner Clients, members Members, teller 
 		regions = append(regions, region)
 	}
 	err := fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
-		return p.applyRegion(ctx, owner, members, teller.Begin(region), byRegion[region])
+		return p.applyRegion(ctx, owner, members, reporter.Start(region), byRegion[region])
 	})
 	return settled, err
 }
@@ -71,7 +71,7 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, s
 			var as []func(*kms.Options)
 			if p.want.Via == Member {
 				role := fmt.Sprintf("arn:%s:iam::%s:role/%s", p.want.Partition, g.Account, p.want.MemberRole)
-				as = append(as, awsclient.ActAs(members(role)))
+				as = append(as, awsclient.WithCredentials(members(role)))
 			}
 			failed[i] = p.create(ctx, owner(region), g, as...)
 			stage.Count(len(grants), "making grants,")
@@ -89,7 +89,7 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, s
 		return err
 	}
 	if n := count(grants, Created); n > 0 {
-		stage.Donef("made %s", progress.Count(n, "grant"))
+		stage.Finishf("made %s", progress.Count(n, "grant"))
 	}
 	return nil
 }
@@ -136,9 +136,9 @@ func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant, as ...fu
 		return nil
 	case awsclient.Is(err, awsclient.CodeInvalidArn):
 		return fmt.Errorf("%w: the role may not exist yet; create it with 'aws iam create-service-linked-role' in account %s, or set grants.missing_role = \"skip\"",
-			awsclient.Failed(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role), g.Account)
+			awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role), g.Account)
 	case err != nil:
-		return awsclient.Failed(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role)
+		return awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role)
 	}
 	g.Status, g.GrantID = Created, aws.ToString(answer.GrantId)
 	return nil

@@ -77,7 +77,7 @@ func list(ctx context.Context, client *kms.Client, arn, region string) (keyGrant
 	for pages := kms.NewListGrantsPaginator(client, &kms.ListGrantsInput{KeyId: &arn, Limit: aws.Int32(100)}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return keyGrants{}, awsclient.Failed(err, "listing the grants of key %s in %s", arn, region)
+			return keyGrants{}, awsclient.Wrap(err, "listing the grants of key %s in %s", arn, region)
 		}
 		for _, g := range page.Grants {
 			found.total++
@@ -182,7 +182,7 @@ func (p Plan) Grants() []Grant { return p.grants }
 func (p Plan) Changes() []change.Change {
 	var changes []change.Change
 	for _, g := range p.grants {
-		c := change.Change{Kind: change.Grant, Region: g.Region, ID: g.Role, Action: change.Keep}
+		c := change.Change{Kind: change.Grant, Region: g.Region, ID: g.Role, Action: change.NoOp}
 		switch {
 		case g.Status != Planned:
 		case p.want.Via == None:

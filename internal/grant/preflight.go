@@ -33,6 +33,6 @@ func (p Plan) Preflight(ctx context.Context, owner Clients) error {
 		if !awsclient.Is(err, awsclient.CodeAccessDenied) {
 			return nil
 		}
-		return awsclient.Failed(err, "asking beforehand whether key %s in %s may be granted to %s", g.KeyARN, region, g.Role)
+		return awsclient.Wrap(err, "asking beforehand whether key %s in %s may be granted to %s", g.KeyARN, region, g.Role)
 	})
 }

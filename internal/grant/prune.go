@@ -73,9 +73,9 @@ func (s State) leftovers(want Want, keyARN func(region string) string) []Leftove
 }
 
 func (l Leftover) change(prune bool) change.Change {
-	c := change.Change{Kind: change.Grant, Action: change.Foreign, Region: l.Region, ID: l.Grantee, Detail: "left over from an earlier configuration; grants.prune revokes it"}
+	c := change.Change{Kind: change.Grant, Action: change.Unmanaged, Region: l.Region, ID: l.Grantee, Detail: "left over from an earlier configuration; grants.prune revokes it"}
 	if prune {
-		c.Action, c.Detail = change.Remove, "not in the configuration any more"
+		c.Action, c.Detail = change.Delete, "not in the configuration any more"
 	}
 	return c
 }
@@ -86,7 +86,7 @@ func (p Plan) Leftovers() []Leftover { return p.leftovers }
 // Prune revokes the leftovers, if that is wanted, with the owner's credentials,
 // and waits until they are not listed any more. One that is gone already is as
 // good. It returns those that it revoked, also on failure.
-func (p Plan) Prune(ctx context.Context, owner Clients, teller progress.Teller) ([]Leftover, error) {
+func (p Plan) Prune(ctx context.Context, owner Clients, reporter progress.Reporter) ([]Leftover, error) {
 	if !p.want.Prune || len(p.leftovers) == 0 {
 		return nil, nil
 	}
@@ -99,7 +99,7 @@ func (p Plan) Prune(ctx context.Context, owner Clients, teller progress.Teller) 
 		byRegion[l.Region] = append(byRegion[l.Region], l)
 	}
 	revoked, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) ([]Leftover, error) {
-		return byRegion[region], revoke(ctx, owner, teller.Begin(region), byRegion[region])
+		return byRegion[region], revoke(ctx, owner, reporter.Start(region), byRegion[region])
 	})
 	var all []Leftover
 	for _, region := range regions {
@@ -117,7 +117,7 @@ func revoke(ctx context.Context, owner Clients, stage *progress.Stage, leftovers
 		group.Go(func() error {
 			_, err := owner(region).RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &l.KeyARN, GrantId: &l.GrantID})
 			if !awsclient.Is(err, awsclient.CodeNotFound) {
-				failed[i] = awsclient.Failed(err, "revoking the grant %s (%s) of %s on key %s in %s", l.Name, l.GrantID, l.Grantee, l.KeyARN, region)
+				failed[i] = awsclient.Wrap(err, "revoking the grant %s (%s) of %s on key %s in %s", l.Name, l.GrantID, l.Grantee, l.KeyARN, region)
 			}
 			stage.Count(len(leftovers), "revoking grants,")
 			return nil
@@ -133,7 +133,7 @@ func revoke(ctx context.Context, owner Clients, stage *progress.Stage, leftovers
 	if err := awaitRevoked(ctx, owner, region, leftovers); err != nil {
 		return err
 	}
-	stage.Donef("revoked %s", progress.Count(len(leftovers), "grant"))
+	stage.Finishf("revoked %s", progress.Count(len(leftovers), "grant"))
 	return nil
 }
 

@@ -24,7 +24,7 @@ var propagation = wait.Policy{Interval: 300 * time.Millisecond, MaxInterval: 5 *
 // Apply completes the key: the primary first, then all replicas side by side,
 // each with policy, alias and tags, until every regional key is usable and
 // reads back as planned. Where nothing differs it makes no call at all.
-func (p Plan) Apply(ctx context.Context, clients Clients, teller progress.Teller) (Keys, error) {
+func (p Plan) Apply(ctx context.Context, clients Clients, reporter progress.Reporter) (Keys, error) {
 	id := p.state.ID
 	if id == "" {
 		made, err := p.createPrimary(ctx, clients)
@@ -33,7 +33,7 @@ func (p Plan) Apply(ctx context.Context, clients Clients, teller progress.Teller
 		}
 		id = made
 	}
-	applied := applied{Plan: p, clients: clients, id: id, teller: teller}
+	applied := applied{Plan: p, clients: clients, id: id, reporter: reporter}
 	if p.state.ID == "" {
 		// At once: an alias can be made only once, so it decides which of two
 		// runs that create the key at the same time goes on.
@@ -60,14 +60,14 @@ func (p Plan) Apply(ctx context.Context, clients Clients, teller progress.Teller
 type applied struct {
 	Plan
 
-	clients Clients
-	id      string
-	teller  progress.Teller
+	clients  Clients
+	id       string
+	reporter progress.Reporter
 }
 
 // region completes the key in one region.
 func (a applied) region(ctx context.Context, region string) error {
-	step, client, stage := a.perRegion[region], a.clients(region), a.teller.Begin(region)
+	step, client, stage := a.perRegion[region], a.clients(region), a.reporter.Start(region)
 	if step.create && region != a.state.PrimaryRegion {
 		if err := a.replicate(ctx, region); err != nil {
 			return err
@@ -91,14 +91,14 @@ func (a applied) region(ctx context.Context, region string) error {
 	if !step.create && len(step.addTags) > 0 {
 		_, err := client.TagResource(ctx, &kms.TagResourceInput{KeyId: &a.id, Tags: keyTags(step.addTags)})
 		if err != nil {
-			return awsclient.Failed(err, "tagging key %s in %s", a.id, region)
+			return awsclient.Wrap(err, "tagging key %s in %s", a.id, region)
 		}
 	}
 	switch {
 	case step.create:
-		stage.Donef("made key %s", a.id)
+		stage.Finishf("made key %s", a.id)
 	case step.addAlias, step.setPolicy, len(step.addTags) > 0:
-		stage.Donef("changed key %s", a.id)
+		stage.Finishf("changed key %s", a.id)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (a applied) enableRotation(ctx context.Context) error {
 		}
 		return "", err
 	})
-	return awsclient.Failed(err, "enabling the rotation of key %s in %s", a.id, a.state.PrimaryRegion)
+	return awsclient.Wrap(err, "enabling the rotation of key %s in %s", a.id, a.state.PrimaryRegion)
 }
 
 // replicate makes the replica. One that somebody else made a moment ago is as
@@ -138,7 +138,7 @@ func (a applied) replicate(ctx context.Context, region string) error {
 		}
 		return a.mergePolicy(ctx, a.clients(region), region)
 	}
-	return awsclient.Failed(err, "replicating key %s from %s to %s", a.id, a.state.PrimaryRegion, region)
+	return awsclient.Wrap(err, "replicating key %s from %s to %s", a.id, a.state.PrimaryRegion, region)
 }
 
 // waitEnabled waits until the regional key can be named and its policy set. A
@@ -173,7 +173,7 @@ func (a applied) createAlias(ctx context.Context, client *kms.Client, region str
 		return "", err
 	})
 	if !awsclient.Is(err, awsclient.CodeAlreadyExists) {
-		return awsclient.Failed(err, "creating %s for key %s in %s", a.want.Alias, a.id, region)
+		return awsclient.Wrap(err, "creating %s for key %s in %s", a.want.Alias, a.id, region)
 	}
 	// It may be as new as the key, and not be visible either.
 	var target *types.KeyMetadata

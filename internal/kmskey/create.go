@@ -36,8 +36,8 @@ func (p Plan) createPrimary(ctx context.Context, clients Clients) (string, error
 		if err == nil {
 			return aws.ToString(answer.KeyMetadata.KeyId), nil
 		}
-		if awsclient.Refused(err) || ctx.Err() != nil || attempt == createAttempts {
-			return "", awsclient.Failed(err, "creating the multi-Region key for %s in %s", p.want.Alias, region)
+		if awsclient.IsClientError(err) || ctx.Err() != nil || attempt == createAttempts {
+			return "", awsclient.Wrap(err, "creating the multi-Region key for %s in %s", p.want.Alias, region)
 		}
 		if id, err := p.findLost(ctx, clients); id != "" || err != nil {
 			return id, err

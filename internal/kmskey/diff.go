@@ -61,7 +61,7 @@ func Diff(want Want, state State) (Plan, error) {
 			}
 			step.leftovers = want.Policy.Leftovers(regional.Policy)
 		}
-		step.findings = policy.Lint(merged, policy.Place{Partition: want.Partition, Region: region, KeyARN: regional.ARN})
+		step.findings = policy.Lint(merged, policy.Target{Partition: want.Partition, Region: region, KeyARN: regional.ARN})
 		plan.perRegion[region] = step
 	}
 	return plan, nil
@@ -103,7 +103,7 @@ func (p Plan) Changes() []change.Change {
 	var changes []change.Change
 	add := func(kind change.Kind, differs bool, action change.Action, region, id, detail string) {
 		if !differs {
-			action, detail = change.Keep, ""
+			action, detail = change.NoOp, ""
 		}
 		changes = append(changes, change.Change{Kind: kind, Action: action, Region: region, ID: id, Detail: detail})
 	}
@@ -140,10 +140,10 @@ func (p Plan) remarks(region string) []change.Change {
 	}
 	step := p.perRegion[region]
 	for _, sid := range step.leftovers {
-		remark(change.KeyPolicy, change.Foreign, fmt.Sprintf("statement %s is from an earlier configuration; it is kept, because other images may need it", sid))
+		remark(change.KeyPolicy, change.Unmanaged, fmt.Sprintf("statement %s is from an earlier configuration; it is kept, because other images may need it", sid))
 	}
 	for _, finding := range step.findings {
-		remark(change.KeyPolicy, change.Foreign, "cannot work: "+finding.String())
+		remark(change.KeyPolicy, change.Unmanaged, "cannot work: "+finding.String())
 	}
 	return changes
 }

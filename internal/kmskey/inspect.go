@@ -27,7 +27,7 @@ func Inspect(ctx context.Context, clients Clients, region, keyARN string) (Inspe
 		return Inspected{}, nil
 	}
 	if err != nil {
-		return Inspected{}, awsclient.Failed(err, "describing key %s in %s", keyARN, region)
+		return Inspected{}, awsclient.Wrap(err, "describing key %s in %s", keyARN, region)
 	}
 	found := Inspected{State: string(metadata.KeyMetadata.KeyState), AWSManaged: metadata.KeyMetadata.KeyManager == types.KeyManagerTypeAws}
 	document, err := client.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &keyARN})
@@ -35,7 +35,7 @@ func Inspect(ctx context.Context, clients Clients, region, keyARN string) (Inspe
 		return found, nil
 	}
 	if err != nil {
-		return Inspected{}, awsclient.Failed(err, "reading the policy of key %s in %s", keyARN, region)
+		return Inspected{}, awsclient.Wrap(err, "reading the policy of key %s in %s", keyARN, region)
 	}
 	found.Policy = aws.ToString(document.Policy)
 	return found, nil

@@ -61,7 +61,7 @@ func Look(ctx context.Context, clients Clients, want Want) (State, error) {
 	}
 	status, err := clients(state.PrimaryRegion).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &state.ID})
 	if err != nil {
-		return State{}, awsclient.Failed(err, "reading the rotation of key %s in %s", state.ID, state.PrimaryRegion)
+		return State{}, awsclient.Wrap(err, "reading the rotation of key %s in %s", state.ID, state.PrimaryRegion)
 	}
 	state.Rotation = status.KeyRotationEnabled
 	return state, nil
@@ -124,7 +124,7 @@ func describe(ctx context.Context, client *kms.Client, id, region string) (*type
 		return nil, nil
 	}
 	if err != nil {
-		return nil, awsclient.Failed(err, "describing key %s in %s", id, region)
+		return nil, awsclient.Wrap(err, "describing key %s in %s", id, region)
 	}
 	return answer.KeyMetadata, nil
 }
@@ -137,7 +137,7 @@ func findByTag(ctx context.Context, clients Clients, want Want) (*types.KeyMetad
 	for pages := kms.NewListKeysPaginator(client, &kms.ListKeysInput{Limit: aws.Int32(1000)}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, awsclient.Failed(err, "listing the keys in %s, to find one that an interrupted run made for %s", want.Primary, want.Alias)
+			return nil, awsclient.Wrap(err, "listing the keys in %s, to find one that an interrupted run made for %s", want.Primary, want.Alias)
 		}
 		for _, key := range page.Keys {
 			if id := aws.ToString(key.KeyId); strings.HasPrefix(id, "mrk-") {
@@ -199,7 +199,7 @@ func lookRegion(ctx context.Context, client *kms.Client, want Want, id, region s
 	if regional.Policy, err = readPolicy(ctx, client, id, region); err != nil {
 		return Regional{}, err
 	}
-	if open := regional.Policy.OpenStatements(); len(open) > 0 {
+	if open := regional.Policy.PublicStatements(); len(open) > 0 {
 		err := fmt.Errorf("the policy of key %s in %s is open to the world (%s): add a condition on aws:PrincipalOrgID to each of these statements, or remove them", id, region, strings.Join(open, ", "))
 		if err := regional.note(want, err); err != nil {
 			return Regional{}, err
@@ -238,7 +238,7 @@ func (r *Regional) note(want Want, problem error) error {
 func readPolicy(ctx context.Context, client *kms.Client, id, region string) (policy.Document, error) {
 	answer, err := client.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id})
 	if err != nil {
-		return policy.Document{}, awsclient.Failed(err, "reading the policy of key %s in %s", id, region)
+		return policy.Document{}, awsclient.Wrap(err, "reading the policy of key %s in %s", id, region)
 	}
 	document, err := policy.Parse(aws.ToString(answer.Policy))
 	if err != nil {
@@ -252,7 +252,7 @@ func readTags(ctx context.Context, client *kms.Client, id, region string) (map[s
 	for pages := kms.NewListResourceTagsPaginator(client, &kms.ListResourceTagsInput{KeyId: &id}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, awsclient.Failed(err, "reading the tags of key %s in %s", id, region)
+			return nil, awsclient.Wrap(err, "reading the tags of key %s in %s", id, region)
 		}
 		for _, tag := range page.Tags {
 			tags[aws.ToString(tag.TagKey)] = aws.ToString(tag.TagValue)

@@ -38,7 +38,7 @@ func (a applied) mergePolicy(ctx context.Context, client *kms.Client, region str
 	if err != nil {
 		return err
 	}
-	if open := current.OpenStatements(); len(open) > 0 {
+	if open := current.PublicStatements(); len(open) > 0 {
 		return fmt.Errorf("the policy of key %s in %s has become open to the world (%v): close it first", a.id, region, open)
 	}
 	merged, err := a.want.Policy.Merge(&current, a.want.ExtraStatements)
@@ -49,7 +49,7 @@ func (a applied) mergePolicy(ctx context.Context, client *kms.Client, region str
 		return nil
 	}
 	_, err = client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &a.id, Policy: aws.String(merged.String())})
-	return awsclient.Failed(err, "setting the policy of key %s in %s", a.id, region)
+	return awsclient.Wrap(err, "setting the policy of key %s in %s", a.id, region)
 }
 
 // currentPolicy reads the policy until several reads agree.
@@ -144,7 +144,7 @@ func (a applied) awaitSettled(ctx context.Context, client *kms.Client, region st
 		if err != nil {
 			return "", err
 		}
-		if open := document.OpenStatements(); len(open) > 0 {
+		if open := document.PublicStatements(); len(open) > 0 {
 			return "", fmt.Errorf("the policy has become open to the world (%v): close it first", open)
 		}
 		if wanted, err := a.want.Policy.Merge(&document, a.want.ExtraStatements); err != nil || !policy.Equal(wanted, document) {

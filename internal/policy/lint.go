@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Place is where a key policy stands. What is not known yet is empty, and what
+// Target is where a key policy stands. What is not known yet is empty, and what
 // depends on it is not judged.
-type Place struct {
+type Target struct {
 	Partition string // aws, aws-cn, aws-us-gov
 	Region    string
 	KeyARN    string // the regional key's
@@ -36,14 +36,14 @@ func (f Finding) String() string {
 // partition, resources other than the key, and conditions that no launch can
 // meet. It says nothing about taste and nothing about what it is not sure of;
 // a statement that cannot be read is left to [Parse]. Fact: 1, 6, 9.
-func Lint(document Document, place Place) []Finding {
+func Lint(document Document, target Target) []Finding {
 	var all []Finding
 	for i, raw := range document.Statements {
 		s, err := parseStatement(raw)
 		if err != nil {
 			continue
 		}
-		l := linter{parsed: s, raw: string(raw), place: place, name: s.Sid}
+		l := linter{parsed: s, raw: string(raw), target: target, name: s.Sid}
 		if l.name == "" {
 			l.name = fmt.Sprint(i + 1)
 		}
@@ -57,12 +57,12 @@ func Lint(document Document, place Place) []Finding {
 }
 
 // LintStatements is [Lint] for statements as [ParseStatements] returns them.
-func LintStatements(statements []byte, place Place) []Finding {
+func LintStatements(statements []byte, target Target) []Finding {
 	raws, err := splitStatements(statements)
 	if err != nil {
 		return nil // ParseStatements has refused them
 	}
-	return Lint(Document{Statements: raws}, place)
+	return Lint(Document{Statements: raws}, target)
 }
 
 // linter collects the findings of one statement.
@@ -70,7 +70,7 @@ type linter struct {
 	parsed
 	raw      string
 	name     string
-	place    Place
+	target   Target
 	findings []Finding
 }
 
@@ -98,9 +98,9 @@ func (l *linter) principals() {
 			case strings.ContainsAny(name, "*?"):
 				l.found(fmt.Sprintf("the principal %s has a wildcard, which KMS takes for nobody", name),
 					`write "AWS": "*" and an ArnLike condition on aws:PrincipalArn beside one on aws:PrincipalOrgID`)
-			case l.place.Partition != "" && parts[1] != l.place.Partition:
-				l.found(fmt.Sprintf("the principal %s is of the partition %s, and the key of %s", name, parts[1], l.place.Partition),
-					"write arn:"+l.place.Partition+": and name a principal that exists there")
+			case l.target.Partition != "" && parts[1] != l.target.Partition:
+				l.found(fmt.Sprintf("the principal %s is of the partition %s, and the key of %s", name, parts[1], l.target.Partition),
+					"write arn:"+l.target.Partition+": and name a principal that exists there")
 			}
 		}
 	}
@@ -113,8 +113,8 @@ func (l *linter) resources() {
 			continue
 		}
 		possible := strings.HasPrefix(resource, "arn:") && (strings.Contains(resource, ":key/") || strings.Contains(resource, "*"))
-		if l.place.KeyARN != "" {
-			possible = glob(resource, l.place.KeyARN)
+		if l.target.KeyARN != "" {
+			possible = glob(resource, l.target.KeyARN)
 		}
 		if !possible {
 			l.found(fmt.Sprintf("the resource %s is not the key on which the policy stands", resource), `write "Resource": "*", which is that key in every region`)

@@ -138,10 +138,10 @@ func (l *linter) viaService(comparison string, values []string) {
 			ec2 = append(ec2, value)
 		}
 	}
-	if len(ec2) == 0 || l.place.Partition == "" || l.place.Region == "" {
+	if len(ec2) == 0 || l.target.Partition == "" || l.target.Region == "" {
 		return
 	}
-	here := strings.Replace(EC2ViaService(l.place.Partition), "*", l.place.Region, 1)
+	here := strings.Replace(EC2ViaService(l.target.Partition), "*", l.target.Region, 1)
 	fits := func(value string) bool {
 		if comparison != "StringLike" {
 			return strings.EqualFold(value, here)
@@ -149,6 +149,6 @@ func (l *linter) viaService(comparison string, values []string) {
 		return strings.Contains(value, "${") || glob(value, here)
 	}
 	if !slices.ContainsFunc(ec2, fits) {
-		l.found(fmt.Sprintf("kms:ViaService is %s, and EC2 calls as %s here", strings.Join(ec2, ", "), here), "write StringLike "+EC2ViaService(l.place.Partition))
+		l.found(fmt.Sprintf("kms:ViaService is %s, and EC2 calls as %s here", strings.Join(ec2, ", "), here), "write StringLike "+EC2ViaService(l.target.Partition))
 	}
 }

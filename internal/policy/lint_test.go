@@ -11,63 +11,63 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms" //nolint:depguard // only to compare a table with its operations
 )
 
-var somePlace = Place{Partition: "aws", Region: "eu-west-1", KeyARN: "arn:aws:kms:eu-west-1:111111111111:key/mrk-1"}
+var someTarget = Target{Partition: "aws", Region: "eu-west-1", KeyARN: "arn:aws:kms:eu-west-1:111111111111:key/mrk-1"}
 
 // TestLintNamesWhatCannotWork has a statement for each rule, changed in one
-// place, and the same statement without a mistake.
+// target, and the same statement without a mistake.
 func TestLintNamesWhatCannotWork(t *testing.T) {
 	const good = `{"Sid":"Use","Effect":"Allow","Principal":{"AWS":"*"},"Action":["kms:Decrypt","kms:ReEncrypt*"],"Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid"}}}`
 	const action, condition, resource = `"kms:Decrypt","kms:ReEncrypt*"`, `{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid"}}`, `"Resource":"*"`
-	china := Place{"aws-cn", "cn-north-1", "arn:aws-cn:kms:cn-north-1:111111111111:key/mrk-1"}
+	china := Target{"aws-cn", "cn-north-1", "arn:aws-cn:kms:cn-north-1:111111111111:key/mrk-1"}
 	for name, test := range map[string]struct {
 		old, with string
-		place     Place
+		target    Target
 		want      string // "" for no finding
 	}{
-		"nothing":                     {"", "", somePlace, ""},
-		"ReEncrypt":                   {`"kms:ReEncrypt*"`, `"kms:ReEncrypt"`, somePlace, `statement "Use": kms:ReEncrypt is no action of KMS; write kms:ReEncryptFrom and kms:ReEncryptTo, or kms:ReEncrypt*`},
-		"a misspelt action":           {"kms:Decrypt", "kms:Decript", somePlace, "kms:Decript is no action of KMS; write kms:Decrypt"},
-		"an action in another case":   {"kms:Decrypt", "KMS:decrypt", somePlace, ""},
-		"a wildcard for nothing":      {"kms:Decrypt", "kms:GenerateDataKeys*", somePlace, "kms:GenerateDataKeys* matches no action of KMS; write kms:GenerateDataKey"},
-		"all actions":                 {"kms:Decrypt", "kms:*", somePlace, ""},
-		"another service's action":    {"kms:Decrypt", "ec2:RunInstances", somePlace, "ec2:RunInstances is an action of another service"},
-		"no service":                  {"kms:Decrypt", "Decrypt", somePlace, "Decrypt names no service; write kms:Decrypt"},
-		"another key":                 {resource, `"Resource":"arn:aws:kms:eu-west-1:111111111111:key/mrk-2"`, somePlace, "arn:aws:kms:eu-west-1:111111111111:key/mrk-2 is not the key"},
-		"another region's key":        {resource, `"Resource":"arn:aws:kms:us-east-1:111111111111:key/mrk-1"`, somePlace, "is not the key"},
-		"this key":                    {resource, `"Resource":"arn:aws:kms:*:111111111111:key/mrk-1"`, somePlace, ""},
-		"an alias":                    {resource, `"Resource":"alias/golden"`, Place{}, `the resource alias/golden is not the key on which the policy stands; write "Resource": "*"`},
-		"a key that is not known":     {resource, `"Resource":"arn:aws:kms:eu-west-1:111111111111:key/mrk-1"`, Place{}, ""},
+		"nothing":                     {"", "", someTarget, ""},
+		"ReEncrypt":                   {`"kms:ReEncrypt*"`, `"kms:ReEncrypt"`, someTarget, `statement "Use": kms:ReEncrypt is no action of KMS; write kms:ReEncryptFrom and kms:ReEncryptTo, or kms:ReEncrypt*`},
+		"a misspelt action":           {"kms:Decrypt", "kms:Decript", someTarget, "kms:Decript is no action of KMS; write kms:Decrypt"},
+		"an action in another case":   {"kms:Decrypt", "KMS:decrypt", someTarget, ""},
+		"a wildcard for nothing":      {"kms:Decrypt", "kms:GenerateDataKeys*", someTarget, "kms:GenerateDataKeys* matches no action of KMS; write kms:GenerateDataKey"},
+		"all actions":                 {"kms:Decrypt", "kms:*", someTarget, ""},
+		"another service's action":    {"kms:Decrypt", "ec2:RunInstances", someTarget, "ec2:RunInstances is an action of another service"},
+		"no service":                  {"kms:Decrypt", "Decrypt", someTarget, "Decrypt names no service; write kms:Decrypt"},
+		"another key":                 {resource, `"Resource":"arn:aws:kms:eu-west-1:111111111111:key/mrk-2"`, someTarget, "arn:aws:kms:eu-west-1:111111111111:key/mrk-2 is not the key"},
+		"another region's key":        {resource, `"Resource":"arn:aws:kms:us-east-1:111111111111:key/mrk-1"`, someTarget, "is not the key"},
+		"this key":                    {resource, `"Resource":"arn:aws:kms:*:111111111111:key/mrk-1"`, someTarget, ""},
+		"an alias":                    {resource, `"Resource":"alias/golden"`, Target{}, `the resource alias/golden is not the key on which the policy stands; write "Resource": "*"`},
+		"a key that is not known":     {resource, `"Resource":"arn:aws:kms:eu-west-1:111111111111:key/mrk-1"`, Target{}, ""},
 		"another partition":           {`{"AWS":"*"}`, `{"AWS":"arn:aws:iam::222222222222:role/x"}`, china, "the principal arn:aws:iam::222222222222:role/x is of the partition aws, and the key of aws-cn; write arn:aws-cn:"},
-		"an unknown partition":        {`{"AWS":"*"}`, `{"AWS":"arn:aws:iam::222222222222:role/x"}`, Place{}, ""},
-		"a wildcard in a principal":   {`{"AWS":"*"}`, `{"AWS":"arn:aws:iam::*:role/x"}`, somePlace, "has a wildcard, which KMS takes for nobody"},
-		"no operator":                 {`StringEquals`, `StringEqual`, somePlace, "StringEqual is no condition operator; write StringEquals"},
-		"operators with more":         {condition, `{"ForAnyValue:StringLikeIfExists":{"aws:PrincipalOrgPaths":"x"},"Null":{"aws:PrincipalOrgID":"false"}}`, somePlace, ""},
-		"a misspelt condition key":    {condition, `{"StringLike":{"kms:ViaServices":"ec2.*.amazonaws.com"}}`, somePlace, "kms:ViaServices is no condition key of KMS; write kms:ViaService"},
-		"a condition key of tomorrow": {condition, `{"StringLike":{"kms:GranteeServicePrincipal":"x"}}`, somePlace, ""},
-		"SourceOrgID":                 {"aws:PrincipalOrgID", "aws:SourceOrgID", somePlace, "EC2 does not send aws:SourceOrgID when somebody launches, so that the statement never applies; write aws:PrincipalOrgID"},
-		"SourceArn, if there":         {condition, `{"ArnLikeIfExists":{"aws:SourceArn":"x"}}`, somePlace, ""},
-		"SourceAccount of a service":  {`{"AWS":"*"},"Action":["kms:Decrypt","kms:ReEncrypt*"],"Resource":"*","Condition":` + condition, `{"Service":"sns.amazonaws.com"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"111111111111"}}`, somePlace, ""},
-		"a key of EC2's actions":      {"aws:PrincipalOrgID", "ec2:Owner", somePlace, "no request to KMS has ec2:Owner"},
-		"where an instance's role is": {condition, `{"ArnLike":{"ec2:SourceInstanceARN":"arn:aws:ec2:*"}}`, somePlace, ""},
-		"GrantIsForAWSResource":       {condition, `{"Bool":{"kms:GrantIsForAWSResource":true}}`, somePlace, "kms:Decrypt never has kms:GrantIsForAWSResource"},
-		"GrantIsForAWSResource alone": {action + `],"Resource":"*","Condition":` + condition, `"kms:CreateGrant","kms:*Grant*"],"Resource":"*","Condition":{"Bool":{"kms:GrantIsForAWSResource":true}}`, somePlace, ""},
+		"an unknown partition":        {`{"AWS":"*"}`, `{"AWS":"arn:aws:iam::222222222222:role/x"}`, Target{}, ""},
+		"a wildcard in a principal":   {`{"AWS":"*"}`, `{"AWS":"arn:aws:iam::*:role/x"}`, someTarget, "has a wildcard, which KMS takes for nobody"},
+		"no operator":                 {`StringEquals`, `StringEqual`, someTarget, "StringEqual is no condition operator; write StringEquals"},
+		"operators with more":         {condition, `{"ForAnyValue:StringLikeIfExists":{"aws:PrincipalOrgPaths":"x"},"Null":{"aws:PrincipalOrgID":"false"}}`, someTarget, ""},
+		"a misspelt condition key":    {condition, `{"StringLike":{"kms:ViaServices":"ec2.*.amazonaws.com"}}`, someTarget, "kms:ViaServices is no condition key of KMS; write kms:ViaService"},
+		"a condition key of tomorrow": {condition, `{"StringLike":{"kms:GranteeServicePrincipal":"x"}}`, someTarget, ""},
+		"SourceOrgID":                 {"aws:PrincipalOrgID", "aws:SourceOrgID", someTarget, "EC2 does not send aws:SourceOrgID when somebody launches, so that the statement never applies; write aws:PrincipalOrgID"},
+		"SourceArn, if there":         {condition, `{"ArnLikeIfExists":{"aws:SourceArn":"x"}}`, someTarget, ""},
+		"SourceAccount of a service":  {`{"AWS":"*"},"Action":["kms:Decrypt","kms:ReEncrypt*"],"Resource":"*","Condition":` + condition, `{"Service":"sns.amazonaws.com"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"111111111111"}}`, someTarget, ""},
+		"a key of EC2's actions":      {"aws:PrincipalOrgID", "ec2:Owner", someTarget, "no request to KMS has ec2:Owner"},
+		"where an instance's role is": {condition, `{"ArnLike":{"ec2:SourceInstanceARN":"arn:aws:ec2:*"}}`, someTarget, ""},
+		"GrantIsForAWSResource":       {condition, `{"Bool":{"kms:GrantIsForAWSResource":true}}`, someTarget, "kms:Decrypt never has kms:GrantIsForAWSResource"},
+		"GrantIsForAWSResource alone": {action + `],"Resource":"*","Condition":` + condition, `"kms:CreateGrant","kms:*Grant*"],"Resource":"*","Condition":{"Bool":{"kms:GrantIsForAWSResource":true}}`, someTarget, ""},
 		"China's EC2":                 {condition, `{"StringLike":{"kms:ViaService":"ec2.*.amazonaws.com"}}`, china, "EC2 calls as ec2.cn-north-1.amazonaws.com.cn here; write StringLike ec2.*.amazonaws.com.cn"},
-		"EC2 of another region":       {condition, `{"StringEquals":{"kms:ViaService":["ec2.us-east-1.amazonaws.com","ec2.us-west-2.amazonaws.com"]}}`, somePlace, "EC2 calls as ec2.eu-west-1.amazonaws.com here"},
-		"EC2 of several regions":      {condition, `{"StringEquals":{"kms:ViaService":["ec2.us-east-1.amazonaws.com","ec2.eu-west-1.amazonaws.com"]}}`, somePlace, ""},
-		"a wildcard that is none":     {condition, `{"StringEquals":{"kms:ViaService":"ec2.*.amazonaws.com"}}`, somePlace, "write StringLike ec2.*.amazonaws.com"},
-		"another service":             {condition, `{"StringEquals":{"kms:ViaService":"rds.us-east-1.amazonaws.com"}}`, somePlace, ""},
-		"no organisation's id":        {`"o-exampleorgid"`, `"arn:aws:organizations::111111111111:organization/o-exampleorgid"`, somePlace, "which is no organisation's id; write the id alone"},
-		"not this organisation":       {`StringEquals`, `StringNotEquals`, somePlace, ""},
-		"paths as one value":          {condition, `{"StringLike":{"aws:PrincipalOrgPaths":"o-exampleorgid/*"}}`, somePlace, "the operator compares with one; write ForAnyValue:StringLike"},
-		"a path without its end":      {condition, `{"ForAnyValue:StringEquals":{"aws:PrincipalOrgPaths":"o-exampleorgid/r-ab12/ou-ab12-11111111"}}`, somePlace, "every path ends in a slash"},
-		"a good path":                 {condition, `{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-exampleorgid/*/ou-ab12-11111111/*"}}`, somePlace, ""},
+		"EC2 of another region":       {condition, `{"StringEquals":{"kms:ViaService":["ec2.us-east-1.amazonaws.com","ec2.us-west-2.amazonaws.com"]}}`, someTarget, "EC2 calls as ec2.eu-west-1.amazonaws.com here"},
+		"EC2 of several regions":      {condition, `{"StringEquals":{"kms:ViaService":["ec2.us-east-1.amazonaws.com","ec2.eu-west-1.amazonaws.com"]}}`, someTarget, ""},
+		"a wildcard that is none":     {condition, `{"StringEquals":{"kms:ViaService":"ec2.*.amazonaws.com"}}`, someTarget, "write StringLike ec2.*.amazonaws.com"},
+		"another service":             {condition, `{"StringEquals":{"kms:ViaService":"rds.us-east-1.amazonaws.com"}}`, someTarget, ""},
+		"no organisation's id":        {`"o-exampleorgid"`, `"arn:aws:organizations::111111111111:organization/o-exampleorgid"`, someTarget, "which is no organisation's id; write the id alone"},
+		"not this organisation":       {`StringEquals`, `StringNotEquals`, someTarget, ""},
+		"paths as one value":          {condition, `{"StringLike":{"aws:PrincipalOrgPaths":"o-exampleorgid/*"}}`, someTarget, "the operator compares with one; write ForAnyValue:StringLike"},
+		"a path without its end":      {condition, `{"ForAnyValue:StringEquals":{"aws:PrincipalOrgPaths":"o-exampleorgid/r-ab12/ou-ab12-11111111"}}`, someTarget, "every path ends in a slash"},
+		"a good path":                 {condition, `{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-exampleorgid/*/ou-ab12-11111111/*"}}`, someTarget, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !strings.Contains(good, test.old) {
 				t.Fatalf("%s is not in the statement", test.old)
 			}
 			document := mustParse(t, `{"Version":"2012-10-17","Statement":`+strings.Replace(good, test.old, test.with, 1)+`}`)
-			findings := Lint(document, test.place)
+			findings := Lint(document, test.target)
 			if test.want == "" {
 				if len(findings) > 0 {
 					t.Errorf("findings: %v", findings)
@@ -92,18 +92,18 @@ func TestLintOfGoodPolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		place := somePlace
+		target := someTarget
 		switch {
 		case strings.Contains(golden, "aws-cn"):
-			place = Place{"aws-cn", "cn-north-1", ""}
+			target = Target{"aws-cn", "cn-north-1", ""}
 		case strings.Contains(golden, "us-gov"):
-			place = Place{"aws-us-gov", "us-gov-west-1", ""}
+			target = Target{"aws-us-gov", "us-gov-west-1", ""}
 		}
-		if findings := Lint(mustParse(t, string(text)), place); len(findings) > 0 {
+		if findings := Lint(mustParse(t, string(text)), target); len(findings) > 0 {
 			t.Errorf("%s: %v", golden, findings)
 		}
 	}
-	if findings := Lint(mustParse(t, defaultKeyPolicy), somePlace); len(findings) > 0 {
+	if findings := Lint(mustParse(t, defaultKeyPolicy), someTarget); len(findings) > 0 {
 		t.Errorf("AWS's default: %v", findings)
 	}
 	// The policy of aws/ebs, as KMS shows it.
@@ -112,7 +112,7 @@ func TestLintOfGoodPolicies(t *testing.T) {
 		 "Action":["kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*",
 		 "Condition":{"StringEquals":{"kms:CallerAccount":"111111111111","kms:ViaService":"ec2.eu-west-1.amazonaws.com"}}},
 		{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":["kms:Describe*","kms:Get*","kms:List*","kms:RevokeGrant"],"Resource":"*"}]}`)
-	if findings := Lint(ebs, somePlace); len(findings) > 0 {
+	if findings := Lint(ebs, someTarget); len(findings) > 0 {
 		t.Errorf("AWS's own for EBS: %v", findings)
 	}
 }
@@ -156,9 +156,9 @@ func FuzzLint(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, place := range []Place{{}, somePlace} {
-			first := Lint(document, place)
-			if !slices.Equal(first, Lint(document, place)) {
+		for _, target := range []Target{{}, someTarget} {
+			first := Lint(document, target)
+			if !slices.Equal(first, Lint(document, target)) {
 				t.Errorf("differs from time to time: %v", first)
 			}
 		}

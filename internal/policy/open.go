@@ -15,11 +15,11 @@ var (
 	accountID      = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
-// OpenStatements names the statements that open the key to the world: those
+// PublicStatements names the statements that open the key to the world: those
 // that allow everybody ("*", or everybody but some) without a condition that
 // confines them to organisations or accounts by name. An unreadable statement
 // counts as open. The names are Sids, or "statement 2".
-func (d Document) OpenStatements() []string {
+func (d Document) PublicStatements() []string {
 	var open []string
 	for i, raw := range d.Statements {
 		s, err := parseStatement(raw)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/orgami/packer-plugin-orgami/internal/golden"
+	"github.com/orgami/packer-plugin-orgami/test/golden"
 )
 
 func openPolicy() KeyPolicy {
@@ -52,7 +52,7 @@ func TestKeyPolicyGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			document := mustMerge(t, k, nil, "")
 			golden.Compare(t, name+".golden.json", []byte(document.Indented()))
-			if open := document.OpenStatements(); len(open) > 0 {
+			if open := document.PublicStatements(); len(open) > 0 {
 				t.Errorf("open to the world: %v", open)
 			}
 			if again := mustMerge(t, k, &document, ""); again.String() != document.String() {
@@ -188,7 +188,7 @@ func TestOpenStatements(t *testing.T) {
 		"one account":                {statement("Allow", `"Principal":{"AWS":"arn:aws:iam::222222222222:root"}`, ""), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if open := mustParse(t, test.document).OpenStatements(); (len(open) > 0) != test.open {
+			if open := mustParse(t, test.document).PublicStatements(); (len(open) > 0) != test.open {
 				t.Errorf("open statements: %v", open)
 			}
 		})

@@ -29,7 +29,7 @@ func TestParseRefusesAmbiguity(t *testing.T) {
 		t.Error("the statement was parsed")
 	}
 	document, err := Parse(`{"Version":"2012-10-17","Statement":[` + twice + `]}`)
-	if err == nil && len(document.OpenStatements()) == 0 {
+	if err == nil && len(document.PublicStatements()) == 0 {
 		t.Error("the document was taken for closed")
 	}
 }

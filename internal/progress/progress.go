@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Teller says what people are to read.
-type Teller struct {
-	// Say is told what happened.
-	Say func(message string)
-	// Meanwhile is told how far something is that takes long. It is nil if
+// Reporter says what people are to read.
+type Reporter struct {
+	// Info is told what happened.
+	Info func(message string)
+	// Progress is told how far something is that takes long. It is nil if
 	// nobody wants to know.
-	Meanwhile func(message string)
+	Progress func(message string)
 }
 
 // How often a stage in a region is heard of while it goes on: at each tenth, but
@@ -29,9 +29,9 @@ const (
 
 // Stage is work in one region. It is safe for concurrent use.
 type Stage struct {
-	teller Teller
-	region string
-	start  time.Time
+	reporter Reporter
+	region   string
+	start    time.Time
 
 	mu   sync.Mutex
 	last time.Time // when it was heard of last
@@ -39,27 +39,27 @@ type Stage struct {
 	done int
 }
 
-// Begin begins a stage, and says nothing yet.
-func (t Teller) Begin(region string) *Stage {
+// Start begins a stage, and says nothing yet.
+func (t Reporter) Start(region string) *Stage {
 	now := time.Now()
-	return &Stage{teller: t, region: region, start: now, last: now}
+	return &Stage{reporter: t, region: region, start: now, last: now}
 }
 
-// Happenedf says something about the region.
-func (s *Stage) Happenedf(format string, arguments ...any) {
-	s.teller.Say(s.region + ": " + fmt.Sprintf(format, arguments...))
+// Logf says something about the region.
+func (s *Stage) Logf(format string, arguments ...any) {
+	s.reporter.Info(s.region + ": " + fmt.Sprintf(format, arguments...))
 }
 
-// Donef is [Stage.Happenedf] at the end of the stage: it adds how long it took.
-func (s *Stage) Donef(format string, arguments ...any) {
-	s.Happenedf("%s after %s", fmt.Sprintf(format, arguments...), round(time.Since(s.start)))
+// Finishf is [Stage.Logf] at the end of the stage: it adds how long it took.
+func (s *Stage) Finishf(format string, arguments ...any) {
+	s.Logf("%s after %s", fmt.Sprintf(format, arguments...), round(time.Since(s.start)))
 }
 
-// Due reports whether it is worth finding out how far the stage is.
-func (s *Stage) Due() bool {
+// ShouldReport reports whether it is worth finding out how far the stage is.
+func (s *Stage) ShouldReport() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.teller.Meanwhile != nil && time.Since(s.last) >= interval
+	return s.reporter.Progress != nil && time.Since(s.last) >= interval
 }
 
 // Count counts one of total, and tells how many there are if it is time to.
@@ -78,7 +78,7 @@ func (s *Stage) Percent(percent int, doing string) {
 }
 
 func (s *Stage) tell(part float64, text func() string) {
-	if !s.Due() {
+	if !s.ShouldReport() {
 		return
 	}
 	s.mu.Lock()
@@ -89,7 +89,7 @@ func (s *Stage) tell(part float64, text func() string) {
 	}
 	s.told = part
 	left := time.Duration(float64(time.Since(s.start)) * (1 - part) / part)
-	s.teller.Meanwhile(fmt.Sprintf("%s: %s, about %s left", s.region, text(), round(left)))
+	s.reporter.Progress(fmt.Sprintf("%s: %s, about %s left", s.region, text(), round(left)))
 }
 
 // round keeps two units: 8m12s, 1h4m.

@@ -13,10 +13,10 @@ import (
 
 type lines struct{ said, meanwhile []string }
 
-func (l *lines) teller() progress.Teller {
-	return progress.Teller{
-		Say:       func(line string) { l.said = append(l.said, line) },
-		Meanwhile: func(line string) { l.meanwhile = append(l.meanwhile, line) },
+func (l *lines) reporter() progress.Reporter {
+	return progress.Reporter{
+		Info:     func(line string) { l.said = append(l.said, line) },
+		Progress: func(line string) { l.meanwhile = append(l.meanwhile, line) },
 	}
 }
 
@@ -25,12 +25,12 @@ func (l *lines) teller() progress.Teller {
 func TestPercent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lines
-		stage := l.teller().Begin("eu-west-1")
+		stage := l.reporter().Start("eu-west-1")
 		for percent := range 100 {
 			stage.Percent(percent, "copying ami-1")
 			time.Sleep(24 * time.Second)
 		}
-		stage.Donef("ami-1 is available")
+		stage.Finishf("ami-1 is available")
 		if len(l.meanwhile) > 10 {
 			t.Errorf("%d lines", len(l.meanwhile))
 		}
@@ -43,7 +43,7 @@ func TestPercent(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		var l lines
-		stage := l.teller().Begin("eu-west-1")
+		stage := l.reporter().Start("eu-west-1")
 		for percent := range 100 {
 			stage.Percent(percent, "copying ami-1")
 			time.Sleep(200 * time.Millisecond)
@@ -57,12 +57,12 @@ func TestPercent(t *testing.T) {
 func TestCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lines
-		stage := l.teller().Begin("eu-west-1")
+		stage := l.reporter().Start("eu-west-1")
 		for range 10_000 {
 			time.Sleep(20 * time.Millisecond)
 			stage.Count(10_000, "granting")
 		}
-		stage.Donef("made %s", progress.Count(10_000, "grant"))
+		stage.Finishf("made %s", progress.Count(10_000, "grant"))
 		want := []string{
 			"eu-west-1: granting 1,500 of 10,000, about 2m50s left",
 			"eu-west-1: granting 3,000 of 10,000, about 2m20s left",
@@ -85,16 +85,16 @@ func TestCount(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lines
-		teller := l.teller()
-		teller.Meanwhile = nil
-		stage := teller.Begin("eu-west-1")
+		reporter := l.reporter()
+		reporter.Progress = nil
+		stage := reporter.Start("eu-west-1")
 		time.Sleep(10 * time.Minute)
-		if stage.Due() {
+		if stage.ShouldReport() {
 			t.Error("something is due")
 		}
 		stage.Percent(50, "copying ami-1")
 		stage.Count(2, "granting")
-		stage.Happenedf("made %s", progress.Count(1, "copy"))
+		stage.Logf("made %s", progress.Count(1, "copy"))
 		if diff := cmp.Diff([]string{"eu-west-1: made 1 copy"}, l.said); diff != "" {
 			t.Error(diff)
 		}
@@ -122,9 +122,9 @@ func TestDurations(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var l lines
-			stage := l.teller().Begin("eu-west-1")
+			stage := l.reporter().Start("eu-west-1")
 			time.Sleep(test.after)
-			stage.Donef("done")
+			stage.Finishf("done")
 			if want := "eu-west-1: done after " + test.want; l.said[0] != want {
 				t.Errorf("got %q, want %q", l.said[0], want)
 			}

@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
-	"github.com/orgami/packer-plugin-orgami/internal/launch"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // audited is what somebody does to eu-west-1 of a publication.
@@ -149,7 +149,7 @@ func TestAudit(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), "drifted") {
 					t.Errorf("the audit ends with: %v", err)
 				}
-				if n := result.Manifest().Launches.Count(launch.Fails); n != test.fails {
+				if n := result.Manifest().Launches.Count(evaluate.Fails); n != test.fails {
 					t.Errorf("%d launches fail, want %d: %s", n, test.fails, w.said())
 				}
 				for _, part := range test.said {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/orgami/packer-plugin-orgami/internal/accounts"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/organization"
 )
 
 // errNobody stops a run that would revoke every grant because a list of accounts
@@ -20,9 +20,9 @@ func discover(ctx context.Context, clients *awsclient.Clients, spec GrantsSpec, 
 	}
 	as := caller.ARN
 	if spec.DiscoverRoleARN != "" {
-		clients, as = clients.As(awsclient.AssumeRole{RoleARN: spec.DiscoverRoleARN}), spec.DiscoverRoleARN
+		clients, as = clients.WithRole(awsclient.AssumeRole{RoleARN: spec.DiscoverRoleARN}), spec.DiscoverRoleARN
 	}
-	found, err := accounts.Discover(ctx, clients.Organizations(caller.Partition), accounts.Want{
+	found, err := organization.Discover(ctx, clients.Organizations(caller.Partition), organization.Want{
 		Units: spec.OrganizationalUnits, Exclude: spec.Exclude,
 	})
 	switch {

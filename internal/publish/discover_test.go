@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
-	"github.com/orgami/packer-plugin-orgami/internal/permission"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/permission"
 )
 
 // delegated is a world whose publisher may list the organisation's accounts.

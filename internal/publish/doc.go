@@ -16,7 +16,7 @@
 //
 // AWS is written to only after the whole plan is made. No account sees an image
 // before every region's image is verified and every grant is settled: the types
-// [kmskey.Keys], [ami.Images], [ami.Verified] and [grant.Settled] are each made
+// [kmskey.Keys], [ami.Images], [ami.Verified] and [grant.Result] are each made
 // by one stage and demanded by the next. A second run changes nothing; a run
 // that died is finished by the next one. A run that fails deregisters the
 // copies that it made, and leaves keys and grants for the next. Nothing that is

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // Faults that the simulator does not know by themselves.

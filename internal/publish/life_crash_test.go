@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // longLived is a publication with everything that comes after sharing.
@@ -15,7 +15,7 @@ func (w *world) longLived() publish.Spec {
 	spec := w.spec()
 	lifelong(&spec)
 	spec.Parameter = "/golden"
-	spec.Retire = &ami.Retirement{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
+	spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
 	return spec
 }
 

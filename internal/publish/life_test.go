@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 func (w *world) ec2In(region string) *ec2.Client {
@@ -46,7 +46,7 @@ func tagsOf(image *ec2types.Image) map[string]string {
 }
 
 func lifelong(s *publish.Spec) {
-	s.Life = ami.Life{Family: "golden", DeprecateAfter: 90 * 24 * time.Hour, Protection: ami.ProtectedWithCooldown}
+	s.Life = ami.Lifecycle{Family: "golden", DeprecateAfter: 90 * 24 * time.Hour, Protection: ami.ProtectedWithCooldown}
 }
 
 // TestLife: the published images are deprecated and protected as asked for, and
@@ -150,7 +150,7 @@ func TestRetire(t *testing.T) {
 
 		spec := w.spec()
 		spec.Image.Name, spec.Life.Family = "six", "golden"
-		spec.Retire = &ami.Retirement{Family: "golden", Keep: 2, DeprecateAfter: 50 * time.Hour, DisableAfter: 250 * time.Hour, DeleteAfter: 350 * time.Hour}
+		spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 2, DeprecateAfter: 50 * time.Hour, DisableAfter: 250 * time.Hour, DeleteAfter: 350 * time.Hour}
 		before := w.state()
 		plan := spec
 		plan.PlanOnly = true
@@ -234,7 +234,7 @@ func TestRetireNothingNewer(t *testing.T) {
 		}{{4, nil}, {3, []string{"one"}}, {1, []string{"one"}}} {
 			spec := w.spec()
 			spec.Image.Name, spec.Life.Family = "two", "golden"
-			spec.Retire = &ami.Retirement{Family: "golden", Keep: test.keep, DeleteAfter: time.Hour}
+			spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: test.keep, DeleteAfter: time.Hour}
 			w.mustPublish(t, spec)
 			for _, name := range names {
 				for region, id := range images[name] {
@@ -257,7 +257,7 @@ func TestRetireAsksAgain(t *testing.T) {
 		time.Sleep(100 * time.Hour)
 		spec := w.spec()
 		spec.Image.Name, spec.Life.Family = "two", "golden"
-		spec.Retire = &ami.Retirement{Family: "golden", Keep: 1, DeleteAfter: time.Hour}
+		spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 1, DeleteAfter: time.Hour}
 		region := w.regions[0]
 		done := make(chan error)
 		go func() {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // TestAnAdoptedKeysMistakesAreNamed: what cannot work in a policy that somebody

@@ -15,11 +15,11 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
-	"github.com/orgami/packer-plugin-orgami/internal/parameter"
+	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
-// World is what a publication depends on, as AWS reports it.
-type World struct {
+// Observed is what a publication depends on, as AWS reports it.
+type Observed struct {
 	Now          time.Time
 	Caller       awsclient.Identity
 	Organization awsclient.Organization
@@ -34,7 +34,7 @@ type World struct {
 	Grants grant.State
 	// Parameters are those that name the image, by region; read only where there
 	// are to be some.
-	Parameters map[string]parameter.State
+	Parameters map[string]ssmparam.State
 	// Generations are the images of the family, by region; read only where older
 	// ones are to be retired.
 	Generations map[string]ami.Generations
@@ -43,8 +43,8 @@ type World struct {
 // look reads the world. It writes nothing. What cannot work is said here,
 // before anything is changed, and all of it at once where the parts do not
 // depend on each other.
-func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, error) {
-	world := World{Now: time.Now()}
+func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed, error) {
+	world := Observed{Now: time.Now()}
 	var err error
 	if world.Caller, err = clients.Identity(ctx); err != nil {
 		return world, err
@@ -70,7 +70,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (World, er
 
 // lookKey reads the key and its grants, and the organisation that its policy
 // names.
-func (w *World) lookKey(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
+func (w *Observed) lookKey(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
 	if w.Organization, err = lookOrganization(ctx, clients, spec, w.Caller.Partition); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (w *World) lookKey(ctx context.Context, clients *awsclient.Clients, spec Sp
 
 // lookImages reads the sources, the images that may have the published name, and
 // with whom all of them are shared.
-func (w *World) lookImages(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
+func (w *Observed) lookImages(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
 	if w.Sources, err = lookSources(ctx, clients, spec, w.Caller.Account); err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func lookSources(ctx context.Context, clients *awsclient.Clients, spec Spec, acc
 
 // lookShared reads the permissions of every image that may turn out to be the
 // published one.
-func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, world World) (map[string]ami.Shared, error) {
+func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, world Observed) (map[string]ami.Shared, error) {
 	images := map[string]ami.Image{}
 	for _, region := range spec.Regions {
 		if source, ok := world.Sources[region]; ok {
@@ -180,7 +180,7 @@ func lookShared(ctx context.Context, clients *awsclient.Clients, spec Spec, worl
 }
 
 // lookGrants reads the grants of the regional keys that exist.
-func lookGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, world World) (grant.State, error) {
+func lookGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, world Observed) (grant.State, error) {
 	arns := map[string]string{}
 	if len(grantAccounts(spec, world)) > 0 || spec.Grants.Discover || spec.Grants.Prune {
 		for region, regional := range world.Key.Regional {

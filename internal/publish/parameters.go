@@ -7,18 +7,18 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
-	"github.com/orgami/packer-plugin-orgami/internal/parameter"
+	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
 // parameterNames are the names of the parameters that are to name the image, by
 // region; none where none is asked for.
-func parameterNames(spec Spec, world World) (map[string]string, error) {
+func parameterNames(spec Spec, world Observed) (map[string]string, error) {
 	if spec.Parameter == "" {
 		return nil, nil
 	}
 	names := map[string]string{}
 	for _, region := range spec.Regions {
-		name, err := parameter.Name(spec.Parameter, region, sourceFor(spec, world, region).Hardware.Architecture)
+		name, err := ssmparam.Name(spec.Parameter, region, sourceFor(spec, world, region).Hardware.Architecture)
 		if err != nil {
 			return nil, err
 		}
@@ -27,13 +27,13 @@ func parameterNames(spec Spec, world World) (map[string]string, error) {
 	return names, nil
 }
 
-func lookParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, world World) (map[string]parameter.State, error) {
+func lookParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, world Observed) (map[string]ssmparam.State, error) {
 	names, err := parameterNames(spec, world)
 	if err != nil || names == nil {
 		return nil, err
 	}
-	return fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (parameter.State, error) {
-		return parameter.Look(ctx, clients.SSM(region), region, names[region])
+	return fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ssmparam.State, error) {
+		return ssmparam.Look(ctx, clients.SSM(region), region, names[region])
 	})
 }
 
@@ -43,6 +43,6 @@ func (r *run) name(ctx context.Context, plan Plan, verified ami.Verified) error 
 		return nil
 	}
 	return fanout.Each(ctx, slices.Clone(verified.Regions()), func(ctx context.Context, region string) error {
-		return parameter.Put(ctx, r.clients.SSM(region), region, plan.Parameters[region], verified.Image(region).ID)
+		return ssmparam.Put(ctx, r.clients.SSM(region), region, plan.Parameters[region], verified.Image(region).ID)
 	})
 }

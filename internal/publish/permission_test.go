@@ -16,10 +16,10 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
-	"github.com/orgami/packer-plugin-orgami/internal/permission"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/permission"
 )
 
 // publisherRole publishes in these tests, and has only the documented policy.
@@ -80,9 +80,9 @@ func permissionCases() map[string]permissionCase {
 			},
 			spec: func(s *publish.Spec) {
 				s.Image.Name = "golden-shared"
-				s.Life = ami.Life{Family: "golden", DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
+				s.Life = ami.Lifecycle{Family: "golden", DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
 				s.Parameter = "/golden"
-				s.Retire = &ami.Retirement{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
+				s.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
 			},
 			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 		},
@@ -273,7 +273,7 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (*publish.Result,
 	t.Helper()
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
 	role := awsclient.AssumeRole{RoleARN: "arn:aws:iam::" + awssim.PublishingAccount + ":role/" + publisherRole}
-	return publish.Run(t.Context(), clients.As(role), spec, w.teller(), unlocked)
+	return publish.Run(t.Context(), clients.WithRole(role), spec, w.reporter(), unlocked)
 }
 
 // Permissions that are missed only in certain straits: to clean up after a run

@@ -10,9 +10,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
-	"github.com/orgami/packer-plugin-orgami/internal/parameter"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
 // Plan is what has to be done, decided from the spec and the world alone.
@@ -20,11 +20,11 @@ type Plan struct {
 	Key     kmskey.Plan
 	Images  []ami.Plan // sorted by region
 	Grants  grant.Plan
-	Sharing ami.Sharing
+	Sharing ami.SharePolicy
 	// Parameters are the names of the parameters, by region.
 	Parameters map[string]string
 	// Retire are the older images that are to go, by region.
-	Retire []ami.Retiree
+	Retire []ami.RetentionAction
 
 	grantWant grant.Want
 	sharing   []change.Change
@@ -33,7 +33,7 @@ type Plan struct {
 }
 
 // NewPlan compares. It makes no call, and the same input gives the same plan.
-func NewPlan(spec Spec, world World) (Plan, error) {
+func NewPlan(spec Spec, world Observed) (Plan, error) {
 	plan := Plan{grantWant: grantWant(spec, world), Sharing: sharing(spec, world)}
 	var err error
 	if plan.Key, err = kmskey.Diff(keyWant(spec, world), world.Key); err != nil {
@@ -53,7 +53,7 @@ func NewPlan(spec Spec, world World) (Plan, error) {
 	}
 	for _, image := range plan.Images {
 		if name := plan.Parameters[image.Region()]; name != "" {
-			plan.parameter = append(plan.parameter, parameter.Diff(image.Region(), name, image.ImageID(), world.Parameters[image.Region()]))
+			plan.parameter = append(plan.parameter, ssmparam.Diff(image.Region(), name, image.ImageID(), world.Parameters[image.Region()]))
 		}
 	}
 	plan.Retire = retirees(spec, world, plan.Images)
@@ -62,11 +62,11 @@ func NewPlan(spec Spec, world World) (Plan, error) {
 
 // retirees are the older generations that are to go: none that this run
 // publishes, or publishes from.
-func retirees(spec Spec, world World, plans []ami.Plan) []ami.Retiree {
+func retirees(spec Spec, world Observed, plans []ami.Plan) []ami.RetentionAction {
 	if spec.Retire == nil {
 		return nil
 	}
-	var retirees []ami.Retiree
+	var retirees []ami.RetentionAction
 	for _, plan := range plans {
 		spared := []string{plan.Source().ID}
 		for _, source := range spec.Sources {
@@ -77,7 +77,7 @@ func retirees(spec Spec, world World, plans []ami.Plan) []ami.Retiree {
 	return retirees
 }
 
-func imagePlans(spec Spec, world World, key kmskey.Plan) ([]ami.Plan, error) {
+func imagePlans(spec Spec, world Observed, key kmskey.Plan) ([]ami.Plan, error) {
 	name, err := imageName(spec, world, key)
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func imagePlans(spec Spec, world World, key kmskey.Plan) ([]ami.Plan, error) {
 
 // sourceFor is the image that the region's copy is made from: the artifact's
 // own in that region, else the one of the first region that has one.
-func sourceFor(spec Spec, world World, region string) ami.Image {
+func sourceFor(spec Spec, world Observed, region string) ami.Image {
 	if image, ok := world.Sources[region]; ok {
 		return image
 	}
@@ -123,7 +123,7 @@ func firstSource(spec Spec) Source {
 const maxNameLength = 128
 
 // imageName is the one name of the published images in all regions.
-func imageName(spec Spec, world World, key kmskey.Plan) (string, error) {
+func imageName(spec Spec, world Observed, key kmskey.Plan) (string, error) {
 	names := imageNames(spec, world)
 	name := names[len(names)-1]
 	if len(names) > 1 && allUnderKey(world.Sources, key) {
@@ -138,7 +138,7 @@ func imageName(spec Spec, world World, key kmskey.Plan) (string, error) {
 // imageNames are the names that the images may get. Sources that are all under
 // the key are published themselves, and their copies in other regions have
 // their name; a copy beside its source needs another one. Fact: 5.
-func imageNames(spec Spec, world World) []string {
+func imageNames(spec Spec, world Observed) []string {
 	if spec.Image.Name != "" {
 		return []string{spec.Image.Name}
 	}
@@ -163,7 +163,7 @@ func withName(images []ami.Image, name string) []ami.Image {
 	return slices.DeleteFunc(slices.Clone(images), func(i ami.Image) bool { return i.Name != name })
 }
 
-func keyWant(spec Spec, world World) kmskey.Want {
+func keyWant(spec Spec, world Observed) kmskey.Want {
 	grants := grantWant(spec, world)
 	roles, operations := grants.KeyPolicyNeeds()
 	admitted := slices.Clone(spec.Share.Accounts)
@@ -190,13 +190,13 @@ func keyWant(spec Spec, world World) kmskey.Want {
 }
 
 // grantAccounts are the accounts that are listed and those that were discovered.
-func grantAccounts(spec Spec, world World) []string {
+func grantAccounts(spec Spec, world Observed) []string {
 	all := slices.Concat(spec.Grants.Accounts, world.Discovered)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-func grantWant(spec Spec, world World) grant.Want {
+func grantWant(spec Spec, world Observed) grant.Want {
 	return grant.Want{
 		Partition: world.Caller.Partition, Owner: world.Caller.Account,
 		Accounts: grantAccounts(spec, world), Roles: spec.Grants.Roles, Regions: spec.Regions,
@@ -205,8 +205,8 @@ func grantWant(spec Spec, world World) grant.Want {
 	}
 }
 
-func sharing(spec Spec, world World) ami.Sharing {
-	want := ami.Sharing{
+func sharing(spec Spec, world Observed) ami.SharePolicy {
+	want := ami.SharePolicy{
 		Image:     ami.Permissions{OrganizationalUnits: spec.Share.OrganizationalUnits, Accounts: spec.Share.Accounts},
 		Snapshots: spec.Share.Snapshots, Prune: spec.Share.Prune,
 	}
@@ -246,11 +246,11 @@ func (p Plan) Problems() []string {
 func (p Plan) String() string {
 	changes := p.Changes()
 	var text strings.Builder
-	fmt.Fprintf(&text, "Plan: %s to change, %s as they shall be\n", progress.Number(change.Mutating(changes)), progress.Number(count(changes, change.Keep)))
+	fmt.Fprintf(&text, "Plan: %s to change, %s as they shall be\n", progress.Number(change.Mutating(changes)), progress.Number(count(changes, change.NoOp)))
 	grants := map[string]int{}
 	for _, c := range changes {
 		switch {
-		case c.Action == change.Keep:
+		case c.Action == change.NoOp:
 		case c.Kind == change.Grant:
 			c.ID = ""
 			if grants[c.String()]++; grants[c.String()] == 1 {

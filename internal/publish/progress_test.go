@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
-	"github.com/orgami/packer-plugin-orgami/internal/golden"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/golden"
 )
 
 var anyID = regexp.MustCompile(`\b(ami|mrk)-[0-9a-f]+`)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
-	"github.com/orgami/packer-plugin-orgami/internal/launch"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
@@ -55,9 +55,9 @@ func (r *run) audit(ctx context.Context, plan Plan) error {
 		if err := r.proveUntil(ctx, auditPatience, plan.Grants.Grants()); err != nil {
 			return err
 		}
-		failing = r.failing(r.result.launches).Count(launch.Fails)
+		failing = r.failing(r.result.launches).Count(evaluate.Fails)
 		if err := r.judge(r.result.launches); err != nil {
-			r.teller.Say(err.Error())
+			r.reporter.Info(err.Error())
 		}
 	}
 	if changes, problems := r.result.Changed(), len(plan.Problems()); r.spec.FailOnDrift && changes+problems+failing > 0 {
@@ -72,7 +72,7 @@ func (r *run) proveUntil(ctx context.Context, patience time.Duration, grants []g
 	err := wait.Until(ctx, wait.Policy{Interval: 5 * time.Second, Timeout: patience}, func(ctx context.Context) (string, error) {
 		matrix, err := r.proof(ctx, r.result.Images(), grants)
 		r.result.launches = matrix
-		if err == nil && r.failing(matrix).Count(launch.Fails) > 0 {
+		if err == nil && r.failing(matrix).Count(evaluate.Fails) > 0 {
 			return "some launches would fail", nil
 		}
 		return "", err
@@ -84,27 +84,27 @@ func (r *run) proveUntil(ctx context.Context, patience time.Duration, grants []g
 }
 
 // judge tells people what the proof found, and is an error if it has to be.
-func (r *run) judge(matrix launch.Matrix) error {
+func (r *run) judge(matrix evaluate.Matrix) error {
 	failing := r.failing(matrix)
-	if unsure := matrix.Only(launch.Unknown); len(unsure) > 0 {
-		r.teller.Say(fmt.Sprintf("%s cannot be foretold:\n%s", progress.Count(unsure.Count(launch.Unknown), "launch"), unsure))
+	if unsure := matrix.Only(evaluate.Unknown); len(unsure) > 0 {
+		r.reporter.Info(fmt.Sprintf("%s cannot be foretold:\n%s", progress.Count(unsure.Count(evaluate.Unknown), "launch"), unsure))
 	}
 	if len(failing) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%s of %s would fail:\n%s", progress.Number(failing.Count(launch.Fails)), progress.Count(matrix.Total(), "launch"), failing)
+	text := fmt.Sprintf("%s of %s would fail:\n%s", progress.Number(failing.Count(evaluate.Fails)), progress.Count(matrix.Total(), "launch"), failing)
 	if r.spec.Prove == ProveFail {
 		return errors.New(text)
 	}
-	r.teller.Say("Warning: " + text)
+	r.reporter.Info("Warning: " + text)
 	return nil
 }
 
 // failing are the launches that were asked for and would fail. Without the
 // grants that are made by hand, those of service-linked roles fail until they
 // are.
-func (r *run) failing(matrix launch.Matrix) launch.Matrix {
-	failing := matrix.Only(launch.Fails)
+func (r *run) failing(matrix evaluate.Matrix) evaluate.Matrix {
+	failing := matrix.Only(evaluate.Fails)
 	if grant.Via(r.spec.Grants.Via) != grant.None {
 		return failing
 	}
@@ -112,12 +112,12 @@ func (r *run) failing(matrix launch.Matrix) launch.Matrix {
 	for _, role := range r.spec.Grants.Roles {
 		byHand[launcherName(role)] = true
 	}
-	return slices.DeleteFunc(failing, func(c launch.Case) bool { return byHand[c.Launcher] })
+	return slices.DeleteFunc(failing, func(c evaluate.Case) bool { return byHand[c.Launcher] })
 }
 
 // proof evaluates the launches of the images, by region, without those of
 // service-linked roles that do not exist.
-func (r *run) proof(ctx context.Context, images map[string]string, grants []grant.Grant) (launch.Matrix, error) {
+func (r *run) proof(ctx context.Context, images map[string]string, grants []grant.Grant) (evaluate.Matrix, error) {
 	regions, err := readForLaunch(ctx, r.clients, images, len(grants) > 0)
 	if err != nil {
 		return nil, err
@@ -128,20 +128,20 @@ func (r *run) proof(ctx context.Context, images map[string]string, grants []gran
 			absent[[3]string{g.Account, g.Region, launcherName(g.Role)}] = true
 		}
 	}
-	var matrix launch.Matrix
+	var matrix evaluate.Matrix
 	for _, name := range slices.Sorted(maps.Keys(regions)) {
 		region := regions[name]
-		known := launch.World{Partition: r.result.world.Caller.Partition, Organization: r.result.world.Organization.ID, Regions: []launch.Region{region}}
+		known := evaluate.Input{Partition: r.result.world.Caller.Partition, Organization: r.result.world.Organization.ID, Regions: []evaluate.Region{region}}
 		known.Accounts, known.Launchers = r.launchAccounts(), r.roleLaunchers()
-		verdicts := launch.Evaluate(known)
+		verdicts := evaluate.Evaluate(known)
 		if granted := grantAccounts(r.spec, r.result.world); len(granted) > 0 {
 			known.Accounts, known.Launchers = r.members(granted), serviceLaunchers(r.spec.Grants.Roles)
-			verdicts = append(verdicts, launch.Evaluate(known)...)
+			verdicts = append(verdicts, evaluate.Evaluate(known)...)
 		}
-		verdicts = slices.DeleteFunc(verdicts, func(v launch.Verdict) bool {
+		verdicts = slices.DeleteFunc(verdicts, func(v evaluate.Verdict) bool {
 			return absent[[3]string{v.Account, v.Region, v.Launcher}]
 		})
-		matrix = append(matrix, launch.Collect(verdicts)...)
+		matrix = append(matrix, evaluate.Collect(verdicts)...)
 	}
 	return named(matrix), nil
 }
@@ -150,10 +150,10 @@ func (r *run) proof(ctx context.Context, images map[string]string, grants []gran
 const anyMember = "000000000000"
 
 // named gives the stand-in its name.
-func named(matrix launch.Matrix) launch.Matrix {
+func named(matrix evaluate.Matrix) evaluate.Matrix {
 	for _, c := range matrix {
 		if i := slices.Index(c.Accounts, anyMember); i >= 0 {
-			c.Accounts[i] = launch.AnyOther
+			c.Accounts[i] = evaluate.AnyOther
 		}
 	}
 	return matrix
@@ -161,7 +161,7 @@ func named(matrix launch.Matrix) launch.Matrix {
 
 // launchAccounts are the accounts that are known to want the image, and one that
 // stands for the rest of those that it is shared with.
-func (r *run) launchAccounts() []launch.Account {
+func (r *run) launchAccounts() []evaluate.Account {
 	ids := slices.Concat(r.spec.Share.Accounts, grantAccounts(r.spec, r.result.world))
 	if r.spec.Share.Organization || len(r.spec.Share.OrganizationalUnits) > 0 {
 		ids = append(ids, anyMember)
@@ -174,8 +174,8 @@ func (r *run) launchAccounts() []launch.Account {
 // their place in the organisation: those that have grants, and that are not
 // shared with by themselves, are in it, or in its first unit that it is shared
 // with.
-func (r *run) members(ids []string) []launch.Account {
-	accounts := make([]launch.Account, len(ids))
+func (r *run) members(ids []string) []evaluate.Account {
+	accounts := make([]evaluate.Account, len(ids))
 	for i, id := range ids {
 		accounts[i].ID = id
 		if slices.Contains(r.spec.Share.Accounts, id) {
@@ -200,14 +200,14 @@ func pathWithin(unit string) (organization, path string) {
 
 // roleLaunchers are Karpenter's role, with the policy that is written for it,
 // and roles that are taken to have the same one.
-func (r *run) roleLaunchers() []launch.Launcher {
+func (r *run) roleLaunchers() []evaluate.Launcher {
 	document, err := json.Marshal(policy.Karpenter(r.result.world.Caller.Partition, r.wildcardARN()))
 	if err != nil {
 		return nil // it is made of strings
 	}
-	launchers := []launch.Launcher{{Name: "Karpenter", Role: karpenterRole, Policy: document}}
+	launchers := []evaluate.Launcher{{Name: "Karpenter", Role: karpenterRole, Policy: document}}
 	for _, role := range r.spec.ProveRoles {
-		launchers = append(launchers, launch.Launcher{Name: path.Base(role), Role: role, Policy: document})
+		launchers = append(launchers, evaluate.Launcher{Name: path.Base(role), Role: role, Policy: document})
 	}
 	return launchers
 }
@@ -217,10 +217,10 @@ func (r *run) wildcardARN() string { return r.result.wildcardARN(r.result.keyID(
 // karpenterRole is the role's name in Karpenter's guide, without the cluster's.
 const karpenterRole = "KarpenterControllerRole"
 
-func serviceLaunchers(roles []string) []launch.Launcher {
-	launchers := make([]launch.Launcher, len(roles))
+func serviceLaunchers(roles []string) []evaluate.Launcher {
+	launchers := make([]evaluate.Launcher, len(roles))
 	for i, role := range roles {
-		launchers[i] = launch.Launcher{Name: launcherName(role), Role: role, ServiceLinked: true}
+		launchers[i] = evaluate.Launcher{Name: launcherName(role), Role: role, ServiceLinked: true}
 	}
 	return launchers
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
-	"github.com/orgami/packer-plugin-orgami/internal/launch"
-	"github.com/orgami/packer-plugin-orgami/internal/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // What is published is proved to launch: for every account, region and launcher
@@ -35,7 +35,7 @@ func TestProof(t *testing.T) {
 func wantLaunches(t *testing.T, result *publish.Result, launches, fails int) {
 	t.Helper()
 	matrix := result.Manifest().Launches
-	if matrix.Count(launch.Launches) != launches || matrix.Count(launch.Fails) != fails || matrix.Total() != launches+fails {
+	if matrix.Count(evaluate.Launches) != launches || matrix.Count(evaluate.Fails) != fails || matrix.Total() != launches+fails {
 		t.Errorf("want %d launches and %d failures: %+v", launches, fails, matrix)
 	}
 }

@@ -21,37 +21,37 @@ import (
 // publication's own context may have been cancelled.
 const cleanUpTime = 10 * time.Minute
 
-// Lock keeps other runs on the machine, with the same key, out of a part of the
+// Locker keeps other runs on the machine, with the same key, out of a part of the
 // work until release is called: several builds of one template run at the same
 // time. waited says that another run was in the way.
-type Lock func(ctx context.Context, work Work) (release func(), waited bool, err error)
+type Locker func(ctx context.Context, work Section) (release func(), waited bool, err error)
 
-// Work is what only one run on a machine does at a time for a key.
-type Work string
+// Section is what only one run on a machine does at a time for a key.
+type Section string
 
 // The work that builds must not do beside each other: each would make a key of
 // its own, and every grant once more.
 const (
-	CompletingKey Work = "key"
-	MakingGrants  Work = "grants"
+	CompletingKey Section = "key"
+	MakingGrants  Section = "grants"
 )
 
 // Run publishes. Result and error are both returned when it fails: the result
 // holds what was achieved until then.
-func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, teller progress.Teller, lock Lock) (*Result, error) {
-	run := run{clients: clients, spec: spec, teller: teller, lock: lock, result: &Result{spec: spec}}
+func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, reporter progress.Reporter, lock Locker) (*Result, error) {
+	run := run{clients: clients, spec: spec, reporter: reporter, lock: lock, result: &Result{spec: spec}}
 	err := run.stages(ctx)
 	run.result.finish(err)
 	return run.result, err
 }
 
 type run struct {
-	clients *awsclient.Clients
-	spec    Spec
-	teller  progress.Teller
-	lock    Lock
-	result  *Result
-	sharing bool // the images are becoming visible
+	clients  *awsclient.Clients
+	spec     Spec
+	reporter progress.Reporter
+	lock     Locker
+	result   *Result
+	sharing  bool // the images are becoming visible
 }
 
 func (r *run) stages(ctx context.Context) error {
@@ -77,7 +77,7 @@ func (r *run) stages(ctx context.Context) error {
 	if err := r.prove(ctx); err != nil {
 		return r.discard(ctx, images, err)
 	}
-	if r.result.lived, err = ami.Live(ctx, r.clients.EC2, verified, r.spec.Life); err != nil {
+	if r.result.lived, err = ami.ApplyLifecycle(ctx, r.clients.EC2, verified, r.spec.Life); err != nil {
 		return err
 	}
 	if err := r.name(ctx, plan, verified); err != nil {
@@ -104,10 +104,10 @@ func (r *run) completeKey(ctx context.Context) (Plan, kmskey.Keys, error) {
 			return plan, kmskey.Keys{}, err
 		}
 		// AWS is written to only below this line.
-		keys, err := plan.Key.Apply(ctx, r.clients.KMS, r.teller)
+		keys, err := plan.Key.Apply(ctx, r.clients.KMS, r.reporter)
 		r.result.keys = keys
 		if taken, ok := errors.AsType[*kmskey.AliasTakenError](err); ok && taken.InVain {
-			r.teller.Say(err.Error())
+			r.reporter.Info(err.Error())
 			continue // not for ever: the alias exists now
 		}
 		return plan, keys, err
@@ -125,7 +125,7 @@ func (r *run) lookAndPlan(ctx context.Context) (Plan, error) {
 		return Plan{}, err
 	}
 	r.result.plan = &plan
-	r.teller.Say(plan.String())
+	r.reporter.Info(plan.String())
 	return plan, nil
 }
 
@@ -136,15 +136,15 @@ func (r *run) preflight(ctx context.Context, plan Plan) error {
 }
 
 // copyAndGrant copies the images and makes the grants side by side.
-func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (ami.Images, grant.Settled, error) {
+func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (ami.Images, grant.Result, error) {
 	var (
 		group              errgroup.Group // not bound to ctx: a failure of one lets the other finish
 		images             ami.Images
-		settled            grant.Settled
+		settled            grant.Result
 		copyErr, grantsErr error
 	)
 	group.Go(func() error {
-		images, copyErr = ami.Copy(ctx, r.clients.EC2, plan.Images, keys, r.spec.WaitTimeout, r.teller)
+		images, copyErr = ami.Copy(ctx, r.clients.EC2, plan.Images, keys, r.spec.WaitTimeout, r.reporter)
 		return nil
 	})
 	group.Go(func() error {
@@ -158,9 +158,9 @@ func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (am
 
 // share makes the images visible. It demands what makes them launchable:
 // verified images, and grants that are settled.
-func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ grant.Settled) error {
+func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ grant.Result) error {
 	r.sharing = true
-	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing, r.teller)
+	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing, r.reporter)
 	r.result.shared = shared
 	return err
 }
@@ -171,7 +171,7 @@ func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ gra
 func (r *run) prune(ctx context.Context, plan Plan, verified ami.Verified) error {
 	pruned, permissionsErr := ami.Prune(ctx, r.clients.EC2, verified, plan.Sharing, r.result.shared)
 	maps.Copy(r.result.shared, pruned)
-	revoked, grantsErr := plan.Grants.Prune(ctx, r.clients.KMS, r.teller)
+	revoked, grantsErr := plan.Grants.Prune(ctx, r.clients.KMS, r.reporter)
 	r.result.revoked = revoked
 	retireErr := ami.Retire(ctx, r.clients.EC2, plan.Retire)
 	return errors.Join(permissionsErr, grantsErr, retireErr)
@@ -191,7 +191,7 @@ func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
 	discarded, err := images.Discard(ctx, r.clients.EC2)
 	r.result.discarded = discarded
 	if len(discarded) > 0 {
-		r.teller.Say("Deregistered the copies of this failed run, with their snapshots: " + strings.Join(discarded, ", "))
+		r.reporter.Info("Deregistered the copies of this failed run, with their snapshots: " + strings.Join(discarded, ", "))
 	}
 	if err != nil {
 		return errors.Join(why, fmt.Errorf("taking back the copies of this failed run: %w", err))

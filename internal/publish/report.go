@@ -9,8 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
-	"github.com/orgami/packer-plugin-orgami/internal/manifest"
-	"github.com/orgami/packer-plugin-orgami/internal/report"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/record/report"
 )
 
 // Manifest is the result as the manifest file records it.

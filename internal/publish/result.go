@@ -11,29 +11,29 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
-	"github.com/orgami/packer-plugin-orgami/internal/launch"
-	"github.com/orgami/packer-plugin-orgami/internal/manifest"
-	"github.com/orgami/packer-plugin-orgami/internal/output"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
-	"github.com/orgami/packer-plugin-orgami/internal/report"
+	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/record/report"
 )
 
 // Result is what a publication achieved; of a failed one, what it achieved
 // until then. Its zero parts belong to stages that were not reached.
 type Result struct {
 	spec      Spec
-	world     World
+	world     Observed
 	plan      *Plan
 	keys      kmskey.Keys
 	images    ami.Images
-	settled   grant.Settled
+	settled   grant.Result
 	verified  ami.Verified
 	lived     map[string]ami.Image  // by region, as they are in the end
 	shared    map[string]ami.Shared // by region
 	revoked   []grant.Leftover
 	discarded []string
-	launches  launch.Matrix
+	launches  evaluate.Matrix
 	err       error
 }
 
@@ -95,7 +95,7 @@ func (r *Result) Summary() string {
 		fmt.Fprintf(&text, "Published, with %d changes.", r.Changed())
 	}
 	if n := r.launches.Total(); n > 0 {
-		fmt.Fprintf(&text, "\n  proved: %s of %s succeed, of Karpenter and service-linked roles in every account and region", progress.Number(r.launches.Count(launch.Launches)), progress.Count(n, "launch"))
+		fmt.Fprintf(&text, "\n  proved: %s of %s succeed, of Karpenter and service-linked roles in every account and region", progress.Number(r.launches.Count(evaluate.Launches)), progress.Count(n, "launch"))
 	}
 	for _, region := range r.verified.Regions() {
 		fmt.Fprintf(&text, "\n  %s: %s", region, r.verified.Image(region).ID)
@@ -112,7 +112,7 @@ func (r *Result) planSummary() string {
 		text += fmt.Sprintf(" %s for you to mend.", are(n, "problem"))
 	}
 	if len(r.launches) > 0 {
-		text += fmt.Sprintf(" Of %s of what is published, %s would fail.", progress.Count(r.launches.Total(), "launch"), progress.Number(r.launches.Count(launch.Fails)))
+		text += fmt.Sprintf(" Of %s of what is published, %s would fail.", progress.Count(r.launches.Total(), "launch"), progress.Number(r.launches.Count(evaluate.Fails)))
 	}
 	return text
 }
@@ -182,7 +182,7 @@ func (r *Result) Write(directory string) ([]string, error) {
 	if !r.Complete() { // nobody deploys what is not
 		return manifest.Write(directory, documents)
 	}
-	outputs, err := output.Documents(r.publication(m), r.spec.Outputs)
+	outputs, err := downstream.Documents(r.publication(m), r.spec.Outputs)
 	if err != nil {
 		return nil, err
 	}
@@ -192,12 +192,12 @@ func (r *Result) Write(directory string) ([]string, error) {
 
 // publication is what the further documents are made of: of the grants, those
 // that somebody else is to make.
-func (r *Result) publication(m manifest.Manifest) output.Publication {
+func (r *Result) publication(m manifest.Manifest) downstream.Publication {
 	grants := r.grantsFile(m.Key.ID).Grants
 	if r.spec.Grants.Via != string(grant.None) {
 		grants = func(func(manifest.Grant) bool) {}
 	}
-	return output.Publication{Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: grants}
+	return downstream.Publication{Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: grants}
 }
 
 func (r *Result) keyID() string {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // TestAThousandAccounts: grants for a large organisation stay within KMS's

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
-	"github.com/orgami/packer-plugin-orgami/internal/permission"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/permission"
 )
 
 // secrets are how every secret access key and every session token of the

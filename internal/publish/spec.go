@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
-	"github.com/orgami/packer-plugin-orgami/internal/output"
+	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
 )
 
 // Spec is what a publication shall achieve: the validated configuration, as
@@ -22,9 +22,9 @@ type Spec struct {
 	Share        ShareSpec
 	Grants       GrantsSpec
 	Image        ImageSpec
-	Life         ami.Life
+	Life         ami.Lifecycle
 	// Retire says what becomes of older generations; nil leaves them alone.
-	Retire        *ami.Retirement
+	Retire        *ami.RetentionPolicy
 	WaitTimeout   time.Duration
 	KeepOnFailure bool
 	PlanOnly      bool
@@ -41,7 +41,7 @@ type Spec struct {
 	// region, with templates as tags have; empty sets none.
 	Parameter string
 	// Outputs are further documents, for the deploys downstream.
-	Outputs []output.Kind
+	Outputs []downstream.Kind
 }
 
 // Source is one image that the artifact brings.

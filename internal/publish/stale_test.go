@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // TestEveryOtherReadIsStale: where half of the endpoints are behind all the

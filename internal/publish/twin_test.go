@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // TestTwoRunsAtOnce: several builds of a template publish at the same time. On
@@ -16,7 +16,7 @@ import (
 // and both use that key.
 func TestTwoRunsAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
-		lock   func() publish.Lock
+		lock   func() publish.Locker
 		second string // the second image's name
 		keys   int
 		grants int // CreateGrant calls; KMS answers the second with the first's grant
@@ -35,7 +35,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 						spec := w.spec()
 						spec.Image.Name = name
 						clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-						if _, err := publish.Run(t.Context(), clients, spec, w.teller(), lock); err != nil {
+						if _, err := publish.Run(t.Context(), clients, spec, w.reporter(), lock); err != nil {
 							t.Errorf("%s: %v", name, err)
 						}
 					})
@@ -74,12 +74,12 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	}
 }
 
-func noLock() publish.Lock { return unlocked }
+func noLock() publish.Locker { return unlocked }
 
 // mutex is the lock of runs in one process.
-func mutex() publish.Lock {
-	turns := map[publish.Work]chan struct{}{publish.CompletingKey: make(chan struct{}, 1), publish.MakingGrants: make(chan struct{}, 1)}
-	return func(ctx context.Context, work publish.Work) (func(), bool, error) {
+func mutex() publish.Locker {
+	turns := map[publish.Section]chan struct{}{publish.CompletingKey: make(chan struct{}, 1), publish.MakingGrants: make(chan struct{}, 1)}
+	return func(ctx context.Context, work publish.Section) (func(), bool, error) {
 		release := func() { <-turns[work] }
 		select {
 		case turns[work] <- struct{}{}:

@@ -20,12 +20,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/awssim"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
-	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // Images of the test worlds beside those that a run makes.
@@ -120,11 +120,11 @@ func (w *world) publish(spec publish.Spec) (*publish.Result, error) {
 
 func (w *world) publishWith(ctx context.Context, spec publish.Spec) (*publish.Result, error) {
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-	return publish.Run(ctx, clients, spec, w.teller(), unlocked)
+	return publish.Run(ctx, clients, spec, w.reporter(), unlocked)
 }
 
 // unlocked is no lock: runs on several machines have none in common.
-func unlocked(context.Context, publish.Work) (func(), bool, error) { return func() {}, false, nil }
+func unlocked(context.Context, publish.Section) (func(), bool, error) { return func() {}, false, nil }
 
 func (w *world) mustPublish(t *testing.T, spec publish.Spec) *publish.Result {
 	t.Helper()
@@ -136,7 +136,7 @@ func (w *world) mustPublish(t *testing.T, spec publish.Spec) *publish.Result {
 	return result
 }
 
-func (w *world) teller() progress.Teller { return progress.Teller{Say: w.Say, Meanwhile: w.Say} }
+func (w *world) reporter() progress.Reporter { return progress.Reporter{Info: w.Say, Progress: w.Say} }
 
 // Say notes what people are told.
 func (w *world) Say(message string) {
@@ -214,7 +214,7 @@ func (w *world) checkKeys(t *testing.T, state awssim.State, spec publish.Spec) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if open := document.OpenStatements(); len(open) > 0 {
+		if open := document.PublicStatements(); len(open) > 0 {
 			t.Errorf("key %s is open to the world: %v", key.ARN, open)
 		}
 		if !slices.Contains(document.Sids(), policy.SidOwner) || len(document.Sids()) < 2 {

@@ -103,8 +103,8 @@ func (c RetireConfig) validateAges(p *problems) {
 	}
 }
 
-func (c Config) life() ami.Life {
-	life := ami.Life{Family: c.Family, DeprecateAfter: c.DeprecateAfter}
+func (c Config) life() ami.Lifecycle {
+	life := ami.Lifecycle{Family: c.Family, DeprecateAfter: c.DeprecateAfter}
 	if c.Protection != nil && c.Protection.Enabled {
 		life.Protection = ami.ProtectedWithoutCooldown
 		if c.Protection.WithCooldown {
@@ -114,11 +114,11 @@ func (c Config) life() ami.Life {
 	return life
 }
 
-func (c Config) retirement() *ami.Retirement {
+func (c Config) retirement() *ami.RetentionPolicy {
 	if c.Retire == nil {
 		return nil
 	}
-	return &ami.Retirement{
+	return &ami.RetentionPolicy{
 		Family: c.Family, Keep: cmp.Or(c.Retire.Keep, 1),
 		DeprecateAfter: c.Retire.DeprecateAfter, DisableAfter: c.Retire.DisableAfter, DeleteAfter: c.Retire.DeleteAfter,
 	}

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/orgami/packer-plugin-orgami/internal/output"
-	"github.com/orgami/packer-plugin-orgami/internal/parameter"
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
+	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
 // The `ssm` block names the parameters of Parameter Store that hold the image's
@@ -29,7 +29,7 @@ var parameterForm = form{
 
 func (c Config) validateOutputs(p *problems) {
 	var known []string
-	for _, kind := range output.Kinds() {
+	for _, kind := range downstream.Kinds() {
 		known = append(known, string(kind))
 	}
 	if c.Outputs != nil && len(c.Outputs) == 0 {
@@ -41,7 +41,7 @@ func (c Config) validateOutputs(p *problems) {
 			p.addf("outputs: %q is in the list twice: remove one", kind)
 		}
 	}
-	wanted := slices.Contains(c.Outputs, string(output.SSM))
+	wanted := slices.Contains(c.Outputs, string(downstream.SSM))
 	switch {
 	case c.SSM == nil && wanted:
 		p.addf(`ssm: the block is missing, and outputs asks for "ssm": write ssm { name = "/golden-ami/latest" }`)
@@ -56,7 +56,7 @@ func (c SSMConfig) validate(p *problems) {
 	if placeholder.In(c.Name) {
 		return
 	}
-	name, err := parameter.Name(c.Name, "us-east-1", "x86_64")
+	name, err := ssmparam.Name(c.Name, "us-east-1", "x86_64")
 	if err != nil {
 		p.addf("ssm.name: %w", err)
 		return
@@ -67,10 +67,10 @@ func (c SSMConfig) validate(p *problems) {
 	p.check("ssm.name", name, parameterForm)
 }
 
-func (c Config) outputs() []output.Kind {
-	var kinds []output.Kind
+func (c Config) outputs() []downstream.Kind {
+	var kinds []downstream.Kind
 	for _, kind := range c.Outputs {
-		kinds = append(kinds, output.Kind(kind))
+		kinds = append(kinds, downstream.Kind(kind))
 	}
 	return kinds
 }

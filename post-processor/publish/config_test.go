@@ -15,8 +15,8 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
-	"github.com/orgami/packer-plugin-orgami/internal/output"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
 )
 
 // configure configures a post-processor with the body of its block, as Packer
@@ -146,9 +146,9 @@ func TestSpecOfEverything(t *testing.T) {
 		Image: publish.ImageSpec{
 			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false, CopyDuration: 30,
 		},
-		Life:    ami.Life{Family: "golden", DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
-		Retire:  &ami.Retirement{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
-		Outputs: []output.Kind{output.Terraform, output.SSM}, Parameter: "/golden/{{ .Architecture }}",
+		Life:    ami.Lifecycle{Family: "golden", DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
+		Retire:  &ami.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
+		Outputs: []downstream.Kind{downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
 		WaitTimeout: 90 * time.Minute, KeepOnFailure: true, PlanOnly: true,
 		FailOnDrift: true, Prove: "warn", ProveRoles: []string{"nodes/Launcher"}, Report: true,
 	}

@@ -21,8 +21,8 @@ const lockInterval = 200 * time.Millisecond
 // keyLock is held while a run completes the key, or makes its grants. Packer
 // runs each build of a template in a process of its own, so the locks are files,
 // one for each key and kind of work.
-func keyLock(key publish.KeySpec, say func(string)) publish.Lock {
-	return func(ctx context.Context, work publish.Work) (release func(), waited bool, err error) {
+func keyLock(key publish.KeySpec, say func(string)) publish.Locker {
+	return func(ctx context.Context, work publish.Section) (release func(), waited bool, err error) {
 		path, err := machineFile(cmp.Or(key.Alias, key.ID), string(work))
 		if err != nil {
 			return nil, false, err
@@ -49,7 +49,7 @@ func keyLock(key publish.KeySpec, say func(string)) publish.Lock {
 	}
 }
 
-var waiting = map[publish.Work]string{
+var waiting = map[publish.Section]string{
 	publish.CompletingKey: "Waiting for another build on this machine that completes the key",
 	publish.MakingGrants:  "Waiting for another build on this machine that makes grants on the key",
 }

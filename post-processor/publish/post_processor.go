@@ -13,10 +13,10 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
 // PostProcessor is the component orgami-publish.
@@ -67,7 +67,7 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 	if folder, err := machineFolder(); err == nil { // else this build keeps the quotas by itself
 		clients.ShareQuotas(folder)
 	}
-	result, err := publish.Run(ctx, clients, spec, teller(ui), keyLock(spec.Key, ui.Say))
+	result, err := publish.Run(ctx, clients, spec, reporter(ui), keyLock(spec.Key, ui.Say))
 	// Also when it failed: the files say how far it came.
 	files, writeErr := result.Write(p.config.OutputDirectory)
 	ui.Say(result.Summary())
@@ -80,13 +80,13 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 	return published(input, spec, result, files), spec.PlanOnly || result.Adopted(), nil
 }
 
-// teller tells people what happens. How far something is that takes long they
+// reporter tells people what happens. How far something is that takes long they
 // are not told where the output is for programs or a log: in its machine-readable
 // mode Packer sets PACKER_NO_COLOR.
-func teller(ui packersdk.Ui) progress.Teller {
-	t := progress.Teller{Say: ui.Say, Meanwhile: ui.Say}
+func reporter(ui packersdk.Ui) progress.Reporter {
+	t := progress.Reporter{Info: ui.Say, Progress: ui.Say}
 	if os.Getenv("PACKER_NO_COLOR") != "" {
-		t.Meanwhile = nil
+		t.Progress = nil
 	}
 	return t
 }

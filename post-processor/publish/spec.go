@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/orgami/packer-plugin-orgami/internal/accounts"
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/organization"
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
@@ -136,7 +136,7 @@ func (c *GrantsConfig) spec() (publish.GrantsSpec, error) {
 	}
 	var units []string
 	for _, unit := range c.OrganizationalUnits {
-		units = append(units, accounts.UnitID(unit))
+		units = append(units, organization.UnitID(unit))
 	}
 	return publish.GrantsSpec{
 		Accounts: slices.Concat(c.Accounts, listed), Roles: roles,

@@ -5,8 +5,8 @@ import (
 	"os"
 	"regexp"
 
-	"github.com/orgami/packer-plugin-orgami/internal/accounts"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/organization"
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
@@ -38,7 +38,7 @@ func (c KeyConfig) validate(p *problems) {
 		p.addf("key.extra_statements_file: %w", err)
 	}
 	// The partition is AWS's to tell; what depends on it is in the plan.
-	for _, finding := range policy.LintStatements(extra, policy.Place{}) {
+	for _, finding := range policy.LintStatements(extra, policy.Target{}) {
 		p.addf("key.extra_statements_file: %s: %s", c.ExtraStatementsFile, finding)
 	}
 }
@@ -144,7 +144,7 @@ func (c *GrantsConfig) fromFile() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: name a file that can be read; relative paths start where packer runs, so ${path.root}/FILE is safer", err)
 	}
-	ids, err := accounts.Parse(string(content))
+	ids, err := organization.Parse(string(content))
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be used: %w", c.AccountsFile, err)
 	}

@@ -23,7 +23,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// line is what is plotted of a measurement; internal/bench writes it.
+// line is what is plotted of a measurement; test/bench writes it.
 type line struct {
 	Grid     *grid     `json:"grid"`
 	PerGrant *perGrant `json:"per_grant"`

@@ -1,0 +1,162 @@
+package evaluate
+
+import (
+	"fmt"
+	"strings"
+)
+
+// admission is what says whether a caller may use a key.
+type admission struct {
+	*regionalKey
+
+	by       *caller
+	identity *document
+	key, own ruling // of the key policy, and of the identity policy
+	granted  granted
+	policies decided // by key policy and, where it takes that as well, identity policy
+	admitted decided
+}
+
+// decide combines key policy, identity policy and grants, as KMS does. An
+// explicit denial wins. Within the key's own account a key policy that names the
+// role is enough; one that names the account leaves it to the role's policies.
+// To a role of another account both must allow it. A grant stands for both.
+// Fact: 1, 6.
+func (k *regionalKey) decide(by *caller) admission {
+	a := admission{regionalKey: k, by: by, identity: k.identity[by.launcher]}
+	a.key, a.own, a.granted = k.policy.rule(by, k.via), a.identity.rule(by, k.via), k.to(by)
+	a.policies = a.admitting().and(a.own.allowed)
+	if !a.foreign() {
+		a.policies = a.policies.or(a.key.allowed)
+	}
+	denied := a.key.denied.or(a.own.denied)
+	a.admitted = a.policies.or(a.granted.decided).and(denied.not())
+	return a
+}
+
+func (a *admission) foreign() bool { return a.by.account != a.account }
+
+// admitting is what the key policy allows the caller, be it by itself or as one
+// of its account.
+func (a *admission) admitting() decided { return a.key.allowed.or(a.key.delegated) }
+
+// admit is the links that say whether the caller may do with the key what a
+// launch needs.
+func (k *regionalKey) admit(by *caller) []Link {
+	a := k.decide(by)
+	switch {
+	case a.admitted.yes == allNeeded:
+		return a.because()
+	case a.admitted.may == allNeeded:
+		return []Link{a.undecided()}
+	default:
+		return a.refused()
+	}
+}
+
+// because says what lets the caller use the key.
+func (a *admission) because() []Link {
+	var links []Link
+	if byPolicies := a.policies.yes; byPolicies != none {
+		links = append(links, a.keyPolicyHolds(byPolicies))
+		if a.foreign() || a.key.allowed.yes&byPolicies != byPolicies {
+			links = append(links, a.identityPolicyHolds(byPolicies))
+		}
+	}
+	if byGrant := allNeeded &^ a.policies.yes; byGrant != none {
+		links = append(links, a.grantHolds())
+	}
+	return links
+}
+
+// grantHolds names no grant: every account has another, and the accounts that
+// launch for the same reason are to be taken together.
+func (a *admission) grantHolds() Link {
+	if len(a.granted.grants) > 1 {
+		return holds(linkGrant, "grants on the key "+a.ARN+" allow it")
+	}
+	return holds(linkGrant, "a grant on the key "+a.ARN+" allows it")
+}
+
+func (a *admission) keyPolicyHolds(o operations) Link {
+	return holds(linkKeyPolicy, "the key policy allows it: "+a.policy.whoSays(false, o, a.by, a.via))
+}
+
+func (a *admission) identityPolicyHolds(o operations) Link {
+	return holds(linkIdentityPolicy, a.identity.name+" allows it: "+a.identity.whoSays(false, o, a.by, a.via))
+}
+
+// refused says what keeps the caller from using the key: the first operation that
+// it may not use decides which link, and the link names all operations that
+// break it.
+func (a *admission) refused() []Link {
+	missing := allNeeded &^ a.admitted.may
+	first := missing.first()
+	switch {
+	case a.key.denied.yes&first != none:
+		o := missing & a.key.denied.yes
+		return []Link{breaks(linkKeyPolicy, fmt.Sprintf("%s of the key policy denies %s %s",
+			a.policy.whoSays(true, o, a.by, a.via), a.by.arn, o.actions()), a.putKeyPolicy(a.policy.whoSays(true, o, a.by, a.via)))}
+	case a.own.denied.yes&first != none:
+		o := missing & a.own.denied.yes
+		return []Link{breaks(linkIdentityPolicy, fmt.Sprintf("%s of %s denies %s",
+			a.identity.whoSays(true, o, a.by, a.via), a.identity.name, o.actions()), a.listRolePolicies(a.identity.whoSays(true, o, a.by, a.via), o))}
+	case a.by.launcher.ServiceLinked && a.foreign():
+		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant())}
+	case a.admitting().may&first == none:
+		o := missing &^ a.admitting().may
+		return []Link{breaks(linkKeyPolicy, fmt.Sprintf("the policy of the key %s does not allow %s %s%s",
+			a.ARN, a.by.arn, o.actions(), a.policyLacks(a.policy, first)), a.keyPolicySnippet(o))}
+	case a.by.launcher.ServiceLinked:
+		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant())}
+	default:
+		o := missing & a.admitting().may &^ a.own.allowed.may
+		return []Link{a.keyPolicyStands(first), breaks(linkIdentityPolicy, fmt.Sprintf("%s does not allow %s on %s%s",
+			a.identity.name, o.actions(), a.ARN, a.policyLacks(a.identity, first)), a.identityPolicySnippet(o))}
+	}
+}
+
+// keyPolicyStands is the key policy's link where the identity policy's breaks.
+func (a *admission) keyPolicyStands(first operations) Link {
+	if a.admitting().yes&first != none {
+		return a.keyPolicyHolds(first)
+	}
+	return open(linkKeyPolicy, "whether the key policy allows "+first.actions()+" is not known: "+a.policy.doubt(first, a.by, a.via), a.getKeyPolicy())
+}
+
+func (a *admission) policyLacks(d *document, o operations) string {
+	if lacks := d.closest(o, a.by, a.via); lacks != "" {
+		return ": " + lacks
+	}
+	return ""
+}
+
+// noGrant says which operations no grant has, and which grants there are.
+func (a *admission) noGrant(missing operations) string {
+	text := fmt.Sprintf("no grant on the key %s allows %s %s", a.ARN, a.by.arn, strings.Join(missing.names(""), ", "))
+	if len(a.granted.grants) > 0 {
+		text += "; it has " + a.granted.names()
+	}
+	if missing&createGrant != none && a.granted.cannotGrant() {
+		text += "; CreateGrant needs Decrypt in the same grant, which EC2 grants in turn"
+	}
+	return text
+}
+
+// undecided says what it is that is not known.
+func (a *admission) undecided() Link {
+	first := (allNeeded &^ a.admitted.yes).first()
+	about := "whether " + a.by.arn + " is allowed " + first.actions() + " is not known: "
+	byPolicies := a.policies.of(first) == unsure
+	byKeyPolicy := a.admitting().of(first) == unsure || !a.foreign() && a.key.allowed.of(first) == unsure
+	switch {
+	case a.key.denied.of(first) == unsure, byPolicies && byKeyPolicy:
+		return open(linkKeyPolicy, about+a.policy.name+": "+a.policy.doubt(first, a.by, a.via), a.getKeyPolicy())
+	case a.own.denied.of(first) == unsure, byPolicies:
+		return open(linkIdentityPolicy, about+a.identity.name+": "+a.identity.doubt(first, a.by, a.via), "")
+	case a.GrantsUnknown:
+		return open(linkGrant, about+"the grants of the key "+a.ARN+" could not be read", fmt.Sprintf("aws kms list-grants --region %s --key-id %s", a.in.Name, a.ARN))
+	default:
+		return open(linkGrant, about+"a grant that is constrained, or not to the role itself, may not count: "+a.granted.names(), a.createGrant())
+	}
+}

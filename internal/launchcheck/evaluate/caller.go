@@ -1,0 +1,159 @@
+package evaluate
+
+import (
+	"cmp"
+	"strings"
+)
+
+// caller is a launcher in one account: the role in whose name EC2 asks KMS.
+type caller struct {
+	account  string
+	launcher *Launcher
+	arn      string // of the role
+	name     string // of the role, without its path
+	root     string // ARN of the account's root
+	session  string // ARN of every session of the role, up to the session's name
+	// What the organisation is to KMS. Fact: 1.
+	organization, path value
+}
+
+func newCaller(partition string, a *Account, l *Launcher) *caller {
+	name := l.Role[strings.LastIndexByte(l.Role, '/')+1:]
+	c := &caller{
+		account: a.ID, launcher: l, name: name,
+		arn:     "arn:" + partition + ":iam::" + a.ID + ":role/" + l.Role,
+		root:    "arn:" + partition + ":iam::" + a.ID + ":root",
+		session: "arn:" + partition + ":sts::" + a.ID + ":assumed-role/" + name + "/",
+	}
+	c.organization, c.path = a.organization(), a.path()
+	return c
+}
+
+// noOrganization is what [Account.Organization] has for an account in none.
+const noOrganization = "none"
+
+// organization is the value of aws:PrincipalOrgID.
+func (a *Account) organization() value {
+	id, _, _ := strings.Cut(a.Path, "/")
+	return knownIfSet(cmp.Or(a.Organization, id))
+}
+
+// path is the value of aws:PrincipalOrgPaths.
+func (a *Account) path() value {
+	if a.Organization == noOrganization {
+		return value{}
+	}
+	return knownIfSet(a.Path)
+}
+
+// value is what a request has under a condition key. No request of a launch has
+// more than one value under any key.
+type value struct {
+	there answer // no: the request does not have the key
+	text  string
+}
+
+func present(text string) value { return value{yes, text} }
+
+func knownIfSet(text string) value {
+	switch text {
+	case "":
+		return value{there: unsure}
+	case noOrganization:
+		return value{}
+	default:
+		return present(text)
+	}
+}
+
+// request is what KMS is asked for a launch: CreateGrant if granting, else any
+// other operation, which all look the same to a condition.
+type request struct {
+	by       *caller
+	via      string // value of kms:ViaService
+	granting bool
+}
+
+// contextKey is a condition key that is understood.
+type contextKey int8
+
+const (
+	principalOrgID contextKey = iota + 1
+	principalOrgPaths
+	principalAccount
+	principalARN
+	principalType
+	principalIsService
+	viaService
+	grantIsForResource
+	grantOperations
+	grantDetail // what else is known of a grant that is asked for, by EC2 alone
+	ofServices  // keys that only a service which calls for itself sends
+)
+
+// contextKeys by their names in lower case. Every other key makes a statement
+// one that is not understood.
+var contextKeys = map[string]contextKey{
+	"aws:principalorgid":          principalOrgID,
+	"aws:principalorgpaths":       principalOrgPaths,
+	"aws:principalaccount":        principalAccount,
+	"aws:principalarn":            principalARN,
+	"aws:principaltype":           principalType,
+	"aws:principalisawsservice":   principalIsService,
+	"kms:viaservice":              viaService,
+	"kms:calleraccount":           principalAccount,
+	"kms:grantisforawsresource":   grantIsForResource,
+	"kms:grantoperations":         grantOperations,
+	"kms:granteeprincipal":        grantDetail,
+	"kms:grantconstrainttype":     grantDetail,
+	"kms:retiringprincipal":       grantDetail,
+	"kms:granteeserviceprincipal": grantDetail,
+	"aws:sourceaccount":           ofServices,
+	"aws:sourcearn":               ofServices,
+	"aws:sourceorgid":             ofServices,
+	"aws:sourceorgpaths":          ofServices,
+	"aws:principalservicename":    ofServices,
+}
+
+// isList says that AWS documents the key as one with several values, which are
+// to be tested with a set operator. Fact: 1.
+func (k contextKey) isList() bool { return k == principalOrgPaths || k == grantOperations }
+
+// value is what the request has under the key. Fact: 6.
+func (r *request) value(k contextKey) value {
+	switch k {
+	case principalOrgID:
+		return r.by.organization
+	case principalOrgPaths:
+		return r.by.path
+	case principalAccount:
+		return present(r.by.account)
+	case principalARN:
+		return present(r.by.arn)
+	case principalType:
+		return present("AssumedRole")
+	case principalIsService:
+		return present("false")
+	case viaService:
+		return present(r.via)
+	case grantIsForResource, grantOperations, grantDetail:
+		return r.grantValue(k)
+	default:
+		return value{}
+	}
+}
+
+// grantValue is what only a request for a grant has. EC2's grant is for the
+// attached volume, to decrypt its data key. Fact: 6.
+func (r *request) grantValue(k contextKey) value {
+	switch {
+	case !r.granting:
+		return value{}
+	case k == grantIsForResource:
+		return present("true")
+	case k == grantOperations:
+		return present("Decrypt")
+	default:
+		return value{there: unsure}
+	}
+}

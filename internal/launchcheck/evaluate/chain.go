@@ -1,0 +1,159 @@
+package evaluate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The links of the chain, in their order. Those that are about a key stand in it
+// once for every key.
+const (
+	linkImage          = "image"
+	linkShared         = "shared"
+	linkKeyRegion      = "key-region"
+	linkKeyState       = "key-state"
+	linkKeyPolicy      = "key-policy"
+	linkIdentityPolicy = "identity-policy"
+	linkGrant          = "grant"
+)
+
+func holds(name, because string) Link { return Link{Name: name, Outcome: Launches, Because: because} }
+
+func breaks(name, because, remedy string) Link {
+	return Link{Name: name, Outcome: Fails, Because: because, Remedy: remedy}
+}
+
+func open(name, because, remedy string) Link {
+	return Link{Name: name, Outcome: Unknown, Because: because, Remedy: remedy}
+}
+
+// imageLink says whether the image can be launched at all. Fact: 5.
+func (r *Region) imageLink() Link {
+	id := r.Image.ID
+	switch r.Image.State {
+	case "available":
+		return holds(linkImage, id+" is available in "+r.Name)
+	case "":
+		return open(linkImage, "the state of "+id+" in "+r.Name+" is not known", describeImage(r))
+	case "pending":
+		return breaks(linkImage, id+" in "+r.Name+" is pending",
+			fmt.Sprintf("aws ec2 wait image-available --region %s --image-ids %s", r.Name, id))
+	case "disabled":
+		return breaks(linkImage, id+" in "+r.Name+" is disabled",
+			fmt.Sprintf("aws ec2 enable-image --region %s --image-id %s", r.Name, id))
+	default:
+		return breaks(linkImage, id+" in "+r.Name+" is "+r.Image.State, describeImage(r))
+	}
+}
+
+func describeImage(r *Region) string {
+	return fmt.Sprintf("aws ec2 describe-images --region %s --image-ids %s", r.Name, r.Image.ID)
+}
+
+// sharedLink says whether the account may launch the image: as its owner, or by
+// a launch permission. Fact: 5, 6.
+func (r *Region) sharedLink(a *Account) Link {
+	i := &r.Image
+	switch {
+	case i.Owner == a.ID:
+		return holds(linkShared, a.ID+" owns "+i.ID)
+	case i.Public:
+		return holds(linkShared, i.ID+" is public")
+	case slices.Contains(i.Accounts, a.ID):
+		return holds(linkShared, i.ID+" is shared with the account "+a.ID)
+	}
+	doubt := ""
+	for _, permission := range slices.Concat(i.Organizations, i.OrganizationalUnits) {
+		switch in, why := a.isIn(permission); in {
+		case yes:
+			return holds(linkShared, i.ID+" is shared with "+permission)
+		case unsure:
+			doubt = why
+		}
+	}
+	remedy := fmt.Sprintf("aws ec2 modify-image-attribute --region %s --image-id %s --launch-permission 'Add=[{UserId=%s}]'", r.Name, i.ID, a.ID)
+	if doubt != "" {
+		return open(linkShared, "whether "+i.ID+" is shared with "+a.ID+" is not known: "+doubt, remedy)
+	}
+	return breaks(linkShared, fmt.Sprintf("%s is not shared with the account %s, nor with an organization or unit that it is in: %s", i.ID, a.ID, i.sharedWith()), remedy)
+}
+
+func (i *Image) sharedWith() string {
+	with := slices.Concat(i.Organizations, i.OrganizationalUnits, i.Accounts)
+	if len(with) == 0 {
+		return "it is shared with nobody"
+	}
+	return "it is shared with " + someOf(with, "and")
+}
+
+// isIn says whether the account is in the organisation, or in the unit or one of
+// its units below, that the ARN names; and if that is not known, why.
+func (a *Account) isIn(permission string) (in answer, why string) {
+	organization := a.organization()
+	if organization.there == no {
+		return no, ""
+	}
+	parts := strings.Split(parseARN(permission).resource, "/")
+	switch {
+	case len(parts) == 2 && parts[0] == "organization":
+		if organization.there == unsure {
+			return unsure, "the organization of " + a.ID + " is not known"
+		}
+		return answerOf(organization.text == parts[1]), ""
+	case len(parts) == 3 && parts[0] == "ou":
+		if organization.there == yes && organization.text != parts[1] {
+			return no, ""
+		}
+		if a.Path == "" {
+			return unsure, "where in its organization " + a.ID + " is, is not known"
+		}
+		return answerOf(strings.Contains(a.Path, "/"+parts[2]+"/")), ""
+	default:
+		return unsure, "the launch permission of " + permission + " is not understood"
+	}
+}
+
+// regionLink says whether the key can be used with the region's snapshots, by
+// the account. Fact: 6.
+func (k *regionalKey) regionLink(by *caller) Link {
+	switch {
+	case k.missing:
+		return open(linkKeyRegion, "the key "+k.ARN+" could not be read", describeKeyCommand(k))
+	case k.account == "":
+		return open(linkKeyRegion, fmt.Sprintf("%q is not the ARN of a key", k.ARN), "")
+	case k.region != k.in.Name:
+		return breaks(linkKeyRegion, "the key "+k.ARN+" is not of "+k.in.Name, copyImage(k.in))
+	case k.AWSManaged && k.account != by.account:
+		return breaks(linkKeyRegion, "the key "+k.ARN+" is managed by AWS and of no use to another account than "+k.account, copyImage(k.in))
+	default:
+		return k.here
+	}
+}
+
+func copyImage(r *Region) string {
+	return fmt.Sprintf("aws ec2 copy-image --region %s --source-region %s --source-image-id %s --name NAME --encrypted --kms-key-id KEY-OF-%s",
+		r.Name, r.Name, r.Image.ID, strings.ToUpper(r.Name))
+}
+
+func describeKeyCommand(k *regionalKey) string {
+	return fmt.Sprintf("aws kms describe-key --region %s --key-id %s", k.in.Name, k.ARN)
+}
+
+// stateLink says whether the key is enabled. Fact: 2, 6.
+func (k *regionalKey) stateLink() Link {
+	enable := fmt.Sprintf("aws kms enable-key --region %s --key-id %s", k.in.Name, k.ARN)
+	because := fmt.Sprintf("the key %s is %s", k.ARN, k.State)
+	switch k.State {
+	case "Enabled":
+		return holds(linkKeyState, because)
+	case "":
+		return open(linkKeyState, "the state of the key "+k.ARN+" is not known", describeKeyCommand(k))
+	case "Disabled":
+		return breaks(linkKeyState, because, enable)
+	case "PendingDeletion", "PendingReplicaDeletion":
+		return breaks(linkKeyState, because, fmt.Sprintf("aws kms cancel-key-deletion --region %s --key-id %s && %s", k.in.Name, k.ARN, enable))
+	default:
+		return breaks(linkKeyState, because, describeKeyCommand(k))
+	}
+}

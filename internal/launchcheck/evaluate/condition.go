@@ -1,0 +1,187 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// condition is one key under one operator. All conditions of a statement must
+// hold.
+type condition struct {
+	text string // operator and key, as they are written
+	odd  string // why it is not understood, empty if it is
+	key  contextKey
+	comparison
+
+	forAny, forAll, ifExists bool
+
+	wanted   []string        // the policy's values, as they are written
+	exact    map[string]bool // those without wildcards; in lower case where case does not matter
+	patterns []string        // those with wildcards
+}
+
+// comparison is an operator without its set operator and IfExists.
+type comparison struct {
+	null      bool // Null tests whether the request has the key
+	negated   bool // holds if no value matches
+	folded    bool // letter case does not matter
+	wildcards bool
+	arns      bool
+}
+
+// comparisons that are understood. ArnEquals and ArnLike are the same.
+var comparisons = map[string]comparison{
+	"StringEquals":              {},
+	"StringNotEquals":           {negated: true},
+	"StringEqualsIgnoreCase":    {folded: true},
+	"StringNotEqualsIgnoreCase": {folded: true, negated: true},
+	"StringLike":                {wildcards: true},
+	"StringNotLike":             {wildcards: true, negated: true},
+	"ArnEquals":                 {arns: true, wildcards: true},
+	"ArnLike":                   {arns: true, wildcards: true},
+	"ArnNotEquals":              {arns: true, wildcards: true, negated: true},
+	"ArnNotLike":                {arns: true, wildcards: true, negated: true},
+	"Bool":                      {folded: true},
+	"Null":                      {null: true, folded: true},
+}
+
+// parseConditions reads a Condition element. variables says that the language
+// has policy variables.
+func parseConditions(raw json.RawMessage, variables bool) ([]condition, error) {
+	operators, err := decodeObject(raw)
+	if err != nil {
+		return nil, err
+	}
+	var conditions []condition
+	for _, operator := range operators {
+		keys, err := decodeObject(operator.value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", operator.name, err)
+		}
+		for _, key := range keys {
+			c := condition{text: operator.name + " " + key.name}
+			if err := c.parse(operator.name, key, variables); err != nil {
+				c.odd = err.Error()
+			}
+			conditions = append(conditions, c)
+		}
+	}
+	return conditions, nil
+}
+
+// parse reads one condition, and says what of it is not understood.
+func (c *condition) parse(operator string, key member, variables bool) error {
+	var err error
+	if c.wanted, err = decodeTexts(key.value); err != nil {
+		return err
+	}
+	base, anyOf := strings.CutPrefix(operator, "ForAnyValue:")
+	base, allOf := strings.CutPrefix(base, "ForAllValues:")
+	if anyOf && allOf {
+		return fmt.Errorf("the operator %s is not understood", operator)
+	}
+	c.forAny, c.forAll = anyOf, allOf
+	base, c.ifExists = strings.CutSuffix(base, "IfExists")
+	var found bool
+	if c.comparison, found = comparisons[base]; !found {
+		return fmt.Errorf("the operator %s is not understood", operator)
+	}
+	if c.key, found = contextKeys[strings.ToLower(key.name)]; !found {
+		return fmt.Errorf("the condition key %s is not understood", key.name)
+	}
+	switch {
+	case c.null && (base != operator || len(c.wanted) != 1):
+		return fmt.Errorf("%s takes no set operator, no IfExists and one value", base)
+	case c.key.isList() && !c.null && !c.forAny && !c.forAll:
+		return fmt.Errorf("%s is a list: without ForAnyValue or ForAllValues its meaning is not documented", key.name)
+	}
+	return c.parseValues(base, variables)
+}
+
+func (c *condition) parseValues(base string, variables bool) error {
+	c.exact = map[string]bool{}
+	for _, w := range c.wanted {
+		switch {
+		case variables && strings.Contains(w, "${"):
+			return fmt.Errorf("the policy variable in %q is not understood", w)
+		case c.arns && !isARN(w):
+			return fmt.Errorf("%q is no ARN of six segments", w)
+		case base == "Bool" || base == "Null":
+			if b := strings.ToLower(w); b != "true" && b != "false" {
+				return fmt.Errorf("%q is neither true nor false", w)
+			}
+		}
+		if c.wildcards && hasWildcard(w) {
+			c.patterns = append(c.patterns, w)
+			continue
+		}
+		if c.folded {
+			w = strings.ToLower(w)
+		}
+		c.exact[w] = true
+	}
+	return nil
+}
+
+// holds says whether the request meets the condition.
+func (c *condition) holds(r *request) answer {
+	if c.odd != "" {
+		return unsure
+	}
+	got := r.value(c.key)
+	switch {
+	case got.there == unsure:
+		return unsure
+	case c.null:
+		return answerOf(c.exact["true"] == (got.there == no))
+	case got.there == yes:
+		return answerOf(c.matches(got.text) != c.negated)
+	case c.ifExists || c.forAll:
+		return yes
+	default: // a negated operator holds where there is nothing, but for ForAnyValue
+		return answerOf(c.negated && !c.forAny)
+	}
+}
+
+func (c *condition) matches(got string) bool {
+	if c.folded {
+		got = strings.ToLower(got)
+	}
+	return c.exact[got] || slices.ContainsFunc(c.patterns, func(pattern string) bool {
+		if c.arns {
+			return matchesARN(pattern, got)
+		}
+		return matches(pattern, got)
+	})
+}
+
+// lacks says why the condition does not hold, or is not understood.
+func (c *condition) lacks(r *request) string {
+	if c.odd != "" {
+		return c.odd
+	}
+	wants := fmt.Sprintf("its condition %s wants %s, and ", c.text, someOf(c.wanted, "or"))
+	switch got := r.value(c.key); got.there {
+	case yes:
+		return wants + "the request has " + got.text
+	case no:
+		return wants + "the request has no such key"
+	default:
+		return wants + "what the request has is not known"
+	}
+}
+
+// someOf lists the first few of many: a, b, c and 5 more.
+func someOf(items []string, word string) string {
+	const few = 3
+	switch n := len(items); {
+	case n > few+1:
+		return fmt.Sprintf("%s %s %d more", strings.Join(items[:few], ", "), word, n-few)
+	case n > 1:
+		return strings.Join(items[:n-1], ", ") + " " + word + " " + items[n-1]
+	default:
+		return strings.Join(items, "")
+	}
+}

@@ -1,0 +1,137 @@
+package evaluate_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+)
+
+// What conditions hold for a launch: each stands in the only allowance of the key
+// policy.
+func TestConditions(t *testing.T) {
+	under := func(condition string) func(*scene) {
+		return func(s *scene) {
+			s.keyPolicy(allow + `,"Principal":"*","Condition":{` + strings.ReplaceAll(condition, "'", `"`) + `}}`)
+		}
+	}
+	outside := func(condition string) func(*scene) {
+		return func(s *scene) {
+			under(condition)(s)
+			s.account.Organization, s.account.Path = "none", ""
+			s.region.Image.Accounts = []string{member}
+		}
+	}
+	somewhere := func(condition string) func(*scene) {
+		return func(s *scene) {
+			outside(condition)(s)
+			s.account.Organization = ""
+		}
+	}
+	holds := func(name, condition string) ruling { return ruling{name, under(condition), evaluate.Launches, ""} }
+	broken := func(name, condition string) ruling {
+		return ruling{name, under(condition), evaluate.Fails, "key-policy"}
+	}
+	odd := func(name, condition string) ruling {
+		return ruling{name, under(condition), evaluate.Unknown, "key-policy"}
+	}
+	check(t, []ruling{
+		holds("the organisation", `'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`),
+		broken("another organisation", `'StringEquals':{'aws:PrincipalOrgID':'o-other'}`),
+		holds("one of several values", `'StringEquals':{'aws:PrincipalOrgID':['o-other','o-exampleorgid']}`),
+		broken("all of several operators", `'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'},'StringLike':{'kms:ViaService':'rds.*'}`),
+		broken("all of several keys", `'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid','kms:CallerAccount':'`+other+`'}`),
+		holds("keys have no letter case", `'StringEquals':{'AWS:principalorgID':'o-exampleorgid'}`),
+		broken("StringEquals has letter case", `'StringEquals':{'aws:PrincipalOrgID':'O-exampleorgid'}`),
+		holds("StringEqualsIgnoreCase has none", `'StringEqualsIgnoreCase':{'aws:PrincipalOrgID':'O-exampleorgid'}`),
+		broken("StringNotEqualsIgnoreCase has none", `'StringNotEqualsIgnoreCase':{'aws:PrincipalOrgID':'O-exampleorgid'}`),
+		broken("StringLike has letter case", `'StringLike':{'aws:PrincipalOrgID':'O-*'}`),
+		holds("StringLike has wildcards", `'StringLike':{'aws:PrincipalOrgID':'o-exam?le*'}`),
+		broken("StringEquals has none", `'StringEquals':{'aws:PrincipalOrgID':'o-exam?le*'}`),
+		broken("StringNotLike is the contrary", `'StringNotLike':{'aws:PrincipalOrgID':['o-x','o-*']}`),
+		holds("StringNotEquals is the contrary", `'StringNotEquals':{'aws:PrincipalOrgID':['o-x','o-*']}`),
+		odd("an operator in another letter case", `'stringequals':{'aws:PrincipalOrgID':'o-exampleorgid'}`),
+		odd("an operator for numbers", `'NumericEquals':{'aws:PrincipalAccount':'`+member+`'}`),
+		odd("a condition key for which nothing is known", `'StringEquals':{'aws:PrincipalTag/team':'images'}`),
+		odd("whether a key is there for which nothing is known", `'Null':{'aws:PrincipalTag/team':'true'}`),
+		odd("a policy variable", `'StringEquals':{'aws:PrincipalAccount':'${kms:CallerAccount}'}`),
+		odd("a value that is an object", `'StringEquals':{'aws:PrincipalOrgID':{}}`),
+
+		{"no organisation: the key is not there", outside(`'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Fails, "key-policy"},
+		{"no organisation: a contrary holds", outside(`'StringNotEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
+		{"no organisation: IfExists holds", outside(`'StringEqualsIfExists':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
+		{"no organisation: ForAllValues holds", outside(`'ForAllValues:StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
+		{"no organisation: ForAnyValue does not hold", outside(`'ForAnyValue:StringLike':{'aws:PrincipalOrgPaths':'*'}`), evaluate.Fails, "key-policy"},
+		{"no organisation: ForAnyValue of a contrary does not hold", outside(`'ForAnyValue:StringNotLike':{'aws:PrincipalOrgPaths':'x'}`), evaluate.Fails, "key-policy"},
+		{"no organisation: ForAnyValue with IfExists holds", outside(`'ForAnyValue:StringLikeIfExists':{'aws:PrincipalOrgPaths':'x'}`), evaluate.Launches, ""},
+		{"no organisation: Null is true", outside(`'Null':{'aws:PrincipalOrgID':true}`), evaluate.Launches, ""},
+		{"an organisation: Null is false", under(`'Null':{'aws:PrincipalOrgPaths':'false'}`), evaluate.Launches, ""},
+		{"an organisation: Null is not true", under(`'Null':{'aws:PrincipalOrgID':'true'}`), evaluate.Fails, "key-policy"},
+		{"an organisation that is not known", somewhere(`'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Unknown, "key-policy"},
+		{"an organisation that is not known: IfExists", somewhere(`'StringEqualsIfExists':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Unknown, "key-policy"},
+		{"an organisation that is not known: Null", somewhere(`'Null':{'aws:PrincipalOrgID':'false'}`), evaluate.Unknown, "key-policy"},
+
+		holds("a path below", `'ForAnyValue:StringLike':{'aws:PrincipalOrgPaths':'o-exampleorgid/*/`+unit+`/*'}`),
+		broken("a path elsewhere", `'ForAnyValue:StringLike':{'aws:PrincipalOrgPaths':'o-exampleorgid/*/`+apart+`/*'}`),
+		holds("the path itself", `'ForAllValues:StringEquals':{'aws:PrincipalOrgPaths':'`+unitPath+`'}`),
+		odd("a list under a plain operator", `'StringLike':{'aws:PrincipalOrgPaths':'*'}`),
+
+		holds("the account", `'StringEquals':{'aws:PrincipalAccount':'`+member+`','kms:CallerAccount':['`+other+`','`+member+`']}`),
+		broken("another account", `'StringEquals':{'kms:CallerAccount':'`+other+`'}`),
+		holds("the role, not its session", `'ArnEquals':{'aws:PrincipalArn':'`+roleARN(member, karpenter)+`'}`),
+		holds("a pattern for roles", `'ArnLike':{'aws:PrincipalArn':'arn:aws:iam::*:role/Karp*'}`),
+		holds("a string's wildcard reaches over a colon", `'StringLike':{'aws:PrincipalArn':'arn:*:role/Karp*'}`),
+		broken("ArnNotLike is the contrary", `'ArnNotLike':{'aws:PrincipalArn':'arn:aws:iam::*:role/*'}`),
+		holds("ArnNotEquals is the contrary", `'ArnNotEquals':{'aws:PrincipalArn':'`+roleARN(other, "*")+`'}`),
+		{"a wildcard in an ARN does not reach over a colon", func(s *scene) {
+			under(`'ArnLike':{'aws:PrincipalArn':'arn:aws:*:` + member + `:role/a:b/` + karpenter + `'}`)(s)
+			s.launcher.Role = "a:b/" + karpenter
+		}, evaluate.Fails, "key-policy"},
+		odd("a pattern that is no ARN", `'ArnLike':{'aws:PrincipalArn':'*'}`),
+		holds("a role's session is an assumed role", `'StringEquals':{'aws:PrincipalType':'AssumedRole'},'Bool':{'aws:PrincipalIsAWSService':'false'}`),
+		broken("a role is no AWS service", `'Bool':{'aws:PrincipalIsAWSService':'true'}`),
+		broken("no service calls for itself", `'StringEquals':{'aws:SourceAccount':'`+member+`'}`),
+
+		holds("by EC2 in the region", `'StringEquals':{'kms:ViaService':'ec2.eu-west-1.amazonaws.com'}`),
+		broken("by EC2 in another region", `'StringEquals':{'kms:ViaService':'ec2.us-east-1.amazonaws.com'}`),
+		holds("by EC2 in any region", `'StringLike':{'kms:ViaService':'ec2.*.amazonaws.com'}`),
+
+		broken("only CreateGrant says what the grant is for", `'Bool':{'kms:GrantIsForAWSResource':true}`),
+		holds("what only CreateGrant says, if it does", `'BoolIfExists':{'kms:GrantIsForAWSResource':'True'}`),
+		broken("the grant is for an AWS resource", `'BoolIfExists':{'kms:GrantIsForAWSResource':'false'}`),
+		odd("a Boolean that is none", `'BoolIfExists':{'kms:GrantIsForAWSResource':'yes'}`),
+		holds("the grant is to decrypt", `'ForAllValues:StringEquals':{'kms:GrantOperations':['Decrypt','Encrypt']}`),
+		broken("the grant is not to encrypt", `'ForAllValues:StringEquals':{'kms:GrantOperations':['Encrypt']}`),
+		odd("whom the grant is for", `'StringLikeIfExists':{'kms:GranteePrincipal':'arn:aws:iam::*:role/*'}`),
+	})
+}
+
+// The statements of least privilege: one for use, one for grants.
+func TestLeastPrivilege(t *testing.T) {
+	use := `{"Sid":"Use","Effect":"Allow","Principal":"*","Action":["kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:DescribeKey"],"Resource":"*"}`
+	grants := func(condition string) string {
+		return `{"Sid":"Grants","Effect":"Allow","Principal":"*","Action":"kms:CreateGrant","Resource":"*","Condition":{` + condition + `}}`
+	}
+	key := func(statements ...string) func(*scene) { return func(s *scene) { s.keyPolicy(statements...) } }
+	check(t, []ruling{
+		{"use and grants launch", key(use, grants(`"Bool":{"kms:GrantIsForAWSResource":"true"}`)), evaluate.Launches, ""},
+		{"use alone fails", key(use), evaluate.Fails, "key-policy"},
+		{"grants of operations that EC2's grant has not fail", key(use, grants(`"ForAllValues:StringEquals":{"kms:GrantOperations":"Encrypt"}`)), evaluate.Fails, "key-policy"},
+		{"grants for a grantee are unknown", key(use, grants(`"StringLike":{"kms:GranteePrincipal":"*"}`)), evaluate.Unknown, "key-policy"},
+	})
+}
+
+// In China, services have another name. Fact: 6.
+func TestPartitions(t *testing.T) {
+	china := func(via string) func(*scene) {
+		return func(s *scene) {
+			s.partition = "aws-cn"
+			s.launcher.Policy = document(allow + "}")
+			s.keyPolicy(allow + `,"Principal":{"AWS":"arn:aws-cn:iam::` + member + `:root"},"Condition":{"StringEquals":{"kms:ViaService":"` + via + `"}}}`)
+		}
+	}
+	check(t, []ruling{
+		{"a service of China's name launches", china("ec2.eu-west-1.amazonaws.com.cn"), evaluate.Launches, ""},
+		{"a service of another name fails", china("ec2.eu-west-1.amazonaws.com"), evaluate.Fails, "key-policy"},
+	})
+}

@@ -1,0 +1,266 @@
+package evaluate_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+)
+
+// figures count what the comparison of this process tried.
+var figures struct {
+	sync.Mutex
+	worlds, verdicts, launches, fails, unknown int
+	plain, plainUnknown                        int // verdicts of worlds without anything odd
+	disagreements                              int
+	links                                      map[string]int // by which launches fail
+}
+
+// seeds are those of the worlds that are compared: a sample in `make test`, some
+// thousands in `make test-exhaustive`, one alone with ORGAMI_SEED.
+func seeds(t *testing.T) (from, to uint64) {
+	t.Helper()
+	if text := os.Getenv("ORGAMI_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seed, seed + 1
+	}
+	if os.Getenv("ORGAMI_EXHAUSTIVE") != "" {
+		return 1, 6001
+	}
+	return 1, 151
+}
+
+// TestDifferential makes worlds at random, lets every launcher launch in every
+// account, and compares what happens with what the evaluator said would. They
+// share no code: each keeps the other from being wrong.
+func TestDifferential(t *testing.T) {
+	from, to := seeds(t)
+	t.Run("worlds", func(t *testing.T) {
+		for seed := from; seed < to; seed++ {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				compare(t, seed)
+			})
+		}
+	})
+	f := &figures
+	t.Logf("worlds %d, verdicts %d: launches %d, fails %d, unknown %d; unknown without anything odd %d of %d; disagreements %d; fails by %v",
+		f.worlds, f.verdicts, f.launches, f.fails, f.unknown, f.plainUnknown, f.plain, f.disagreements, f.links)
+	if to-from == 1 {
+		return
+	}
+	if f.launches*100 < f.verdicts*15 || f.fails*100 < f.verdicts*15 {
+		t.Error("the worlds are too much alike to say anything")
+	}
+	for _, link := range []string{"image", "shared", "key-state", "key-policy", "identity-policy", "grant"} {
+		if f.links[link]*200 < f.fails {
+			t.Errorf("%d of %d launches fail by the link %s: too few to say anything", f.links[link], f.fails, link)
+		}
+	}
+	if f.plainUnknown*100 > f.plain*5 {
+		t.Error("too much is unknown in worlds in which everything can be understood")
+	}
+}
+
+func compare(t *testing.T, seed uint64) {
+	t.Helper()
+	w := generate(t, seed)
+	known := w.read()
+	outcomes, links := map[evaluate.Outcome]int{}, map[string]int{}
+	wrong := 0
+	for _, v := range evaluate.Evaluate(known) {
+		outcomes[v.Outcome]++
+		if decides, found := v.Broken(); found && v.Outcome == evaluate.Fails {
+			links[decides.Name]++
+		}
+		if v.Outcome == evaluate.Unknown && !w.odd && os.Getenv("ORGAMI_SEED") != "" {
+			t.Logf("%s by %s: %+v", v.Account, v.Launcher, v.Links)
+		}
+		became, why := w.launch(v)
+		if v.Outcome == evaluate.Unknown || v.Outcome == became {
+			continue
+		}
+		wrong++
+		t.Errorf("seed %d (ORGAMI_SEED=%d go test -run TestDifferential ./internal/launchcheck/evaluate): the evaluator says that a launch in %s by %s %s, %+v; the simulator that it %s: %s\nkeys %v",
+			seed, seed, v.Account, v.Launcher, v.Outcome, v.Links, became, why, w.policies(known))
+	}
+	figures.Lock()
+	defer figures.Unlock()
+	if figures.links == nil {
+		figures.links = map[string]int{}
+	}
+	for link, n := range links {
+		figures.links[link] += n
+	}
+	figures.worlds++
+	figures.disagreements += wrong
+	figures.launches += outcomes[evaluate.Launches]
+	figures.fails += outcomes[evaluate.Fails]
+	figures.unknown += outcomes[evaluate.Unknown]
+	all := outcomes[evaluate.Launches] + outcomes[evaluate.Fails] + outcomes[evaluate.Unknown]
+	figures.verdicts += all
+	if !w.odd {
+		figures.plain += all
+		figures.plainUnknown += outcomes[evaluate.Unknown]
+	}
+}
+
+// policies are what an error shows.
+func (w *generatedWorld) policies(known evaluate.Input) string {
+	var text strings.Builder
+	for arn, key := range known.Regions[0].Keys {
+		fmt.Fprintf(&text, "%s: %s %s\n", arn, key.State, key.Policy)
+	}
+	for _, l := range known.Launchers {
+		fmt.Fprintf(&text, "%s: %s\n", l.Name, l.Policy)
+	}
+	return text.String()
+}
+
+// launch launches the image as the verdict's launcher, and says how it ends.
+func (w *generatedWorld) launch(v evaluate.Verdict) (became evaluate.Outcome, why string) {
+	w.t.Helper()
+	for _, l := range w.launchers() {
+		if l.Name != v.Launcher {
+			continue
+		}
+		if !l.ServiceLinked {
+			return w.launchAs(v.Account, l.Role)
+		}
+		result, err := w.sim.LaunchAsServiceLinkedRole(v.Account, l.Role[strings.LastIndexByte(l.Role, '/')+1:], home, w.image)
+		w.must(result, err)
+		return outcomeOf(result.State == "running"), result.Diagnosis
+	}
+	w.t.Fatalf("there is no launcher %s", v.Launcher)
+	return "", ""
+}
+
+func outcomeOf(runs bool) evaluate.Outcome {
+	if runs {
+		return evaluate.Launches
+	}
+	return evaluate.Fails
+}
+
+// launchAs launches as a role of the account.
+func (w *generatedWorld) launchAs(account, role string) (became evaluate.Outcome, why string) {
+	w.t.Helper()
+	config := w.config(account)
+	config.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(config), roleARN(account, role)))
+	client := ec2.NewFromConfig(config)
+	answer, err := client.RunInstances(w.t.Context(), &ec2.RunInstancesInput{
+		ImageId: &w.image, InstanceType: ec2types.InstanceTypeT3Micro, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+	})
+	var refused smithy.APIError
+	if errors.As(err, &refused) && strings.HasPrefix(refused.ErrorCode(), "InvalidAMIID.") {
+		return evaluate.Fails, err.Error()
+	}
+	w.must(answer, err)
+	id := *answer.Instances[0].InstanceId
+	described, err := client.DescribeInstances(w.t.Context(), &ec2.DescribeInstancesInput{InstanceIds: []string{id}})
+	w.must(described, err)
+	return outcomeOf(described.Reservations[0].Instances[0].State.Name == ec2types.InstanceStateNameRunning), w.sim.Diagnosis(id)
+}
+
+func (w *generatedWorld) describeImage(id string) ec2types.Image {
+	w.t.Helper()
+	described, err := w.ec2(owner).DescribeImages(w.t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{id}, IncludeDisabled: aws.Bool(true)})
+	w.must(described, err)
+	return described.Images[0]
+}
+
+// read is the world as AWS reports it.
+func (w *generatedWorld) read() evaluate.Input {
+	w.t.Helper()
+	known := evaluate.Input{Partition: "aws", Organization: organization, Launchers: w.launchers()}
+	units := map[string]string{"r-ab12": "r-ab12/", unit: "r-ab12/" + unit + "/", nested: "r-ab12/" + unit + "/" + nested + "/", apart: "r-ab12/" + apart + "/"}
+	for _, id := range launching() {
+		a := evaluate.Account{ID: id, Organization: "none"}
+		if path := units[parents()[id]]; path != "" {
+			a.Organization, a.Path = organization, organization+"/"+path
+		}
+		if w.chance(1) {
+			w.odd = true
+			a.Organization, a.Path = "", ""
+		}
+		known.Accounts = append(known.Accounts, a)
+	}
+	r := evaluate.Region{Name: home, Image: w.readImage(), Keys: map[string]evaluate.Key{}}
+	for _, s := range r.Image.Snapshots {
+		if s.Key != "" {
+			r.Keys[s.Key] = w.readKey(s.Key)
+		}
+	}
+	known.Regions = []evaluate.Region{r}
+	return known
+}
+
+func (w *generatedWorld) readImage() evaluate.Image {
+	w.t.Helper()
+	described := w.describeImage(w.image)
+	read := evaluate.Image{ID: w.image, Owner: *described.OwnerId, State: string(described.State), Public: aws.ToBool(described.Public)}
+	attribute, err := w.ec2(owner).DescribeImageAttribute(w.t.Context(), &ec2.DescribeImageAttributeInput{ImageId: &w.image, Attribute: ec2types.ImageAttributeNameLaunchPermission})
+	w.must(attribute, err)
+	for _, p := range attribute.LaunchPermissions {
+		for value, to := range map[*string]*[]string{p.UserId: &read.Accounts, p.OrganizationArn: &read.Organizations, p.OrganizationalUnitArn: &read.OrganizationalUnits} {
+			if value != nil {
+				*to = append(*to, *value)
+			}
+		}
+	}
+	for _, mapping := range described.BlockDeviceMappings {
+		snapshots, err := w.ec2(owner).DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*mapping.Ebs.SnapshotId}})
+		w.must(snapshots, err)
+		read.Snapshots = append(read.Snapshots, evaluate.Snapshot{ID: *mapping.Ebs.SnapshotId, Key: aws.ToString(snapshots.Snapshots[0].KmsKeyId)})
+	}
+	return read
+}
+
+// readKey reads what the key's owner may read of it.
+func (w *generatedWorld) readKey(key string) evaluate.Key {
+	w.t.Helper()
+	client, ctx := w.kms(key), w.t.Context()
+	read := evaluate.Key{ARN: key}
+	described, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &key})
+	w.odd = w.odd || err != nil
+	if err == nil {
+		read.State, read.AWSManaged = string(described.KeyMetadata.KeyState), described.KeyMetadata.KeyManager == "AWS"
+	}
+	document, err := client.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &key})
+	w.odd = w.odd || err != nil
+	if err == nil {
+		read.Policy = []byte(*document.Policy)
+	}
+	pages := kms.NewListGrantsPaginator(client, &kms.ListGrantsInput{KeyId: &key})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			w.odd, read.GrantsUnknown = true, true
+			break
+		}
+		for _, g := range page.Grants {
+			one := evaluate.Grant{ID: *g.GrantId, Name: aws.ToString(g.Name), Grantee: *g.GranteePrincipal, Constrained: g.Constraints != nil}
+			for _, o := range g.Operations {
+				one.Operations = append(one.Operations, string(o))
+			}
+			read.Grants = append(read.Grants, one)
+		}
+	}
+	return read
+}

@@ -1,0 +1,133 @@
+package evaluate
+
+import "fmt"
+
+// ruling is what one document says of a caller's operations.
+type ruling struct {
+	denied    decided
+	allowed   decided // to the caller itself
+	delegated decided // to its account, whose policies must allow the same
+}
+
+// rule says what the document says. via is the value of kms:ViaService.
+func (d *document) rule(by *caller, via string) ruling {
+	var all ruling
+	for i := range d.statements {
+		s := &d.statements[i]
+		if !s.onKey || s.actions == none {
+			continue
+		}
+		itself, account := s.about(by)
+		if itself == no && account == no {
+			continue
+		}
+		for _, granting := range [...]bool{false, true} {
+			asked := s.actions & operationsOf(granting)
+			if asked == none {
+				continue
+			}
+			met := s.meets(&request{by, via, granting})
+			if s.deny {
+				all.denied.add(asked, min(max(itself, account), met))
+			}
+			if s.allow {
+				all.allowed.add(asked, min(itself, met))
+				all.delegated.add(asked, min(account, met))
+			}
+		}
+	}
+	return all
+}
+
+// operationsOf are the operations whose requests have what a request for a grant
+// has, or have it not.
+func operationsOf(granting bool) operations {
+	if granting {
+		return createGrant
+	}
+	return allNeeded &^ createGrant
+}
+
+// whoSays names the statements that allow, or deny, the operations, in their
+// order.
+func (d *document) whoSays(deny bool, o operations, by *caller, via string) string {
+	var names []string
+	for i := range d.statements {
+		s := &d.statements[i]
+		if deny && !s.deny || !deny && !s.allow {
+			continue
+		}
+		one := document{statements: d.statements[i : i+1]}
+		ruling := one.rule(by, via)
+		said := ruling.allowed.or(ruling.delegated)
+		if deny {
+			said = ruling.denied
+		}
+		if said.yes&o != none {
+			names = append(names, s.name)
+		}
+	}
+	return someOf(names, "and")
+}
+
+// doubt says what it is that leaves open whether the document allows, or denies,
+// the operation.
+func (d *document) doubt(o operations, by *caller, via string) string {
+	for i := range d.statements {
+		s := &d.statements[i]
+		one := document{statements: d.statements[i : i+1]}
+		ruling := one.rule(by, via)
+		if ruling.denied.of(o) != unsure && ruling.allowed.of(o) != unsure && ruling.delegated.of(o) != unsure {
+			continue
+		}
+		switch {
+		case s.odd != "" && s.name == d.name:
+			return s.odd
+		case s.odd != "":
+			return fmt.Sprintf("%s is not understood: %s", s.name, s.odd)
+		}
+		r := &request{by, via, o == createGrant}
+		for j := range s.conditions {
+			if s.conditions[j].holds(r) == unsure {
+				return s.name + ": " + s.conditions[j].lacks(r)
+			}
+		}
+		return s.name + " names a session of the role, whose name is not known before it is there"
+	}
+	return "nothing that is known"
+}
+
+// closest says which statement comes closest to allowing the operation, and what
+// it lacks; empty if none is about the operation.
+func (d *document) closest(o operations, by *caller, via string) string {
+	best, lacks := 0, ""
+	for i := range d.statements {
+		s := &d.statements[i]
+		if !s.allow || s.actions&o == none {
+			continue
+		}
+		how, why := 1, "it does not name the role or its account"
+		itself, account := s.about(by)
+		named := itself != no || account != no
+		switch {
+		case named && !s.onKey:
+			how, why = 2, "it is not about this key"
+		case named:
+			how, why = 3, s.unmet(&request{by, via, o == createGrant})
+		}
+		if how > best {
+			best, lacks = how, fmt.Sprintf("%s allows %s, but %s", s.name, o.actions(), why)
+		}
+	}
+	return lacks
+}
+
+// unmet says which condition the request does not meet.
+func (s *statement) unmet(r *request) string {
+	for i := range s.conditions {
+		if s.conditions[i].holds(r) == no {
+			return s.conditions[i].lacks(r)
+		}
+	}
+	return "not so"
+}

@@ -1,0 +1,30 @@
+package evaluate_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+)
+
+// Whatever the policies are, the evaluator has a verdict with its reason, and
+// nothing launches by a policy that is no JSON object.
+func FuzzPolicies(f *testing.F) {
+	base := newScene()
+	f.Add(string(base.key.Policy), string(base.launcher.Policy))
+	f.Add(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","NotPrincipal":{"AWS":"*"},"NotAction":"kms:*","NotResource":"*"}}`, `{`)
+	f.Add(`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"ForAnyValue:StringLikeIfExists":{"aws:PrincipalOrgPaths":["*",1,true]}}}]}`, ``)
+	f.Add(`[]`, `{"Statement":[null]}`)
+	f.Fuzz(func(t *testing.T, key, identity string) {
+		s := newScene()
+		s.key.Policy, s.launcher.Policy = json.RawMessage(key), json.RawMessage(identity)
+		v := s.verdict()
+		var object map[string]any
+		if v.Outcome == evaluate.Launches && (json.Unmarshal([]byte(key), &object) != nil || json.Unmarshal([]byte(identity), &object) != nil) {
+			t.Errorf("launches by %s and %s", key, identity)
+		}
+		if l, found := v.Broken(); v.Outcome != evaluate.Launches && (!found || l.Because == "") {
+			t.Errorf("no reason: %+v", v)
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package evaluate
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Link is one link of the chain that a launch hangs on.
+type Link struct {
+	Name    string  `json:"link"` // shared, image, key-region, key-state, key-policy, identity-policy, grant
+	Outcome Outcome `json:"outcome"`
+	// Because is one sentence: which permission, statement or grant decides.
+	Because string `json:"because"`
+	// Remedy is a command or a piece of policy that mends the link; empty if
+	// there is nothing to mend.
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// Verdict is what a launch comes to, with the links up to the first that is
+// broken.
+type Verdict struct {
+	Account  string
+	Region   string
+	Launcher string
+	Outcome  Outcome
+	Links    []Link
+}
+
+// Broken returns the link that decides a verdict other than [Launches].
+func (v Verdict) Broken() (Link, bool) { return deciding(v.Links, v.Outcome) }
+
+func deciding(links []Link, outcome Outcome) (Link, bool) {
+	i := slices.IndexFunc(links, func(l Link) bool { return l.Outcome == outcome && outcome != Launches })
+	if i < 0 {
+		return Link{}, false
+	}
+	return links[i], true
+}
+
+// AccountPlaceholder stands for the account in the links of a [Case].
+const AccountPlaceholder = "{account}"
+
+// In is the link as it is in the account.
+func (l Link) In(account string) Link {
+	l.Because = strings.ReplaceAll(l.Because, AccountPlaceholder, account)
+	l.Remedy = strings.ReplaceAll(l.Remedy, AccountPlaceholder, account)
+	return l
+}
+
+// Case is a verdict that several accounts share, for one launcher in one
+// region. The links name the account as [AccountPlaceholder].
+type Case struct {
+	Region   string   `json:"region"`
+	Launcher string   `json:"launcher"`
+	Outcome  Outcome  `json:"outcome"`
+	Accounts []string `json:"accounts"`
+	Links    []Link   `json:"links"`
+}
+
+// Broken returns the link that decides a case other than [Launches].
+func (c Case) Broken() (Link, bool) { return deciding(c.Links, c.Outcome) }
+
+// Matrix is every verdict, one for each account, region and launcher, with those
+// that differ in the account only taken together: it stays readable, and small,
+// for thousands of accounts.
+type Matrix []Case
+
+// Collect takes the verdicts together, in the order of region, launcher,
+// outcome and account.
+func Collect(verdicts []Verdict) Matrix {
+	byKey := map[string]*Case{}
+	for _, v := range verdicts {
+		links := slices.Clone(v.Links)
+		for i, l := range links {
+			links[i].Because = v.withoutAccount(l.Because)
+			links[i].Remedy = v.withoutAccount(l.Remedy)
+		}
+		text, _ := json.Marshal(links) // strings alone cannot fail
+		key := v.Region + "\n" + v.Launcher + "\n" + string(v.Outcome) + "\n" + string(text)
+		if byKey[key] == nil {
+			byKey[key] = &Case{Region: v.Region, Launcher: v.Launcher, Outcome: v.Outcome, Links: links}
+		}
+		byKey[key].Accounts = append(byKey[key].Accounts, v.Account)
+	}
+	var matrix Matrix
+	for _, c := range byKey {
+		slices.Sort(c.Accounts)
+		matrix = append(matrix, *c)
+	}
+	slices.SortFunc(matrix, func(a, b Case) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Launcher, b.Launcher),
+			cmp.Compare(a.Outcome, b.Outcome), slices.Compare(a.Accounts, b.Accounts))
+	})
+	return matrix
+}
+
+// AnyOther stands, among a case's accounts, for all those that nobody named.
+const AnyOther = "any other account"
+
+// Find returns the case of an account, also as one of [AnyOther].
+func (m Matrix) Find(account, region, launcher string) (Case, bool) {
+	var other Case
+	for _, c := range m {
+		if c.Region != region || c.Launcher != launcher {
+			continue
+		}
+		if slices.Contains(c.Accounts, account) {
+			return c, true
+		}
+		if slices.Contains(c.Accounts, AnyOther) {
+			other = c
+		}
+	}
+	return other, other.Accounts != nil
+}
+
+// Only returns the cases with the outcome.
+func (m Matrix) Only(outcome Outcome) Matrix {
+	return slices.DeleteFunc(slices.Clone(m), func(c Case) bool { return c.Outcome != outcome })
+}
+
+// Total is how many verdicts there are.
+func (m Matrix) Total() int { return m.Count(Launches) + m.Count(Fails) + m.Count(Unknown) }
+
+// withoutAccount has the placeholder for the account, but not where it is the
+// owner of a key: the key is the same for all.
+func (v Verdict) withoutAccount(text string) string {
+	ofKey := ":kms:" + v.Region + ":" + v.Account
+	parts := strings.Split(text, ofKey)
+	for i, part := range parts {
+		parts[i] = strings.ReplaceAll(part, v.Account, AccountPlaceholder)
+	}
+	return strings.Join(parts, ofKey)
+}
+
+// Count says how many verdicts have the outcome.
+func (m Matrix) Count(outcome Outcome) int {
+	n := 0
+	for _, c := range m {
+		if c.Outcome == outcome {
+			n += len(c.Accounts)
+		}
+	}
+	return n
+}

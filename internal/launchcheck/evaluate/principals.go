@@ -1,0 +1,104 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// principals is a Principal or NotPrincipal element. What cannot be a launcher's
+// role, such as a service, a user or an identity that was deleted, is not in it.
+type principals struct {
+	all      bool
+	accounts map[string]bool // ids, and ARNs of their roots, which mean the same
+	roles    map[string]bool // ARNs
+	sessions map[string]bool // ARNs up to the session's name
+}
+
+var (
+	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+	// nobody are unique ids, which stand for deleted identities, and principals
+	// that are no roles. Fact: 1.
+	nobody = regexp.MustCompile(`^(A(ROA|IDA)[A-Z0-9]+|arn:[a-z-]+:(iam::[0-9]{12}:user|sts::[0-9]{12}:federated-user)/.+)$`)
+)
+
+func parsePrincipals(raw json.RawMessage) (principals, error) {
+	p := principals{accounts: map[string]bool{}, roles: map[string]bool{}, sessions: map[string]bool{}}
+	if string(raw) == `"*"` {
+		p.all = true
+		return p, nil
+	}
+	kinds, err := decodeObject(raw)
+	if err != nil {
+		return p, fmt.Errorf("principal: %w", err)
+	}
+	for _, kind := range kinds {
+		names, err := decodeTexts(kind.value)
+		if err != nil {
+			return p, fmt.Errorf("principal: %w", err)
+		}
+		switch kind.name {
+		case "AWS":
+			for _, name := range names {
+				if err := p.add(name); err != nil {
+					return p, err
+				}
+			}
+		case "Service", "Federated", "CanonicalUser": // no role is any of these
+		default:
+			return p, fmt.Errorf("the kind of principal %q is not understood", kind.name)
+		}
+	}
+	return p, nil
+}
+
+// add adds an AWS principal.
+func (p *principals) add(name string) error {
+	a := parseARN(name)
+	switch {
+	case name == "*":
+		p.all = true
+	case accountForm.MatchString(name):
+		p.accounts[name] = true
+	case nobody.MatchString(name):
+	case hasWildcard(name):
+		return fmt.Errorf("the principal %q has a wildcard, which AWS takes for no name", name)
+	case a.service == "iam" && a.resource == "root":
+		p.accounts[name] = true
+	case a.service == "iam" && strings.HasPrefix(a.resource, "role/"):
+		p.roles[name] = true
+	case a.service == "sts" && strings.HasPrefix(a.resource, "assumed-role/"):
+		p.sessions[name[:strings.LastIndexByte(name, '/')+1]] = true
+	default:
+		return fmt.Errorf("the principal %q is not understood", name)
+	}
+	return nil
+}
+
+// named says whether the caller itself is named, and whether its account is. A
+// session is named by a name that is not known before it is there.
+func (p *principals) named(by *caller) (itself, account answer) {
+	switch {
+	case p.all || p.roles[by.arn]:
+		itself = yes
+	case p.sessions[by.session]:
+		itself = unsure
+	}
+	return itself, answerOf(p.accountOf(by))
+}
+
+func (p *principals) accountOf(by *caller) bool { return p.accounts[by.account] || p.accounts[by.root] }
+
+// spares says whether a NotPrincipal element leaves the caller out: only if it
+// names the account, the role and the session. Fact: 1.
+func (p *principals) spares(by *caller) answer {
+	switch {
+	case p.all:
+		return yes
+	case p.accountOf(by) && p.roles[by.arn] && p.sessions[by.session]:
+		return unsure
+	default:
+		return no
+	}
+}

@@ -1,0 +1,231 @@
+package evaluate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// statement is one statement of a policy, as far as it is about one key.
+type statement struct {
+	name string // statement "Sid", or statement 2
+	// allow and deny are both set if it is not understood which one it does.
+	allow, deny bool
+	odd         string // what of it is not understood, empty if it is all
+	actions     operations
+	onKey       bool // whether its resource is the key
+	who         principals
+	everybodies bool // an identity policy's statement is about its bearer
+	butWho      bool // NotPrincipal
+	conditions  []condition
+}
+
+// document is a policy as far as it is about one key.
+type document struct {
+	name       string // the key policy of …, the policy of …
+	statements []statement
+}
+
+// unread is a document of which nothing is known: it may allow and deny
+// everything.
+func unread(name, why string) *document {
+	return &document{name: name, statements: []statement{{
+		name: name, allow: true, deny: true, odd: why, actions: allNeeded, onKey: true, everybodies: true,
+	}}}
+}
+
+// parseKeyPolicy reads the policy of the key.
+func parseKeyPolicy(name string, raw []byte, key string) *document {
+	return parseDocument(name, raw, key, "Principal")
+}
+
+// parseIdentityPolicy reads a role's policy for what it says of the key.
+func parseIdentityPolicy(name string, raw []byte, key string) *document {
+	return parseDocument(name, raw, key, "")
+}
+
+// version2012 is the version of the policy language that has policy variables.
+// Fact: 1.
+const version2012 = "2012-10-17"
+
+func parseDocument(name string, raw []byte, key, principal string) *document {
+	elements, err := decodeObject(raw)
+	if err != nil {
+		return unread(name, err.Error())
+	}
+	version, list := "2008-10-17", []json.RawMessage(nil)
+	for _, e := range elements {
+		switch e.name {
+		case "Version":
+			err = json.Unmarshal(e.value, &version)
+		case "Statement":
+			list, err = decodeList(e.value)
+		case "Id":
+		default:
+			err = fmt.Errorf("its element %s is not understood", e.name)
+		}
+		if err != nil {
+			return unread(name, err.Error())
+		}
+	}
+	if list == nil || version != version2012 && version != "2008-10-17" {
+		return unread(name, "it has no Statement, or a Version that is not understood")
+	}
+	d := &document{name: name}
+	for i, item := range list {
+		s := statement{name: fmt.Sprintf("statement %d", i+1), allow: true, deny: true, actions: allNeeded, onKey: true}
+		s.everybodies = principal == ""
+		if err := s.parse(item, key, version == version2012); err != nil {
+			s.odd = err.Error()
+		}
+		d.statements = append(d.statements, s)
+	}
+	return d
+}
+
+// parse reads a statement as far as it can be understood: what a part that is
+// understood excludes is excluded, whatever the rest says.
+func (s *statement) parse(raw json.RawMessage, key string, variables bool) error {
+	members, err := decodeObject(raw)
+	if err != nil {
+		s.everybodies = true
+		return err
+	}
+	identity := s.everybodies
+	var problems []error
+	var has []string
+	for _, m := range members {
+		has = append(has, strings.TrimPrefix(m.name, "Not"))
+		if err := s.parseElement(m, key, variables); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	slices.Sort(has)
+	wanted := []string{"Action", "Effect", "Resource"}
+	if !identity {
+		wanted = append(wanted, "Principal")
+	}
+	for _, name := range wanted {
+		if i, found := slices.BinarySearch(has, name); !found || i+1 < len(has) && has[i+1] == name {
+			problems = append(problems, fmt.Errorf("it does not have one element %s or Not%s", name, name))
+			s.everybodies = s.everybodies || name == "Principal"
+		}
+	}
+	if s.butWho && s.allow {
+		problems = append(problems, errors.New("NotPrincipal is for Deny only"))
+	}
+	if len(problems) > 0 {
+		return problems[0]
+	}
+	return nil
+}
+
+func (s *statement) parseElement(m member, key string, variables bool) error {
+	var err error
+	switch m.name {
+	case "Sid":
+		var sid string
+		if json.Unmarshal(m.value, &sid) == nil && sid != "" {
+			s.name = fmt.Sprintf("statement %q", sid)
+		}
+	case "Effect":
+		allow, deny := bytes.Equal(m.value, []byte(`"Allow"`)), bytes.Equal(m.value, []byte(`"Deny"`))
+		if allow == deny {
+			return fmt.Errorf("its Effect %s is not understood", m.value)
+		}
+		s.allow, s.deny = allow, deny
+	case "Action", "NotAction":
+		return s.parseActions(m)
+	case "Resource", "NotResource":
+		return s.parseResources(m, key, variables)
+	case "Principal", "NotPrincipal":
+		if s.everybodies {
+			return errors.New("an identity policy has no Principal")
+		}
+		s.butWho = m.name == "NotPrincipal"
+		s.who, err = parsePrincipals(m.value)
+		s.everybodies = err != nil // whom it is about is not known
+	case "Condition":
+		s.conditions, err = parseConditions(m.value, variables)
+	default:
+		err = fmt.Errorf("its element %s is not understood", m.name)
+	}
+	return err
+}
+
+// actionForm is a service and an operation; the service takes no wildcards.
+var actionForm = regexp.MustCompile(`^(\*|[a-z0-9-]+:[a-z0-9*?]+)$`)
+
+func (s *statement) parseActions(m member) error {
+	patterns, err := decodeTexts(m.value)
+	if err != nil {
+		return err
+	}
+	found := none
+	for _, p := range patterns {
+		p = strings.ToLower(p) // the letter case of actions does not matter
+		if !actionForm.MatchString(p) {
+			return fmt.Errorf("the action %q is not understood", p)
+		}
+		for i, name := range operationNames {
+			if matches(p, "kms:"+strings.ToLower(name)) {
+				found |= 1 << i
+			}
+		}
+	}
+	if m.name == "NotAction" {
+		found = allNeeded &^ found
+	}
+	s.actions = found
+	return nil
+}
+
+func (s *statement) parseResources(m member, key string, variables bool) error {
+	patterns, err := decodeTexts(m.value)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, p := range patterns {
+		switch {
+		case variables && strings.Contains(p, "${"):
+			return fmt.Errorf("the policy variable in %q is not understood", p)
+		case p != "*" && !isARN(p):
+			return fmt.Errorf("the resource %q is no ARN of six segments", p)
+		}
+		found = found || p == "*" || matchesARN(p, key)
+	}
+	s.onKey = found == (m.name == "Resource")
+	return nil
+}
+
+// about says how far the statement is about the caller: itself, or through its
+// account only, which leaves it to the account's own policies. Fact: 1.
+func (s *statement) about(by *caller) (itself, account answer) {
+	switch {
+	case s.everybodies:
+		return yes, no
+	case s.butWho:
+		return yes - s.who.spares(by), no
+	default:
+		return s.who.named(by)
+	}
+}
+
+// meets says whether the request meets all conditions.
+func (s *statement) meets(r *request) answer {
+	all := yes
+	if s.odd != "" {
+		all = unsure
+	}
+	for i := range s.conditions {
+		if all = min(all, s.conditions[i].holds(r)); all == no {
+			return no
+		}
+	}
+	return all
+}

@@ -1,0 +1,135 @@
+package evaluate_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/test/golden"
+)
+
+// A world in which much is well and some is not, as a table.
+func TestTable(t *testing.T) {
+	w := published(1200, "ap-southeast-2", "eu-west-1", "us-east-1")
+	w.Accounts = append(w.Accounts, evaluate.Account{ID: owner, Organization: organization, Path: organization + "/r-ab12/"})
+	alter := func(region string, alter func(*evaluate.Key)) {
+		i := slices.IndexFunc(w.Regions, func(r evaluate.Region) bool { return r.Name == region })
+		key := w.Regions[i].Keys[keyARN(region)]
+		alter(&key)
+		w.Regions[i].Keys[key.ARN] = key
+	}
+	alter("eu-west-1", func(k *evaluate.Key) { k.Grants = k.Grants[2*42+1:] })
+	alter("us-east-1", func(k *evaluate.Key) { k.State = "Disabled" })
+	golden.Compare(t, "table", []byte(evaluate.Collect(evaluate.Evaluate(w)).String()))
+}
+
+// The sentences and remedies, each as it stands in an error.
+func TestSentences(t *testing.T) {
+	scenes := []struct {
+		name  string
+		alter func(*scene)
+	}{
+		{"all holds", func(*scene) {}},
+		{"by a grant", func(s *scene) { s.asService(); s.grant(whole()...); s.key.Grants[0].Name = "orgami" }},
+		{"pending", func(s *scene) { s.region.Image.State = "pending" }},
+		{"disabled", func(s *scene) { s.region.Image.State = "disabled" }},
+		{"not shared", func(s *scene) { s.region.Image.Organizations = nil }},
+		{"shared with others", func(s *scene) {
+			s.region.Image.Organizations = nil
+			s.region.Image.OrganizationalUnits, s.region.Image.Accounts = []string{unitARN(apart)}, []string{owner, other, stranger, keyOwner, "444444444444"}
+		}},
+		{"place not known", func(s *scene) {
+			s.account.Path, s.region.Image.Organizations, s.region.Image.OrganizationalUnits = "", nil, []string{unitARN(apart)}
+		}},
+		{"key of another region", func(s *scene) {
+			s.key.ARN = keyARN("us-east-1")
+			s.region.Image.Snapshots[0].Key = s.key.ARN
+		}},
+		{"key of AWS", func(s *scene) { s.key.AWSManaged = true }},
+		{"key not read", func(s *scene) { s.key.ARN, s.region.Keys = "", nil }},
+		{"key disabled", func(s *scene) { s.key.State = "Disabled" }},
+		{"key to be deleted", func(s *scene) { s.key.State = "PendingDeletion" }},
+		{"no statement", func(s *scene) { s.keyPolicy(to(owner)) }},
+		{"no statement for grants", func(s *scene) {
+			s.keyPolicy(strings.Replace(to("*"), "kms:*", "kms:[DGR]*", 1), strings.Replace(to("*"), `"Action":"kms:*"`, `"NotAction":"kms:CreateGrant"`, 1))
+		}},
+		{"another organisation", func(s *scene) { s.account.Organization = "o-other"; s.region.Image.Public = true }},
+		{"denied", func(s *scene) {
+			s.keyPolicy(to("*"), `{"Sid":"NotThem","Effect":"Deny","Principal":"*","Action":"kms:Re*","Resource":"*"}`)
+		}},
+		{"denied by itself", func(s *scene) {
+			s.identityPolicy(allow+"}", `{"Effect":"Deny","Action":"kms:CreateGrant","Resource":"*"}`)
+		}},
+		{"no identity policy", func(s *scene) { s.launcher.Policy = nil }},
+		{"another key's identity policy", func(s *scene) {
+			s.identityPolicy(`{"Effect":"Allow","Action":"kms:*","Resource":"` + keyARN("us-east-1") + `"}`)
+		}},
+		{"no grant", (*scene).asService},
+		{"half a grant", func(s *scene) { s.asService(); s.grant("Decrypt", "DescribeKey"); s.grant("ReEncryptFrom") }},
+		{"not understood", func(s *scene) {
+			s.keyPolicy(allow + `,"Principal":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}`)
+		}},
+		{"element not understood", func(s *scene) { s.keyPolicy(strings.Replace(to("*"), "Resource", "Resources", 1)) }},
+		{"policy not read", func(s *scene) { s.key.Policy = nil }},
+		{"organisation not known", func(s *scene) {
+			s.account.Organization, s.account.Path, s.region.Image.Public = "", "", true
+		}},
+		{"session", func(s *scene) { s.keyPolicy(to("arn:aws:sts::" + member + ":assumed-role/" + karpenter + "/me")) }},
+		{"constrained", func(s *scene) { s.asService(); s.grant(whole()...); s.key.Grants[0].Constrained = true }},
+		{"grants not read", func(s *scene) { s.asService(); s.key.GrantsUnknown = true }},
+	}
+	var text strings.Builder
+	for _, test := range scenes {
+		s := newScene()
+		test.alter(s)
+		v := s.verdict()
+		fmt.Fprintf(&text, "# %s: %s\n", test.name, v.Outcome)
+		for _, l := range v.Links {
+			if l.Outcome == v.Outcome {
+				fmt.Fprintf(&text, "%s: %s\n", l.Name, l.Because)
+			}
+			if l.Remedy != "" {
+				fmt.Fprintf(&text, "  %s\n", l.Remedy)
+			}
+		}
+		text.WriteByte('\n')
+	}
+	golden.Compare(t, "sentences", []byte(text.String()))
+}
+
+// Verdicts come by region, account and launcher, whatever the world's order.
+func TestOrder(t *testing.T) {
+	w := published(3, "us-east-1", "eu-west-1")
+	slices.Reverse(w.Accounts)
+	slices.Reverse(w.Launchers)
+	var got []string
+	for _, v := range evaluate.Evaluate(w) {
+		got = append(got, v.Region+" "+v.Account+" "+v.Launcher)
+	}
+	if len(got) != 18 || !slices.IsSorted(got) {
+		t.Errorf("%q", got)
+	}
+	if w.Launchers[0].Name != "Karpenter" && w.Accounts[0].ID < w.Accounts[1].ID {
+		t.Error("the world was sorted as well")
+	}
+}
+
+// Accounts that launch for the same reason are one case, although each has its
+// own grants; and the owner's account is not taken for a part of its keys' ARNs.
+func TestCollect(t *testing.T) {
+	w := published(40, region)
+	w.Accounts = append(w.Accounts, evaluate.Account{ID: owner, Organization: organization, Path: unitPath})
+	matrix := evaluate.Collect(evaluate.Evaluate(w))
+	if len(matrix) != 6 || matrix.Count(evaluate.Launches) != 41*3 {
+		t.Errorf("%d cases, %d launches", len(matrix), matrix.Count(evaluate.Launches))
+	}
+	for _, c := range matrix {
+		for _, l := range c.Links {
+			if strings.Contains(l.Because+l.Remedy, "kms:"+region+":"+evaluate.AccountPlaceholder) || len(c.Accounts) > 1 && strings.Contains(l.Because, w.Accounts[0].ID) {
+				t.Errorf("%s %s: %s", c.Launcher, l.Name, l.Because)
+			}
+		}
+	}
+}

@@ -1,0 +1,279 @@
+package evaluate_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+)
+
+// home is the region of the generated worlds' images.
+const home = "us-east-1"
+
+// source images of the worlds, not encrypted.
+var sourceImages = []string{"ami-0a0a0a0a0a0a0a0a1", "ami-0a0a0a0a0a0a0a0a2"}
+
+// generatedWorld is a simulated AWS with one image, made at random.
+type generatedWorld struct {
+	*generator
+
+	t     *testing.T
+	sim   *awssim.World
+	image string
+	keys  []string // ARNs
+	roles map[string]json.RawMessage
+}
+
+func generate(t *testing.T, seed uint64) *generatedWorld {
+	t.Helper()
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0))}
+	sim, err := awssim.New(generatedFile(), awssim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &generatedWorld{generator: g, t: t, sim: sim, roles: map[string]json.RawMessage{}}
+	w.makeImage()
+	w.shareImage()
+	w.makeRoles()
+	for _, key := range w.keys {
+		w.makeGrants(key)
+		w.settle(key)
+	}
+	if g.chance(4) {
+		w.must(w.ec2(owner).DisableImage(t.Context(), &ec2.DisableImageInput{ImageId: &w.image}))
+	}
+	return w
+}
+
+// parents of the accounts; one is in no organisation.
+func parents() map[string]string {
+	return map[string]string{owner: "r-ab12", keyOwner: "r-ab12", member: unit, other: nested, "444444444444": apart, stranger: ""}
+}
+
+func generatedFile() awssim.WorldFile {
+	file := awssim.WorldFile{
+		Regions: []awssim.RegionFile{{Name: home}, {Name: "eu-west-1"}},
+		Organization: &awssim.OrganizationFile{
+			ID: organization, RootID: "r-ab12", ManagementAccount: awssim.ManagementAccount,
+			Units: []awssim.UnitFile{{ID: unit, Parent: "r-ab12"}, {ID: nested, Parent: unit}, {ID: apart, Parent: "r-ab12"}},
+		},
+		Accounts: []awssim.AccountFile{{ID: awssim.ManagementAccount, Parent: "r-ab12"}, {ID: keyOwner, Parent: "r-ab12"}},
+	}
+	ec2Only := map[string]json.RawMessage{"launch": json.RawMessage(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ec2:*","Resource":"*"}}`)}
+	for _, id := range launching() {
+		file.Accounts = append(file.Accounts, awssim.AccountFile{
+			ID: id, Parent: parents()[id], ServiceLinkedRoles: []string{autoScaling, ecs},
+			Roles: []awssim.RoleFile{{Name: karpenter, Policies: ec2Only}, {Name: "BatchRole", Path: "/team/", Policies: ec2Only}},
+		})
+	}
+	for i, id := range sourceImages {
+		file.Images = append(file.Images, awssim.ImageFile{Account: owner, Region: home, ID: id, Name: fmt.Sprint("source ", i)})
+	}
+	return file
+}
+
+func (w *generatedWorld) config(account string) aws.Config {
+	id, secret := w.sim.AccessKey(account)
+	return aws.Config{Region: home, Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), HTTPClient: w.sim.Client()}
+}
+
+func (w *generatedWorld) ec2(account string) *ec2.Client { return ec2.NewFromConfig(w.config(account)) }
+
+func (w *generatedWorld) kms(key string) *kms.Client {
+	return kms.NewFromConfig(w.config(keyAccount(key)))
+}
+
+// must fails the test on an error; what was answered is of no interest.
+func (w *generatedWorld) must(_ any, err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// makeImage makes the image, under no key, AWS's, or one or two of the
+// customer's, which may be another account's.
+func (w *generatedWorld) makeImage() {
+	switch kind := w.IntN(100); {
+	case kind < 5:
+		w.image = sourceImages[0]
+	case kind < 9:
+		w.image = w.copied(sourceImages[0], "")
+	case kind < 15: // one snapshot encrypted, one not
+		w.image = w.joined(w.copied(sourceImages[0], w.newKey()), sourceImages[1])
+	case kind < 25:
+		w.image = w.joined(w.copied(sourceImages[0], w.newKey()), w.copied(sourceImages[1], w.newKey()))
+	default:
+		w.image = w.copied(sourceImages[0], w.newKey())
+	}
+}
+
+// newKey makes a key that the owner of the image can use.
+func (w *generatedWorld) newKey() string {
+	w.t.Helper()
+	holder := one(w.generator, owner, owner, keyOwner)
+	first := fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":[%q,%q]},"Action":"kms:*","Resource":"*"}}`, holder, owner)
+	made, err := kms.NewFromConfig(w.config(holder)).CreateKey(w.t.Context(), &kms.CreateKeyInput{Policy: &first})
+	w.must(made, err)
+	w.keys = append(w.keys, *made.KeyMetadata.Arn)
+	return *made.KeyMetadata.Arn
+}
+
+func (w *generatedWorld) copied(image, key string) string {
+	w.t.Helper()
+	in := &ec2.CopyImageInput{SourceImageId: &image, SourceRegion: aws.String(home), Name: aws.String("copy of " + image), Encrypted: aws.Bool(true)}
+	if key != "" {
+		in.KmsKeyId = &key
+	}
+	made, err := w.ec2(owner).CopyImage(w.t.Context(), in)
+	w.must(made, err)
+	return *made.ImageId
+}
+
+// joined is an image of the snapshots of two.
+func (w *generatedWorld) joined(images ...string) string {
+	w.t.Helper()
+	in := &ec2.RegisterImageInput{Name: aws.String("joined"), Architecture: ec2types.ArchitectureValuesX8664, RootDeviceName: aws.String("/dev/xvda"), VirtualizationType: aws.String("hvm")}
+	for i, id := range images {
+		from := w.describeImage(id)
+		in.BlockDeviceMappings = append(in.BlockDeviceMappings, ec2types.BlockDeviceMapping{
+			DeviceName: aws.String(fmt.Sprintf("/dev/xvd%c", 'a'+i)), Ebs: &ec2types.EbsBlockDevice{SnapshotId: from.BlockDeviceMappings[0].Ebs.SnapshotId},
+		})
+	}
+	made, err := w.ec2(owner).RegisterImage(w.t.Context(), in)
+	w.must(made, err)
+	return *made.ImageId
+}
+
+// shareImage shares it with the organisation, units, accounts or nobody.
+func (w *generatedWorld) shareImage() {
+	var permissions []ec2types.LaunchPermission
+	if w.chance(65) {
+		permissions = append(permissions, ec2types.LaunchPermission{OrganizationArn: aws.String(organizationARN(organization))})
+	}
+	for _, id := range []string{unit, nested, apart} {
+		if w.chance(15) {
+			permissions = append(permissions, ec2types.LaunchPermission{OrganizationalUnitArn: aws.String(unitARN(id))})
+		}
+	}
+	for _, id := range launching() {
+		if w.chance(35) {
+			permissions = append(permissions, ec2types.LaunchPermission{UserId: &id})
+		}
+	}
+	if w.image == sourceImages[0] && w.chance(30) {
+		permissions = append(permissions, ec2types.LaunchPermission{Group: ec2types.PermissionGroupAll})
+		w.must(w.ec2(owner).DisableImageBlockPublicAccess(w.t.Context(), &ec2.DisableImageBlockPublicAccessInput{}))
+	}
+	_, err := w.ec2(owner).ModifyImageAttribute(w.t.Context(), &ec2.ModifyImageAttributeInput{
+		ImageId: &w.image, LaunchPermission: &ec2types.LaunchPermissionModifications{Add: permissions},
+	})
+	if err != nil && !strings.Contains(err.Error(), "shared") { // one under aws/ebs cannot be
+		w.t.Fatal(err)
+	}
+}
+
+// makeRoles gives the roles that take one a policy, the same in every account.
+func (w *generatedWorld) makeRoles() {
+	key := "arn:aws:kms:us-east-1:" + owner + ":key/none"
+	if len(w.keys) > 0 {
+		key = w.keys[0]
+	}
+	for _, role := range []string{karpenter, batch} {
+		document := w.identityPolicy(key)
+		w.roles[role] = document
+		for _, account := range launching() {
+			if document == nil {
+				continue
+			}
+			w.must(iam.NewFromConfig(w.config(account)).PutRolePolicy(w.t.Context(), &iam.PutRolePolicyInput{
+				RoleName: aws.String(role[strings.LastIndexByte(role, '/')+1:]), PolicyName: aws.String("kms"), PolicyDocument: aws.String(string(document)),
+			}))
+		}
+	}
+}
+
+// makeGrants makes grants for some roles: whole, with something missing, in
+// parts, revoked.
+func (w *generatedWorld) makeGrants(key string) {
+	needed := []string{"DescribeKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "CreateGrant"}
+	for _, account := range launching() {
+		for _, role := range launchRoles() {
+			if !w.chance(55) || !strings.Contains(role, "aws-service-role") && w.chance(70) {
+				continue
+			}
+			grantee, constrained := roleARN(account, role), false
+			switch w.IntN(100) {
+			case 0:
+				w.odd, grantee = true, "arn:aws:iam::"+account+":root"
+			case 1:
+				w.odd, constrained = true, true
+			}
+			switch cut := w.IntN(len(needed)); w.IntN(12) {
+			case 0:
+				w.grant(key, grantee, constrained, slices.Delete(slices.Clone(needed), cut, cut+1))
+			case 1:
+				w.grant(key, grantee, constrained, needed[:cut+1])
+				w.grant(key, grantee, constrained, needed[cut:])
+			case 2:
+				id := w.grant(key, grantee, constrained, needed)
+				w.must(w.kms(key).RevokeGrant(w.t.Context(), &kms.RevokeGrantInput{KeyId: &key, GrantId: &id}))
+			default:
+				w.grant(key, grantee, constrained, one(w.generator, needed, whole()))
+			}
+		}
+	}
+}
+
+func (w *generatedWorld) grant(key, grantee string, constrained bool, operations []string) string {
+	w.t.Helper()
+	in := &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: &grantee}
+	for _, o := range operations {
+		in.Operations = append(in.Operations, kmstypes.GrantOperation(o))
+	}
+	if constrained {
+		in.Constraints = &kmstypes.GrantConstraints{EncryptionContextSubset: map[string]string{"team": "images"}}
+	}
+	made, err := w.kms(key).CreateGrant(w.t.Context(), in)
+	w.must(made, err)
+	return *made.GrantId
+}
+
+// settle gives the key its policy and its state.
+func (w *generatedWorld) settle(key string) {
+	document := w.keyPolicy(key)
+	state := w.IntN(100)
+	if state < 5 {
+		w.must(w.kms(key).DisableKey(w.t.Context(), &kms.DisableKeyInput{KeyId: &key}))
+	} else if state < 8 {
+		w.must(w.kms(key).ScheduleKeyDeletion(w.t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &key}))
+	}
+	_, err := w.kms(key).PutKeyPolicy(context.WithoutCancel(w.t.Context()), &kms.PutKeyPolicyInput{KeyId: &key, Policy: &document, BypassPolicyLockoutSafetyCheck: true})
+	if err != nil {
+		w.t.Fatalf("%s: %v", document, err)
+	}
+}
+
+// launchers are those of the world, as the evaluator is told of them.
+func (w *generatedWorld) launchers() []evaluate.Launcher {
+	return []evaluate.Launcher{
+		{Name: "Karpenter", Role: karpenter, Policy: w.roles[karpenter]},
+		{Name: "Batch", Role: batch, Policy: w.roles[batch]},
+		{Name: "EC2 Auto Scaling", Role: autoScaling, ServiceLinked: true},
+		{Name: "ECS", Role: ecs, ServiceLinked: true},
+	}
+}

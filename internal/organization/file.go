@@ -1,0 +1,84 @@
+package organization
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var idForm = regexp.MustCompile(`^[0-9]{12}$`)
+
+// Parse reads the ids in a file: a JSON list of strings, or one id a line, where
+// # begins a comment. Every id that is none is reported, with its line. The ids
+// are sorted, each once.
+func Parse(content string) ([]string, error) {
+	content = strings.TrimPrefix(content, "\ufeff") // as editors of Windows write it
+	if strings.HasPrefix(strings.TrimSpace(content), "[") {
+		return parseJSON(content)
+	}
+	var ids []string
+	var problems []error
+	number := 0
+	for line := range strings.Lines(content) {
+		number++
+		id, _, _ := strings.Cut(line, "#")
+		switch id = strings.TrimSpace(id); {
+		case id == "":
+		case !idForm.MatchString(id):
+			problems = append(problems, fmt.Errorf("line %d: %q is no account id: write 12 digits", number, id))
+		default:
+			ids = append(ids, id)
+		}
+	}
+	return ordered(ids, problems)
+}
+
+func parseJSON(content string) ([]string, error) {
+	var ids []string
+	if err := json.Unmarshal([]byte(content), &ids); err != nil {
+		return nil, fmt.Errorf("line %d: it is no JSON list of strings: %w: write the ids in quotes, a number would lose a leading zero", lineOf(content, errorOffset(err)), err)
+	}
+	var problems []error
+	positions := json.NewDecoder(strings.NewReader(content))
+	next := func() { _, _ = positions.Token() } // the content is known to be valid
+	next()
+	for _, id := range ids {
+		if next(); !idForm.MatchString(id) {
+			problems = append(problems, fmt.Errorf("line %d: %q is no account id: write 12 digits", lineOf(content, positions.InputOffset()), id))
+		}
+	}
+	return ordered(ids, problems)
+}
+
+// errorOffset is how many bytes the JSON decoder had read.
+func errorOffset(err error) int64 {
+	var syntax *json.SyntaxError
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return syntax.Offset
+	case errors.As(err, &wrongType):
+		return wrongType.Offset
+	default:
+		return 0
+	}
+}
+
+// lineOf is the line, from 1, in which the offset-th byte stands.
+func lineOf(content string, offset int64) int {
+	return 1 + strings.Count(content[:max(offset-1, 0)], "\n")
+}
+
+func ordered(ids []string, problems []error) ([]string, error) {
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("it lists no account")
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}

@@ -1,0 +1,153 @@
+// Package manifest is what a publication leaves for the deploys downstream: the
+// manifest itself, the IAM policy for Karpenter and the list of grants. It is
+// pure but for [Write], and depends on no clock: the same publication gives the
+// same bytes.
+package manifest
+
+import (
+	"iter"
+
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// Names of the files in the output directory.
+const (
+	File          = "orgami.json"
+	PlanFile      = "orgami-plan.json" // the manifest of a run with plan_only
+	KarpenterFile = "karpenter-kms-policy.json"
+	GrantsFile    = "kms-grants.json"
+	ReportFile    = "orgami-report.html" // for people, if asked for
+)
+
+// SchemaVersion of the manifest and of the grants file. It changes when a
+// reader of an older one could be misled. docs/orgami.schema.json describes it.
+const SchemaVersion = 1
+
+// Manifest records a publication as AWS read it back.
+type Manifest struct {
+	SchemaVersion int `json:"schema_version"`
+	// Complete says that every region's image is verified, shared and, with the
+	// grants that were asked for, launchable. Do not deploy from a manifest
+	// that is not complete.
+	Complete bool `json:"complete"`
+	// PlanOnly says that nothing was changed and this is what would be.
+	PlanOnly     bool          `json:"plan_only,omitempty"`
+	Partition    string        `json:"partition"`
+	Account      string        `json:"account"` // the owner of key and images
+	Organization *Organization `json:"organization,omitempty"`
+	Sources      []Source      `json:"sources"`
+	Key          Key           `json:"key"`
+	// Images by region.
+	Images  map[string]Image `json:"images"`
+	Grants  GrantCounts      `json:"grants"`
+	Changes []change.Change  `json:"changes"`
+	// Launches says who can launch the images where, as it was proved after they
+	// were shared; there is none without proof.
+	Launches evaluate.Matrix `json:"launches,omitempty"`
+	Errors   []string        `json:"errors"`
+}
+
+// Organization is the organisation that the key and the images are shared with.
+type Organization struct {
+	ID  string `json:"id"`
+	ARN string `json:"arn"`
+}
+
+// Source is an image that was given to be published.
+type Source struct {
+	Region  string `json:"region"`
+	ImageID string `json:"image_id"`
+	Name    string `json:"name"`
+}
+
+// Key is the multi-Region key.
+type Key struct {
+	ID            string `json:"id,omitempty"`
+	Alias         string `json:"alias,omitempty"`
+	PrimaryRegion string `json:"primary_region"`
+	// WildcardARN matches the key in every region, for IAM policies.
+	WildcardARN string                 `json:"wildcard_arn,omitempty"`
+	Regions     map[string]RegionalKey `json:"regions"`
+}
+
+// RegionalKey is the key in one region.
+type RegionalKey struct {
+	ARN string `json:"arn"`
+	// Policy is the key policy as AWS returns it.
+	Policy policy.Document `json:"policy"`
+	// Digest is over the policy's meaning, not its text.
+	Digest string `json:"digest"`
+	// Grants counts all grants of this regional key when the run looked, also
+	// those of AWS services; KMS allows 50,000.
+	Grants int `json:"grants"`
+}
+
+// Image is the published image of one region.
+type Image struct {
+	ImageID string `json:"image_id"`
+	Name    string `json:"name"`
+	// Origin is how it came to be: copied (by this run), existing (a copy of an
+	// earlier run) or adopted (the source, already under the key).
+	Origin        string      `json:"origin"`
+	SourceImageID string      `json:"source_image_id"`
+	SourceRegion  string      `json:"source_region"`
+	Architecture  string      `json:"architecture"`
+	SnapshotIDs   []string    `json:"snapshot_ids"`
+	KMSKeyARN     string      `json:"kms_key_arn"`
+	Verified      bool        `json:"verified"`
+	Shared        bool        `json:"shared"`
+	Permissions   Permissions `json:"launch_permissions"`
+	// SnapshotAccounts may use the snapshots themselves.
+	SnapshotAccounts []string `json:"snapshot_accounts,omitempty"`
+	// Family, DeprecationTime (RFC 3339) and DeregistrationProtection are there
+	// where the configuration asks for them.
+	Family                   string `json:"family,omitempty"`
+	DeprecationTime          string `json:"deprecation_time,omitempty"`
+	DeregistrationProtection string `json:"deregistration_protection,omitempty"`
+}
+
+// Permissions are with whom an image is shared.
+type Permissions struct {
+	Organizations       []string `json:"organizations,omitempty"`
+	OrganizationalUnits []string `json:"organizational_units,omitempty"`
+	Accounts            []string `json:"accounts,omitempty"`
+	Public              bool     `json:"public,omitempty"`
+}
+
+// GrantCounts sums up the grants file.
+type GrantCounts struct {
+	Via     string `json:"via,omitempty"`
+	Created int    `json:"created"`
+	Exists  int    `json:"exists"`
+	Skipped int    `json:"skipped"`
+	Planned int    `json:"planned"`
+	// Revoked are those of earlier runs that this run took away, LeftOver those
+	// that it left, though nothing asks for them any more.
+	Revoked  int `json:"revoked,omitempty"`
+	LeftOver int `json:"left_over,omitempty"`
+}
+
+// Grants is the grants file.
+type Grants struct {
+	SchemaVersion int    `json:"schema_version"`
+	KeyID         string `json:"key_id"`
+	Via           string `json:"via"`
+	// Grants in the order of region, account and role.
+	Grants iter.Seq[Grant] `json:"grants"`
+}
+
+// Grant is one grant with everything that CreateGrant takes.
+type Grant struct {
+	Account    string   `json:"account"`
+	Role       string   `json:"grantee_principal"`
+	Region     string   `json:"region"`
+	KeyARN     string   `json:"key_arn"`
+	Name       string   `json:"name"`
+	Operations []string `json:"operations"`
+	Status     string   `json:"status"` // created, exists, skipped, planned
+	Reason     string   `json:"reason,omitempty"`
+	GrantID    string   `json:"grant_id,omitempty"`
+	Command    string   `json:"command"` // makes the grant by hand
+}

@@ -1,0 +1,205 @@
+package manifest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/orgami/packer-plugin-orgami/test/golden"
+)
+
+var docs = filepath.Join("..", "..", "..", "docs")
+
+// schema is as much of a JSON Schema as the page shows.
+type schema struct {
+	Title       string             `json:"title"`
+	Description string             `json:"description"`
+	Type        string             `json:"type"`
+	Ref         string             `json:"$ref"`
+	Enum        []string           `json:"enum"`
+	Const       any                `json:"const"`
+	Required    []string           `json:"required"`
+	Properties  map[string]*schema `json:"properties"`
+	Items       *schema            `json:"items"`
+	Additional  json.RawMessage    `json:"additionalProperties"`
+	Definitions map[string]*schema `json:"$defs"`
+}
+
+// TestPageIsInDate: docs/manifest.md is rendered from the schemas, in which every
+// field is described, and from the readers.
+func TestPageIsInDate(t *testing.T) {
+	page := new(strings.Builder)
+	page.WriteString(`# The files, field by field
+
+` + "`orgami.json`" + ` is the manifest, ` + "`orgami-plan.json`" + ` the same of a plan, ` + "`kms-grants.json`" + ` the grants one by one. Their JSON Schemas are [orgami.schema.json](orgami.schema.json) and [kms-grants.schema.json](kms-grants.schema.json); every manifest that the tests write is held against them, and this page is rendered from them.
+
+Versions: ` + "`schema_version`" + ` changes when a field changes its meaning or goes. New fields may come without, so read what you know, and pass over the rest. Deploy only from a manifest whose ` + "`complete`" + ` is true. Files are written whole: a reader sees the old one or the new one, never half of one.
+`)
+	for _, file := range []string{"orgami", "kms-grants"} {
+		var s schema
+		content := read(t, file+".schema.json")
+		if err := json.Unmarshal(content, &s); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(page, "\n## %s\n\n| field | is | there | |\n| --- | --- | --- | --- |\n", s.Title)
+		describe(t, page, &s, "", s.Definitions)
+	}
+	page.WriteString("\n## Readers\n\nEach prints the image of each region, and fails for a manifest that is not complete.\n")
+	for _, reader := range []struct{ language, file string }{{"go", "read.go"}, {"jq", "read.jq"}, {"python", "read.py"}} {
+		fmt.Fprintf(page, "\n```%s\n%s```\n", reader.language, read(t, filepath.Join("readers", reader.file)))
+	}
+	golden.Compare(t, filepath.Join("..", docs, "manifest.md"), []byte(page.String()))
+}
+
+func describe(t *testing.T, page *strings.Builder, s *schema, path string, definitions map[string]*schema) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		field := s.Properties[name]
+		at := strings.TrimPrefix(path+"."+name, ".")
+		if field.Description == "" {
+			t.Errorf("%s is not described", at)
+		}
+		there := "always"
+		if !slices.Contains(s.Required, name) {
+			there = "where it applies"
+		}
+		fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", at, field.is(), there, strings.ReplaceAll(field.Description, "|", `\|`))
+		inner, below := field, at
+		if field.Items != nil {
+			inner, below = field.Items, at+"[]"
+		} else if each := new(schema); len(field.Additional) > 0 && json.Unmarshal(field.Additional, each) == nil {
+			inner, below = each, at+".NAME"
+		}
+		if reference := definitions[strings.TrimPrefix(inner.Ref, "#/$defs/")]; reference != nil {
+			inner = reference
+		}
+		describe(t, page, inner, below, definitions)
+	}
+}
+
+// is says in a word or two what a field is.
+func (s *schema) is() string {
+	switch {
+	case s.Const != nil:
+		return fmt.Sprint(s.Const)
+	case len(s.Enum) > 0:
+		quoted := slices.DeleteFunc(slices.Clone(s.Enum), func(v string) bool { return v == "" })
+		return "`" + strings.Join(quoted, "`, `") + "`"
+	case s.Ref != "":
+		return strings.ReplaceAll(strings.TrimPrefix(s.Ref, "#/$defs/"), "_", " ")
+	default:
+		return s.Type
+	}
+}
+
+// TestReaders: each reads the images of the golden manifest, and none of one that
+// is not complete.
+func TestReaders(t *testing.T) {
+	golden := filepath.Join("testdata", "orgami.golden.json")
+	content, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m struct {
+		Images map[string]struct {
+			ID string `json:"image_id"`
+		} `json:"images"`
+	}
+	if err := json.Unmarshal(content, &m); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for region, image := range m.Images {
+		want = append(want, region+" "+image.ID)
+	}
+	slices.Sort(want)
+	incomplete := filepath.Join(t.TempDir(), "orgami.json")
+	if err := os.WriteFile(incomplete, []byte(strings.Replace(string(content), `"complete": true`, `"complete": false`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	readers := filepath.Join(docs, "readers")
+	for _, command := range [][]string{
+		{"go", "run", filepath.Join(readers, "read.go")},
+		{"jq", "--raw-output", "--from-file", filepath.Join(readers, "read.jq")},
+		{"python3", filepath.Join(readers, "read.py")},
+	} {
+		t.Run(command[0], func(t *testing.T) {
+			if _, err := exec.LookPath(command[0]); err != nil {
+				t.Skip("it is not on this machine")
+			}
+			output, err := exec.CommandContext(t.Context(), command[0], append(command[1:], golden)...).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.Split(strings.TrimSpace(string(output)), "\n")
+			slices.Sort(got)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			if output, err := exec.CommandContext(t.Context(), command[0], append(command[1:], incomplete)...).Output(); err == nil {
+				t.Errorf("it reads a manifest that is not complete: %s", output)
+			}
+		})
+	}
+}
+
+var (
+	jqCommand = regexp.MustCompile(`jq -r '([^']+)' orgami/orgami\.json`)
+	jqStep    = regexp.MustCompile(`^(?:\.(\w+)|\["([\w-]+)"\])`)
+)
+
+// What the guides take out of the manifest with jq is in the golden manifest, at
+// the same path, as a string. Only paths are understood.
+func TestPathsInGuides(t *testing.T) {
+	var document any
+	content, err := os.ReadFile(filepath.Join("testdata", "orgami.golden.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(content, &document); err != nil {
+		t.Fatal(err)
+	}
+	guides, err := filepath.Glob(filepath.Join(docs, "guides", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := 0
+	for _, guide := range guides {
+		for _, match := range jqCommand.FindAllStringSubmatch(string(read(t, filepath.Join("guides", filepath.Base(guide)))), -1) {
+			paths++
+			value, rest := document, match[1]
+			for rest != "" {
+				step := jqStep.FindStringSubmatch(rest)
+				if step == nil {
+					t.Fatalf("%s: %q is not a path", guide, match[1])
+				}
+				object, _ := value.(map[string]any)
+				value, rest = object[step[1]+step[2]], rest[len(step[0]):]
+			}
+			if text, ok := value.(string); !ok || text == "" {
+				t.Errorf("%s: the manifest has no text at %s: %v", guide, match[1], value)
+			}
+		}
+	}
+	if paths < 3 {
+		t.Errorf("only %d paths were found", paths)
+	}
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(docs, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}

@@ -1,0 +1,59 @@
+// Package example makes reports for tests to draw.
+package example
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/record/report"
+)
+
+var regions = []string{
+	"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1",
+	"eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+}
+
+const keyID = "mrk-1234abcd12ab34cd56ef1234567890ab"
+
+// Of is the report of so many accounts and regions: in the last region the key
+// is disabled; in the first, of every seventh account, a grant is missing; in the
+// second, of every eleventh, something is not understood.
+func Of(accounts, inRegions int) report.Report {
+	r := report.Report{
+		Name: "golden-shared", At: time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), Account: "111111111111", Organization: "o-exampleorgid", Complete: true,
+		Key:    report.Key{ID: keyID, Alias: "alias/golden-ami", Primary: regions[0], ARNs: map[string]string{}},
+		Images: map[string]string{},
+	}
+	var verdicts []evaluate.Verdict
+	for n, region := range regions[:inRegions] {
+		arn := "arn:aws:kms:" + region + ":111111111111:key/" + keyID
+		r.Key.ARNs[region], r.Images[region] = arn, fmt.Sprintf("ami-0123456789abcde%02x", n)
+		r.Changes = append(r.Changes,
+			change.Change{Kind: change.Image, Action: change.Create, Region: region, Detail: `copy of ami-0a0a0a0a0a0a0a0a0 in us-east-1, named "golden-shared"`},
+			change.Change{Kind: change.Key, Action: change.NoOp, Region: region})
+		for a := range accounts {
+			account := fmt.Sprintf("2%011d", a)
+			for _, launcher := range []string{"EC2 Auto Scaling", "ECS auto scaling", "Karpenter"} {
+				v := evaluate.Verdict{Account: account, Region: region, Launcher: launcher, Outcome: evaluate.Launches, Links: []evaluate.Link{
+					{Name: "shared", Outcome: evaluate.Launches, Because: r.Images[region] + " is shared with the organization"},
+				}}
+				switch {
+				case n == inRegions-1:
+					v.Outcome = evaluate.Fails
+					v.Links = append(v.Links, evaluate.Link{Name: "key-state", Outcome: evaluate.Fails, Because: "the key " + arn + " is Disabled", Remedy: "aws kms enable-key --region " + region + " --key-id " + arn})
+				case n == 0 && a%7 == 0 && launcher == "EC2 Auto Scaling":
+					v.Outcome = evaluate.Fails
+					v.Links = append(v.Links, evaluate.Link{Name: "grant", Outcome: evaluate.Fails, Because: "no grant on the key " + arn + " allows the role of " + account, Remedy: "aws kms create-grant --region " + region + " --key-id " + arn + " --grantee-principal arn:aws:iam::" + account + ":role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"})
+				case n == 1 && a%11 == 0 && launcher == "Karpenter":
+					v.Outcome = evaluate.Unknown
+					v.Links = append(v.Links, evaluate.Link{Name: "key-policy", Outcome: evaluate.Unknown, Because: `statement "Odd" has the condition key aws:Odd, which is not understood`})
+				}
+				verdicts = append(verdicts, v)
+			}
+		}
+	}
+	r.Launches = evaluate.Collect(verdicts)
+	return r
+}

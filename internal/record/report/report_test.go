@@ -1,0 +1,109 @@
+package report_test
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/record/report"
+	"github.com/orgami/packer-plugin-orgami/internal/record/report/example"
+	"github.com/orgami/packer-plugin-orgami/test/golden"
+)
+
+func write(t *testing.T, r report.Report) string {
+	t.Helper()
+	var page bytes.Buffer
+	if err := report.Write(&page, r); err != nil {
+		t.Fatal(err)
+	}
+	return page.String()
+}
+
+func TestGolden(t *testing.T) {
+	golden.Compare(t, "small.html", []byte(write(t, example.Of(4, 3))))
+}
+
+// Without anything to tell, it tells that.
+func TestEmpty(t *testing.T) {
+	page := write(t, report.Report{Name: "golden", At: time.Unix(0, 0)})
+	for _, part := range []string{"<b>0</b> of 0 launches", "Nothing.", "there is no key yet"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("%s is missing", part)
+		}
+	}
+}
+
+// What is broken in one account is told of that account, in the list as well.
+func TestOneAccount(t *testing.T) {
+	links := []evaluate.Link{{Name: "grant", Outcome: evaluate.Fails, Because: "no grant for {account}", Remedy: "grant {account}"}}
+	matrix := evaluate.Matrix{
+		{Region: "eu-west-1", Launcher: "Karpenter", Outcome: evaluate.Fails, Accounts: []string{"222222222222"}, Links: links},
+		{Region: "us-east-1", Launcher: "Karpenter", Outcome: evaluate.Fails, Accounts: []string{"333333333333", "444444444444"}, Links: links},
+	}
+	page := write(t, report.Report{Launches: matrix})
+	for _, part := range []string{"no grant for 222222222222", "grant 222222222222</code>", "no grant for {account}", "{account} is any of 333333333333, 444444444444"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("%s is missing", part)
+		}
+	}
+	if links[0].Remedy != "grant {account}" {
+		t.Error("the matrix was changed")
+	}
+}
+
+// Whatever stands in tags, names and policies is text.
+func TestEscapes(t *testing.T) {
+	const evil = `</script><img src=x onerror=alert(1)>"'&` + "\u2028"
+	page := write(t, report.Report{
+		Name: evil, Account: evil, Organization: evil, Errors: []string{evil},
+		Key: report.Key{ID: evil, Alias: evil, Primary: evil, ARNs: map[string]string{evil: evil}}, Images: map[string]string{evil: evil},
+		Launches: evaluate.Matrix{{Region: evil, Launcher: evil, Outcome: evaluate.Fails, Accounts: []string{evil}, Links: []evaluate.Link{{Name: evil, Outcome: evaluate.Fails, Because: evil, Remedy: evil}}}},
+		Changes:  []change.Change{{Kind: evil, Action: evil, Region: evil, ID: evil, Detail: evil}},
+	})
+	if strings.Contains(page, "<img") || strings.Count(page, "</script>") != 2 {
+		t.Error("something is taken for HTML")
+	}
+}
+
+var (
+	policyPattern = regexp.MustCompile(`Content-Security-Policy" content="([^"]*)"`)
+	loading       = regexp.MustCompile(`(?i)\b(src|href|action|url)\s*[=(]\s*["']?(https?:)?//`)
+)
+
+// The page loads nothing, and its own policy forbids it to.
+func TestLoadsNothing(t *testing.T) {
+	page := write(t, example.Of(4, 3))
+	policy := policyPattern.FindStringSubmatch(page)
+	if policy == nil || !strings.HasPrefix(policy[1], "default-src &#39;none&#39;") || strings.Contains(policy[1], "unsafe") {
+		t.Errorf("the policy is %q", policy)
+	}
+	if found := loading.FindString(page); found != "" {
+		t.Errorf("it loads %s", found)
+	}
+}
+
+// 1,000 accounts in 17 regions are a file that can be mailed.
+func TestSize(t *testing.T) {
+	if n := len(write(t, example.Of(1_000, 17))); n > 1_000_000 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	for _, accounts := range []int{100, 1_000, 5_000} {
+		r := example.Of(accounts, 17)
+		b.Run(fmt.Sprint(accounts), func(b *testing.B) {
+			for b.Loop() {
+				var page bytes.Buffer
+				if err := report.Write(&page, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

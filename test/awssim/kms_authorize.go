@@ -1,0 +1,141 @@
+package awssim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
+)
+
+// kmsRequest is one question to KMS: may the principal do this with the key?
+type kmsRequest struct {
+	principal Principal
+	action    string // kms:Decrypt
+	key       *kmsKey
+	// viaService is the AWS service that calls on the principal's behalf,
+	// "ec2.eu-west-1.amazonaws.com", or "".
+	viaService            string
+	grantIsForAWSResource bool
+	grantOperations       []string
+	granteePrincipal      string
+	now                   time.Time
+}
+
+// crossAccount are the operations that another account can use at all,
+// whatever the policies say. Fact: 1.
+var crossAccount = []string{
+	"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
+	"kms:DescribeKey", "kms:CreateGrant", "kms:ListGrants", "kms:RetireGrant", "kms:RevokeGrant", "kms:GetKeyRotationStatus",
+}
+
+// cryptographic are the operations that need an enabled key.
+var cryptographic = []string{
+	"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant",
+}
+
+// authorizeKMS decides as KMS does, and says which link is missing: an explicit
+// denial anywhere, the key's state, a grant, the key policy, or the caller's
+// own policies. Fact: 1, 3, 6.
+func (w *World) authorizeKMS(r kmsRequest) *Error {
+	if slices.Contains(cryptographic, r.action) {
+		if problem := r.key.usable(r.now); problem != nil {
+			return problem
+		}
+	}
+	foreign := r.principal.Account != r.key.account
+	refuse := func(why string, arguments ...any) *Error {
+		return badRequest("AccessDeniedException", "User: %s is not authorized to perform: %s on resource: %s because %s",
+			r.principal.ARN, r.action, r.key.arn, fmt.Sprintf(why, arguments...))
+	}
+	if foreign && !slices.Contains(crossAccount, r.action) {
+		return refuse("%s is not possible with a key of another account", r.action)
+	}
+	seen := r.now.Add(-w.options.PropagationLag)
+	context := w.kmsContext(r)
+	request := authz.Request{Action: r.action, Resource: r.key.arn, Principal: authzPrincipal(r.principal), Context: context}
+	keyPolicy := w.present(r.key.policy.asOf(seen)).parsed.Evaluate(request)
+	identity := w.identityDecision(r.principal, r.action, r.key.arn, context, r.now)
+	switch {
+	case keyPolicy.Effect == authz.Deny:
+		return refuse("the key policy denies it explicitly (%s)", keyPolicy.Statement)
+	case identity.Effect == authz.Deny:
+		return refuse("an identity-based policy denies it explicitly (%s)", identity.Statement)
+	case w.granted(r, seen):
+		return nil
+	case keyPolicy.Effect != authz.Allow:
+		return refuse("no resource-based policy allows the %s action (key policy: %s; and no grant on this key for this principal)", r.action, keyPolicy.Reason)
+	case (foreign || keyPolicy.ViaAccount) && identity.Effect != authz.Allow:
+		return refuse("no identity-based policy allows the %s action (%s; and no grant on this key for this principal)", r.action, identity.Reason)
+	default:
+		return nil
+	}
+}
+
+// kmsContext are the request's condition keys. Fact: 3, 6.
+func (w *World) kmsContext(r kmsRequest) map[string][]string {
+	context := w.principalContext(r.principal)
+	context["kms:CallerAccount"] = []string{r.principal.Account}
+	if r.viaService != "" {
+		context["kms:ViaService"] = []string{r.viaService}
+	}
+	if r.action == "kms:CreateGrant" {
+		context["kms:GrantIsForAWSResource"] = []string{fmt.Sprint(r.grantIsForAWSResource)}
+		if len(r.grantOperations) > 0 {
+			context["kms:GrantOperations"] = r.grantOperations
+		}
+		if r.granteePrincipal != "" {
+			context["kms:GranteePrincipal"] = []string{r.granteePrincipal}
+		}
+	}
+	return context
+}
+
+// granted reports whether a grant on the regional key lets the principal do it.
+// Grants do not look at the organisation. A grant made under a grant cannot allow
+// more than that. Fact: 3.
+func (w *World) granted(r kmsRequest, seen time.Time) bool {
+	operation := strings.TrimPrefix(r.action, "kms:")
+	who, id := r.principal.ARN, ""
+	if r.principal.RoleARN != "" {
+		who = r.principal.RoleARN
+		if role := w.roleByARN(who); role != nil {
+			id = role.id
+		}
+	}
+	return slices.ContainsFunc(activeOf(r.key.grants.byGrantee[who], seen), func(g *kmsGrant) bool {
+		wider := func(o string) bool { return !slices.Contains(g.operations, o) }
+		return g.granteeID == id && len(g.constraints) == 0 &&
+			slices.Contains(g.operations, operation) && !slices.ContainsFunc(r.grantOperations, wider)
+	})
+}
+
+// usable returns what KMS answers to a cryptographic operation with a key that
+// is not enabled. Fact: 2.
+func (k *kmsKey) usable(now time.Time) *Error {
+	switch state := k.state(now); state {
+	case "Enabled":
+		return nil
+	case "Disabled":
+		return badRequest("DisabledException", "%s is disabled.", k.arn)
+	default:
+		return badRequest("KMSInvalidStateException", "%s is %s.", k.arn, state)
+	}
+}
+
+// grantForAttachment is the grant that EC2 makes for an attached encrypted
+// volume; it counts against the key's limit. Fact: 3.
+func (w *World) grantForAttachment(k *kmsKey, p Principal, instanceID, volumeID string, now time.Time) (grantID string) {
+	g := &kmsGrant{
+		id: w.newID("", 64), grantee: w.arn("sts", "", p.Account, "assumed-role/aws:ec2-infrastructure/"+instanceID), issuer: p.ARN,
+		operations:  attachmentOperations,
+		constraints: map[string]map[string]string{"EncryptionContextSubset": {"aws:ebs:id": volumeID}},
+		created:     now, byService: true,
+	}
+	k.grants.add(g)
+	return g.id
+}
+
+// revokeGrant ends a grant.
+func (w *World) revokeGrant(k *kmsKey, grantID string, now time.Time) { k.grants.revoke(grantID, now) }

@@ -1,0 +1,99 @@
+package awssim
+
+import (
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
+)
+
+var stsOperations = map[string]operation{
+	// Nobody needs permission to ask who he is.
+	"GetCallerIdentity": {ownAuthorization: true, handle: getCallerIdentity},
+	"AssumeRole":        {mutating: true, ownAuthorization: true, handle: assumeRole},
+}
+
+type callerIdentity struct {
+	Arn     string
+	UserID  string `xml:"UserId"`
+	Account string
+}
+
+func getCallerIdentity(c *call) (any, error) {
+	return callerIdentity{Arn: c.caller.ARN, UserID: "AIDA" + c.caller.Account, Account: c.caller.Account}, nil
+}
+
+var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+
+// maxSession is the longest session of a role, in seconds: the default of its
+// MaxSessionDuration, and the limit for a role that another one assumes. Fact: 7.
+const maxSession = 3600
+
+type assumeRoleResult struct {
+	Credentials struct {
+		AccessKeyID     string `xml:"AccessKeyId"`
+		SecretAccessKey string
+		SessionToken    string
+		Expiration      string
+	}
+	AssumedRoleUser struct {
+		Arn           string
+		AssumedRoleID string `xml:"AssumedRoleId"`
+	}
+}
+
+// assumeRole needs the role's trust policy to admit the caller; a caller of
+// another account, or one that the trust policy admits through its account
+// only, also needs its own policies to allow sts:AssumeRole. Fact: 7.
+func assumeRole(c *call) (any, error) {
+	arn, name := c.form.Get("RoleArn"), c.form.Get("RoleSessionName")
+	if !sessionName.MatchString(name) {
+		return nil, badRequest("ValidationError", "1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint", name)
+	}
+	refused := &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "User: " + c.caller.ARN + " is not authorized to perform: sts:AssumeRole on resource: " + arn}
+	r := c.w.roleByARN(arn)
+	if r == nil || r.trust == nil {
+		return nil, refused
+	}
+	context := c.w.principalContext(c.caller)
+	if id := c.form.Get("ExternalId"); id != "" {
+		context["sts:ExternalId"] = []string{id}
+	}
+	trust := r.trust.Evaluate(authz.Request{Action: "sts:AssumeRole", Resource: arn, Principal: authzPrincipal(c.caller), Context: context})
+	if trust.Effect != authz.Allow {
+		return nil, refused
+	}
+	if (trust.ViaAccount || r.account != c.caller.Account) && !c.w.identityAllows(c.caller, "sts:AssumeRole", arn, context, c.now) {
+		return nil, refused
+	}
+	seconds := maxSession
+	if text := c.form.Get("DurationSeconds"); text != "" {
+		n, err := strconv.Atoi(text)
+		switch {
+		case err != nil || n < 900 || n > 43_200:
+			return nil, badRequest("ValidationError", "DurationSeconds %s is not between 900 and 43200", text)
+		case c.caller.RoleARN != "" && n > maxSession:
+			return nil, badRequest("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+		case n > maxSession:
+			return nil, badRequest("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		}
+		seconds = n
+	}
+	key := c.w.newID("ASIASIMU", 12)
+	expires := c.now.Add(time.Duration(seconds) * time.Second)
+	session := session{
+		principal: Principal{Account: r.account, ARN: c.w.arn("sts", "", r.account, "assumed-role/"+r.name+"/"+name), RoleARN: r.arn},
+		expires:   expires,
+	}
+	c.w.sessions[key] = session
+	var result assumeRoleResult
+	result.Credentials.AccessKeyID = key
+	result.Credentials.SecretAccessKey = "secret-of-" + key
+	result.Credentials.SessionToken = "token-of-" + key
+	result.Credentials.Expiration = expires.UTC().Format(time.RFC3339)
+	result.AssumedRoleUser.Arn = session.principal.ARN
+	result.AssumedRoleUser.AssumedRoleID = r.id + ":" + name
+	return result, nil
+}

@@ -1,0 +1,232 @@
+package awssim
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
+)
+
+// WorldFile describes a world to start from.
+type WorldFile struct {
+	Partition    string            `json:"partition,omitempty"` // default aws
+	Organization *OrganizationFile `json:"organization,omitempty"`
+	Accounts     []AccountFile     `json:"accounts"`
+	Regions      []RegionFile      `json:"regions"`
+	Images       []ImageFile       `json:"images,omitempty"`
+	Physics      Physics           `json:"physics"`
+}
+
+// OrganizationFile is the organisation.
+type OrganizationFile struct {
+	ID                      string     `json:"id"`      // o-…
+	RootID                  string     `json:"root_id"` // r-…
+	ManagementAccount       string     `json:"management_account"`
+	DelegatedAdministrators []string   `json:"delegated_administrators,omitempty"`
+	Units                   []UnitFile `json:"organizational_units,omitempty"`
+}
+
+// UnitFile is an organisational unit.
+type UnitFile struct {
+	ID     string `json:"id"` // ou-…
+	Name   string `json:"name"`
+	Parent string `json:"parent"` // r-… or ou-…
+}
+
+// AccountFile is an account.
+type AccountFile struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Parent is the organisational unit or root; empty for an account outside
+	// the organisation.
+	Parent             string     `json:"parent,omitempty"`
+	Status             string     `json:"status,omitempty"` // default ACTIVE
+	EnabledRegions     []string   `json:"enabled_regions,omitempty"`
+	Roles              []RoleFile `json:"roles,omitempty"`
+	ServiceLinkedRoles []string   `json:"service_linked_roles,omitempty"` // paths and names below "role/"
+	// EncryptionByDefault lists the regions in which EBS encryption by default
+	// is on; "*" means all.
+	EncryptionByDefault []string `json:"ebs_encryption_by_default,omitempty"`
+}
+
+// RoleFile is an IAM role.
+type RoleFile struct {
+	Name string `json:"name"`
+	Path string `json:"path,omitempty"` // default /
+	// Trust is the assume role policy; by default the account itself may.
+	Trust    json.RawMessage            `json:"trust,omitempty"`
+	Policies map[string]json.RawMessage `json:"policies,omitempty"`
+}
+
+// RegionFile is a region.
+type RegionFile struct {
+	Name  string `json:"name"`
+	OptIn bool   `json:"opt_in,omitempty"`
+}
+
+// Physics are [Options] as Go duration strings.
+type Physics struct {
+	Latency         string `json:"latency,omitempty"`
+	PropagationLag  string `json:"propagation_lag,omitempty"`
+	KeyCreationTime string `json:"key_creation_time,omitempty"`
+	CopyTime        string `json:"copy_time,omitempty"`
+	ImageLag        string `json:"image_lag,omitempty"`
+	BuildTime       string `json:"build_time,omitempty"`
+	Quotas          bool   `json:"quotas,omitempty"`
+}
+
+// Options turns the strings into durations.
+func (p Physics) Options() (Options, error) {
+	options := Options{Quotas: p.Quotas}
+	var problems []error
+	for _, field := range []struct {
+		text string
+		to   *time.Duration
+	}{
+		{p.Latency, &options.Latency},
+		{p.PropagationLag, &options.PropagationLag},
+		{p.KeyCreationTime, &options.KeyCreationTime},
+		{p.CopyTime, &options.CopyTime},
+		{p.ImageLag, &options.ImageLag},
+		{p.BuildTime, &options.BuildTime},
+	} {
+		if field.text == "" {
+			continue
+		}
+		duration, err := time.ParseDuration(field.text)
+		problems = append(problems, err)
+		*field.to = duration
+	}
+	return options, errors.Join(problems...)
+}
+
+// ReadWorldFile reads a world file.
+func ReadWorldFile(path string) (WorldFile, error) {
+	var file WorldFile
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return file, err
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(content)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil {
+		return file, fmt.Errorf("reading the world file %s: %w", path, err)
+	}
+	return file, nil
+}
+
+// New makes the world that the file describes.
+func New(file WorldFile, options Options) (*World, error) {
+	w := &World{
+		file: file, options: options, partition: cmp.Or(file.Partition, "aws"),
+		accounts: map[string]*account{}, regions: map[string]*region{}, sessions: map[string]session{},
+		kms: newKMSState(), ec2: newEC2State(), ssm: ssmState{map[parameterName]*ssmParameter{}},
+	}
+	for _, r := range file.Regions {
+		w.regions[r.Name] = &region{name: r.Name, optIn: r.OptIn}
+	}
+	if o := file.Organization; o != nil {
+		w.organization = &organization{
+			id: o.ID, rootID: o.RootID, managementAccount: o.ManagementAccount, delegatedAdmins: map[string]bool{},
+			units: map[string]*organizationalUnit{},
+		}
+		for _, id := range o.DelegatedAdministrators {
+			w.organization.delegatedAdmins[id] = true
+		}
+		for _, unit := range o.Units {
+			w.organization.units[unit.ID] = &organizationalUnit{id: unit.ID, name: unit.Name, parent: unit.Parent}
+		}
+	}
+	for _, a := range file.Accounts {
+		if err := w.addAccount(a); err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.ID, err)
+		}
+	}
+	for _, image := range file.Images {
+		if err := w.addImageFile(image); err != nil {
+			return nil, fmt.Errorf("image %s: %w", image.Name, err)
+		}
+	}
+	return w, nil
+}
+
+func (w *World) addAccount(file AccountFile) error {
+	a := &account{
+		id: file.ID, name: file.Name, status: cmp.Or(file.Status, "ACTIVE"), enabled: map[string]bool{}, roles: map[string]*role{},
+		ebsEncryptionByDefault: map[string]bool{}, ebsDefaultKey: map[string]string{},
+	}
+	for _, r := range file.EnabledRegions {
+		a.enabled[r] = true
+	}
+	for _, r := range file.EncryptionByDefault {
+		a.ebsEncryptionByDefault[r] = true
+		if r == "*" {
+			for name := range w.regions {
+				a.ebsEncryptionByDefault[name] = true
+			}
+		}
+	}
+	if file.Parent != "" {
+		path, err := w.organization.path(file.Parent)
+		if err != nil {
+			return err
+		}
+		a.organizationalUnits = path
+	}
+	w.accounts[a.id] = a
+	for _, pathName := range file.ServiceLinkedRoles {
+		slash := strings.LastIndexByte(pathName, '/') + 1
+		if _, problem := w.addRole(a, "/"+pathName[:slash], pathName[slash:], "", time.Time{}); problem != nil {
+			return problem
+		}
+	}
+	for _, r := range file.Roles {
+		if err := w.addRoleFile(a, r); err != nil {
+			return fmt.Errorf("role %s: %w", r.Name, err)
+		}
+	}
+	return nil
+}
+
+func (w *World) addRoleFile(a *account, file RoleFile) error {
+	trust := string(file.Trust)
+	if trust == "" {
+		trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + w.arn("iam", "", a.id, "root") + `"},"Action":"sts:AssumeRole"}]}`
+	}
+	r, problem := w.addRole(a, cmp.Or(file.Path, "/"), file.Name, trust, time.Time{})
+	if problem != nil {
+		return problem
+	}
+	for _, name := range slices.Sorted(maps.Keys(file.Policies)) {
+		text := string(file.Policies[name])
+		parsed, err := authz.ParseIdentityPolicy(text)
+		if err != nil {
+			return fmt.Errorf("policy %s: %w", name, err)
+		}
+		r.setPolicy(name, identityPolicy{text, parsed}, time.Time{})
+	}
+	return nil
+}
+
+// path lists the units from the root down to the one with the id.
+func (o *organization) path(id string) ([]string, error) {
+	if o == nil {
+		return nil, errors.New("the world has no organization")
+	}
+	if id == o.rootID {
+		return []string{id}, nil
+	}
+	unit := o.units[id]
+	if unit == nil {
+		return nil, fmt.Errorf("there is no organizational unit %s", id)
+	}
+	above, err := o.path(unit.parent)
+	return append(above, id), err
+}

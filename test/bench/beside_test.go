@@ -1,0 +1,89 @@
+package bench
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+)
+
+// TestBuildsBeside publishes several images at once, each with a key and grants
+// of its own, as the builds of one template do in a process each. Builds that
+// share KMS's quota through the folder are throttled as good as never, and are
+// done at the same time; builds that do not are what it is compared with.
+func TestBuildsBeside(t *testing.T) {
+	cell := Cell{Regions: 3, Accounts: 1_000, CopyTime: 10 * time.Second}
+	for _, builds := range []int{2, 4} {
+		for _, shared := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%d builds, shared %v", builds, shared), func(t *testing.T) {
+				beside := measureBeside(t, cell, builds, shared)
+				record(t, Line{Beside: &beside})
+				t.Logf("%v to %v, bound %v, throttled %.2f%% of %d", beside.First, beside.Makespan, beside.Bound, beside.Calls.ThrottledPercent(), beside.Calls.Total)
+				// The quota allows a build more than the pace that one alone keeps.
+				if beside.Makespan < beside.Bound {
+					t.Errorf("faster than the quota")
+				}
+				if !shared {
+					return // only for comparison
+				}
+				if got := beside.Calls.ThrottledPercent(); got >= goalThrottled {
+					t.Errorf("%.2f%% of the calls were throttled", got)
+				}
+				if ratio := float64(beside.Makespan) / float64(beside.Bound); ratio > goalQuotas {
+					t.Errorf("the builds take %.3f times what the quota allows", ratio)
+				}
+				if fair := float64(beside.First) / float64(beside.Makespan); fair < 0.95 {
+					t.Errorf("one build was done after %v, the last after %v", beside.First, beside.Makespan)
+				}
+			})
+		}
+	}
+}
+
+func measureBeside(t *testing.T, cell Cell, builds int, shared bool) Beside {
+	t.Helper()
+	beside := Beside{Cell: cell, Builds: builds, Shared: shared}
+	beside.Bound = BoundOf(Cell{cell.Regions, builds * cell.Accounts, cell.CopyTime}).Total()
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		world, err := awssim.New(worldOf(cell), cell.Physics())
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := count(world)
+		start := time.Now()
+		took := make([]time.Duration, builds)
+		var group sync.WaitGroup
+		for i := range builds {
+			group.Go(func() {
+				clients := awsclient.New(configOf(world))
+				if shared {
+					clients.ShareQuotas(folder)
+				}
+				spec := specOf(cell)
+				spec.Key.Alias, spec.Image.Name = fmt.Sprintf("%s-%d", alias, i), fmt.Sprintf("golden-%d", i)
+				if _, err := publish.Run(t.Context(), clients, spec, silent, unlocked); err != nil {
+					t.Error(err)
+				}
+				took[i] = time.Since(start)
+			})
+		}
+		group.Wait()
+		beside.First, beside.Makespan = minmax(took)
+		beside.Calls = counted.take(nil)
+	})
+	return beside
+}
+
+func minmax(times []time.Duration) (shortest, longest time.Duration) {
+	shortest = times[0]
+	for _, d := range times {
+		shortest, longest = min(shortest, d), max(longest, d)
+	}
+	return shortest, longest
+}

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+)
+
+// simulated is an AWS of the test's own, behind a socket.
+type simulated struct {
+	*awssim.World
+
+	environment []string
+}
+
+func newAWS(t *testing.T, physics awssim.Options) simulated {
+	t.Helper()
+	return newAWSWith(t, awssim.DefaultWorld(), physics)
+}
+
+func newAWSWith(t *testing.T, file awssim.WorldFile, physics awssim.Options) simulated {
+	t.Helper()
+	world, err := awssim.New(file, physics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(world)
+	t.Cleanup(server.Close)
+	id, secret := world.AccessKey(awssim.PublishingAccount)
+	return simulated{world, []string{
+		"AWS_ENDPOINT_URL=" + server.URL, "AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret, "AWS_REGION=" + file.Regions[0].Name,
+	}}
+}
+
+// images are the ids of the publisher's images of that name, by region.
+func (s simulated) images(name string) map[string]string {
+	images := map[string]string{}
+	for _, image := range s.Snapshot().Images {
+		if image.Owner == awssim.PublishingAccount && image.Name == name {
+			images[image.Region] = image.ID
+		}
+	}
+	return images
+}
+
+// called counts the calls of an operation that succeeded, since the journal was
+// last reset.
+func (s simulated) called(operation string) int {
+	count := 0
+	for _, call := range s.Journal() {
+		if call.Operation == operation && call.Error == "" {
+			count++
+		}
+	}
+	return count
+}
+
+// changed lists the operations that changed the world since the journal was
+// last reset.
+func (s simulated) changed() []string {
+	var operations []string
+	for _, call := range s.Mutations() {
+		operations = append(operations, call.Service+" "+call.Operation+" "+call.Region)
+	}
+	slices.Sort(operations)
+	return operations
+}
+
+// checkPublished checks that the images are those of a complete publication, and
+// that members can launch them through auto scaling, and only they.
+func (s simulated) checkPublished(t *testing.T, name string, regions ...string) {
+	t.Helper()
+	images := s.images(name)
+	if len(images) != len(regions) {
+		t.Errorf("%s is in %d regions, want %v: %v", name, len(images), regions, images)
+	}
+	for _, region := range regions {
+		for _, role := range []string{"AWSServiceRoleForAutoScaling", "AWSServiceRoleForApplicationAutoScaling_ECSService"} {
+			launch, err := s.LaunchAsServiceLinkedRole(awssim.MemberAccounts()[0], role, region, images[region])
+			if err != nil || launch.Reason != "" {
+				t.Errorf("launch of %q by %s in %s: %+v, %v", images[region], role, region, launch, err)
+			}
+		}
+		if launch, err := s.LaunchAsServiceLinkedRole(awssim.OutsideAccount, "AWSServiceRoleForAutoScaling", region, images[region]); err == nil && launch.Reason == "" {
+			t.Errorf("an account outside the organisation launches %q in %s", images[region], region)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+)
+
+// exampleRun is what an example finds when it is built, and what it leaves.
+type exampleRun struct {
+	partition string   // default aws
+	regions   []string // of the world; default the default world's
+	world     func(*awssim.WorldFile)
+	// before prepares the world, and returns texts of the template to replace:
+	// ids that an example cannot know.
+	before func(*testing.T, simulated, packer) map[string]string
+	// environment of Packer, beside what all have.
+	environment func(*testing.T, simulated) []string
+	arguments   []string
+	planOnly    bool
+	without     []string // accounts that must not launch any more
+}
+
+var exampleRuns = map[string]exampleRun{
+	"accounts":             {},
+	"adopt-key":            {before: makeKey},
+	"assume-role":          {world: withPublisher, environment: withProfile},
+	"audit":                {before: publishDemo("golden", `["222222222222","333333333333","444444444444"]`), planOnly: true},
+	"china":                {partition: "aws-cn", regions: []string{"cn-north-1", "cn-northwest-1"}},
+	"cross-account-grants": {},
+	"demo":                 {arguments: []string{"-only=amazon-ebs.golden"}},
+	"discover":             {world: withAccountsRole},
+	"downstream":           {},
+	"existing-ami":         {before: buildImage("golden-1")},
+	"govcloud":             {partition: "aws-us-gov", regions: []string{"us-gov-west-1", "us-gov-east-1"}, world: withAdministrator},
+	"hardened-key":         {world: withAdministrator},
+	"key-data-source":      {before: publishDemo("earlier", `["222222222222"]`)},
+	"lifecycle":            {},
+	"member-grants":        {world: withGrantMaker},
+	"minimal":              {},
+	"multi-region":         {},
+	"offboarding":          {before: publishDemo("earlier", `["222222222222","333333333333","444444444444"]`), without: []string{"444444444444"}},
+	"organizational-units": {},
+	"plan-only":            {before: buildImage("golden"), planOnly: true},
+}
+
+// Every example does what it is there to show: built by real Packer, it leaves a
+// publication that is complete, and whose grants let auto scaling launch.
+func TestExamplesRun(t *testing.T) {
+	t.Parallel()
+	folders, err := os.ReadDir(examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		run, known := exampleRuns[folder.Name()]
+		if !known {
+			t.Errorf("the example %s is not run", folder.Name())
+			continue
+		}
+		t.Run(folder.Name(), func(t *testing.T) {
+			t.Parallel()
+			run.test(t, folder.Name())
+		})
+	}
+}
+
+func (r exampleRun) test(t *testing.T, name string) {
+	t.Helper()
+	file := awssim.DefaultWorld()
+	if r.partition != "" {
+		file = awssim.WorldIn(r.partition, r.regions)
+	}
+	file.Organization.Units = append(file.Organization.Units, awssim.UnitFile{ID: "ou-ab12-22222222", Name: "sandbox", Parent: "r-ab12"})
+	if r.world != nil {
+		r.world(&file)
+	}
+	sim := newAWSWith(t, file, awssim.Options{})
+	environment := sim.environment
+	if r.environment != nil {
+		environment = append(slices.Clone(environment), r.environment(t, sim)...)
+	}
+	p := newPacker(t, environment...)
+	var replace map[string]string
+	if r.before != nil {
+		replace = r.before(t, sim, p)
+	}
+	folder := copyExample(t, name, replace)
+	output := p.mustBuild(folder, r.arguments...)
+	if r.planOnly {
+		if m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.PlanFile); !m.PlanOnly || len(m.Changes) == 0 {
+			t.Errorf("the plan is %+v", m)
+		}
+		return
+	}
+	m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.File)
+	if !m.Complete || len(m.Images) == 0 {
+		t.Errorf("the publication is not complete:\n%s", output)
+	}
+	sim.checkGrants(t, folder, m, r.without)
+}
+
+// checkGrants launches by every grant that was made, and by none that was
+// revoked.
+func (s simulated) checkGrants(t *testing.T, folder string, m manifest.Manifest, without []string) {
+	t.Helper()
+	grants := readJSON[struct {
+		Grants []struct{ Account, Region, Status, Command string } `json:"grants"`
+	}](t, folder, "orgami", manifest.GrantsFile)
+	const role = "AWSServiceRoleForAutoScaling"
+	launched := 0
+	for _, g := range grants.Grants {
+		if !strings.Contains(g.Command, role+" ") && !strings.HasSuffix(g.Command, role) || g.Status != "created" && g.Status != "exists" {
+			continue
+		}
+		if launch, err := s.LaunchAsServiceLinkedRole(g.Account, role, g.Region, m.Images[g.Region].ImageID); err != nil || launch.Reason != "" {
+			t.Errorf("launch in %s, %s: %+v, %v", g.Account, g.Region, launch, err)
+		}
+		launched++
+	}
+	if m.Grants.Created > 0 && launched == 0 {
+		t.Errorf("of %d grants none was tried", m.Grants.Created)
+	}
+	for _, account := range without {
+		for region, image := range m.Images {
+			if launch, err := s.LaunchAsServiceLinkedRole(account, role, region, image.ImageID); err == nil && launch.Reason == "" {
+				t.Errorf("%s still launches in %s", account, region)
+			}
+		}
+	}
+}
+
+// copyExample copies an example, for machines that take no SSH and with texts
+// replaced.
+func copyExample(t *testing.T, name string, replace map[string]string) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(examples, name))); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, "build.pkr.hcl")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(content), `  ssh_username  = "ec2-user"`, "  communicator = \"none\"\n  max_retries = 1")
+	for from, to := range replace {
+		if !strings.Contains(text, from) {
+			t.Errorf("%s is not in the example %s", from, name)
+		}
+		text = strings.ReplaceAll(text, from, to)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// publishDemo publishes by the template of the demo.
+func publishDemo(image, accounts string) func(*testing.T, simulated, packer) map[string]string {
+	return func(t *testing.T, _ simulated, p packer) map[string]string {
+		t.Helper()
+		folder := copyExample(t, "demo", nil)
+		p.mustBuild(folder, "-only=amazon-ebs.golden", "-var", "image_name="+image, "-var", "accounts="+accounts)
+		return nil
+	}
+}
+
+// buildImage builds an image and publishes nothing.
+func buildImage(name string) func(*testing.T, simulated, packer) map[string]string {
+	return func(t *testing.T, s simulated, p packer) map[string]string {
+		t.Helper()
+		folder := template(t, fromEBS, keep)
+		path := filepath.Join(folder, "build.pkr.hcl")
+		content, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, []byte(strings.Replace(string(content), `ami_name      = "golden"`, `ami_name      = "`+name+`"`, 1)), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.mustBuild(folder)
+		if name != "golden" {
+			return nil
+		}
+		return map[string]string{"ami-0123456789abcdef0": s.images(name)["us-east-1"]}
+	}
+}
+
+// makeKey makes a multi-Region key, as Terraform may have.
+func makeKey(t *testing.T, s simulated, _ packer) map[string]string {
+	t.Helper()
+	key, err := s.kms().CreateKey(t.Context(), &kms.CreateKeyInput{MultiRegion: aws.Bool(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"arn:aws:kms:us-east-1:111111111111:key/mrk-0123456789abcdef0123456789abcdef": *key.KeyMetadata.Arn}
+}
+
+func addRole(file *awssim.WorldFile, account string, role awssim.RoleFile) {
+	for i := range file.Accounts {
+		if file.Accounts[i].ID == account {
+			file.Accounts[i].Roles = append(file.Accounts[i].Roles, role)
+		}
+	}
+}
+
+func document(statement string) json.RawMessage {
+	return json.RawMessage(`{"Version":"2012-10-17","Statement":[` + statement + `]}`)
+}
+
+// trust lets the publishing account assume a role.
+func trust(condition string) json.RawMessage {
+	return document(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + awssim.PublishingAccount + `:root"},"Action":"sts:AssumeRole"` + condition + `}`)
+}
+
+func withPublisher(file *awssim.WorldFile) {
+	addRole(file, awssim.PublishingAccount, awssim.RoleFile{
+		Name: "OrgamiPublisher", Trust: trust(`,"Condition":{"StringEquals":{"sts:ExternalId":"golden-ami"}}`),
+		Policies: map[string]json.RawMessage{"all": document(`{"Effect":"Allow","Action":"*","Resource":"*"}`)},
+	})
+}
+
+// withProfile is a shared configuration with the profile "build".
+func withProfile(t *testing.T, s simulated) []string {
+	t.Helper()
+	id, secret := s.AccessKey(awssim.PublishingAccount)
+	path := filepath.Join(t.TempDir(), "credentials")
+	if err := os.WriteFile(path, []byte("[build]\naws_access_key_id = "+id+"\naws_secret_access_key = "+secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"AWS_SHARED_CREDENTIALS_FILE=" + path}
+}
+
+func withAdministrator(file *awssim.WorldFile) {
+	addRole(file, awssim.PublishingAccount, awssim.RoleFile{Name: "KeyAdministrator"})
+	addRole(file, awssim.PublishingAccount, awssim.RoleFile{Name: "Auditor"})
+}
+
+func withAccountsRole(file *awssim.WorldFile) {
+	addRole(file, awssim.ManagementAccount, awssim.RoleFile{
+		Name: "orgami-accounts", Trust: trust(""),
+		Policies: map[string]json.RawMessage{"list": document(`{"Effect":"Allow","Action":"organizations:List*","Resource":"*"}`)},
+	})
+}
+
+func withGrantMaker(file *awssim.WorldFile) {
+	for _, account := range awssim.MemberAccounts() {
+		addRole(file, account, awssim.RoleFile{
+			Name: "OrgamiGrantMaker", Path: "/deploy/", Trust: trust(""),
+			Policies: map[string]json.RawMessage{"grants": document(`{"Effect":"Allow","Action":"kms:CreateGrant","Resource":"*"}`)},
+		})
+	}
+}

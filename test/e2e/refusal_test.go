@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+)
+
+// What cannot work ends with a clear error, and changes nothing.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	aws := newAWS(t, awssim.Options{})
+	p := newPacker(t, aws.environment...)
+	p.mustBuild(template(t, fromEBS, keep))
+	tests := map[string]struct {
+		folder string
+		want   []string
+	}{
+		"provisioner that uploads": {
+			templateWith(t, fromExisting, `
+  provisioner "shell" {
+    inline = ["true"]
+  }`, publish),
+			[]string{"orgami-existing runs no provisioners", "remove the provisioner blocks"},
+		},
+		"provisioner that runs here": {
+			templateWith(t, fromExisting, `
+  provisioner "shell-local" {
+    inline = ["sleep 60"]
+  }`, publish),
+			[]string{"orgami-existing runs no provisioners"},
+		},
+		"region that is not enabled": {
+			template(t, fromExisting, strings.Replace(publish, `"eu-west-1"`, `"af-south-1"`, 1)),
+			[]string{"af-south-1", "not enabled"},
+		},
+		"region that does not exist": {
+			template(t, fromExisting, strings.Replace(publish, `"eu-west-1"`, `"eu-west-9"`, 1)),
+			[]string{"eu-west-9", "does not exist"},
+		},
+		"build variable that nobody sets": {
+			template(t, fromExisting, publishWith(`ami_name = "golden-${build.User}"`)),
+			[]string{"no value for ami_name", "build variable"},
+		},
+		"regions of another partition": {
+			template(t, fromExisting, strings.Replace(publish, `"us-east-1", "eu-west-1"`, `"cn-north-1"`, 1)),
+			[]string{"cn-north-1", "aws-cn", "no image from one partition to another"},
+		},
+	}
+	before := len(aws.Mutations())
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			output, err := p.build(test.folder)
+			if err == nil {
+				t.Errorf("the build succeeded")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(output, want) {
+					t.Errorf("%q is not in:\n%s", want, output)
+				}
+			}
+		})
+	}
+	if after := aws.Mutations(); len(after) > before {
+		t.Errorf("something was changed: %+v", after[before:])
+	}
+}
+
+func TestForeignArtifact(t *testing.T) {
+	t.Parallel()
+	aws := newAWS(t, awssim.Options{})
+	p := newPacker(t, aws.environment...)
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "build.pkr.hcl"), []byte(`
+source "null" "x" {
+  communicator = "none"
+}
+build {
+  sources = ["source.null.x"]
+  post-processor "orgami-publish" {
+    key {
+      alias = "alias/golden"
+    }
+  }
+}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output, err := p.build(folder)
+	if err == nil || !strings.Contains(output, "orgami-publish takes the images of amazon-ebs") {
+		t.Errorf("the build ended with %v:\n%s", err, output)
+	}
+	if calls := aws.Journal(); len(calls) > 0 {
+		t.Errorf("AWS was asked: %+v", calls)
+	}
+}
+
+// A cancelled build takes its copies back, and says in the manifest that it is
+// not complete.
+func TestCancelledBuildTakesItsCopiesBack(t *testing.T) {
+	t.Parallel()
+	aws := newAWS(t, awssim.Options{CopyTime: time.Hour})
+	p := newPacker(t, aws.environment...)
+	folder := template(t, fromEBS, keep, publish)
+	copying := make(chan struct{}, 2)
+	aws.OnCall(func(call awssim.Entry) {
+		if call.Operation == "CopyImage" && call.Error == "" {
+			copying <- struct{}{}
+		}
+	})
+	build := p.command(folder, "build", "-color=false", ".")
+	if err := build.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- build.Wait() }()
+	for range 2 {
+		select {
+		case <-copying:
+		case err := <-ended:
+			t.Fatalf("the build ended before it copied: %v\n%s", err, build.Stdout)
+		}
+	}
+	if err := build.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Errorf("a cancelled build succeeded:\n%s", build.Stdout)
+	}
+	state := aws.Snapshot()
+	if len(state.Images) != 1 || len(state.Snapshots) != 1 {
+		t.Errorf("left, beside the image that was built: %+v, %+v\n%s", state.Images, state.Snapshots, build.Stdout)
+	}
+	if m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.File); m.Complete || len(m.Errors) == 0 {
+		t.Errorf("the manifest: %+v", m)
+	}
+}

@@ -1,0 +1,233 @@
+package main
+
+// mutations are the ways in which the plugin is broken.
+var mutations = []mutation{
+	{
+		"share what was not verified", "internal/ami/verify.go",
+		"	differs(\"state\", i.State", "	if true {\n		return nil\n	}\n	differs(\"state\", i.State",
+	},
+	{
+		"random client token", "internal/ami/copy.go",
+		"		ClientToken:   &token,\n", "", // the SDK then makes one up
+	},
+	{
+		"client token without the key", "internal/ami/diff.go",
+		"source.Region, source.ID, region, keyARN, name}", "source.Region, source.ID, region, name}",
+	},
+	{
+		"copy under the primary's key everywhere", "internal/ami/copy.go",
+		"images.plans[region], images.keys[region] = plan, keys.ARN(region)", "images.plans[region], images.keys[region] = plan, keys.ARN(\"us-east-1\")",
+	},
+	{
+		"copy without encryption", "internal/ami/copy.go",
+		"		Encrypted:     aws.Bool(true),\n		KmsKeyId:      &c.keyARN,\n", "",
+	},
+	{
+		"use another image of the same name", "internal/ami/diff.go",
+		"		case !candidate.copyOf(want.Source):", "		case false:",
+	},
+	{
+		"ignore a copy that an earlier run began", "internal/ami/diff.go",
+		"			plan.existing = &candidate", "			if candidate.State == \"available\" {\n				plan.existing = &candidate\n			}",
+	},
+	{
+		"copy what could be adopted", "internal/ami/diff.go",
+		"	if want.Source.Region == want.Region && want.Source.UnderKey(want.KeyARN) {", "	if false {",
+	},
+	{
+		"leave the copies of a failed run", "internal/publish/publish.go",
+		"	if r.spec.KeepOnFailure {", "	if true {",
+	},
+	{
+		"clean up under the cancelled context", "internal/publish/publish.go",
+		"context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)", "context.WithTimeout(ctx, cleanUpTime)",
+	},
+	{
+		"go on although a copy failed", "internal/publish/publish.go",
+		"errors.Join(copyErr, grantsErr)", "func() error { _ = copyErr; return grantsErr }()",
+	},
+	{
+		"go on although a grant failed", "internal/publish/publish.go",
+		"errors.Join(copyErr, grantsErr)", "func() error { _ = grantsErr; return copyErr }()",
+	},
+	{
+		"swallow one region's error", "internal/fanout/fanout.go",
+		"	for _, key := range slices.Sorted(maps.Keys(failed)) {", "	for _, key := range slices.Sorted(maps.Keys(failed))[min(1, len(failed)):] {",
+	},
+	{
+		"change although only a plan is asked for", "internal/publish/publish.go",
+		"		if err != nil || r.spec.PlanOnly {", "		if err != nil {",
+	},
+	{
+		"overwrite the key policy", "internal/kmskey/settle.go",
+		"a.want.Policy.Merge(&current, a.want.ExtraStatements)", "a.want.Policy.Merge(nil, a.want.ExtraStatements)",
+	},
+	{
+		"forget a replica's policy", "internal/kmskey/apply.go",
+		"			Policy:        aws.String(step.policy.String()),\n", "",
+	},
+	{
+		"no alias in the replicas' regions", "internal/kmskey/apply.go",
+		"	if step.addAlias && (a.state.ID != \"\" || region != a.state.PrimaryRegion) {", "	if step.addAlias && region == a.state.PrimaryRegion && a.state.ID != \"\" {",
+	},
+	{
+		"do not wait for a replica", "internal/kmskey/apply.go",
+		"	if step.create || a.state.Regional[region].State != string(types.KeyStateEnabled) {", "	if false {",
+	},
+	{
+		"do not look for the key of an interrupted run", "internal/kmskey/look.go",
+		"	return findByTag(ctx, clients, want)", "	return nil, nil",
+	},
+	{
+		"adopt a key that is open to the world", "internal/policy/open.go",
+		"	if p.Effect != \"Allow\" || !everybody {", "	if true {",
+	},
+	{
+		"take any organisation for ours", "internal/policy/open.go",
+		"		return positive(operator) && all(values, organizationID.MatchString)", "		return positive(operator)",
+	},
+	{
+		"no owner in a new key's policy", "internal/policy/keypolicy.go",
+		"	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) {", "	if false {",
+	},
+	{
+		"no kms:CreateGrant for Karpenter", "internal/policy/karpenter.go",
+		"Action: Values{\"kms:CreateGrant\"}", "Action: Values{\"kms:DescribeKey\"}",
+	},
+	{
+		"grants without a name", "internal/grant/apply.go",
+		"Name: &g.Name, ", "",
+	},
+	{
+		"do not read the grants back", "internal/grant/apply.go",
+		"	if err := readBack(ctx, owner, region, grants); err != nil {", "	if err := readBack(ctx, owner, region, nil); err != nil {",
+	},
+	{
+		"grants in one region only", "internal/grant/grant.go",
+		"	for i, region := range regions {", "	for i, region := range regions[:min(1, len(regions))] {",
+	},
+	{
+		"share in all regions but one", "internal/ami/share.go",
+		"	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {\n		image := verified.images[region]\n		missing := want.Image", "	return fanout.Collect(ctx, verified.Regions()[1:], func(ctx context.Context, region string) (Shared, error) {\n		image := verified.images[region]\n		missing := want.Image",
+	},
+	{
+		"merge into the policy that the plan saw", "internal/kmskey/settle.go",
+		"a.want.Policy.Merge(&current, a.want.ExtraStatements)\n	if err != nil {\n		return fmt.Errorf(\"merging", "a.want.Policy.Merge(func() *policy.Document { d := a.state.Regional[region].Policy; return &d }(), a.want.ExtraStatements)\n	if err != nil {\n		return fmt.Errorf(\"merging",
+	},
+	{
+		"do not set a policy again that was overwritten", "internal/kmskey/settle.go",
+		"		if err := a.mergePolicy(ctx, client, region); err != nil {\n			return document, err\n		}\n", "",
+	},
+	{
+		"take an invisible new key for an error", "internal/kmskey/settle.go",
+		"		if awsclient.Is(err, awsclient.CodeNotFound) {\n			return \"the key is not visible\", nil\n		}\n		if err != nil {\n			return \"\", err\n		}\n		if open", "		if err != nil {\n			return \"\", err\n		}\n		if open",
+	},
+	{
+		"verify with the first answer", "internal/ami/verify.go",
+		"readAvailable(ctx, clients(region), region, made.ID)", "describeImage(ctx, clients(region), region, made.ID)",
+	},
+	{
+		"deregister what others see still", "internal/publish/publish.go",
+		"	if r.sharing {", "	if false {",
+	},
+	{
+		"ask for no permission beforehand", "internal/publish/publish.go",
+		"		if err := r.preflight(ctx, plan); err != nil {", "		if err := r.preflight(ctx, plan); false && err != nil {",
+	},
+	{
+		"take every key with unreadable tags for another team's", "internal/kmskey/look.go",
+		" && !strings.Contains(err.Error(), \"no identity-based policy\")", "",
+	},
+	{
+		"prune grants of others", "internal/grant/prune.go",
+		"	if !ourNames.MatchString(name) {", "	if name = Name(\"111111111111\", \"all\"); false {",
+	},
+	{
+		"prune although it was not asked for", "internal/grant/prune.go",
+		"	if !p.want.Prune || len(p.leftovers) == 0 {", "	if len(p.leftovers) == 0 {",
+	},
+	{
+		"prune what is wanted", "internal/grant/prune.go",
+		"if g.name != \"\" && !wanted[grantee] {", "if g.name != \"\" {",
+	},
+	{
+		"prune although nobody was discovered", "internal/publish/discover.go",
+		"len(found) == 0 && spec.Prune", "false",
+	},
+	{
+		"discover as the caller, not as the role", "internal/publish/discover.go",
+		"if spec.DiscoverRoleARN != \"\" {", "if false {",
+	},
+	{
+		"believe the first good answer", "internal/wait/wait.go",
+		"good >= max(p.Streak, 1)", "good >= 1",
+	},
+	{
+		"each build keeps the quotas by itself", "internal/pace/pace.go",
+		"	if p.path == \"\" {", "	if true {",
+	},
+	{
+		"learn nothing from throttled calls", "internal/pace/pace.go",
+		"	if s.Rate <= 0 || since < 0 {", "	if true {",
+	},
+	{
+		"make the grants that another build has made", "internal/publish/grants.go",
+		"	if waited {", "	if waited && false {",
+	},
+	{
+		"a session for each grant", "internal/publish/grants.go",
+		"		if sessions[roleARN] == nil {", "		if true {",
+	},
+	{
+		"prove nothing", "internal/publish/publish.go",
+		"	if err := r.prove(ctx); err != nil {", "	if err := r.prove(ctx); false && err != nil {",
+	},
+	{
+		"prove with the first answer", "internal/publish/prove.go",
+		"			return \"some launches would fail\", nil", "			return \"\", nil",
+	},
+	{
+		"a grant helps against a Deny", "internal/launchcheck/evaluate/admission.go",
+		"a.policies.or(a.granted.decided).and(denied.not())", "a.policies.and(denied.not()).or(a.granted.decided)",
+	},
+	{
+		"retire images that are used", "internal/ami/retire.go",
+		"		case len(uses) > 0:", "		case false:",
+	},
+	{
+		"retire images that began to be used", "internal/ami/retire.go",
+		"			if len(uses[r.image.ID]) > 0 {", "			if false {",
+	},
+	{
+		"retire images that somebody else made", "internal/ami/retire.go",
+		"return !i.Published() || i.Tags[TagFamily] != family", "return i.Tags[TagFamily] != family",
+	},
+	{
+		"retire one generation too many", "internal/ami/retire.go",
+		"max(0, want.Keep-1-newer)", "max(0, want.Keep-2-newer)",
+	},
+	{
+		"retire images that are newer", "internal/ami/retire.go",
+		"case plan.existing != nil && image.age() >= plan.existing.age():", "case false:",
+	},
+	{
+		"look at the newest version of launch templates only", "internal/ami/uses.go",
+		"range page.LaunchTemplateVersions {", "range page.LaunchTemplateVersions[:1] {",
+	},
+	{
+		"take any action for one of KMS", "internal/policy/lint_actions.go",
+		"			l.unknownAction(action, name)", "			_ = name",
+	},
+	{
+		"believe that a parameter was set", "internal/ssmparam/parameter.go",
+		"if err == nil && have.Value != image {", "if false && have.Value != image {",
+	},
+	{
+		"take a parameter of any type", "internal/ssmparam/parameter.go",
+		"found.Type != types.ParameterTypeString || aws.ToString(found.DataType) != dataType", "found == nil",
+	},
+	{
+		"deprecate again in every run", "internal/ami/life.go",
+		"case image.Deprecation.Equal(at), at.Before", "case at.Before",
+	},
+}

@@ -1,0 +1,76 @@
+package permission
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// Page is docs/permissions.md.
+func Page() string {
+	caller := Caller{Partition: "aws", Account: "111122223333", MemberRole: "orgami-grants", DiscoveryRole: "arn:aws:iam::999988887777:role/orgami-accounts"}
+	var page strings.Builder
+	fmt.Fprintf(&page, `# Permissions
+
+What the credentials that publish must be allowed, and nothing beyond it. The policy and the table below are made from one table in the code, `+"`test/permission`"+`; tests publish with exactly this policy, and with each of its actions missing.
+
+## The whole policy
+
+For every option at once. Put your account's number for %s, the name of your `+"`grants.member_role`"+` for %s, and your `+"`grants.discover_role_arn`"+` for %s; in other partitions write arn:aws-us-gov or arn:aws-cn for arn:aws, and in China ec2.*.amazonaws.com.cn for the service. Leave out what your options do not need: the table says which action belongs to which.
+
+`+"```json\n%s```"+`
+
+Most of EC2's actions in it take no resource, or a resource that does not exist before the call, hence the %s. Statements on KMS are confined to keys of the account itself, and where EC2 uses a key for the caller, to uses through EC2.
+
+The key policy must let these IAM policies count. It does where the statement of KMS's own default policy, that gives the account's root kms:*, is in it; the plugin adds such a statement where there is none.
+
+With `+"`assume_role`"+`, this is the policy of that role; what assumes it needs sts:AssumeRole on it.
+
+## Each action
+
+| Needed for | Option | Action | Why |
+|---|---|---|---|
+`, "`"+caller.Account+"`", "`"+caller.MemberRole+"`", "`"+caller.DiscoveryRole+"`", Policy(caller, Of(Features()...)).Indented(), "`*`")
+	for _, feature := range Features() {
+		for _, p := range Of(feature) {
+			fmt.Fprintf(&page, "| %s | %s | `%s`%s | %s |\n", feature, options[feature], p.Action, through(p.Scope), p.Why)
+		}
+	}
+	fmt.Fprintf(&page, `
+sts:GetCallerIdentity, which every run calls, needs no permission.
+
+Before anything is changed, ec2:CopyImage, ec2:CreateTags and ec2:ModifyImageAttribute are tried as dry runs, and kms:CreateGrant where the key exists already. AWS has no dry run of the other actions on keys, and deregistering is not tried on an image that is not the plugin's own: without one of those permissions a run fails where it is needed, and names it.
+
+## The roles in the accounts
+
+With `+"`via = \"member\"`"+` each account's role makes that account's grants. It must trust the publishing account (or role), and needs this much:
+
+`+"```json\n%s```"+`
+
+## The role that lists accounts
+
+The role of `+"`grants.discover_role_arn`"+` is in the management account or in a delegated administrator's. It must trust the publishing account (or role), and needs this much:
+
+`+"```json\n%s```\n", MemberPolicy(caller).Indented(), Policy(caller, Of(Discovery)).Indented())
+	return page.String()
+}
+
+// through says that an action is allowed by way of EC2 only.
+func through(scope Scope) string {
+	if scope == KeysThroughEC2 || scope == GrantsThroughEC2 {
+		return " through EC2"
+	}
+	return ""
+}
+
+// MemberPolicy is the policy of the role that makes grants in each account.
+func MemberPolicy(caller Caller) policy.Document {
+	for _, scope := range caller.scopes() {
+		if scope.Sid == string(GrantsToRoles) {
+			scope.Action = policy.Values{"kms:CreateGrant"}
+			return policy.NewDocument(scope)
+		}
+	}
+	return policy.Document{}
+}
