@@ -50,7 +50,7 @@ func (b *Builder) Prepare(raws ...any) (generated, warnings []string, err error)
 func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (output packersdk.Artifact, err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			output, err = nil, fmt.Errorf("orgami-existing failed by an error of its own, please report it: %v\n%s", panicked, debug.Stack())
+			output, err = nil, fmt.Errorf("internal error in orgami-existing; please report this issue: %v\n%s", panicked, debug.Stack())
 		}
 	}()
 	query, err := b.config.query()

@@ -4,210 +4,173 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
-	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Keys tells the ARN of each region's key. Demanding them, not strings, keeps
-// copies behind the keys.
+// Keys are the regional keys. [Copy] takes them, not strings, so that no copy
+// starts before the keys are there.
 type Keys interface {
+	// ID is the ID that all regional keys share, ARN that of the Region's.
+	ID() string
 	ARN(region string) string
 }
 
-// Images are the images of a publication, one a region, each available. Only
-// [Copy] makes them.
-type Images struct {
-	byRegion map[string]Image
-	// plans holds what each was to be.
-	plans map[string]Plan
-	// keys are the ARNs that the images must be under.
-	keys map[string]string
-	// attempts are this run's CopyImage calls, by region.
-	attempts map[string]attempt
+// Origin is how a run came by an image.
+type Origin string
+
+// The origins.
+const (
+	Created Origin = "copied"   // this run called CopyImage
+	Found   Origin = "existing" // an earlier run, or another one, did
+	Adopted Origin = "adopted"  // the source, published as it is
+)
+
+// Copies records, by Region, the images that a run created or found, and how far
+// they are. It is filled on failure too. Whatever becomes of the run, none of
+// these images is removed: another run may have created them, be waiting for
+// them, or have published them.
+type Copies struct {
+	members map[string]member
 }
 
-// attempt records the calls that may have made an image. Tokens are known
-// before the call, so that a copy whose answer was lost is cleaned up too; ids
-// after it, so that one that readers do not see yet is.
-type attempt struct {
-	tokens []string
-	ids    []string
+type member struct {
+	desired Desired // with the key
+	plan    Plan
+	image   Image // the zero value if there is none
+	origin  Origin
+	ready   bool // the image is available
 }
 
-// Made lists the ids of the images that this run made, by region.
-func (i Images) Made() map[string]string {
-	made := map[string]string{}
-	for region, image := range i.byRegion {
-		if len(i.attempts[region].tokens) > 0 {
-			made[region] = image.ID
+// Regions lists the Regions in order.
+func (c Copies) Regions() []string { return slices.Sorted(maps.Keys(c.members)) }
+
+// Image is the Region's image, pending or available, if there is one.
+func (c Copies) Image(region string) (image Image, origin Origin, ok bool) {
+	m := c.members[region]
+	return m.image, m.origin, m.image.ID != ""
+}
+
+// ErrStopped is the cause with which waiting for copies is canceled when
+// something else has made the publication fail. The copies go on in EC2.
+var ErrStopped = errors.New("stopped waiting, because the publication failed elsewhere")
+
+// Copy brings the planned image to every Region, all in parallel, and returns
+// when all are available, or as soon as one has failed for good. timeout bounds
+// the wait in each Region.
+func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, reporter progress.Reporter) (Copies, error) {
+	waiting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var (
+		mu      sync.Mutex
+		copies  = Copies{members: map[string]member{}}
+		regions = make([]string, len(plans))
+		byName  = map[string]Plan{}
+	)
+	for n, plan := range plans {
+		regions[n], byName[plan.Region()] = plan.Region(), plan
+	}
+	err := fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
+		plan := byName[region]
+		desired := plan.desired
+		desired.KeyID, desired.KeyARN = keys.ID(), keys.ARN(region)
+		c := copier{desired: desired, plan: plan, clients: clients, client: clients(region), timeout: timeout, stage: reporter.Start(region), dead: map[string]bool{}}
+		err := c.run(ctx, waiting)
+		if err != nil && !errors.Is(err, ErrStopped) {
+			stop(ErrStopped)
 		}
-	}
-	return made
-}
-
-// Image is the region's image, if it has one.
-func (i Images) Image(region string) (Image, bool) {
-	image, ok := i.byRegion[region]
-	return image, ok
-}
-
-// visibility is how long a new image may be unknown to EC2's readers. EC2 gives
-// no bound; one that is unknown for longer is taken for deregistered. Fact: 8.
-const visibility = 2 * time.Minute
-
-// maxAttempts bounds the chain of client tokens of failed earlier copies.
-const maxAttempts = 10
-
-// Copy brings the planned image to every region, all side by side, and returns
-// when all are available or have failed; timeout bounds each region. Images is
-// filled on failure too, for [Images.Discard].
-func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, reporter progress.Reporter) (Images, error) {
-	images := Images{byRegion: map[string]Image{}, plans: map[string]Plan{}, keys: map[string]string{}, attempts: map[string]attempt{}}
-	var regions []string
-	for _, plan := range plans {
-		region := plan.Region()
-		regions = append(regions, region)
-		images.plans[region], images.keys[region] = plan, keys.ARN(region)
-	}
-	var mu sync.Mutex
-	available, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Image, error) {
-		c := copier{plan: images.plans[region], client: clients(region), keyARN: images.keys[region], timeout: timeout, stage: reporter.Start(region)}
-		image, err := c.run(ctx)
 		mu.Lock()
 		defer mu.Unlock()
-		images.attempts[region] = c.attempt
-		return image, err
+		copies.members[region] = member{desired: c.desired, plan: plan, image: c.image, origin: c.origin, ready: err == nil}
+		return err
 	})
-	images.byRegion = available
-	return images, err
+	return copies, err
 }
 
-// copier brings the image to one region.
+// copier brings the image to one Region.
 type copier struct {
+	desired Desired
 	plan    Plan
+	clients Clients
 	client  *ec2.Client
-	keyARN  string
 	timeout time.Duration
 	stage   *progress.Stage
-	attempt attempt
+	dead    map[string]bool // images that will never be available
+
+	image  Image
+	origin Origin
 }
 
-func (c *copier) run(ctx context.Context) (Image, error) {
-	if c.plan.adopted {
-		return *c.plan.existing, nil
+const (
+	// maxAttempts is how many copies a run starts in a Region that are
+	// deregistered while it waits for them.
+	maxAttempts = 3
+	// maxLinks bounds the walk along the tokens of earlier copies.
+	maxLinks = 200
+)
+
+// run leaves the image in c, as far as there is one. Waiting ends with the context
+// waiting, calls with ctx.
+func (c *copier) run(ctx, waiting context.Context) error {
+	if existing := c.plan.existing; existing != nil {
+		c.image, c.origin = *existing, Found
+		if c.plan.adopted {
+			c.origin = Adopted
+		}
+		if existing.available() {
+			return nil
+		}
+		c.stage.Logf("waiting for %s, a copy that an earlier run started", existing.ID)
+		err := c.wait(waiting, existing.ID)
+		gone, isGone := errors.AsType[*goneError](err)
+		if !isGone {
+			return err
+		}
+		c.stage.Logf("%v: copying again", gone)
+		c.dead[existing.ID], c.image = true, Image{}
 	}
-	if c.plan.existing != nil {
-		if c.plan.existing.State == string(types.ImageStateAvailable) {
-			return *c.plan.existing, nil
-		}
-		c.stage.Logf("waiting for the copy %s of an earlier run", c.plan.existing.ID)
-		return c.waitAvailable(ctx, c.plan.existing.ID)
-	}
-	dead := slices.Clone(c.plan.dead)
-	slices.Sort(dead)
-	for range maxAttempts {
-		id, err := c.start(ctx, dead)
-		if err != nil {
-			return Image{}, err
-		}
-		if slices.Contains(dead, id) {
-			return Image{}, fmt.Errorf("copying %s to %s: EC2 answers with image %s, which has failed: deregister it and run again", c.plan.want.Source.ID, c.plan.Region(), id)
-		}
-		image, err := c.waitAvailable(ctx, id)
-		if !errors.Is(err, errGone) {
-			return image, err
-		}
-		dead = append(dead, id)
-	}
-	return Image{}, fmt.Errorf("copying %s to %s: %d earlier copies of it were deregistered; set another ami_name", c.plan.want.Source.ID, c.plan.Region(), maxAttempts)
+	return c.copy(ctx, waiting)
 }
 
-// start calls CopyImage; dead are images that earlier calls of the same copy
-// made and that are gone.
-func (c *copier) start(ctx context.Context, dead []string) (string, error) {
-	want := c.plan.want
-	token := clientToken(want.Source, want.Region, c.keyARN, want.Name, dead)
-	c.attempt.tokens = append(c.attempt.tokens, token)
-	input := ec2.CopyImageInput{
-		SourceRegion:  &want.Source.Region,
-		SourceImageId: &want.Source.ID,
-		Name:          &want.Name,
-		Description:   aws.String(want.Source.Description),
-		Encrypted:     aws.Bool(true),
-		KmsKeyId:      &c.keyARN,
-		ClientToken:   &token,
-		TagSpecifications: []types.TagSpecification{
-			{ResourceType: types.ResourceTypeImage, Tags: tagList(want.imageTags(token))},
-			{ResourceType: types.ResourceTypeSnapshot, Tags: tagList(want.snapshotTags(token))},
-		},
-	}
-	if want.CopyDuration > 0 {
-		input.SnapshotCopyCompletionDurationMinutes = &want.CopyDuration
-	}
-	answer, err := c.client.CopyImage(ctx, &input)
-	if awsclient.IsClientError(err) {
-		c.attempt.tokens = c.attempt.tokens[:len(c.attempt.tokens)-1] // it made nothing
-	}
-	if err != nil {
-		return "", awsclient.Wrap(err, "copying %s from %s to %s under key %s", want.Source.ID, want.Source.Region, want.Region, c.keyARN)
-	}
-	id := aws.ToString(answer.ImageId)
-	c.attempt.ids = append(c.attempt.ids, id)
-	c.stage.Logf("copying %s from %s to %s", want.Source.ID, want.Source.Region, id)
-	return id, nil
-}
-
-// keyActions are what EC2 does with the keys for the caller. Fact: 6.
-const keyActions = "kms:CreateGrant, kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncryptFrom, kms:ReEncryptTo"
-
-// errGone says that EC2 named an image that does not exist (any more).
-var errGone = errors.New("the image does not exist")
-
-func (c *copier) waitAvailable(ctx context.Context, id string) (Image, error) {
-	var image Image
-	start := time.Now()
-	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: c.timeout}, func(ctx context.Context) (string, error) {
-		var err error
-		image, err = describeImageAlone(ctx, c.client, c.plan.Region(), id)
+// copy walks the chain of client tokens from its first link, so that runs that
+// want the same copy at the same time create one. A link whose image is gone, or
+// that was used with other parameters, leads to the next. How long EC2 remembers
+// a token doesn't matter: a forgotten one creates the copy. Fact: 5.
+func (c *copier) copy(ctx, waiting context.Context) error {
+	attempts := 0
+	for link := range maxLinks {
+		started := time.Now()
+		id, err := c.start(ctx, waiting, link)
 		switch {
-		case awsclient.Is(err, awsclient.CodeImageNotFound) && time.Since(start) < visibility:
-			return "the image is not visible yet", nil
-		case awsclient.Is(err, awsclient.CodeImageNotFound):
-			return "", errGone
+		case errors.Is(err, errOtherParameters):
+			continue
 		case err != nil:
-			return "", err
+			return err
+		case c.dead[id]:
+			continue
 		}
-		switch types.ImageState(image.State) {
-		case types.ImageStateAvailable:
-			return "", nil
-		case types.ImageStatePending, types.ImageStateTransient:
-			c.tell(ctx, image)
-			return "it is " + image.State, nil
-		case types.ImageStateDeregistered:
-			return "", errGone
-		default:
-			return "", fmt.Errorf("the image is %s: %s (is the key usable, and may the caller use it and the source's key through EC2: %s?)", image.State, image.StateReason, keyActions)
+		c.image, c.origin = Image{Region: c.desired.Region, ID: id, Name: c.desired.Name, State: "pending", Tags: c.desired.imageTags()}, Created
+		c.stage.Logf("copying %s from %s to %s", c.desired.Source.ID, c.desired.Source.Region, id)
+		err = c.wait(waiting, id)
+		gone, isGone := errors.AsType[*goneError](err)
+		if !isGone {
+			return err
 		}
-	})
-	if errors.Is(err, errGone) {
-		return Image{}, errGone
+		c.dead[id] = true
+		if gone.since(started) {
+			attempts++
+		}
+		if gone.failed && gone.since(started) || attempts == maxAttempts {
+			return fmt.Errorf("copying %s to %s: %w", c.desired.Source.ID, c.desired.Region, gone)
+		}
+		c.image = Image{}
 	}
-	if _, late := errors.AsType[*wait.TimeoutError](err); late {
-		err = fmt.Errorf("%w %s", err, slowest(ctx, c.client, image))
-	}
-	if err != nil {
-		return Image{}, fmt.Errorf("waiting for the copy %s of %s in %s: %w", id, c.plan.want.Source.ID, c.plan.Region(), err)
-	}
-	c.stage.Finishf("%s is available", id)
-	return image, nil
+	return fmt.Errorf("copying %s to %s: EC2 answered %d client tokens with images that are gone. Set `ami_name` to another name", c.desired.Source.ID, c.desired.Region, maxLinks)
 }

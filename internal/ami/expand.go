@@ -38,9 +38,9 @@ func ExpandTags(tags map[string]string, data TagData) (map[string]string, error)
 }
 
 // tagData is what the tags of a wanted copy can refer to.
-func (w Want) tagData() TagData {
+func (d Desired) tagData() TagData {
 	return TagData{
-		SourceImageID: w.Source.ID, SourceImageName: w.Source.Name, SourceImageCreationDate: w.Source.CreationDate,
-		SourceRegion: w.Source.Region, Region: w.Region, Name: w.Name, Architecture: w.Source.Hardware.Architecture,
+		SourceImageID: d.Source.ID, SourceImageName: d.Source.Name, SourceImageCreationDate: d.Source.CreationDate,
+		SourceRegion: d.Source.Region, Region: d.Region, Name: d.Name, Architecture: d.Source.Hardware.Architecture,
 	}
 }

@@ -1,12 +1,15 @@
-// Package ami looks at, copies, verifies and shares one image in one region.
+// Package ami describes, copies, verifies and shares the images of a publication,
+// one in each Region.
 //
-// [Look] only reads, [Diff] is pure, [Copy] and [Share] write. [Share] takes
-// nothing but [Verified], which only [Verify] makes: what was not read back and
-// found right cannot be shared. Fact: 5.
+// [ReadSource] and [Observe] only read, [Diff] is pure, and [Copy], [Share] and
+// [MarkPublished] write. [Share] takes only [Verified] images, which only
+// [Verify] returns. Nothing in this package deregisters, disables or unshares an
+// image, except [Prune], which removes launch permissions when asked to.
 package ami
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,19 +42,7 @@ func (f describeSnapshotsFunc) DescribeSnapshots(ctx context.Context, input *ec2
 	return f(ctx, input, options...)
 }
 
-// Tags that mark the copies that this plugin makes, and their snapshots.
-const (
-	TagPrefix       = "orgami:"
-	TagSourceImage  = "orgami:source-image"
-	TagSourceRegion = "orgami:source-region"
-	// TagCopy holds the client token of the copy, on the image and on its
-	// snapshots, so that snapshots of a copy that failed can be found.
-	TagCopy = "orgami:copy"
-	// TagFamily says which images are generations of each other.
-	TagFamily = "orgami:family"
-)
-
-// Image is what AWS says about an image, as far as publishing depends on it.
+// Image is what EC2 reports of an image, as far as publishing depends on it.
 type Image struct {
 	Region       string
 	ID           string
@@ -75,17 +66,22 @@ type Image struct {
 
 // Hardware describes the machines that can launch the image.
 type Hardware struct {
-	Architecture, BootMode, TPM, IMDS, Virtualization, RootDeviceName string
-	ENA                                                               bool
+	Architecture, BootMode, TPM, IMDS, Virtualization, RootDeviceName, SRIOV string
+	ENA                                                                      bool
 }
 
 // Snapshot is one snapshot behind an image.
 type Snapshot struct {
 	ID        string
 	Device    string
+	Size      int32 // GiB
 	Encrypted bool
-	KeyARN    string // "" when it is not encrypted
-	Progress  string // "37%"
+	// Read says that DescribeSnapshots returned the snapshot. Without it, the
+	// fields below are unknown, not empty.
+	Read     bool
+	State    string // pending, completed, error
+	KeyARN   string // "" when it is not encrypted
+	Progress string // "37%"
 }
 
 func newImage(region string, described types.Image) Image {
@@ -105,6 +101,7 @@ func newImage(region string, described types.Image) Image {
 			IMDS:           string(described.ImdsSupport),
 			Virtualization: string(described.VirtualizationType),
 			RootDeviceName: aws.ToString(described.RootDeviceName),
+			SRIOV:          aws.ToString(described.SriovNetSupport),
 			ENA:            aws.ToBool(described.EnaSupport),
 		},
 		Tags:       tagMap(described.Tags),
@@ -123,6 +120,7 @@ func newImage(region string, described types.Image) Image {
 		image.Snapshots = append(image.Snapshots, Snapshot{
 			ID:        aws.ToString(mapping.Ebs.SnapshotId),
 			Device:    aws.ToString(mapping.DeviceName),
+			Size:      aws.ToInt32(mapping.Ebs.VolumeSize),
 			Encrypted: aws.ToBool(mapping.Ebs.Encrypted),
 		})
 	}
@@ -155,14 +153,37 @@ func (i Image) KeyARN() string {
 	return i.Snapshots[0].KeyARN
 }
 
-// UnderKey reports whether the image has snapshots and every one of them is
-// encrypted with exactly this key. One that is not makes the whole image
-// useless to other accounts.
+// UnderKey reports whether EC2 reported every snapshot of the image, of which
+// there is at least one, as encrypted with exactly this key. A single snapshot
+// under another key makes the image unusable for other accounts.
 func (i Image) UnderKey(keyARN string) bool {
 	return len(i.Snapshots) > 0 && keyARN != "" && !slices.ContainsFunc(i.Snapshots, func(s Snapshot) bool {
-		return !s.Encrypted || s.KeyARN != keyARN
+		return !s.Read || !s.Encrypted || s.KeyARN != keyARN
 	})
 }
+
+// contradicts reports whether EC2 reported a snapshot of the image that isn't
+// encrypted with the key. A snapshot that wasn't returned contradicts nothing:
+// it may not be visible yet.
+func (i Image) contradicts(keyARN string) bool {
+	return slices.ContainsFunc(i.Snapshots, func(s Snapshot) bool {
+		return s.Read && (!s.Encrypted || s.KeyARN != "" && s.KeyARN != keyARN)
+	})
+}
+
+// dead reports whether the image can never become available.
+func (i Image) dead() bool {
+	switch types.ImageState(i.State) {
+	case types.ImageStateFailed, types.ImageStateError, types.ImageStateInvalid, types.ImageStateDeregistered:
+		return true
+	default:
+		return false
+	}
+}
+
+func (i Image) available() bool { return i.State == string(types.ImageStateAvailable) }
+
+func (i Image) disabled() bool { return i.State == string(types.ImageStateDisabled) }
 
 // describeImages returns the images, oldest first, with their snapshots' keys.
 func describeImages(ctx context.Context, client *ec2.Client, region string, input *ec2.DescribeImagesInput) ([]Image, error) {
@@ -207,6 +228,7 @@ func readSnapshots(ctx context.Context, client *ec2.Client, region string, image
 			}
 			for _, described := range page.Snapshots {
 				for _, s := range at[aws.ToString(described.SnapshotId)] {
+					s.Read, s.State = true, string(described.State)
 					s.Encrypted = aws.ToBool(described.Encrypted)
 					s.KeyARN = aws.ToString(described.KmsKeyId)
 					s.Progress = aws.ToString(described.Progress)
@@ -228,17 +250,27 @@ func describeImage(ctx context.Context, client *ec2.Client, region, id string) (
 	return image, nil
 }
 
+// errNotVisible says that EC2's answer doesn't contain the image.
+var errNotVisible = errors.New("EC2 returned no image")
+
 // describeImageAlone is [describeImage] without what only DescribeSnapshots
-// tells, for asking often.
+// returns, for asking often. It returns disabled images, too.
 func describeImageAlone(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
-	answer, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}})
+	answer, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}, IncludeDisabled: aws.Bool(true), IncludeDeprecated: aws.Bool(true)})
 	if err != nil {
 		return Image{}, awsclient.Wrap(err, "describing image %s in %s", id, region)
 	}
-	if len(answer.Images) != 1 {
-		return Image{}, fmt.Errorf("describing image %s in %s: AWS returned %d images", id, region, len(answer.Images))
+	for _, described := range answer.Images {
+		if aws.ToString(described.ImageId) == id {
+			return newImage(region, described), nil
+		}
 	}
-	return newImage(region, answer.Images[0]), nil
+	return Image{}, fmt.Errorf("describing image %s in %s: %w", id, region, errNotVisible)
+}
+
+// notVisible reports whether EC2 doesn't know the image, or doesn't know it yet.
+func notVisible(err error) bool {
+	return awsclient.Is(err, awsclient.CodeImageNotFound) || errors.Is(err, errNotVisible)
 }
 
 func tagMap(tags []types.Tag) map[string]string {

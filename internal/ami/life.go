@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,26 +44,17 @@ const soon = 2 * time.Minute
 
 // missing is what of the life an image lacks.
 type missing struct {
-	tags       map[string]string
 	deprecate  time.Time
 	protection Protection
 }
 
 func (m missing) none() bool {
-	return len(m.tags) == 0 && m.deprecate.IsZero() && m.protection == ""
+	return m.deprecate.IsZero() && m.protection == ""
 }
 
-// missingFrom compares. An image that is an adopted source gets the marks that
-// copies are made with, so that it can be told from images that this plugin did
-// not publish.
+// missingFrom compares.
 func (l Lifecycle) missingFrom(image Image, now time.Time) missing {
 	var m missing
-	if l.Family != "" && image.Tags[TagFamily] != l.Family {
-		m.tags = map[string]string{TagFamily: l.Family}
-	}
-	if l.Family != "" && !image.Published() {
-		m.tags = map[string]string{TagFamily: l.Family, TagSourceImage: image.ID, TagSourceRegion: image.Region}
-	}
 	if l.DeprecateAfter > 0 {
 		m.deprecate = deprecation(image, l.DeprecateAfter, now)
 	}
@@ -104,11 +96,11 @@ func deprecation(image Image, after time.Duration, now time.Time) time.Time {
 	}
 }
 
-// DiffLife lists what the planned image lacks: one that exists, or one that is
+// DiffLifecycle lists what the planned image lacks: one that exists, or one that is
 // going to be made.
-func DiffLife(plan Plan, life Lifecycle, now time.Time) []change.Change {
+func DiffLifecycle(plan Plan, life Lifecycle, now time.Time) []change.Change {
 	region, existing := plan.Region(), plan.existing
-	image := Image{Region: region, CreationDate: now.Format(time.RFC3339), Tags: map[string]string{TagFamily: life.Family, TagSourceImage: "made", TagSourceRegion: "made"}}
+	image := Image{Region: region, CreationDate: now.Format(time.RFC3339)}
 	if existing != nil {
 		image = *existing
 	}
@@ -123,7 +115,6 @@ func DiffLife(plan Plan, life Lifecycle, now time.Time) []change.Change {
 			changes = append(changes, c)
 		}
 	}
-	add(life.Family != "" && existing != nil, change.ImageTags, len(m.tags) > 0, "of the family %q", life.Family)
 	if existing == nil {
 		add(life.DeprecateAfter > 0, change.Deprecation, true, "%v after it was made", life.DeprecateAfter)
 	} else {
@@ -135,9 +126,9 @@ func DiffLife(plan Plan, life Lifecycle, now time.Time) []change.Change {
 
 // ApplyLifecycle gives the published images what they lack of the life, and returns what
 // AWS reads back.
-func ApplyLifecycle(ctx context.Context, clients Clients, verified Verified, life Lifecycle) (map[string]Image, error) {
-	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Image, error) {
-		image := verified.Image(region)
+func ApplyLifecycle(ctx context.Context, clients Clients, published map[string]Image, life Lifecycle) (map[string]Image, error) {
+	return fanout.Collect(ctx, slices.Collect(maps.Keys(published)), func(ctx context.Context, region string) (Image, error) {
+		image := published[region]
 		m := life.missingFrom(image, time.Now())
 		if m.none() {
 			return image, nil
@@ -150,22 +141,17 @@ func ApplyLifecycle(ctx context.Context, clients Clients, verified Verified, lif
 			if err == nil && !m.givenTo(found) {
 				return "it does not show yet", nil
 			}
-			image.Tags, image.Deprecation, image.Protection = found.Tags, found.Deprecation, found.Protection
+			image.Deprecation, image.Protection = found.Deprecation, found.Protection
 			return "", err
 		})
 		if _, late := errors.AsType[*wait.TimeoutError](err); late {
-			return image, fmt.Errorf("reading tags, deprecation and protection of %s in %s back: %w: someone else may be changing them; run again", image.ID, region, err)
+			return image, fmt.Errorf("reading deprecation and protection of %s in %s back: %w: someone else may be changing them; run again", image.ID, region, err)
 		}
 		return image, err
 	})
 }
 
 func (m missing) give(ctx context.Context, client *ec2.Client, image Image) error {
-	if len(m.tags) > 0 {
-		if _, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{image.ID}, Tags: tagList(m.tags)}); err != nil {
-			return awsclient.Wrap(err, "tagging %s in %s", image.ID, image.Region)
-		}
-	}
 	if !m.deprecate.IsZero() {
 		if _, err := client.EnableImageDeprecation(ctx, &ec2.EnableImageDeprecationInput{ImageId: &image.ID, DeprecateAt: &m.deprecate}); err != nil {
 			return awsclient.Wrap(err, "setting the time at which %s in %s is deprecated, %s", image.ID, image.Region, m.deprecate.Format(time.RFC3339))
@@ -183,7 +169,5 @@ func (m missing) give(ctx context.Context, client *ec2.Client, image Image) erro
 }
 
 func (m missing) givenTo(image Image) bool {
-	tags := maps.Clone(m.tags)
-	maps.DeleteFunc(tags, func(key, value string) bool { return image.Tags[key] == value })
-	return len(tags) == 0 && (m.deprecate.IsZero() || image.Deprecation.Equal(m.deprecate)) && (m.protection == "" || image.Protection.is(m.protection))
+	return (m.deprecate.IsZero() || image.Deprecation.Equal(m.deprecate)) && (m.protection == "" || image.Protection.is(m.protection))
 }

@@ -13,9 +13,7 @@ import (
 )
 
 // Preflight asks EC2 by dry runs whether the caller may copy to the planned
-// regions and share there, and reports only what EC2 refuses for want of
-// permission. Nothing that could do harm is asked for: deregistering, which a
-// failed run needs, is not.
+// Regions and share there. It reports only missing permissions.
 func Preflight(ctx context.Context, clients Clients, plans []Plan) error {
 	byRegion := map[string]Plan{}
 	var regions []string
@@ -26,13 +24,13 @@ func Preflight(ctx context.Context, clients Clients, plans []Plan) error {
 		}
 	}
 	return fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
-		want := byRegion[region].want
-		source := want.Source
+		desired := byRegion[region].desired
+		source := desired.Source
 		_, err := clients(region).CopyImage(ctx, &ec2.CopyImageInput{
-			DryRun: aws.Bool(true), SourceRegion: &source.Region, SourceImageId: &source.ID, Name: &want.Name,
-			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeImage, Tags: tagList(want.imageTags(""))}},
+			DryRun: aws.Bool(true), SourceRegion: &source.Region, SourceImageId: &source.ID, Name: &desired.Name,
+			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeImage, Tags: tagList(desired.imageTags())}},
 		})
-		problem := denied(err, "asking beforehand whether %s may be copied from %s to %s", source.ID, source.Region, region)
+		problem := denied(err, "checking by a dry run whether %s may be copied from %s to %s", source.ID, source.Region, region)
 		if region != source.Region {
 			return problem
 		}
@@ -41,7 +39,7 @@ func Preflight(ctx context.Context, clients Clients, plans []Plan) error {
 			DryRun: aws.Bool(true), ImageId: &source.ID, Attribute: aws.String(string(types.ImageAttributeNameLaunchPermission)),
 			LaunchPermission: &types.LaunchPermissionModifications{Add: []types.LaunchPermission{{UserId: &source.Owner}}},
 		})
-		return errors.Join(problem, denied(err, "asking beforehand whether images may be shared in %s", region))
+		return errors.Join(problem, denied(err, "checking by a dry run whether images may be shared in %s", region))
 	})
 }
 

@@ -14,7 +14,7 @@ func (c *copier) tell(ctx context.Context, pending Image) {
 		return
 	}
 	percent, _ := strconv.Atoi(strings.TrimSuffix(slowest(ctx, c.client, pending), "%")) // 0 if nobody knows
-	c.stage.Percent(percent, "copying "+c.plan.want.Source.ID+" to "+pending.ID)
+	c.stage.Percent(percent, "copying "+c.desired.Source.ID+" to "+pending.ID)
 }
 
 // slowest is the progress of the slowest of the image's snapshots, as EC2 words

@@ -18,8 +18,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// beside is with whom the image is shared beside whom it shall be.
-func (s SharePolicy) beside(have Shared) (image Permissions, snapshots []string) {
+// extra are the permissions that aren't in the policy.
+func (s SharePolicy) extra(have Shared) (image Permissions, snapshots []string) {
 	image = have.Image.missingFrom(s.Image)
 	image.Public = have.Image.Public
 	if s.Snapshots {
@@ -28,8 +28,8 @@ func (s SharePolicy) beside(have Shared) (image Permissions, snapshots []string)
 	return image, snapshots
 }
 
-// who lists everybody, the public last.
-func (p Permissions) who() []string {
+// principals lists all principals, the public last.
+func (p Permissions) principals() []string {
 	if p.Public {
 		return append(p.all(), "everybody: the image is public")
 	}
@@ -40,7 +40,7 @@ func (p Permissions) who() []string {
 // kind: taken away, or reported.
 func leftovers(region, imageID string, want SharePolicy, have Shared) []change.Change {
 	var changes []change.Change
-	image, snapshots := want.beside(have)
+	image, snapshots := want.extra(have)
 	add := func(kind change.Kind, who []string) {
 		c := change.Change{Kind: kind, Action: change.Unmanaged, Region: region, ID: imageID, Detail: "also shared with " + strings.Join(who, ", ")}
 		if want.Prune {
@@ -51,7 +51,7 @@ func leftovers(region, imageID string, want SharePolicy, have Shared) []change.C
 		}
 	}
 	add(change.SnapshotSharing, snapshots)
-	add(change.LaunchPermission, image.who())
+	add(change.LaunchPermission, image.principals())
 	return changes
 }
 
@@ -64,7 +64,7 @@ func Prune(ctx context.Context, clients Clients, verified Verified, want SharePo
 	}
 	var regions []string
 	for _, region := range verified.Regions() {
-		if image, snapshots := want.beside(have[region]); len(image.who())+len(snapshots) > 0 {
+		if image, snapshots := want.extra(have[region]); len(image.principals())+len(snapshots) > 0 {
 			regions = append(regions, region)
 		}
 	}
@@ -75,12 +75,12 @@ func Prune(ctx context.Context, clients Clients, verified Verified, want SharePo
 
 func prune(ctx context.Context, clients Clients, image Image, want SharePolicy, have Shared) (Shared, error) {
 	client := clients(image.Region)
-	permissions, accounts := want.beside(have)
+	permissions, accounts := want.extra(have)
 	err := modifyImage(ctx, client, image.ID, permissions, func(batch []types.LaunchPermission) types.LaunchPermissionModifications {
 		return types.LaunchPermissionModifications{Remove: batch}
 	})
 	if err != nil {
-		return have, awsclient.Wrap(err, "no more sharing %s in %s with %s", image.ID, image.Region, strings.Join(permissions.who(), ", "))
+		return have, awsclient.Wrap(err, "no more sharing %s in %s with %s", image.ID, image.Region, strings.Join(permissions.principals(), ", "))
 	}
 	for _, id := range image.SnapshotIDs() {
 		if err := unshareSnapshot(ctx, client, id, accounts); err != nil {
@@ -93,7 +93,7 @@ func prune(ctx context.Context, clients Clients, image Image, want SharePolicy, 
 		if shared, err = LookShared(ctx, clients, image, want.Snapshots); err != nil {
 			return "", err
 		}
-		if image, snapshots := want.beside(shared); len(image.who())+len(snapshots) > 0 {
+		if image, snapshots := want.extra(shared); len(image.principals())+len(snapshots) > 0 {
 			return "permissions that were taken away still show", nil
 		}
 		return "", nil

@@ -52,10 +52,11 @@ func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
 	for _, name := range slices.Sorted(maps.Keys(query.Filters)) {
 		input.Filters = append(input.Filters, types.Filter{Name: aws.String(name), Values: []string{query.Filters[name]}})
 	}
-	found, err := findImages(ctx, client, query.Region, input)
+	all, err := findImages(ctx, client, query.Region, input)
 	if err != nil {
 		return Image{}, awsclient.Wrap(err, "looking for %s in %s", query, query.Region)
 	}
+	found := withoutOwnCopies(all)
 	available := slices.DeleteFunc(slices.Clone(found), func(i Image) bool { return i.State != string(types.ImageStateAvailable) })
 	switch {
 	case len(found) == 0:
@@ -66,6 +67,21 @@ func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
 		return Image{}, fmt.Errorf("%d images in %s fit: %s; narrow the filters, or set most_recent; found are\n%s", len(available), query.Region, query, candidates(available))
 	}
 	return newest(available)
+}
+
+// withoutOwnCopies leaves out the copies that the plugin created, so that filters
+// which match an original and its copies find the original: unpublished copies
+// always, published ones if anything else is left.
+func withoutOwnCopies(images []Image) []Image {
+	finished := slices.DeleteFunc(slices.Clone(images), func(i Image) bool { return i.IsCopy() && !i.Published() })
+	originals := slices.DeleteFunc(slices.Clone(finished), func(i Image) bool {
+		id, _ := i.Origin()
+		return i.IsCopy() && id != i.ID
+	})
+	if len(originals) > 0 {
+		return originals
+	}
+	return finished
 }
 
 func resolveID(ctx context.Context, client *ec2.Client, query Query) (Image, error) {
@@ -95,7 +111,7 @@ func findImages(ctx context.Context, client *ec2.Client, region string, input *e
 			images = append(images, newImage(region, described))
 		}
 	}
-	slices.SortFunc(images, func(a, b Image) int { return strings.Compare(b.CreationDate+b.ID, a.CreationDate+a.ID) })
+	slices.SortFunc(images, func(a, b Image) int { return strings.Compare(b.age(), a.age()) })
 	return images, nil
 }
 

@@ -52,11 +52,6 @@ func LookGenerations(ctx context.Context, clients Clients, region, family string
 	return Generations{images, uses}, err
 }
 
-// filterLiteral writes a value so that EC2's filters find nothing but it.
-func filterLiteral(value string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`).Replace(value)
-}
-
 // retire is what happens to one older image.
 type retire string
 
@@ -84,7 +79,7 @@ func DiffGenerations(have Generations, want RetentionPolicy, plan Plan, spared [
 	for _, image := range have.Images {
 		usable := image.State == string(types.ImageStateAvailable) || image.State == string(types.ImageStateDisabled)
 		switch {
-		case !usable || image.Hardware.Architecture != plan.want.Source.Hardware.Architecture || image.ID == plan.ImageID() || slices.Contains(spared, image.ID):
+		case !usable || image.Hardware.Architecture != plan.desired.Source.Hardware.Architecture || image.ID == plan.ImageID() || slices.Contains(spared, image.ID):
 		case plan.existing != nil && image.age() >= plan.existing.age():
 			newer++
 		default:

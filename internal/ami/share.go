@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -46,9 +47,23 @@ func (p Permissions) missingFrom(have Permissions) Permissions {
 	}
 }
 
-// all lists everybody, organisations first.
+// all lists the principals, organizations first.
 func (p Permissions) all() []string {
 	return slices.Concat(p.Organizations, p.OrganizationalUnits, p.Accounts)
+}
+
+// Any reports whether there is any permission.
+func (p Permissions) Any() bool { return p.Public || len(p.all()) > 0 }
+
+// With returns the permissions together with others.
+func (p Permissions) With(others Permissions) Permissions {
+	missing := others.missingFrom(p)
+	return Permissions{
+		Organizations:       slices.Concat(p.Organizations, missing.Organizations),
+		OrganizationalUnits: slices.Concat(p.OrganizationalUnits, missing.OrganizationalUnits),
+		Accounts:            slices.Concat(p.Accounts, missing.Accounts),
+		Public:              p.Public || others.Public,
+	}
 }
 
 // Shared is how an image is shared as AWS reads it back.
@@ -162,42 +177,53 @@ func adds(c change.Change) bool { return c.Action == change.Update }
 // call, so that a long list of accounts stays a request of reasonable size.
 const permissionsPerCall = 100
 
-// Share shares the images, all regions side by side: snapshots first, then the
-// images, and returns what AWS reads back. What is there already is left as it
-// is; nothing is taken away.
-func Share(ctx context.Context, clients Clients, verified Verified, want SharePolicy, reporter progress.Reporter) (map[string]Shared, error) {
+// Share shares the images, all Regions in parallel: every snapshot first, then
+// the images. It returns what AWS reads back of the Regions in which the images
+// are shared as configured, also when it fails in others. Permissions that are
+// there stay, and nothing is removed on failure: every image was verified in all
+// Regions before the first became visible.
+func Share(ctx context.Context, clients Clients, verified Verified, policy SharePolicy, reporter progress.Reporter) (map[string]Shared, error) {
 	stages := map[string]*progress.Stage{}
 	for _, region := range verified.Regions() {
 		stages[region] = reporter.Start(region)
 	}
-	// Every snapshot of every region before any image becomes visible.
 	have, err := fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
-		image := verified.images[region]
-		shared, err := LookShared(ctx, clients, image, want.Snapshots)
+		image := verified.Image(region)
+		shared, err := LookShared(ctx, clients, image, policy.Snapshots)
 		if err != nil {
 			return Shared{}, err
 		}
-		missing := Permissions{Accounts: want.snapshotAccounts()}.missingFrom(Permissions{Accounts: shared.Snapshots})
+		missing := Permissions{Accounts: policy.snapshotAccounts()}.missingFrom(Permissions{Accounts: shared.Snapshots})
 		return shared, shareSnapshots(ctx, clients(region), image, missing.Accounts)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
-		image := verified.images[region]
-		missing := want.Image.missingFrom(have[region].Image)
-		if err := shareImage(ctx, clients(region), image, missing); err != nil {
+	shared, err := fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
+		m := verified.members[region]
+		changed := slices.ContainsFunc(DiffShared(region, m.image.ID, policy, have[region]), adds)
+		if !changed && !m.created {
+			return have[region], nil // [Verify] read it moments ago
+		}
+		if err := shareImage(ctx, clients(region), m.image, policy.Image.missingFrom(have[region].Image)); err != nil {
 			return Shared{}, err
 		}
-		if !slices.ContainsFunc(DiffShared(region, image.ID, want, have[region]), adds) {
-			return have[region], nil
-		}
-		shared, err := readBackShared(ctx, clients, image, want)
-		if err == nil {
-			stages[region].Finishf("shared %s", image.ID)
+		shared, err := readBackShared(ctx, clients, m.image, policy)
+		if err == nil && changed {
+			stages[region].Finishf("shared %s", m.image.ID)
 		}
 		return shared, err
 	})
+	return shared, halfway(verified, shared, err)
+}
+
+// halfway names the Regions that sharing reached before it failed.
+func halfway(verified Verified, shared map[string]Shared, err error) error {
+	if err == nil || len(shared) == 0 {
+		return err
+	}
+	missing := slices.DeleteFunc(verified.Regions(), func(region string) bool { _, ok := shared[region]; return ok })
+	return fmt.Errorf("%w\nThe images are shared in %s, and not, or not known to be, in %s. Run again to finish", err, strings.Join(slices.Sorted(maps.Keys(shared)), ", "), strings.Join(missing, ", "))
 }
 
 func shareSnapshots(ctx context.Context, client *ec2.Client, image Image, accounts []string) error {
@@ -259,22 +285,31 @@ func (p Permissions) list() []types.LaunchPermission {
 	return list
 }
 
-// readBackShared waits until the permissions show. Fact: 8.
-func readBackShared(ctx context.Context, clients Clients, image Image, want SharePolicy) (Shared, error) {
+// readBackShared waits until the permissions show on an image that is available.
+// Fact: 8.
+func readBackShared(ctx context.Context, clients Clients, image Image, policy SharePolicy) (Shared, error) {
 	var shared Shared
+	start := time.Now()
 	err := wait.Until(ctx, wait.Policy{Timeout: 5 * time.Minute}, func(ctx context.Context) (string, error) {
-		var err error
-		if shared, err = LookShared(ctx, clients, image, want.Snapshots); err != nil {
+		found, err := describeImageAlone(ctx, clients(image.Region), image.Region, image.ID)
+		switch {
+		case notVisible(err) && time.Since(start) < visibility:
+			return "the image is not visible", nil
+		case err != nil:
+			return "", err
+		case !found.available():
+			return "", fmt.Errorf("image %s in %s is %s after it was shared: someone else changed it. Run again", image.ID, image.Region, found.State)
+		}
+		if shared, err = LookShared(ctx, clients, image, policy.Snapshots); err != nil {
 			return "", err
 		}
-		missing := slices.ContainsFunc(DiffShared(image.Region, image.ID, want, shared), adds)
-		if missing {
+		if slices.ContainsFunc(DiffShared(image.Region, image.ID, policy, shared), adds) {
 			return "the permissions do not show yet", nil
 		}
 		return "", nil
 	})
 	if _, ok := errors.AsType[*wait.TimeoutError](err); ok {
-		return shared, fmt.Errorf("reading the permissions of %s in %s back: %w: someone else may be removing them; run again", image.ID, image.Region, err)
+		return shared, fmt.Errorf("reading the permissions of %s in %s back: %w. Someone else may be removing them. Run again", image.ID, image.Region, err)
 	}
 	return shared, err
 }

@@ -8,52 +8,57 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Verified are images that were read back and found right. Only [Verify] makes
-// them, and [Share] takes nothing else.
+// Verified are images that were read back and found right in every Region. Only
+// [Verify] makes them, and [Share] takes nothing else.
 type Verified struct {
-	images map[string]Image
+	members map[string]verified
 }
 
-// Regions lists the regions in order.
-func (v Verified) Regions() []string { return slices.Sorted(maps.Keys(v.images)) }
+type verified struct {
+	plan    Plan // with the key
+	image   Image
+	created bool // this run created the image
+}
 
-// Image is the region's image.
-func (v Verified) Image(region string) Image { return v.images[region] }
+// Regions lists the Regions in order.
+func (v Verified) Regions() []string { return slices.Sorted(maps.Keys(v.members)) }
 
-// Verify reads every image back and compares it with its source and its key. It
-// returns either all images of the publication or an error that names all that
-// is wrong in any region.
-func Verify(ctx context.Context, clients Clients, images Images) (Verified, error) {
-	regions := slices.Sorted(maps.Keys(images.plans))
-	verified, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Image, error) {
-		made, ok := images.byRegion[region]
-		if !ok {
-			return Image{}, fmt.Errorf("verifying the image in %s: there is none", region)
+// Image is the Region's image.
+func (v Verified) Image(region string) Image { return v.members[region].image }
+
+// Verify reads every image back and compares it with its original and its key. It
+// returns either all images of the publication or an error that names everything
+// that is wrong in any Region.
+func Verify(ctx context.Context, clients Clients, copies Copies) (Verified, error) {
+	members, err := fanout.Collect(ctx, copies.Regions(), func(ctx context.Context, region string) (verified, error) {
+		m := copies.members[region]
+		if !m.ready {
+			return verified{}, fmt.Errorf("verifying the image in %s: there is none", region)
 		}
-		image, err := readAvailable(ctx, clients(region), region, made.ID)
+		image, err := readAvailable(ctx, clients(region), region, m.image.ID)
 		if err != nil {
-			return Image{}, err
+			return verified{}, fmt.Errorf("verifying image %s in %s: %w", m.image.ID, region, err)
 		}
-		if err := image.fits(images.plans[region].want, images.keys[region]); err != nil {
-			return Image{}, fmt.Errorf("image %s in %s is not as it must be: %w", image.ID, region, err)
+		if err := image.verify(m.desired); err != nil {
+			return verified{}, fmt.Errorf("verification of image %s in %s failed: %w", image.ID, region, err)
 		}
-		return image, nil
+		plan := m.plan
+		plan.desired = m.desired
+		return verified{plan: plan, image: image, created: m.origin == Created}, nil
 	})
 	if err != nil {
 		return Verified{}, err
 	}
-	return Verified{images: verified}, nil
+	return Verified{members: members}, nil
 }
 
-// readAvailable reads an image that was available a moment ago. An endpoint
-// that is behind may not know that yet; one that says so after a while is
+// readAvailable reads an image that was available a moment ago. An endpoint that
+// is behind may not know that yet. One that still says so after a while is
 // believed. Fact: 8.
 func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
 	var image Image
@@ -61,49 +66,71 @@ func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (
 	err := wait.Until(ctx, wait.Policy{Timeout: visibility}, func(ctx context.Context) (string, error) {
 		image, problem = describeImage(ctx, client, region, id)
 		switch {
-		case awsclient.Is(problem, awsclient.CodeImageNotFound):
+		case notVisible(problem):
 			return "the image is not visible", nil
 		case problem != nil:
 			return "", problem
-		case image.State != string(types.ImageStateAvailable):
+		case !image.available():
 			return "it is " + image.State, nil
-		case slices.ContainsFunc(image.Snapshots, func(s Snapshot) bool { return s.KeyARN == "" }):
+		case len(image.Snapshots) == 0:
 			return "its snapshots are not visible", nil
+		case slices.ContainsFunc(image.Snapshots, func(s Snapshot) bool { return !s.Read || s.KeyARN == "" || s.State != snapshotCompleted }):
+			return "its snapshots are not visible or not completed", nil
 		}
 		return "", nil
 	})
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
-		return image, problem // a state that is not as it must be is named with the rest
+		return image, problem // [Image.verify] names what is wrong with the image
 	}
 	return image, err
 }
 
-// fits lists what differs from what was wanted.
-func (i Image) fits(want Want, keyARN string) error {
+const snapshotCompleted = "completed"
+
+// verify lists what of the image differs from what is desired.
+func (i Image) verify(d Desired) error {
 	var problems []error
 	differs := func(what, is, wanted string) {
 		if is != wanted {
 			problems = append(problems, fmt.Errorf("%s is %q, not %q", what, is, wanted))
 		}
 	}
-	source := want.Source
-	differs("state", i.State, string(types.ImageStateAvailable))
-	differs("owner", i.Owner, source.Owner)
-	differs("architecture", i.Hardware.Architecture, source.Hardware.Architecture)
-	differs("boot mode", i.Hardware.BootMode, source.Hardware.BootMode)
-	differs("TPM support", i.Hardware.TPM, source.Hardware.TPM)
-	differs("virtualization", i.Hardware.Virtualization, source.Hardware.Virtualization)
-	differs("root device name", i.Hardware.RootDeviceName, source.Hardware.RootDeviceName)
-	if len(i.Snapshots) != len(source.Snapshots) {
-		problems = append(problems, fmt.Errorf("it has %d snapshots, and its source has %d", len(i.Snapshots), len(source.Snapshots)))
+	source, have := d.Source.Hardware, i.Hardware
+	differs("state", i.State, "available")
+	differs("owner", i.Owner, d.Source.Owner)
+	differs("architecture", have.Architecture, source.Architecture)
+	differs("boot mode", have.BootMode, source.BootMode)
+	differs("TPM support", have.TPM, source.TPM)
+	differs("IMDS support", have.IMDS, source.IMDS)
+	differs("virtualization", have.Virtualization, source.Virtualization)
+	differs("root device name", have.RootDeviceName, source.RootDeviceName)
+	differs("SR-IOV support", have.SRIOV, source.SRIOV)
+	differs("ENA support", fmt.Sprint(have.ENA), fmt.Sprint(source.ENA))
+	if len(i.Snapshots) == 0 || len(i.Snapshots) != len(d.Source.Snapshots) {
+		problems = append(problems, fmt.Errorf("it has %d snapshots, and its source has %d", len(i.Snapshots), len(d.Source.Snapshots)))
 	}
-	for _, snapshot := range i.Snapshots {
-		switch {
-		case !snapshot.Encrypted:
-			problems = append(problems, fmt.Errorf("snapshot %s (%s) is not encrypted", snapshot.ID, snapshot.Device))
-		case snapshot.KeyARN != keyARN:
-			problems = append(problems, fmt.Errorf("snapshot %s (%s) is encrypted with key %s, not with %s", snapshot.ID, snapshot.Device, snapshot.KeyARN, keyARN))
-		}
+	if len(problems) == 0 && i.Digest() != d.Source.OriginDigest() {
+		problems = append(problems, errors.New("its hardware attributes, or the names or sizes of its block devices, differ from those of the original"))
+	}
+	for _, s := range i.Snapshots {
+		problems = append(problems, s.verify(d.KeyARN))
 	}
 	return errors.Join(problems...)
+}
+
+func (s Snapshot) verify(keyARN string) error {
+	switch {
+	case !s.Read:
+		return fmt.Errorf("EC2 doesn't return snapshot %s (%s), so its key is unknown", s.ID, s.Device)
+	case !s.Encrypted:
+		return fmt.Errorf("snapshot %s (%s) is not encrypted", s.ID, s.Device)
+	case s.KeyARN == "":
+		return fmt.Errorf("EC2 doesn't report the key of snapshot %s (%s)", s.ID, s.Device)
+	case s.KeyARN != keyARN:
+		return fmt.Errorf("snapshot %s (%s) is encrypted with key %s, not with %s", s.ID, s.Device, s.KeyARN, keyARN)
+	case s.State != snapshotCompleted:
+		return fmt.Errorf("snapshot %s (%s) is %q, not completed", s.ID, s.Device, s.State)
+	default:
+		return nil
+	}
 }

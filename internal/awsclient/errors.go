@@ -28,6 +28,8 @@ const (
 	CodeSTSAccessDenied      = "AccessDenied"
 	CodeImageNotFound        = "InvalidAMIID.NotFound"
 	CodeImageUnavailable     = "InvalidAMIID.Unavailable"
+	CodeImageNameTaken       = "InvalidAMIName.Duplicate"
+	CodeIdempotentMismatch   = "IdempotentParameterMismatch"
 	CodeSnapshotNotFound     = "InvalidSnapshot.NotFound"
 	CodeSnapshotInUse        = "InvalidSnapshot.InUse"
 	CodeResourceLimit        = "ResourceLimitExceeded"

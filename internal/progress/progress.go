@@ -108,8 +108,11 @@ func Count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	if strings.HasSuffix(thing, "ch") {
+	switch {
+	case strings.HasSuffix(thing, "ch"):
 		thing += "e"
+	case strings.HasSuffix(thing, "y"):
+		thing = strings.TrimSuffix(thing, "y") + "ie"
 	}
 	return Number(n) + " " + thing + "s"
 }

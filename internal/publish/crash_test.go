@@ -84,9 +84,7 @@ func TestCrashAndRunAtOnce(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // while they are invisible
 		defer cancel()
-		dying := w.spec()
-		dying.KeepOnFailure = true // a dead run cleans nothing up
-		if _, err := w.publishWith(ctx, dying); err == nil {
+		if _, err := w.publishWith(ctx, w.spec()); err == nil {
 			t.Fatal("the run did not notice that it died")
 		}
 		w.sim.ClearFaults()
@@ -112,23 +110,38 @@ func (w *world) copies() map[string]int {
 	return copies
 }
 
-// TestCancel: a run that is cancelled while it copies takes its copies back,
-// quickly, and says that it was cancelled.
+// TestCancel: a run that is canceled while it copies ends quickly, says that it
+// was canceled, and keeps its copies unshared. The next run waits for them instead
+// of copying again, and costs no more than what is left of them.
 func TestCancel(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		const after = 3 * time.Minute
 		ctx, cancel := context.WithTimeout(t.Context(), after)
 		defer cancel()
 		start := time.Now()
-		_, err := w.publishWith(ctx, w.spec())
+		result, err := w.publishWith(ctx, w.spec())
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error is %v", err)
 		}
-		if took := time.Since(start); took > after+time.Minute {
+		if took := time.Since(start); took > after+30*time.Second {
 			t.Errorf("the run went on for %v", took-after)
 		}
-		w.checkNothingVisible(t)
+		if len(result.Unpublished) != 3 {
+			t.Errorf("the run lists %d unpublished copies: %v", len(result.Unpublished), result.Unpublished)
+		}
+		for _, image := range w.ourCopies() {
+			if image.State != "pending" || len(image.LaunchPermissions) > 0 || image.Tags[ami.TagState] != ami.StateUnpublished {
+				t.Errorf("the copy %+v", image)
+			}
+		}
+		w.sim.ResetJournal()
 		w.mustPublish(t, w.spec())
+		if n := w.mutations()["ec2 CopyImage"]; n != 0 {
+			t.Errorf("the next run copied %d times", n)
+		}
+		if took := time.Since(start); took > physics.CopyTime+time.Minute {
+			t.Errorf("both runs took %v", took)
+		}
 	})
 }
 
@@ -169,7 +182,7 @@ func withoutIDs(t *testing.T, state awssim.State) []string {
 	}
 	lines = append(lines, fmt.Sprintf("%d multi-Region keys", len(keys)))
 	for _, image := range state.Images {
-		lines = append(lines, fmt.Sprintf("image %s %s %s shared with %v, family %q, deprecated %v, protection %q", image.Region, image.Name, image.State, image.LaunchPermissions,
+		lines = append(lines, fmt.Sprintf("image %s %s %s %s shared with %v, family %q, deprecated %v, protection %q", image.Region, image.Name, image.State, image.Tags[ami.TagState], image.LaunchPermissions,
 			image.Tags[ami.TagFamily], image.Deprecated, image.Protection))
 	}
 	for _, snapshot := range state.Snapshots {

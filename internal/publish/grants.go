@@ -11,29 +11,28 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 )
 
-// makeGrants makes the grants that are missing. Builds that share the key want
-// the same ones, so one after the other does, and looks again at what the one
-// before has made.
-func (r *run) makeGrants(ctx context.Context, plan Plan, keys kmskey.Keys) (grant.Result, error) {
+// createGrants creates the missing grants. Builds that share the key want the same
+// grants, so they take turns, and each reads again what the one before created.
+func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (grant.Result, error) {
 	// The plan again, now that every key has an ARN.
-	grants := grant.Diff(plan.grantWant, r.result.world.Grants, keys.ARN)
+	grants := grant.Diff(plan.grantWant, observed.Grants, keys.ARN)
 	missing := grants.Missing()
 	if len(missing) == 0 {
-		return grants.Apply(ctx, r.clients.KMS, members(r.clients), r.reporter)
+		return grants.Apply(ctx, r.Clients.KMS, members(r.Clients), r.Reporter)
 	}
-	release, waited, err := r.lock(ctx, MakingGrants)
+	release, waited, err := r.Lock(ctx, MakingGrants)
 	if err != nil {
 		return grant.Result{}, err
 	}
 	defer release()
 	if waited {
-		now, err := grant.LookNew(ctx, r.clients.KMS, missing)
+		now, err := grant.LookNew(ctx, r.Clients.KMS, missing)
 		if err != nil {
 			return grant.Result{}, err
 		}
-		grants = grant.Diff(plan.grantWant, r.result.world.Grants.With(now), keys.ARN)
+		grants = grant.Diff(plan.grantWant, observed.Grants.With(now), keys.ARN)
 	}
-	return grants.Apply(ctx, r.clients.KMS, members(r.clients), r.reporter)
+	return grants.Apply(ctx, r.Clients.KMS, members(r.Clients), r.Reporter)
 }
 
 // members acts in the accounts of an organisation, with one session a role.

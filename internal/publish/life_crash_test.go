@@ -24,7 +24,7 @@ func threeGenerations(t *testing.T, w *world) {
 	t.Helper()
 	for _, name := range []string{"one", "two", "three"} {
 		spec := w.spec()
-		spec.Image.Name, spec.Life.Family = name, "golden"
+		spec.Image.Name, spec.Lifecycle.Family = name, "golden"
 		w.mustPublish(t, spec)
 		time.Sleep(100 * time.Hour)
 	}

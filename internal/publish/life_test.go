@@ -46,7 +46,7 @@ func tagsOf(image *ec2types.Image) map[string]string {
 }
 
 func lifelong(s *publish.Spec) {
-	s.Life = ami.Lifecycle{Family: "golden", DeprecateAfter: 90 * 24 * time.Hour, Protection: ami.ProtectedWithCooldown}
+	s.Lifecycle = ami.Lifecycle{Family: "golden", DeprecateAfter: 90 * 24 * time.Hour, Protection: ami.ProtectedWithCooldown}
 }
 
 // TestLife: the published images are deprecated and protected as asked for, and
@@ -78,7 +78,7 @@ func TestLife(t *testing.T) {
 			}
 		}
 		for _, snapshot := range w.state().Snapshots {
-			if snapshot.Tags[ami.TagCopy] != "" && snapshot.Tags["image"] != sourceImage {
+			if snapshot.Tags[ami.TagPublication] != "" && snapshot.Tags["image"] != sourceImage {
 				t.Errorf("tags of snapshot %s: %v", snapshot.ID, snapshot.Tags)
 			}
 		}
@@ -129,7 +129,7 @@ func TestRetire(t *testing.T) {
 		region := w.regions[0]
 		publishAs := func(name, family string) map[string]string {
 			spec := w.spec()
-			spec.Image.Name, spec.Life.Family = name, family
+			spec.Image.Name, spec.Lifecycle.Family = name, family
 			return w.mustPublish(t, spec).Images()
 		}
 		other := publishAs("other", "silver")
@@ -149,7 +149,7 @@ func TestRetire(t *testing.T) {
 		time.Sleep(time.Minute)
 
 		spec := w.spec()
-		spec.Image.Name, spec.Life.Family = "six", "golden"
+		spec.Image.Name, spec.Lifecycle.Family = "six", "golden"
 		spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 2, DeprecateAfter: 50 * time.Hour, DisableAfter: 250 * time.Hour, DeleteAfter: 350 * time.Hour}
 		before := w.state()
 		plan := spec
@@ -224,7 +224,7 @@ func TestRetireNothingNewer(t *testing.T) {
 		names := []string{"one", "two", "three", "four"}
 		for _, name := range names {
 			spec := w.spec()
-			spec.Image.Name, spec.Life.Family = name, "golden"
+			spec.Image.Name, spec.Lifecycle.Family = name, "golden"
 			images[name] = w.mustPublish(t, spec).Images()
 			time.Sleep(100 * time.Hour)
 		}
@@ -233,7 +233,7 @@ func TestRetireNothingNewer(t *testing.T) {
 			gone []string
 		}{{4, nil}, {3, []string{"one"}}, {1, []string{"one"}}} {
 			spec := w.spec()
-			spec.Image.Name, spec.Life.Family = "two", "golden"
+			spec.Image.Name, spec.Lifecycle.Family = "two", "golden"
 			spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: test.keep, DeleteAfter: time.Hour}
 			w.mustPublish(t, spec)
 			for _, name := range names {
@@ -252,11 +252,11 @@ func TestRetireNothingNewer(t *testing.T) {
 func TestRetireAsksAgain(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		old := w.spec()
-		old.Image.Name, old.Life.Family = "one", "golden"
+		old.Image.Name, old.Lifecycle.Family = "one", "golden"
 		first := w.mustPublish(t, old).Images()
 		time.Sleep(100 * time.Hour)
 		spec := w.spec()
-		spec.Image.Name, spec.Life.Family = "two", "golden"
+		spec.Image.Name, spec.Lifecycle.Family = "two", "golden"
 		spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 1, DeleteAfter: time.Hour}
 		region := w.regions[0]
 		done := make(chan error)
@@ -279,7 +279,7 @@ func TestRetireAsksAgain(t *testing.T) {
 }
 
 // retired are the changes of a result that are about older images.
-func retired(result *publish.Result) []change.Change {
+func retired(result outcome) []change.Change {
 	return slices.DeleteFunc(result.Manifest().Changes, func(c change.Change) bool { return c.Kind != change.OldImage })
 }
 

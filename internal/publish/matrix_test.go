@@ -144,15 +144,17 @@ func (w *world) watch(t *testing.T) (stop func()) {
 	return func() { w.sim.OnCall(nil) }
 }
 
-// incomplete says what is missing of a publication that others can see.
+// incomplete says what is missing of a publication that others can see: in each
+// Region an available image with its snapshots, all grants, and an enabled key.
 func incomplete(state awssim.State) error {
-	available, visible, grants, admitting := 0, 0, 0, 0
+	visible, grants, admitting := 0, 0, 0
+	available := map[string]bool{}
 	for _, image := range state.Images {
 		if image.Name != "golden-shared" {
 			continue
 		}
 		if image.State == "available" && slices.ContainsFunc(state.Snapshots, func(s awssim.SnapshotState) bool { return slices.Contains(image.Snapshots, s.ID) }) {
-			available++
+			available[image.Region] = true
 		}
 		if len(image.LaunchPermissions) > 0 {
 			visible++
@@ -164,8 +166,8 @@ func incomplete(state awssim.State) error {
 			admitting++
 		}
 	}
-	if visible > 0 && (available != 3 || grants != 3*8 || admitting != 3) {
-		return fmt.Errorf("%d images are visible, with %d of 3 copies available, %d of 24 grants, %d of 3 keys", visible, available, grants, admitting)
+	if visible > 0 && (len(available) != 3 || grants != 3*8 || admitting != 3) {
+		return fmt.Errorf("%d images are visible, with images in %d of 3 Regions available, %d of 24 grants, %d of 3 keys", visible, len(available), grants, admitting)
 	}
 	return nil
 }

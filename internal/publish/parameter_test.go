@@ -97,7 +97,7 @@ func TestParameterNotTaken(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "AWS did not take the image") || !strings.Contains(err.Error(), "eu-west-1") {
 			t.Errorf("error is %v", err)
 		}
-		if result.Complete() {
+		if result.Complete {
 			t.Error("the publication is complete")
 		}
 		w.sim.OnCall(nil)

@@ -12,13 +12,13 @@ import (
 
 // parameterNames are the names of the parameters that are to name the image, by
 // region; none where none is asked for.
-func parameterNames(spec Spec, world Observed) (map[string]string, error) {
+func parameterNames(spec Spec, observed Observed) (map[string]string, error) {
 	if spec.Parameter == "" {
 		return nil, nil
 	}
 	names := map[string]string{}
 	for _, region := range spec.Regions {
-		name, err := ssmparam.Name(spec.Parameter, region, sourceFor(spec, world, region).Hardware.Architecture)
+		name, err := ssmparam.Name(spec.Parameter, region, sourceFor(spec, observed, region).Hardware.Architecture)
 		if err != nil {
 			return nil, err
 		}
@@ -27,8 +27,8 @@ func parameterNames(spec Spec, world Observed) (map[string]string, error) {
 	return names, nil
 }
 
-func lookParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, world Observed) (map[string]ssmparam.State, error) {
-	names, err := parameterNames(spec, world)
+func readParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (map[string]ssmparam.State, error) {
+	names, err := parameterNames(spec, observed)
 	if err != nil || names == nil {
 		return nil, err
 	}
@@ -37,12 +37,12 @@ func lookParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, 
 	})
 }
 
-// name makes the parameters name the published images.
-func (r *run) name(ctx context.Context, plan Plan, verified ami.Verified) error {
+// putParameters makes the parameters name the published images.
+func (r run) putParameters(ctx context.Context, plan Plan, verified ami.Verified) error {
 	if len(plan.Parameters) == 0 {
 		return nil
 	}
 	return fanout.Each(ctx, slices.Clone(verified.Regions()), func(ctx context.Context, region string) error {
-		return ssmparam.Put(ctx, r.clients.SSM(region), region, plan.Parameters[region], verified.Image(region).ID)
+		return ssmparam.Put(ctx, r.Clients.SSM(region), region, plan.Parameters[region], verified.Image(region).ID)
 	})
 }

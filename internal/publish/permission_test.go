@@ -70,7 +70,7 @@ func permissionCases() map[string]permissionCase {
 			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
 				for _, name := range []string{"one", "two", "three"} {
 					older := *spec
-					older.Image.Name, older.Retire, older.Life.Protection, older.Parameter = name, nil, "", ""
+					older.Image.Name, older.Retire, older.Lifecycle.Protection, older.Parameter = name, nil, "", ""
 					images := w.mustPublish(t, older).Images()
 					if name == "three" {
 						w.template(t, spec.Regions[1], images[spec.Regions[0]]) // of nothing here, but it is looked at
@@ -80,7 +80,7 @@ func permissionCases() map[string]permissionCase {
 			},
 			spec: func(s *publish.Spec) {
 				s.Image.Name = "golden-shared"
-				s.Life = ami.Lifecycle{Family: "golden", DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
+				s.Lifecycle = ami.Lifecycle{Family: "golden", DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
 				s.Parameter = "/golden"
 				s.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
 			},
@@ -269,11 +269,12 @@ func (w *world) allow(t *testing.T, permissions []permission.Permission) {
 }
 
 // publishAsRole publishes with a session of the publisher's role.
-func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (*publish.Result, error) {
+func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (outcome, error) {
 	t.Helper()
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
 	role := awsclient.AssumeRole{RoleARN: "arn:aws:iam::" + awssim.PublishingAccount + ":role/" + publisherRole}
-	return publish.Run(t.Context(), clients.WithRole(role), spec, w.reporter(), unlocked)
+	o, err := publish.Runner{Clients: clients.WithRole(role), Reporter: w.reporter(), Lock: unlocked}.Run(t.Context(), spec)
+	return outcome{o}, err
 }
 
 // Permissions that are missed only in certain straits: to clean up after a run

@@ -1,8 +1,8 @@
 package publish
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,54 +15,53 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
-// Plan is what has to be done, decided from the spec and the world alone.
+// Plan is what has to be done, decided from the spec and what was observed alone.
 type Plan struct {
-	Key     kmskey.Plan
-	Images  []ami.Plan // sorted by region
-	Grants  grant.Plan
-	Sharing ami.SharePolicy
-	// Parameters are the names of the parameters, by region.
+	Key         kmskey.Plan
+	Images      []ami.Plan // sorted by Region
+	Grants      grant.Plan
+	SharePolicy ami.SharePolicy
+	// Parameters are the names of the parameters, by Region.
 	Parameters map[string]string
-	// Retire are the older images that are to go, by region.
+	// Retire are the older images that are to be deprecated, disabled or deregistered.
 	Retire []ami.RetentionAction
 
 	grantWant grant.Want
 	sharing   []change.Change
-	life      []change.Change
+	lifecycle []change.Change
 	parameter []change.Change
 }
 
 // NewPlan compares. It makes no call, and the same input gives the same plan.
-func NewPlan(spec Spec, world Observed) (Plan, error) {
-	plan := Plan{grantWant: grantWant(spec, world), Sharing: sharing(spec, world)}
+// What keeps the image from being published is among [Plan.Problems].
+func NewPlan(spec Spec, observed Observed) (Plan, error) {
+	plan := Plan{grantWant: grantWant(spec, observed), SharePolicy: sharePolicy(spec, observed)}
 	var err error
-	if plan.Key, err = kmskey.Diff(keyWant(spec, world), world.Key); err != nil {
+	if plan.Key, err = kmskey.Diff(keyWant(spec, observed), observed.Key); err != nil {
 		return Plan{}, err
 	}
-	if plan.Images, err = imagePlans(spec, world, plan.Key); err != nil {
+	if plan.Images, err = imagePlans(spec, observed, plan.Key); err != nil {
 		return Plan{}, err
 	}
-	if plan.Parameters, err = parameterNames(spec, world); err != nil {
+	if plan.Parameters, err = parameterNames(spec, observed); err != nil {
 		return Plan{}, err
 	}
-	plan.Grants = grant.Diff(plan.grantWant, world.Grants, plan.Key.ARN)
+	plan.Grants = grant.Diff(plan.grantWant, observed.Grants, plan.Key.ARN)
 	for _, image := range plan.Images {
-		id := image.ImageID()
-		plan.sharing = append(plan.sharing, ami.DiffShared(image.Region(), id, plan.Sharing, world.Shared[id])...)
-		plan.life = append(plan.life, ami.DiffLife(image, spec.Life, world.Now)...)
-	}
-	for _, image := range plan.Images {
-		if name := plan.Parameters[image.Region()]; name != "" {
-			plan.parameter = append(plan.parameter, ssmparam.Diff(image.Region(), name, image.ImageID(), world.Parameters[image.Region()]))
+		region, id := image.Region(), image.ImageID()
+		plan.sharing = append(plan.sharing, ami.DiffShared(region, id, plan.SharePolicy, observed.Images[region].Shared[id])...)
+		plan.lifecycle = append(plan.lifecycle, ami.DiffLifecycle(image, spec.Lifecycle, observed.Now)...)
+		if name := plan.Parameters[region]; name != "" {
+			plan.parameter = append(plan.parameter, ssmparam.Diff(region, name, id, observed.Parameters[region]))
 		}
 	}
-	plan.Retire = retirees(spec, world, plan.Images)
+	plan.Retire = retirees(spec, observed, plan.Images)
 	return plan, nil
 }
 
 // retirees are the older generations that are to go: none that this run
 // publishes, or publishes from.
-func retirees(spec Spec, world Observed, plans []ami.Plan) []ami.RetentionAction {
+func retirees(spec Spec, observed Observed, plans []ami.Plan) []ami.RetentionAction {
 	if spec.Retire == nil {
 		return nil
 	}
@@ -72,61 +71,73 @@ func retirees(spec Spec, world Observed, plans []ami.Plan) []ami.RetentionAction
 		for _, source := range spec.Sources {
 			spared = append(spared, source.ImageID)
 		}
-		retirees = append(retirees, ami.DiffGenerations(world.Generations[plan.Region()], *spec.Retire, plan, spared, world.Now)...)
+		retirees = append(retirees, ami.DiffGenerations(observed.Generations[plan.Region()], *spec.Retire, plan, spared, observed.Now)...)
 	}
 	return retirees
 }
 
-func imagePlans(spec Spec, world Observed, key kmskey.Plan) ([]ami.Plan, error) {
-	name, err := imageName(spec, world, key)
+func imagePlans(spec Spec, observed Observed, key kmskey.Plan) ([]ami.Plan, error) {
+	name, err := imageName(spec, observed, key)
 	if err != nil {
 		return nil, err
 	}
-	var plans []ami.Plan
-	var problems []error
+	publication := ami.PublicationID(slices.Collect(maps.Values(observed.Sources)))
+	plans := make([]ami.Plan, 0, len(spec.Regions))
 	for _, region := range slices.Sorted(slices.Values(spec.Regions)) {
-		plan, err := ami.Diff(ami.Want{
-			Region: region, Name: name, KeyARN: key.ARN(region), Source: sourceFor(spec, world, region),
+		source := sourceFor(spec, observed, region)
+		plans = append(plans, ami.Diff(ami.Desired{
+			Region: region, Name: name, Publication: publication, KeyID: key.ID(), KeyARN: key.ARN(region),
+			Source: source, Alternates: alternates(observed, publication, source),
 			Tags: spec.Image.Tags, SnapshotTags: spec.Image.SnapshotTags, CopySourceTags: spec.Image.CopySourceTags,
-			Family: spec.Life.Family, CopyDuration: spec.Image.CopyDuration,
-		}, withName(world.Named[region], name))
-		problems = append(problems, err)
-		plans = append(plans, plan)
+			Family: spec.Lifecycle.Family, CopyDuration: spec.Image.CopyDuration,
+		}, observed.Images[region]))
 	}
-	return plans, errors.Join(problems...)
+	return plans, nil
 }
 
-// sourceFor is the image that the region's copy is made from: the artifact's
-// own in that region, else the one of the first region that has one.
-func sourceFor(spec Spec, world Observed, region string) ami.Image {
-	if image, ok := world.Sources[region]; ok {
+// alternates are the available copies of the publication other than the source, in
+// any Region and encrypted with any key: a missing copy can be made from them.
+func alternates(observed Observed, publication string, source ami.Image) []ami.Image {
+	var copies []ami.Image
+	for _, region := range slices.Sorted(maps.Keys(observed.Images)) {
+		for _, image := range observed.Images[region].Images {
+			if image.Tags[ami.TagPublication] == publication && image.State == "available" && image.ID != source.ID {
+				copies = append(copies, image)
+			}
+		}
+	}
+	return copies
+}
+
+// sourceFor is the image that the Region's copy is made from: the Region's own
+// source, else the first.
+func sourceFor(spec Spec, observed Observed, region string) ami.Image {
+	if image, ok := observed.Sources[region]; ok {
 		return image
 	}
-	return world.Sources[firstSource(spec).Region]
+	return firstSource(spec, observed)
 }
 
-// firstSource is the source in the key's primary region if there is one, else
-// the first by region.
-func firstSource(spec Spec) Source {
-	return slices.MinFunc(spec.Sources, func(a, b Source) int {
-		if (a.Region == spec.Key.PrimaryRegion) != (b.Region == spec.Key.PrimaryRegion) {
-			if a.Region == spec.Key.PrimaryRegion {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.Region, b.Region)
-	})
+// firstSource is the source in the key's primary Region if there is one, else the
+// first by Region.
+func firstSource(spec Spec, observed Observed) ami.Image {
+	if image, ok := observed.Sources[spec.Key.PrimaryRegion]; ok {
+		return image
+	}
+	for _, region := range slices.Sorted(maps.Keys(observed.Sources)) {
+		return observed.Sources[region]
+	}
+	return ami.Image{}
 }
 
 // maxNameLength is EC2's limit for the name of an image. Fact: 5.
 const maxNameLength = 128
 
 // imageName is the one name of the published images in all regions.
-func imageName(spec Spec, world Observed, key kmskey.Plan) (string, error) {
-	names := imageNames(spec, world)
+func imageName(spec Spec, observed Observed, key kmskey.Plan) (string, error) {
+	names := imageNames(spec, observed)
 	name := names[len(names)-1]
-	if len(names) > 1 && allUnderKey(world.Sources, key) {
+	if len(names) > 1 && allUnderKey(observed.Sources, key) {
 		name = names[0]
 	}
 	if len(name) > maxNameLength {
@@ -138,12 +149,12 @@ func imageName(spec Spec, world Observed, key kmskey.Plan) (string, error) {
 // imageNames are the names that the images may get. Sources that are all under
 // the key are published themselves, and their copies in other regions have
 // their name; a copy beside its source needs another one. Fact: 5.
-func imageNames(spec Spec, world Observed) []string {
+func imageNames(spec Spec, observed Observed) []string {
 	if spec.Image.Name != "" {
 		return []string{spec.Image.Name}
 	}
-	source := world.Sources[firstSource(spec).Region]
-	if source.Published() {
+	source := firstSource(spec, observed)
+	if source.IsCopy() {
 		return []string{source.Name}
 	}
 	return []string{source.Name, source.Name + "-shared"}
@@ -158,30 +169,25 @@ func allUnderKey(sources map[string]ami.Image, key kmskey.Plan) bool {
 	return true
 }
 
-// withName are those of the images that have the name.
-func withName(images []ami.Image, name string) []ami.Image {
-	return slices.DeleteFunc(slices.Clone(images), func(i ami.Image) bool { return i.Name != name })
-}
-
-func keyWant(spec Spec, world Observed) kmskey.Want {
-	grants := grantWant(spec, world)
+func keyWant(spec Spec, observed Observed) kmskey.Want {
+	grants := grantWant(spec, observed)
 	roles, operations := grants.KeyPolicyNeeds()
 	admitted := slices.Clone(spec.Share.Accounts)
 	if grants.Via == grant.Member && !spec.Share.Organization {
-		admitted = append(admitted, grantAccounts(spec, world)...) // they call CreateGrant themselves
+		admitted = append(admitted, grantAccounts(spec, observed)...) // they call CreateGrant themselves
 	}
 	var organization string
 	if spec.Share.Organization {
-		organization = world.Organization.ID
+		organization = observed.Organization.ID
 	}
 	return kmskey.Want{
-		Account: world.Caller.Account, Partition: world.Caller.Partition,
+		Account: observed.Caller.Account, Partition: observed.Caller.Partition,
 		Alias: spec.Key.Alias, ID: spec.Key.ID, Create: spec.Key.Create,
 		Primary: spec.Key.PrimaryRegion, PrimaryFixed: spec.Key.PrimaryRegionSet,
 		Regions: spec.Regions, Rotation: spec.Key.Rotation, Tags: spec.Key.Tags, PlanOnly: spec.PlanOnly,
 		ExtraStatements: spec.Key.ExtraStatements,
 		Policy: policy.KeyPolicy{
-			Partition: world.Caller.Partition, Owner: world.Caller.Account, Variant: spec.Key.Policy,
+			Partition: observed.Caller.Partition, Owner: observed.Caller.Account, Variant: spec.Key.Policy,
 			Administrators: spec.Key.Administrators,
 			OrganizationID: organization, OrganizationPaths: policy.OrganizationPaths(spec.Share.OrganizationalUnits),
 			Accounts: admitted, GrantRoles: roles, GrantOperations: operations,
@@ -190,38 +196,37 @@ func keyWant(spec Spec, world Observed) kmskey.Want {
 }
 
 // grantAccounts are the accounts that are listed and those that were discovered.
-func grantAccounts(spec Spec, world Observed) []string {
-	all := slices.Concat(spec.Grants.Accounts, world.Discovered)
+func grantAccounts(spec Spec, observed Observed) []string {
+	all := slices.Concat(spec.Grants.Accounts, observed.Discovered)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-func grantWant(spec Spec, world Observed) grant.Want {
+func grantWant(spec Spec, observed Observed) grant.Want {
 	return grant.Want{
-		Partition: world.Caller.Partition, Owner: world.Caller.Account,
-		Accounts: grantAccounts(spec, world), Roles: spec.Grants.Roles, Regions: spec.Regions,
+		Partition: observed.Caller.Partition, Owner: observed.Caller.Account,
+		Accounts: grantAccounts(spec, observed), Roles: spec.Grants.Roles, Regions: spec.Regions,
 		Via: grant.Via(spec.Grants.Via), MemberRole: spec.Grants.MemberRole,
 		SkipMissing: spec.Grants.MissingRole == "skip", Prune: spec.Grants.Prune,
 	}
 }
 
-func sharing(spec Spec, world Observed) ami.SharePolicy {
+func sharePolicy(spec Spec, observed Observed) ami.SharePolicy {
 	want := ami.SharePolicy{
 		Image:     ami.Permissions{OrganizationalUnits: spec.Share.OrganizationalUnits, Accounts: spec.Share.Accounts},
 		Snapshots: spec.Share.Snapshots, Prune: spec.Share.Prune,
 	}
 	if spec.Share.Organization {
-		want.Image.Organizations = []string{world.Organization.ARN}
+		want.Image.Organizations = []string{observed.Organization.ARN}
 	}
 	return want
 }
 
-// Changes lists every difference, and what is as it shall be already, in order.
+// Changes lists every difference, and what is up to date already, in order.
 func (p Plan) Changes() []change.Change {
-	changes := slices.Concat(p.Key.Changes(), p.Grants.Changes(), p.sharing, p.life, p.parameter)
+	changes := slices.Concat(p.Key.Changes(), p.Grants.Changes(), p.sharing, p.lifecycle, p.parameter)
 	for _, image := range p.Images {
-		changes = append(changes, image.Change())
-		changes = append(changes, image.Leftovers()...)
+		changes = append(changes, image.Changes()...)
 	}
 	for _, old := range p.Retire {
 		changes = append(changes, old.Change())
@@ -230,7 +235,11 @@ func (p Plan) Changes() []change.Change {
 	return changes
 }
 
-// Problems are what is wrong with the key and what only people can mend.
+// Mutating is how many changes write to AWS.
+func (p Plan) Mutating() int { return change.Mutating(p.Changes()) }
+
+// Problems lists what keeps the image from being published and needs manual
+// action. A run with problems writes nothing.
 func (p Plan) Problems() []string {
 	var problems []string
 	for _, c := range p.Key.Changes() {
@@ -238,7 +247,21 @@ func (p Plan) Problems() []string {
 			problems = append(problems, c.Detail)
 		}
 	}
+	for _, image := range p.Images {
+		problems = append(problems, image.Problems()...)
+	}
 	return problems
+}
+
+// existing maps each Region to the image that the plan uses as it is.
+func (p Plan) existing() map[string]string {
+	ids := map[string]string{}
+	for _, image := range p.Images {
+		if existing, ok := image.Existing(); ok && existing.State == "available" {
+			ids[image.Region()] = existing.ID
+		}
+	}
+	return ids
 }
 
 // String is the plan for people: what changes, line by line, grants counted by

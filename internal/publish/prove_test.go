@@ -32,7 +32,7 @@ func TestProof(t *testing.T) {
 	})
 }
 
-func wantLaunches(t *testing.T, result *publish.Result, launches, fails int) {
+func wantLaunches(t *testing.T, result outcome, launches, fails int) {
 	t.Helper()
 	matrix := result.Manifest().Launches
 	if matrix.Count(evaluate.Launches) != launches || matrix.Count(evaluate.Fails) != fails || matrix.Total() != launches+fails {
@@ -43,14 +43,20 @@ func wantLaunches(t *testing.T, result *publish.Result, launches, fails int) {
 // denied is a statement of somebody else that nobody asked us to remove.
 const denied = `{"Sid":"NoMemberTwo","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"222222222222"}}}`
 
-// withDeny is a world whose key keeps an account out, in one region.
+// withDeny is a world whose key keeps an account out, in one Region.
 func withDeny(t *testing.T, w *world) {
 	t.Helper()
 	w.mustPublish(t, w.spec())
+	withDenyIn(t, w, "eu-west-1")
+}
+
+// withDenyIn adds the statement to the Region's key.
+func withDenyIn(t *testing.T, w *world, region string) {
+	t.Helper()
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-	client := clients.KMS("eu-west-1")
+	client := clients.KMS(region)
 	for _, key := range w.state().Keys {
-		if !slices.Contains(key.Aliases, alias) || key.Region != "eu-west-1" {
+		if !slices.Contains(key.Aliases, alias) || key.Region != region {
 			continue
 		}
 		policy := strings.Replace(key.Policy, `"Statement": [`, `"Statement": [`+denied+`,`, 1)
@@ -101,15 +107,15 @@ func equalCounts(a, b map[string]int) bool {
 
 func TestProofWarns(t *testing.T) {
 	for _, test := range []struct {
-		prove publish.Prove
+		prove publish.Check
 		said  bool
-	}{{publish.ProveWarn, true}, {publish.ProveOff, false}} {
+	}{{publish.CheckWarn, true}, {publish.CheckOff, false}} {
 		t.Run(string(test.prove), func(t *testing.T) {
 			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 				withDeny(t, w)
 				w.lines = nil
 				spec := w.spec()
-				spec.Prove, spec.Image.Name = test.prove, "golden-2"
+				spec.Check, spec.Image.Name = test.prove, "golden-2"
 				w.mustPublish(t, spec)
 				if said := strings.Contains(w.said(), "NoMemberTwo"); said != test.said {
 					t.Errorf("said %v:\n%s", said, w.said())
@@ -170,7 +176,7 @@ func TestReport(t *testing.T) {
 		spec := w.spec()
 		spec.Report = true
 		directory := t.TempDir()
-		page := func(result *publish.Result) string {
+		page := func(result outcome) string {
 			t.Helper()
 			files, err := result.Write(directory)
 			if err != nil {

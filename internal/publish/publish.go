@@ -6,195 +6,217 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
 
-// cleanUpTime bounds the clean-up after a failure; it runs although the
-// publication's own context may have been cancelled.
-const cleanUpTime = 10 * time.Minute
-
-// Locker keeps other runs on the machine, with the same key, out of a part of the
-// work until release is called: several builds of one template run at the same
-// time. waited says that another run was in the way.
-type Locker func(ctx context.Context, work Section) (release func(), waited bool, err error)
+// Locker keeps other runs on the machine that use the same key out of a section
+// until release is called. waited says that another run was in the way. It fails
+// only with the context's cause.
+type Locker func(ctx context.Context, section Section) (release func(), waited bool, err error)
 
 // Section is what only one run on a machine does at a time for a key.
 type Section string
 
-// The work that builds must not do beside each other: each would make a key of
-// its own, and every grant once more.
+// The sections. Two builds that complete one key in parallel would create two
+// keys, and each would create all grants.
 const (
 	CompletingKey Section = "key"
 	MakingGrants  Section = "grants"
 )
 
-// Run publishes. Result and error are both returned when it fails: the result
-// holds what was achieved until then.
-func Run(ctx context.Context, clients *awsclient.Clients, spec Spec, reporter progress.Reporter, lock Locker) (*Result, error) {
-	run := run{clients: clients, spec: spec, reporter: reporter, lock: lock, result: &Result{spec: spec}}
-	err := run.stages(ctx)
-	run.result.finish(err)
-	return run.result, err
+// Runner is what a publication works with.
+type Runner struct {
+	Clients  *awsclient.Clients
+	Reporter progress.Reporter
+	Lock     Locker
+	// Record writes the files of a complete publication. It is called once the
+	// images are shared and read back, and again if older permissions or grants
+	// were removed afterwards. nil writes none.
+	Record func(Outcome) error
+}
+
+// Run publishes. The outcome says how far the run came, also when it failed.
+func (r Runner) Run(ctx context.Context, spec Spec) (Outcome, error) {
+	run := run{Runner: r, spec: spec}
+	at, err := run.stages(ctx)
+	at.unpublished = run.listUnpublished(ctx, at, err)
+	return newOutcome(spec, at, err), err
 }
 
 type run struct {
-	clients  *awsclient.Clients
-	spec     Spec
-	reporter progress.Reporter
-	lock     Locker
-	result   *Result
-	sharing  bool // the images are becoming visible
+	Runner
+
+	spec Spec
 }
 
-func (r *run) stages(ctx context.Context) error {
-	plan, keys, err := r.completeKey(ctx)
-	if err != nil {
-		return err
+// reached is how far a run came. What belongs to stages that weren't reached is
+// zero.
+type reached struct {
+	observed    Observed
+	plan        *Plan
+	keys        kmskey.Keys
+	copies      ami.Copies
+	grants      grant.Result
+	verified    ami.Verified
+	checks      Checks
+	shared      map[string]ami.Shared // by Region
+	final       map[string]ami.Image  // by Region, as published
+	complete    bool
+	revoked     []grant.Leftover
+	unpublished []ami.Unpublished
+}
+
+// stages runs the stages in order.
+func (r run) stages(ctx context.Context) (at reached, err error) {
+	if at.observed, at.plan, at.keys, err = r.completeKey(ctx); err != nil {
+		return at, err
 	}
 	if r.spec.PlanOnly {
-		return r.audit(ctx, plan)
+		at.checks, err = r.audit(ctx, at.observed, *at.plan)
+		return at, err
 	}
-	images, settled, err := r.copyAndGrant(ctx, plan, keys)
-	if err != nil {
-		return r.discard(ctx, images, err)
+	if at.copies, at.grants, err = r.copyAndGrant(ctx, at.observed, *at.plan, at.keys); err != nil {
+		return at, err
 	}
-	verified, err := ami.Verify(ctx, r.clients.EC2, images)
-	if err != nil {
-		return r.discard(ctx, images, err)
+	if at.verified, err = ami.Verify(ctx, r.Clients.EC2, at.copies); err != nil {
+		return at, err
 	}
-	r.result.verified = verified
-	if err := r.share(ctx, plan, verified, settled); err != nil {
-		return r.discard(ctx, images, err)
+	if at.checks, err = r.check(ctx, at.observed, *at.plan, at.keys, at.verified, at.grants); err != nil {
+		return at, err
 	}
-	if err := r.prove(ctx); err != nil {
-		return r.discard(ctx, images, err)
+	if at.shared, err = r.share(ctx, *at.plan, at.verified); err != nil {
+		return at, err
 	}
-	if r.result.lived, err = ami.ApplyLifecycle(ctx, r.clients.EC2, verified, r.spec.Life); err != nil {
-		return err
+	if at.final, err = r.markPublished(ctx, at.verified); err != nil {
+		return at, err
 	}
-	if err := r.name(ctx, plan, verified); err != nil {
-		return err
+	if err = r.putParameters(ctx, *at.plan, at.verified); err != nil {
+		return at, err
 	}
-	return r.prune(ctx, plan, verified)
+	at.complete = true
+	if err = r.record(at); err != nil {
+		at.complete = false // nobody may rely on files that aren't there
+		return at, err
+	}
+	return r.prune(ctx, at)
 }
 
-// completeKey looks, plans, and completes the key, while no other run on this
-// machine does. A run elsewhere that was quicker to make the key decides: then
-// the world is looked at again, and its key used.
-func (r *run) completeKey(ctx context.Context) (Plan, kmskey.Keys, error) {
-	release, _, err := r.lock(ctx, CompletingKey)
+// completeKey observes, plans, and completes the key, while no other run on this
+// machine does. If a run elsewhere created the key first, it observes again and
+// uses that key.
+func (r run) completeKey(ctx context.Context) (Observed, *Plan, kmskey.Keys, error) {
+	release, _, err := r.Lock(ctx, CompletingKey)
 	if err != nil {
-		return Plan{}, kmskey.Keys{}, err
+		return Observed{}, nil, kmskey.Keys{}, err
 	}
 	defer release()
 	for {
-		plan, err := r.lookAndPlan(ctx)
+		observed, plan, err := r.observeAndPlan(ctx)
 		if err != nil || r.spec.PlanOnly {
-			return plan, kmskey.Keys{}, err
+			return observed, plan, kmskey.Keys{}, err
 		}
-		if err := r.preflight(ctx, plan); err != nil {
-			return plan, kmskey.Keys{}, err
+		if err := r.preflight(ctx, *plan); err != nil {
+			return observed, plan, kmskey.Keys{}, err
 		}
 		// AWS is written to only below this line.
-		keys, err := plan.Key.Apply(ctx, r.clients.KMS, r.reporter)
-		r.result.keys = keys
+		keys, err := plan.Key.Apply(ctx, r.Clients.KMS, r.Reporter)
 		if taken, ok := errors.AsType[*kmskey.AliasTakenError](err); ok && taken.InVain {
-			r.reporter.Info(err.Error())
-			continue // not for ever: the alias exists now
+			r.Reporter.Info(err.Error())
+			continue // ends: the alias exists now
 		}
-		return plan, keys, err
+		return observed, plan, keys, err
 	}
 }
 
-func (r *run) lookAndPlan(ctx context.Context) (Plan, error) {
-	world, err := look(ctx, r.clients, r.spec)
-	r.result.world = world
+// observeAndPlan fails if the plan has problems, unless the run only plans.
+func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
+	observed, err := observe(ctx, r.Clients, r.spec)
 	if err != nil {
-		return Plan{}, err
+		return observed, nil, err
 	}
-	plan, err := NewPlan(r.spec, world)
+	plan, err := NewPlan(r.spec, observed)
 	if err != nil {
-		return Plan{}, err
+		return observed, nil, err
 	}
-	r.result.plan = &plan
-	r.reporter.Info(plan.String())
-	return plan, nil
+	r.Reporter.Info(plan.String())
+	if problems := plan.Problems(); len(problems) > 0 && !r.spec.PlanOnly {
+		return observed, &plan, fmt.Errorf("can't publish, and changed nothing: %s", strings.Join(problems, "; "))
+	}
+	return observed, &plan, nil
 }
 
-// preflight asks beforehand, where AWS has dry runs, for the permissions that
-// the plan takes.
-func (r *run) preflight(ctx context.Context, plan Plan) error {
-	return errors.Join(ami.Preflight(ctx, r.clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.clients.KMS))
+// preflight asks beforehand, where AWS has dry runs, for the permissions that the
+// plan takes.
+func (r run) preflight(ctx context.Context, plan Plan) error {
+	return errors.Join(ami.Preflight(ctx, r.Clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.Clients.KMS))
 }
 
-// copyAndGrant copies the images and makes the grants side by side.
-func (r *run) copyAndGrant(ctx context.Context, plan Plan, keys kmskey.Keys) (ami.Images, grant.Result, error) {
-	var (
-		group              errgroup.Group // not bound to ctx: a failure of one lets the other finish
-		images             ami.Images
-		settled            grant.Result
-		copyErr, grantsErr error
-	)
-	group.Go(func() error {
-		images, copyErr = ami.Copy(ctx, r.clients.EC2, plan.Images, keys, r.spec.WaitTimeout, r.reporter)
-		return nil
+// copyAndGrant copies the images and creates the grants in parallel. When one has
+// failed, it stops waiting for the other.
+func (r run) copyAndGrant(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (copies ami.Copies, grants grant.Result, err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	stopping := func(err error) error {
+		if err != nil {
+			stop(ami.ErrStopped)
+		}
+		return err
+	}
+	err = fanout.Each(ctx, []string{"copies", "grants"}, func(ctx context.Context, what string) (err error) {
+		if what == "copies" {
+			copies, err = ami.Copy(ctx, r.Clients.EC2, plan.Images, keys, r.spec.WaitTimeout, r.Reporter)
+			return stopping(err)
+		}
+		grants, err = r.createGrants(ctx, observed, plan, keys)
+		return stopping(err)
 	})
-	group.Go(func() error {
-		settled, grantsErr = r.makeGrants(ctx, plan, keys)
-		return nil
-	})
-	_ = group.Wait() // both functions return nil
-	r.result.images, r.result.settled = images, settled
-	return images, settled, errors.Join(copyErr, grantsErr)
+	return copies, grants, err
 }
 
-// share makes the images visible. It demands what makes them launchable:
-// verified images, and grants that are settled.
-func (r *run) share(ctx context.Context, plan Plan, verified ami.Verified, _ grant.Result) error {
-	r.sharing = true
-	shared, err := ami.Share(ctx, r.clients.EC2, verified, plan.Sharing, r.reporter)
-	r.result.shared = shared
-	return err
+// share makes the images visible, after a last look for images that took the name
+// since the plan was made.
+func (r run) share(ctx context.Context, plan Plan, verified ami.Verified) (map[string]ami.Shared, error) {
+	if err := ami.CheckNames(ctx, r.Clients.EC2, verified); err != nil {
+		return nil, err
+	}
+	return ami.Share(ctx, r.Clients.EC2, verified, plan.SharePolicy, r.Reporter)
 }
 
-// prune takes away what the configuration does not name any more, and retires
-// older generations of the image, where it asks for that: last, so that whoever is to lose access loses it only to a
-// publication that is complete.
-func (r *run) prune(ctx context.Context, plan Plan, verified ami.Verified) error {
-	pruned, permissionsErr := ami.Prune(ctx, r.clients.EC2, verified, plan.Sharing, r.result.shared)
-	maps.Copy(r.result.shared, pruned)
-	revoked, grantsErr := plan.Grants.Prune(ctx, r.clients.KMS, r.reporter)
-	r.result.revoked = revoked
-	retireErr := ami.Retire(ctx, r.clients.EC2, plan.Retire)
-	return errors.Join(permissionsErr, grantsErr, retireErr)
-}
-
-// discard takes back the copies that this run made, after the failure why.
-func (r *run) discard(ctx context.Context, images ami.Images, why error) error {
-	if r.spec.KeepOnFailure {
-		return why
-	}
-	// Ctrl-C ends the publication, not its clean-up.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
-	defer cancel()
-	if r.sharing { // some regions may have been shared before another failed
-		images.Withdraw(ctx, r.clients.EC2, r.result.plan.Sharing)
-	}
-	discarded, err := images.Discard(ctx, r.clients.EC2)
-	r.result.discarded = discarded
-	if len(discarded) > 0 {
-		r.reporter.Info("Deregistered the copies of this failed run, with their snapshots: " + strings.Join(discarded, ", "))
-	}
+// markPublished tags the shared images as published, and sets their deprecation
+// and protection.
+func (r run) markPublished(ctx context.Context, verified ami.Verified) (map[string]ami.Image, error) {
+	final, err := ami.MarkPublished(ctx, r.Clients.EC2, verified)
 	if err != nil {
-		return errors.Join(why, fmt.Errorf("taking back the copies of this failed run: %w", err))
+		return final, err
 	}
-	return why
+	return ami.ApplyLifecycle(ctx, r.Clients.EC2, final, r.spec.Lifecycle)
+}
+
+// prune removes what the configuration no longer names, and retires older
+// generations, where it asks for that. It comes last, so that nobody loses access
+// before the publication is complete and recorded.
+func (r run) prune(ctx context.Context, at reached) (reached, error) {
+	pruned, permissionsErr := ami.Prune(ctx, r.Clients.EC2, at.verified, at.plan.SharePolicy, at.shared)
+	revoked, grantsErr := at.plan.Grants.Prune(ctx, r.Clients.KMS, r.Reporter)
+	retireErr := ami.Retire(ctx, r.Clients.EC2, at.plan.Retire)
+	at.shared, at.revoked = maps.Clone(at.shared), revoked
+	maps.Copy(at.shared, pruned)
+	err := errors.Join(permissionsErr, grantsErr, retireErr)
+	if len(pruned)+len(revoked) > 0 {
+		err = errors.Join(err, r.record(at))
+	}
+	return at, err
+}
+
+func (r run) record(at reached) error {
+	if r.Record == nil {
+		return nil
+	}
+	return r.Record(newOutcome(r.spec, at, nil))
 }

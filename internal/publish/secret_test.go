@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 	"github.com/orgami/packer-plugin-orgami/test/permission"
 )
@@ -72,7 +71,7 @@ func publishInSecret(t *testing.T, name string, fault func(awssim.Entry) *awssim
 	})
 }
 
-func (w *world) checkSecrets(t *testing.T, result *publish.Result, err error) {
+func (w *world) checkSecrets(t *testing.T, result outcome, err error) {
 	t.Helper()
 	look := func(where, text string) {
 		for _, secret := range secrets {

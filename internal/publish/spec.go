@@ -22,19 +22,18 @@ type Spec struct {
 	Share        ShareSpec
 	Grants       GrantsSpec
 	Image        ImageSpec
-	Life         ami.Lifecycle
+	Lifecycle    ami.Lifecycle
 	// Retire says what becomes of older generations; nil leaves them alone.
-	Retire        *ami.RetentionPolicy
-	WaitTimeout   time.Duration
-	KeepOnFailure bool
-	PlanOnly      bool
+	Retire      *ami.RetentionPolicy
+	WaitTimeout time.Duration
+	PlanOnly    bool
 	// FailOnDrift makes a plan that is not empty, or under which somebody cannot
 	// launch, an error. Set only with PlanOnly.
 	FailOnDrift bool
-	Prove       Prove
-	// ProveRoles are roles, below "role/", that launch instances in the accounts
+	Check       Check
+	// CheckRoles are roles, below "role/", that launch instances in the accounts
 	// as Karpenter's does.
-	ProveRoles []string
+	CheckRoles []string
 	// Report asks for the report as a page.
 	Report bool
 	// Parameter is the name of the parameter that is to name the image in each

@@ -6,9 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
-	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // TestTwoRunsAtOnce: several builds of a template publish at the same time. On
@@ -34,8 +32,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 					group.Go(func() {
 						spec := w.spec()
 						spec.Image.Name = name
-						clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-						if _, err := publish.Run(t.Context(), clients, spec, w.reporter(), lock); err != nil {
+						if _, err := w.publishLocked(t.Context(), spec, lock); err != nil {
 							t.Errorf("%s: %v", name, err)
 						}
 					})

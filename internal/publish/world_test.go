@@ -24,6 +24,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
@@ -104,7 +105,7 @@ func (w *world) spec() publish.Spec {
 		},
 		Image:       publish.ImageSpec{CopySourceTags: true},
 		WaitTimeout: 2 * time.Hour,
-		Prove:       publish.ProveFail,
+		Check:       publish.CheckFail,
 	}
 }
 
@@ -114,19 +115,45 @@ func (w *world) config(account, region string) aws.Config {
 	return aws.Config{Region: region, Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), HTTPClient: w.sim.Client()}
 }
 
-func (w *world) publish(spec publish.Spec) (*publish.Result, error) {
+func (w *world) publish(spec publish.Spec) (outcome, error) {
 	return w.publishWith(context.Background(), spec)
 }
 
-func (w *world) publishWith(ctx context.Context, spec publish.Spec) (*publish.Result, error) {
+func (w *world) publishWith(ctx context.Context, spec publish.Spec) (outcome, error) {
+	return w.publishLocked(ctx, spec, unlocked)
+}
+
+func (w *world) publishLocked(ctx context.Context, spec publish.Spec, lock publish.Locker) (outcome, error) {
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-	return publish.Run(ctx, clients, spec, w.reporter(), unlocked)
+	o, err := publish.Runner{Clients: clients, Reporter: w.reporter(), Lock: lock}.Run(ctx, spec)
+	return outcome{o}, err
+}
+
+// outcome is that of a run, with the documents that are made of it.
+type outcome struct{ publish.Outcome }
+
+func (o outcome) Manifest() manifest.Manifest { return record.Manifest(o.Outcome) }
+
+func (o outcome) Images() map[string]string { return o.ImageIDs() }
+
+func (o outcome) Summary() string { return record.Summary(o.Outcome) }
+
+// Write writes the files that the post-processor would.
+func (o outcome) Write(directory string) ([]string, error) {
+	switch {
+	case o.Spec.PlanOnly && o.Planned:
+		return record.Plan(directory, o.Outcome)
+	case o.Complete:
+		return record.Publication(directory, o.Outcome)
+	default:
+		return record.Failure(directory, o.Outcome)
+	}
 }
 
 // unlocked is no lock: runs on several machines have none in common.
 func unlocked(context.Context, publish.Section) (func(), bool, error) { return func() {}, false, nil }
 
-func (w *world) mustPublish(t *testing.T, spec publish.Spec) *publish.Result {
+func (w *world) mustPublish(t *testing.T, spec publish.Spec) outcome {
 	t.Helper()
 	result, err := w.publish(spec)
 	if err != nil {
@@ -166,7 +193,7 @@ func (w *world) mutations() map[string]int {
 
 // check compares the end state of the world with the spec: keys, policies,
 // aliases, images, snapshots' keys, permissions and grants.
-func (w *world) check(t *testing.T, result *publish.Result, spec publish.Spec) {
+func (w *world) check(t *testing.T, result outcome, spec publish.Spec) {
 	t.Helper()
 	state := w.state()
 	w.checkKeys(t, state, spec)
@@ -302,7 +329,7 @@ func snapshotAccounts(spec publish.Spec) []string {
 // checkLaunches launches the published images in every region: as Karpenter's
 // role with the emitted policy and as the service-linked roles in members with
 // grants; and sees the launches fail where a link of the chain is missing.
-func (w *world) checkLaunches(t *testing.T, result *publish.Result) {
+func (w *world) checkLaunches(t *testing.T, result outcome) {
 	t.Helper()
 	directory := t.TempDir()
 	if _, err := result.Write(directory); err != nil {

@@ -78,10 +78,6 @@ type Config struct {
 	// How long to wait for the copies, as in `90m`. By default `2h`: copies of
 	// large images are slow.
 	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
-	// Keep the copies of a run that failed, to look at them. They are not
-	// shared, and the next run uses those that are right. By default `false`:
-	// they are deregistered and their snapshots deleted.
-	KeepOnFailure bool `mapstructure:"keep_on_failure"`
 	// Say what would change, and change nothing. By default `false`. The plan is
 	// also written to `orgami-plan.json`, and the files of an earlier run stay.
 	PlanOnly bool `mapstructure:"plan_only"`
@@ -89,20 +85,20 @@ type Config struct {
 	// launch the image that is published already. By default `false`. A nightly
 	// build with `source "orgami-existing"` notices like this what has drifted.
 	FailOnDrift bool `mapstructure:"fail_on_drift"`
-	// What to do when the proof finds that a launch would fail. After the image
-	// is shared, everything that launches depend on is read back from AWS, and
-	// for each account, region and launcher it is decided whether it can launch:
-	// `"fail"`, the default, fails the build with the reasons and takes back
-	// what this run has published; `"warn"` only tells; `"off"` proves nothing.
-	// Launchers are Karpenter's role, with the policy that
-	// `karpenter-kms-policy.json` holds, those in `prove_roles`, and the roles in
-	// `grants`; accounts are those in `share` and `grants`, and one that stands
-	// for all others. Accounts that have grants are taken for members of the
-	// organisation, or of the first unit, that the image is shared with.
-	Prove string `mapstructure:"prove"`
-	// Names of more roles that launch instances in the accounts, with the path if
-	// they have one, and that have Karpenter's policy.
-	ProveRoles []string `mapstructure:"prove_roles"`
+	// What to do when a launch check fails. Before the image is shared, the plugin
+	// reads back from AWS everything that launches depend on, and checks for each
+	// account, Region and launcher whether it will be able to launch. `"fail"` stops
+	// before sharing and lists the reasons. `"warn"` reports the reasons and
+	// publishes. `"off"` checks nothing. Launchers are Karpenter's role with the
+	// policy in `karpenter-kms-policy.json`, the roles in `check_roles`, and the
+	// roles in `grants`. Accounts are those in `share` and `grants`, and one that
+	// stands for all others. Accounts that get grants are assumed to be members of
+	// the organization, or of the first unit, that the image is shared with.
+	// Defaults to `"fail"`.
+	Check string `mapstructure:"check"`
+	// Names of additional roles that launch instances in the accounts, with their
+	// path if they have one. They are assumed to have Karpenter's policy.
+	CheckRoles []string `mapstructure:"check_roles"`
 	// Also write `orgami-report.html`: a page for people that shows who can
 	// launch what where and why not, the key, and what this run changed. It is one
 	// file that loads nothing from elsewhere. By default `false`.

@@ -37,11 +37,10 @@ type FlatConfig struct {
 	Retire                      *FlatRetireConfig            `mapstructure:"retire" cty:"retire" hcl:"retire"`
 	SnapshotCopyDurationMinutes *int64                       `mapstructure:"snapshot_copy_duration_minutes" cty:"snapshot_copy_duration_minutes" hcl:"snapshot_copy_duration_minutes"`
 	WaitTimeout                 *string                      `mapstructure:"wait_timeout" cty:"wait_timeout" hcl:"wait_timeout"`
-	KeepOnFailure               *bool                        `mapstructure:"keep_on_failure" cty:"keep_on_failure" hcl:"keep_on_failure"`
 	PlanOnly                    *bool                        `mapstructure:"plan_only" cty:"plan_only" hcl:"plan_only"`
 	FailOnDrift                 *bool                        `mapstructure:"fail_on_drift" cty:"fail_on_drift" hcl:"fail_on_drift"`
-	Prove                       *string                      `mapstructure:"prove" cty:"prove" hcl:"prove"`
-	ProveRoles                  []string                     `mapstructure:"prove_roles" cty:"prove_roles" hcl:"prove_roles"`
+	Check                       *string                      `mapstructure:"check" cty:"check" hcl:"check"`
+	CheckRoles                  []string                     `mapstructure:"check_roles" cty:"check_roles" hcl:"check_roles"`
 	Report                      *bool                        `mapstructure:"report" cty:"report" hcl:"report"`
 	Outputs                     []string                     `mapstructure:"outputs" cty:"outputs" hcl:"outputs"`
 	SSM                         *FlatSSMConfig               `mapstructure:"ssm" cty:"ssm" hcl:"ssm"`
@@ -86,11 +85,10 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"retire":                         &hcldec.BlockSpec{TypeName: "retire", Nested: hcldec.ObjectSpec((*FlatRetireConfig)(nil).HCL2Spec())},
 		"snapshot_copy_duration_minutes": &hcldec.AttrSpec{Name: "snapshot_copy_duration_minutes", Type: cty.Number, Required: false},
 		"wait_timeout":                   &hcldec.AttrSpec{Name: "wait_timeout", Type: cty.String, Required: false},
-		"keep_on_failure":                &hcldec.AttrSpec{Name: "keep_on_failure", Type: cty.Bool, Required: false},
 		"plan_only":                      &hcldec.AttrSpec{Name: "plan_only", Type: cty.Bool, Required: false},
 		"fail_on_drift":                  &hcldec.AttrSpec{Name: "fail_on_drift", Type: cty.Bool, Required: false},
-		"prove":                          &hcldec.AttrSpec{Name: "prove", Type: cty.String, Required: false},
-		"prove_roles":                    &hcldec.AttrSpec{Name: "prove_roles", Type: cty.List(cty.String), Required: false},
+		"check":                          &hcldec.AttrSpec{Name: "check", Type: cty.String, Required: false},
+		"check_roles":                    &hcldec.AttrSpec{Name: "check_roles", Type: cty.List(cty.String), Required: false},
 		"report":                         &hcldec.AttrSpec{Name: "report", Type: cty.Bool, Required: false},
 		"outputs":                        &hcldec.AttrSpec{Name: "outputs", Type: cty.List(cty.String), Required: false},
 		"ssm":                            &hcldec.BlockSpec{TypeName: "ssm", Nested: hcldec.ObjectSpec((*FlatSSMConfig)(nil).HCL2Spec())},

@@ -103,7 +103,7 @@ func (c RetireConfig) validateAges(p *problems) {
 	}
 }
 
-func (c Config) life() ami.Lifecycle {
+func (c Config) lifecycle() ami.Lifecycle {
 	life := ami.Lifecycle{Family: c.Family, DeprecateAfter: c.DeprecateAfter}
 	if c.Protection != nil && c.Protection.Enabled {
 		life.Protection = ami.ProtectedWithoutCooldown

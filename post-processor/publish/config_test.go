@@ -80,10 +80,9 @@ tags             = { of = "image" }
 snapshot_tags    = { of = "snapshot" }
 copy_source_tags = false
 wait_timeout     = "90m"
-keep_on_failure  = true
 fail_on_drift    = true
-prove            = "warn"
-prove_roles      = ["nodes/Launcher"]
+check            = "warn"
+check_roles      = ["nodes/Launcher"]
 report           = true
 family           = "golden"
 deprecate_after  = "2160h"
@@ -146,11 +145,11 @@ func TestSpecOfEverything(t *testing.T) {
 		Image: publish.ImageSpec{
 			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false, CopyDuration: 30,
 		},
-		Life:    ami.Lifecycle{Family: "golden", DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
-		Retire:  &ami.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
-		Outputs: []downstream.Kind{downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
-		WaitTimeout: 90 * time.Minute, KeepOnFailure: true, PlanOnly: true,
-		FailOnDrift: true, Prove: "warn", ProveRoles: []string{"nodes/Launcher"}, Report: true,
+		Lifecycle: ami.Lifecycle{Family: "golden", DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
+		Retire:    &ami.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
+		Outputs:   []downstream.Kind{downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
+		WaitTimeout: 90 * time.Minute, PlanOnly: true,
+		FailOnDrift: true, Check: "warn", CheckRoles: []string{"nodes/Launcher"}, Report: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -175,7 +174,7 @@ func TestSpecByDefault(t *testing.T) {
 		Key:         publish.KeySpec{Alias: "alias/golden", PrimaryRegion: "eu-west-1", Create: true, Policy: "open", Rotation: true},
 		Share:       publish.ShareSpec{Organization: true},
 		Image:       publish.ImageSpec{CopySourceTags: true},
-		Prove:       "fail",
+		Check:       "fail",
 		WaitTimeout: 2 * time.Hour,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

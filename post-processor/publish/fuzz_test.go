@@ -88,8 +88,8 @@ func FuzzConfigureLife(f *testing.F) {
 			}
 			before = max(before, age)
 		}
-		if r.Keep < 1 || before == 0 || r.Family == "" || spec.Life.DeprecateAfter < 0 || spec.Life.DeprecateAfter > maxDeprecation {
-			t.Errorf("accepted: %+v, %+v", r, spec.Life)
+		if r.Keep < 1 || before == 0 || r.Family == "" || spec.Lifecycle.DeprecateAfter < 0 || spec.Lifecycle.DeprecateAfter > maxDeprecation {
+			t.Errorf("accepted: %+v, %+v", r, spec.Lifecycle)
 		}
 		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(spec.Parameter, "/")), "aws") {
 			t.Errorf("accepted the parameter %q", spec.Parameter)

@@ -16,6 +16,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
@@ -46,7 +47,7 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, input 
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			output, keep, force = unpublished(input), true, true
-			err = fmt.Errorf("orgami-publish failed by an error of its own, please report it: %v\n%s", panicked, debug.Stack())
+			err = fmt.Errorf("internal error in orgami-publish; please report this issue: %v\n%s", panicked, debug.Stack())
 		}
 	}()
 	published, force, err := p.publish(ctx, ui, input)
@@ -67,28 +68,46 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 	if folder, err := machineFolder(); err == nil { // else this build keeps the quotas by itself
 		clients.ShareQuotas(folder)
 	}
-	result, err := publish.Run(ctx, clients, spec, reporter(ui), keyLock(spec.Key, ui.Say))
-	// Also when it failed: the files say how far it came.
-	files, writeErr := result.Write(p.config.OutputDirectory)
-	ui.Say(result.Summary())
+	var files []string
+	runner := publish.Runner{
+		Clients: clients, Reporter: newReporter(ui), Lock: keyLock(spec.Key, ui.Say),
+		Record: func(o publish.Outcome) (err error) {
+			files, err = record.Publication(p.config.OutputDirectory, o)
+			return err
+		},
+	}
+	outcome, err := runner.Run(ctx, spec)
+	if spec.PlanOnly || err != nil && !outcome.Complete {
+		write := record.Failure
+		if spec.PlanOnly && outcome.Planned {
+			write = record.Plan
+		}
+		var writeErr error
+		files, writeErr = write(p.config.OutputDirectory, outcome)
+		err = errors.Join(err, writeErr)
+	}
+	ui.Say(record.Summary(outcome))
 	if len(files) > 0 {
 		ui.Say("Wrote " + strings.Join(files, ", "))
 	}
-	if err := errors.Join(err, writeErr); err != nil {
+	if err != nil {
+		if !spec.PlanOnly {
+			err = fmt.Errorf("%w\n\n%s", err, record.Advice(outcome))
+		}
 		return unpublished(input), true, err
 	}
-	return published(input, spec, result, files), spec.PlanOnly || result.Adopted(), nil
+	return published(input, spec, outcome, files), spec.PlanOnly || outcome.Adopted(), nil
 }
 
-// reporter tells people what happens. How far something is that takes long they
-// are not told where the output is for programs or a log: in its machine-readable
-// mode Packer sets PACKER_NO_COLOR.
-func reporter(ui packersdk.Ui) progress.Reporter {
-	t := progress.Reporter{Info: ui.Say, Progress: ui.Say}
+// newReporter returns a reporter that writes to ui. It omits progress updates when
+// the output isn't interactive: Packer sets PACKER_NO_COLOR in machine-readable
+// mode.
+func newReporter(ui packersdk.Ui) progress.Reporter {
+	r := progress.Reporter{Info: ui.Say, Progress: ui.Say}
 	if os.Getenv("PACKER_NO_COLOR") != "" {
-		t.Progress = nil
+		r.Progress = nil
 	}
-	return t
+	return r
 }
 
 // prepare finds out what can be found out without AWS.
@@ -129,16 +148,16 @@ func samePartition(images []artifact.Image, regions []string) error {
 
 // published is the artifact of a publication. A plan publishes nothing: it
 // hands on the images of its input.
-func published(input packersdk.Artifact, spec publish.Spec, result *publish.Result, files []string) *artifact.Artifact {
+func published(input packersdk.Artifact, spec publish.Spec, outcome publish.Outcome, files []string) *artifact.Artifact {
 	output := unpublished(input)
 	output.Paths = files
 	if spec.PlanOnly {
 		return output
 	}
-	output.Images = result.Images()
-	output.Labels = labels(result.Manifest())
-	output.Summary = result.Summary()
-	if content, err := manifest.Encode(result.Manifest()); err == nil {
+	output.Images = outcome.ImageIDs()
+	output.Labels = labels(record.Manifest(outcome))
+	output.Summary = record.Summary(outcome)
+	if content, err := manifest.Encode(record.Manifest(outcome)); err == nil {
 		output.Data[stateManifest] = string(content)
 	}
 	return output

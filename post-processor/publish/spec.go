@@ -17,24 +17,23 @@ import (
 // spec translates a valid configuration, for the images of an artifact.
 func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 	spec := publish.Spec{
-		Regions:       c.Regions,
-		Share:         c.Share.spec(),
-		Organization:  c.organization(),
-		WaitTimeout:   c.WaitTimeout,
-		KeepOnFailure: c.KeepOnFailure,
-		PlanOnly:      c.PlanOnly,
-		FailOnDrift:   c.FailOnDrift,
-		Prove:         cmp.Or(publish.Prove(c.Prove), publish.ProveFail),
-		ProveRoles:    c.ProveRoles,
-		Report:        c.Report,
-		Outputs:       c.outputs(),
-		Parameter:     c.parameterName(),
+		Regions:      c.Regions,
+		Share:        c.Share.spec(),
+		Organization: c.organization(),
+		WaitTimeout:  c.WaitTimeout,
+		PlanOnly:     c.PlanOnly,
+		FailOnDrift:  c.FailOnDrift,
+		Check:        cmp.Or(publish.Check(c.Check), publish.CheckFail),
+		CheckRoles:   c.CheckRoles,
+		Report:       c.Report,
+		Outputs:      c.outputs(),
+		Parameter:    c.parameterName(),
 		Image: publish.ImageSpec{
 			Name: c.AMIName, Tags: c.Tags, SnapshotTags: c.SnapshotTags, CopySourceTags: orDefault(c.CopySourceTags, true),
 			CopyDuration: c.SnapshotCopyDurationMinutes,
 		},
-		Life:   c.life(),
-		Retire: c.retirement(),
+		Lifecycle: c.lifecycle(),
+		Retire:    c.retirement(),
 	}
 	for _, image := range images {
 		spec.Sources = append(spec.Sources, publish.Source{Region: image.Region, ImageID: image.ID})

@@ -15,11 +15,10 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
-// EC2's and KMS's limits for tags. Up to four tags of an image and of a snapshot and
-// one of a key are this plugin's own.
+// EC2's and KMS's limits for tags, and how many are reserved for the plugin's own.
 const (
 	maxTags           = 50
-	ownImageTags      = 4
+	ownImageTags      = ami.ReservedTags
 	ownKeyTags        = 1
 	maxTagKeyLength   = 128
 	maxTagValueLength = 256
@@ -50,8 +49,8 @@ func (c Config) validate() error {
 	if c.WaitTimeout < 0 {
 		p.addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
 	}
-	p.oneOf("prove", c.Prove, string(publish.ProveFail), string(publish.ProveWarn), string(publish.ProveOff))
-	p.list("prove_roles", c.ProveRoles, roleForm)
+	p.oneOf("check", c.Check, string(publish.CheckFail), string(publish.CheckWarn), string(publish.CheckOff))
+	p.list("check_roles", c.CheckRoles, roleForm)
 	if c.FailOnDrift && !c.PlanOnly {
 		p.addf("fail_on_drift: it is of use with plan_only = true only: set that, or leave it out")
 	}

@@ -22,7 +22,7 @@ func TestBuildsBeside(t *testing.T) {
 		for _, shared := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d builds, shared %v", builds, shared), func(t *testing.T) {
 				beside := measureBeside(t, cell, builds, shared)
-				record(t, Line{Beside: &beside})
+				recordLine(t, Line{Beside: &beside})
 				t.Logf("%v to %v, bound %v, throttled %.2f%% of %d", beside.First, beside.Makespan, beside.Bound, beside.Calls.ThrottledPercent(), beside.Calls.Total)
 				// The quota allows a build more than the pace that one alone keeps.
 				if beside.Makespan < beside.Bound {
@@ -67,7 +67,8 @@ func measureBeside(t *testing.T, cell Cell, builds int, shared bool) Beside {
 				}
 				spec := specOf(cell)
 				spec.Key.Alias, spec.Image.Name = fmt.Sprintf("%s-%d", alias, i), fmt.Sprintf("golden-%d", i)
-				if _, err := publish.Run(t.Context(), clients, spec, silent, unlocked); err != nil {
+				_, err := publish.Runner{Clients: clients, Reporter: silent, Lock: unlocked}.Run(t.Context(), spec)
+				if err != nil {
 					t.Error(err)
 				}
 				took[i] = time.Since(start)

@@ -66,7 +66,7 @@ func TestChains(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %d regions, copies of %v", way.name, len(regions), copyTime), func(t *testing.T) {
 					t.Parallel() // they mostly wait, each for a world of its own
 					chain := way.measure(t, regions, copyTime)
-					record(t, Line{Chain: &chain})
+					recordLine(t, Line{Chain: &chain})
 					t.Logf("%+v", chain)
 				})
 			}

@@ -63,7 +63,7 @@ func TestGrid(t *testing.T) {
 	for _, cell := range cells {
 		t.Run(fmt.Sprintf("%d regions, %d accounts, copies of %v", cell.Regions, cell.Accounts, cell.CopyTime), func(t *testing.T) {
 			grid := measure(t, cell)
-			record(t, Line{Grid: &grid})
+			recordLine(t, Line{Grid: &grid})
 			t.Logf("%v, bound %v (%s), ratio %.3f, timeline %+v", grid.Makespan, grid.Bound.Total(), grid.Bound.Binds(), grid.Ratio(), grid.Timeline)
 			checkCalls(t, grid)
 			if grid.Ratio() < 1 {
@@ -94,7 +94,8 @@ func measure(t *testing.T, cell Cell) Grid {
 		clients := awsclient.New(configOf(world))
 		run := func() time.Duration {
 			start := time.Now()
-			if _, err := publish.Run(t.Context(), clients, specOf(cell), silent, unlocked); err != nil {
+			_, err := publish.Runner{Clients: clients, Reporter: silent, Lock: unlocked}.Run(t.Context(), specOf(cell))
+			if err != nil {
 				t.Fatal(err)
 			}
 			return time.Since(start)

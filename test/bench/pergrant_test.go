@@ -82,7 +82,7 @@ func TestPerGrantDesign(t *testing.T) {
 		t.Run(fmt.Sprintf("%d accounts", n), func(t *testing.T) {
 			measured := measurePerGrant(t, Cell{Regions: 1, Accounts: n})
 			measured.Ours = measure(t, measured.Cell).WarmTime
-			record(t, Line{PerGrant: &measured})
+			recordLine(t, Line{PerGrant: &measured})
 			if diff := cmp.Diff(map[string]int{"kms ListGrants": PerGrantReads(measured.Cell)}, measured.Warm.ByKind); diff != "" {
 				t.Errorf("calls of a refresh: %s", diff)
 			}

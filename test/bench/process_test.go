@@ -20,6 +20,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -51,11 +52,11 @@ func TestPublisherProcess(t *testing.T) {
 		Region: regionNames[0], BaseEndpoint: &task.Endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIASIMU"+awssim.PublishingAccount, "secret", ""),
 	})
-	result, err := publish.Run(t.Context(), clients, specOf(task.Cell), silent, unlocked)
+	result, err := publish.Runner{Clients: clients, Reporter: silent, Lock: unlocked}.Run(t.Context(), specOf(task.Cell))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := result.Write(task.Output); err != nil {
+	if _, err := record.Publication(task.Output, result); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(task.Output, peakFile), []byte(strconv.FormatInt(peakMemory(t), 10)), 0o600); err != nil {
@@ -106,7 +107,7 @@ func TestProcess(t *testing.T) {
 			for _, run := range []string{"cold", "warm"} {
 				p := publishInProcess(t, publisherTask{cell, endpoint, t.TempDir()})
 				p.Run = run
-				record(t, Line{Process: &p})
+				recordLine(t, Line{Process: &p})
 				t.Logf("%s: %.0f MB, %v of user CPU, %v", run, float64(p.PeakRSS)/1e6, p.UserCPU, p.Wall)
 				if limit := int64(100e6); !raceDetector && cell.Grants() <= 1_000 && p.PeakRSS > limit {
 					t.Errorf("the %s run took %d bytes, more than %d", run, p.PeakRSS, limit)

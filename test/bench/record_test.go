@@ -11,8 +11,8 @@ import (
 
 var writing sync.Mutex
 
-// record appends the line to the file that the environment names, if it does.
-func record(t *testing.T, line Line) {
+// recordLine appends the line to the file that the environment names, if it does.
+func recordLine(t *testing.T, line Line) {
 	t.Helper()
 	path := os.Getenv(Variable)
 	if path == "" {

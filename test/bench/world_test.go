@@ -77,7 +77,7 @@ func specOf(c Cell) publish.Spec {
 			Accounts: accountIDs(c.Accounts), Roles: grant.DefaultRoles, Via: string(grant.Owner), MissingRole: "fail",
 		},
 		WaitTimeout: 2 * time.Hour,
-		Prove:       publish.ProveFail,
+		Check:       publish.CheckFail,
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 const (
@@ -38,24 +37,41 @@ func Probe(directory string) error {
 // A Page is a document that is not JSON, and writes itself.
 type Page func(io.Writer) error
 
-// Write writes the documents by the names of their files, as JSON unless they are
-// a [Page], each whole or not at all: to a temporary file beside it, then renamed.
-// A symbolic link under the name is replaced, not followed. It returns the paths
-// in order.
-func Write(directory string, documents map[string]any) ([]string, error) {
+// Document is a file to write.
+type Document struct {
+	Name    string
+	Content any // a [Page], or what is encoded as JSON
+}
+
+// Write writes the documents in their order and stops at the first that fails. Each is
+// written whole or not at all: to a temporary file in the directory, which is then
+// renamed. A symbolic link of that name is replaced, not followed. It returns the
+// paths that were written.
+func Write(directory string, documents ...Document) ([]string, error) {
 	if err := os.MkdirAll(directory, directoryMode); err != nil {
-		return nil, fmt.Errorf("making the output directory %s: %w", directory, err)
+		return nil, fmt.Errorf("creating the output directory %s: %w", directory, err)
 	}
 	var paths []string
-	for name, document := range documents {
-		path := filepath.Join(directory, name)
-		if err := writeAtomically(path, document); err != nil {
-			return paths, fmt.Errorf("writing %s: %w", path, err)
+	for _, document := range documents {
+		path := filepath.Join(directory, document.Name)
+		if err := writeAtomically(path, document.Content); err != nil {
+			return paths, fmt.Errorf("writing %s: %w. Free some space or set `output_directory`, and run again", path, err)
 		}
 		paths = append(paths, path)
 	}
-	slices.Sort(paths)
 	return paths, nil
+}
+
+// Remove removes files that an earlier run wrote. A file that isn't there is no
+// error.
+func Remove(directory string, names ...string) error {
+	var problems []error
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(directory, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
 }
 
 func writeAtomically(path string, document any) (err error) {

@@ -1,7 +1,7 @@
-// Package manifest is what a publication leaves for the deploys downstream: the
-// manifest itself, the IAM policy for Karpenter and the list of grants. It is
-// pure but for [Write], and depends on no clock: the same publication gives the
-// same bytes.
+// Package manifest defines the files that a run writes for downstream deploys:
+// the manifest, the list of grants, and the record of a failure. It is pure but
+// for [Write], and depends on no clock: the same publication gives the same
+// bytes.
 package manifest
 
 import (
@@ -14,11 +14,14 @@ import (
 
 // Names of the files in the output directory.
 const (
-	File          = "orgami.json"
-	PlanFile      = "orgami-plan.json" // the manifest of a run with plan_only
-	KarpenterFile = "karpenter-kms-policy.json"
-	GrantsFile    = "kms-grants.json"
-	ReportFile    = "orgami-report.html" // for people, if asked for
+	File              = "orgami.json"
+	PlanFile          = "orgami-plan.json"    // the manifest of a run with plan_only
+	FailureFile       = "orgami-failure.json" // what a failed run achieved
+	KarpenterFile     = "karpenter-kms-policy.json"
+	GrantsFile        = "kms-grants.json"
+	ReportFile        = "orgami-report.html" // the report page, if asked for
+	PlanReportFile    = "orgami-plan-report.html"
+	FailureReportFile = "orgami-failure-report.html"
 )
 
 // SchemaVersion of the manifest and of the grants file. It changes when a
@@ -43,10 +46,65 @@ type Manifest struct {
 	Images  map[string]Image `json:"images"`
 	Grants  GrantCounts      `json:"grants"`
 	Changes []change.Change  `json:"changes"`
-	// Launches says who can launch the images where, as it was proved after they
-	// were shared; there is none without proof.
+	// Launches says who can launch the images where, as it was checked before they
+	// were shared. It is absent if nothing was checked.
 	Launches evaluate.Matrix `json:"launches,omitempty"`
-	Errors   []string        `json:"errors"`
+	// UnpublishedCopies are what failed or interrupted runs left.
+	UnpublishedCopies []UnpublishedCopy `json:"unpublished_copies,omitempty"`
+	Errors            []string          `json:"errors"`
+}
+
+// UnpublishedCopy is a copy that a failed or interrupted run left, or that another
+// run is still working on.
+type UnpublishedCopy struct {
+	Region        string `json:"region"`
+	ImageID       string `json:"image_id"`
+	Name          string `json:"name"`
+	State         string `json:"state"`
+	SourceImageID string `json:"source_image_id"`
+	SourceRegion  string `json:"source_region"`
+	CreationDate  string `json:"creation_date,omitempty"`
+	SizeGiB       int32  `json:"size_gib"`
+	// SharedWith is who can launch it although it isn't published; absent if that
+	// couldn't be read.
+	SharedWith *Permissions `json:"shared_with,omitempty"`
+	// RemoveCommand is the AWS CLI command that removes it; empty if it may be the
+	// only copy of its original.
+	RemoveCommand string `json:"remove_command,omitempty"`
+}
+
+// Failure records what a failed run achieved. The files of the last complete
+// publication stay as they are.
+type Failure struct {
+	SchemaVersion int      `json:"schema_version"`
+	Errors        []string `json:"errors"`
+	Sources       []Source `json:"sources"`
+	KeyID         string   `json:"key_id,omitempty"`
+	// Images are those that the run created or found, by Region.
+	Images            map[string]FailedImage `json:"images"`
+	Launches          evaluate.Matrix        `json:"launches,omitempty"`
+	UnpublishedCopies []UnpublishedCopy      `json:"unpublished_copies"`
+	// Resume says how to finish; absent if no copy is available.
+	Resume *Resume `json:"resume,omitempty"`
+}
+
+// FailedImage is how far a Region's image came.
+type FailedImage struct {
+	ImageID  string `json:"image_id"`
+	Name     string `json:"name"`
+	State    string `json:"state"`
+	Origin   string `json:"origin"` // copied, existing or adopted
+	Verified bool   `json:"verified"`
+	Shared   bool   `json:"shared"`
+}
+
+// Resume is the copy from which the publication can be finished, and the template
+// that does so.
+type Resume struct {
+	Region   string `json:"region"`
+	ImageID  string `json:"image_id"`
+	AMIName  string `json:"ami_name"`
+	Template string `json:"template"` // HCL
 }
 
 // Organization is the organisation that the key and the images are shared with.

@@ -123,7 +123,7 @@ func TestWrite(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(directory, "one")); err != nil {
 		t.Fatal(err)
 	}
-	paths, err := manifest.Write(directory, map[string]any{"two": 2, "one": 1})
+	paths, err := manifest.Write(directory, manifest.Document{Name: "one", Content: 1}, manifest.Document{Name: "two", Content: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestProbeRefusesWhatCannotBeWritten(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "output_directory") {
 		t.Errorf("error is %v", err)
 	}
-	if _, err := manifest.Write(filepath.Join(file, "below"), nil); err == nil {
+	if _, err := manifest.Write(filepath.Join(file, "below")); err == nil {
 		t.Error("a directory below a file was written to")
 	}
 	if _, ok := errors.AsType[*os.PathError](err); !ok {

@@ -40,11 +40,11 @@ func TestPageIsInDate(t *testing.T) {
 	page := new(strings.Builder)
 	page.WriteString(`# The files, field by field
 
-` + "`orgami.json`" + ` is the manifest, ` + "`orgami-plan.json`" + ` the same of a plan, ` + "`kms-grants.json`" + ` the grants one by one. Their JSON Schemas are [orgami.schema.json](orgami.schema.json) and [kms-grants.schema.json](kms-grants.schema.json); every manifest that the tests write is held against them, and this page is rendered from them.
+` + "`orgami.json`" + ` is the manifest, ` + "`orgami-plan.json`" + ` the same of a plan, ` + "`orgami-failure.json`" + ` what a failed run achieved, ` + "`kms-grants.json`" + ` the grants one by one. Their JSON Schemas are [orgami.schema.json](orgami.schema.json), [orgami-failure.schema.json](orgami-failure.schema.json) and [kms-grants.schema.json](kms-grants.schema.json); every manifest that the tests write is held against them, and this page is rendered from them.
 
 Versions: ` + "`schema_version`" + ` changes when a field changes its meaning or goes. New fields may come without, so read what you know, and pass over the rest. Deploy only from a manifest whose ` + "`complete`" + ` is true. Files are written whole: a reader sees the old one or the new one, never half of one.
 `)
-	for _, file := range []string{"orgami", "kms-grants"} {
+	for _, file := range []string{"orgami", "orgami-failure", "kms-grants"} {
 		var s schema
 		content := read(t, file+".schema.json")
 		if err := json.Unmarshal(content, &s); err != nil {

@@ -1,0 +1,124 @@
+package ami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
+)
+
+// visibility is how long a new image may be unknown to EC2's readers. EC2 gives
+// no bound. An image that is unknown for longer is taken for deregistered. Fact: 8.
+const visibility = 2 * time.Minute
+
+// lastLook bounds the final look at a copy after waiting for it was stopped.
+const lastLook = 10 * time.Second
+
+// keyActions are what EC2 does with the keys on the caller's behalf. Fact: 6.
+const keyActions = "kms:CreateGrant, kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncryptFrom, kms:ReEncryptTo"
+
+// goneError says that a copy won't become available: it failed, or someone
+// deregistered it.
+type goneError struct {
+	id, why string
+	failed  bool
+	created time.Time // zero if EC2 doesn't know the image
+}
+
+func (e *goneError) Error() string { return fmt.Sprintf("the copy %s %s", e.id, e.why) }
+
+// clockSkew is by how much EC2's clock may differ from this machine's.
+const clockSkew = 2 * time.Minute
+
+// since reports whether the copy was seen to be created after the time. If EC2
+// doesn't know the image, a run before this one may have created it.
+func (e *goneError) since(start time.Time) bool {
+	return !e.created.IsZero() && !e.created.Before(start.Add(-clockSkew))
+}
+
+// wait waits until the image is available. A copy that won't become available is a
+// [*goneError].
+func (c *copier) wait(ctx context.Context, id string) error {
+	start := time.Now()
+	seen := time.Time{} // the image's creation, once EC2 showed it
+	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: c.timeout}, func(ctx context.Context) (string, error) {
+		image, err := describeImageAlone(ctx, c.client, c.desired.Region, id)
+		switch {
+		case notVisible(err) && time.Since(start) < visibility:
+			return "the image is not visible yet", nil
+		case notVisible(err):
+			return "", &goneError{id: id, why: "no longer exists: someone deregistered it", created: seen}
+		case err != nil:
+			return "", err
+		}
+		c.image = image
+		seen = image.created()
+		pending, err := image.pending()
+		if pending != "" {
+			c.tell(ctx, image)
+		}
+		return pending, err
+	})
+	if _, isGone := errors.AsType[*goneError](err); isGone {
+		return err
+	}
+	if err != nil && errors.Is(context.Cause(ctx), ErrStopped) {
+		return c.stopped(ctx, id)
+	}
+	if _, late := errors.AsType[*wait.TimeoutError](err); late {
+		err = fmt.Errorf("%w %s", err, slowest(ctx, c.client, c.image))
+	}
+	if err != nil {
+		return fmt.Errorf("waiting for the copy %s of %s in %s: %w", id, c.desired.Source.ID, c.desired.Region, err)
+	}
+	c.stage.Finishf("%s is available", id)
+	return nil
+}
+
+// stopped takes a last look at a copy that is no longer waited for, so that all
+// Regions that have failed by now are reported at once.
+func (c *copier) stopped(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+	defer cancel()
+	image, err := describeImageAlone(ctx, c.client, c.desired.Region, id)
+	if err == nil {
+		c.image = image
+		switch pending, err := image.pending(); {
+		case err != nil:
+			return fmt.Errorf("copying %s to %s: %w", c.desired.Source.ID, c.desired.Region, err)
+		case pending == "":
+			c.stage.Finishf("%s is available", id)
+			return nil
+		}
+	}
+	return fmt.Errorf("waiting for the copy %s in %s: %w. The copy goes on, and the next run uses it", id, c.desired.Region, ErrStopped)
+}
+
+// pending says what an available image is waited for, in words, or "". The error
+// says why it won't become available.
+func (i Image) pending() (string, error) {
+	switch types.ImageState(i.State) {
+	case types.ImageStateAvailable:
+		return "", nil
+	case types.ImageStatePending, types.ImageStateTransient:
+		return "it is " + i.State, nil
+	case types.ImageStateDeregistered:
+		return "", &goneError{id: i.ID, why: "was deregistered by someone", created: i.created()}
+	case types.ImageStateDisabled:
+		return "", fmt.Errorf("image %s in %s was disabled by someone. Enable it with 'aws ec2 enable-image --region %[2]s --image-id %[1]s', or deregister it, and run again", i.ID, i.Region)
+	case types.ImageStateFailed, types.ImageStateError, types.ImageStateInvalid:
+		return "", &goneError{id: i.ID, failed: true, created: i.created(), why: fmt.Sprintf("is %s: %s. Check that the key is enabled, and that the caller may use it and the source's key through EC2 (%s)", i.State, i.StateReason, keyActions)}
+	default:
+		return fmt.Sprintf("it is in a state that this version doesn't know (%q)", i.State), nil
+	}
+}
+
+// created is when the image was created; zero if EC2 doesn't say.
+func (i Image) created() time.Time {
+	created, _ := time.Parse(time.RFC3339, i.CreationDate) // zero where it isn't a time
+	return created
+}

@@ -1,0 +1,116 @@
+package launchcheck
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+)
+
+// Subject is a Region's image, with who can launch it or, before it is shared, who
+// will.
+type Subject struct {
+	Image       ami.Image
+	Permissions ami.Permissions
+}
+
+// Facts are what launches depend on, by Region.
+type Facts struct {
+	regions map[string]evaluate.Region
+	// Err joins what couldn't be read. Whatever depends on it is inconclusive.
+	Err error
+}
+
+// ReadPublished reads images that are published already, by their IDs.
+func ReadPublished(ctx context.Context, clients *awsclient.Clients, images map[string]string) (map[string]Subject, error) {
+	var mu sync.Mutex
+	subjects := map[string]Subject{}
+	err := fanout.Each(ctx, slices.Collect(maps.Keys(images)), func(ctx context.Context, region string) error {
+		image, shared, err := ami.Read(ctx, clients.EC2, region, images[region])
+		if err != nil {
+			image = ami.Image{Region: region, ID: images[region]} // nothing else is known of it
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		subjects[region] = Subject{Image: image, Permissions: shared.Image}
+		return err
+	})
+	return subjects, err
+}
+
+// Read reads the keys of the images: their state, policy and, if withGrants,
+// grants.
+func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]Subject, withGrants bool) Facts {
+	var mu sync.Mutex
+	facts := Facts{regions: map[string]evaluate.Region{}}
+	facts.Err = fanout.Each(ctx, slices.Collect(maps.Keys(subjects)), func(ctx context.Context, region string) error {
+		read := evaluate.Region{Name: region, Image: subjects[region].image(), Keys: map[string]evaluate.Key{}}
+		var problems []error
+		for _, snapshot := range subjects[region].Image.Snapshots {
+			arn := snapshot.KeyARN
+			if _, known := read.Keys[arn]; known || arn == "" {
+				continue
+			}
+			key, err := readKey(ctx, clients, region, arn, withGrants)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			read.Keys[arn] = key
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		facts.regions[region] = read
+		return errors.Join(problems...)
+	})
+	return facts
+}
+
+// image is what the evaluator sees of the image.
+func (s Subject) image() evaluate.Image {
+	image := evaluate.Image{
+		ID: s.Image.ID, Owner: s.Image.Owner, State: s.Image.State,
+		Public: s.Permissions.Public, Accounts: s.Permissions.Accounts,
+		Organizations: s.Permissions.Organizations, OrganizationalUnits: s.Permissions.OrganizationalUnits,
+	}
+	for _, snapshot := range s.Image.Snapshots {
+		image.Snapshots = append(image.Snapshots, evaluate.Snapshot{ID: snapshot.ID, Key: snapshot.KeyARN})
+	}
+	return image
+}
+
+func readKey(ctx context.Context, clients *awsclient.Clients, region, arn string, withGrants bool) (evaluate.Key, error) {
+	inspected, err := kmskey.Inspect(ctx, clients.KMS, region, arn)
+	if err != nil {
+		return evaluate.Key{}, err
+	}
+	key := evaluate.Key{
+		ARN: arn, State: inspected.State, AWSManaged: inspected.AWSManaged,
+		Policy: json.RawMessage(inspected.Policy), GrantsUnknown: true,
+	}
+	if !withGrants || inspected.State == "" {
+		return key, nil
+	}
+	state, err := grant.Look(ctx, clients.KMS, map[string]string{region: arn})
+	if awsclient.Is(err, awsclient.CodeAccessDenied) {
+		return key, nil // another account's key
+	}
+	if err != nil {
+		return evaluate.Key{}, fmt.Errorf("reading grants: %w", err)
+	}
+	key.GrantsUnknown = false
+	for _, g := range state.Listed(region) {
+		key.Grants = append(key.Grants, evaluate.Grant{ID: g.ID, Name: g.Name, Grantee: g.Grantee, Operations: g.Operations})
+	}
+	return key, nil
+}

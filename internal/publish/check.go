@@ -1,0 +1,154 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
+)
+
+// Check is the mode of the launch checks.
+type Check string
+
+// The modes.
+const (
+	CheckFail Check = "fail" // the publication stops before sharing
+	CheckWarn Check = "warn" // failures are reported, and never stop it
+	CheckOff  Check = "off"  // nothing is checked
+)
+
+// Checks are the results of the launch checks.
+type Checks struct {
+	Matrix evaluate.Matrix
+	// Err is what couldn't be read. The checks that depend on it are inconclusive.
+	Err error
+}
+
+// checkPatience is how long failing checks are repeated: a read may not show yet
+// what was written a moment ago. Fact: 8.
+const checkPatience = 2 * time.Minute
+
+// check checks, for each account, Region and launcher, whether it will be able to
+// launch the verified images once they are shared as planned.
+func (r run) check(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys, verified ami.Verified, grants grant.Result) (Checks, error) {
+	if r.spec.Check == CheckOff {
+		return Checks{}, nil
+	}
+	subjects := map[string]launchcheck.Subject{}
+	for _, region := range verified.Regions() {
+		image := verified.Image(region)
+		subjects[region] = launchcheck.Subject{Image: image, Permissions: observed.Images[region].Shared[image.ID].Image.With(plan.SharePolicy.Image)}
+	}
+	checks, err := r.checkUntil(ctx, checkPatience, subjects, r.scope(observed, plan, keys.ID(), grants.Grants()))
+	if err != nil {
+		return checks, err
+	}
+	return checks, r.judge(checks)
+}
+
+// checkUntil repeats the checks until none of those that count fails, or until the
+// patience is over. It fails only if the context ends.
+func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects map[string]launchcheck.Subject, scope launchcheck.Scope) (Checks, error) {
+	var checks Checks
+	err := wait.Until(ctx, wait.Policy{Interval: 5 * time.Second, Timeout: patience}, func(ctx context.Context) (string, error) {
+		facts := launchcheck.Read(ctx, r.Clients, subjects, len(scope.Grants) > 0)
+		checks = Checks{Matrix: launchcheck.Check(facts, scope), Err: facts.Err}
+		if r.failing(checks.Matrix).Count(evaluate.Fails) > 0 {
+			return "some launch checks fail", nil
+		}
+		return "", nil
+	})
+	switch _, late := errors.AsType[*wait.TimeoutError](err); {
+	case ctx.Err() != nil:
+		return checks, fmt.Errorf("checking launches: %w", context.Cause(ctx))
+	case late:
+		return checks, nil
+	default:
+		return checks, err
+	}
+}
+
+// judge reports what the checks found, and is an error if that stops the
+// publication.
+func (r run) judge(checks Checks) error {
+	if unsure := checks.Matrix.Only(evaluate.Unknown); len(unsure) > 0 {
+		r.Reporter.Info(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Unknown), "launch check"), unsure))
+	}
+	var problems []error
+	if checks.Err != nil {
+		problems = append(problems, fmt.Errorf("some launch checks are inconclusive, because AWS couldn't be read: %w", checks.Err))
+	}
+	if failing := r.failing(checks.Matrix); len(failing) > 0 {
+		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", progress.Number(failing.Count(evaluate.Fails)), progress.Count(checks.Matrix.Total(), "launch"), failing))
+	}
+	err := errors.Join(problems...)
+	if err != nil && r.spec.Check != CheckFail {
+		r.Reporter.Info("Warning: " + err.Error())
+		return nil
+	}
+	return err
+}
+
+// failing are the launches that were asked for and would fail. Grants that are
+// created by hand are missing at first, so their launches don't count.
+func (r run) failing(matrix evaluate.Matrix) evaluate.Matrix {
+	failing := matrix.Only(evaluate.Fails)
+	if grant.Via(r.spec.Grants.Via) != grant.None {
+		return failing
+	}
+	return launchcheck.WithoutGrantRoles(failing, r.spec.Grants.Roles)
+}
+
+func (r run) scope(observed Observed, plan Plan, keyID string, grants []grant.Grant) launchcheck.Scope {
+	return launchcheck.Scope{
+		Partition: observed.Caller.Partition, Organization: observed.Organization.ID,
+		Share:         plan.SharePolicy.Image,
+		GrantAccounts: grantAccounts(r.spec, observed), GrantRoles: r.spec.Grants.Roles,
+		Roles: r.spec.CheckRoles, KeyWildcardARN: observed.wildcardARN(keyID), Grants: grants,
+	}
+}
+
+// auditPatience is [checkPatience] where nothing was written a moment ago.
+const auditPatience = 15 * time.Second
+
+// audit checks what is published already and reports what it finds. It fails if
+// there is drift and drift is to be a failure.
+func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, error) {
+	var checks Checks
+	if r.spec.Check != CheckOff {
+		subjects, readErr := launchcheck.ReadPublished(ctx, r.Clients, plan.existing())
+		var err error
+		if checks, err = r.checkUntil(ctx, auditPatience, subjects, r.scope(observed, plan, observed.Key.ID, plan.Grants.Grants())); err != nil {
+			return checks, err
+		}
+		checks.Err = errors.Join(readErr, checks.Err)
+		if err := r.judge(checks); err != nil {
+			r.Reporter.Info(err.Error())
+		}
+	}
+	failing := r.failing(checks.Matrix).Count(evaluate.Fails)
+	changes, problems := plan.Mutating(), len(plan.Problems())
+	if r.spec.FailOnDrift && changes+problems+failing > 0 {
+		return checks, fmt.Errorf("what is published has drifted: %s needed, %s that need manual action, %s would fail", are(changes, "change"), progress.Count(problems, "problem"), progress.Count(failing, "launch"))
+	}
+	if r.spec.FailOnDrift && checks.Err != nil {
+		return checks, fmt.Errorf("can't tell whether what is published has drifted: %w", checks.Err)
+	}
+	return checks, nil
+}
+
+// are is "1 change is" or "2 changes are".
+func are(n int, thing string) string {
+	if n == 1 {
+		return progress.Count(n, thing) + " is"
+	}
+	return progress.Count(n, thing) + " are"
+}

@@ -1,0 +1,181 @@
+package publish
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// Outcome is what a run achieved; of a failed run, what it achieved until then. It
+// is built once, at the end.
+type Outcome struct {
+	Spec Spec
+	// Complete says that every Region's image is verified, checked, shared as
+	// configured, read back and recorded. A run that only plans is never complete.
+	Complete     bool
+	Caller       awsclient.Identity
+	Organization awsclient.Organization
+	Now          time.Time
+	Sources      map[string]ami.Image // by Region
+	Key          Key
+	Images       map[string]Image // by Region
+	Grants       []grant.Grant
+	Revoked      []grant.Leftover
+	Stale        int // grants of earlier runs that nothing asks for and that are left
+	// Planned says that the run came as far as a plan. Changes are the plan's, and
+	// what was up to date already; Problems need manual action.
+	Planned  bool
+	Changes  []change.Change
+	Problems []string
+	Checks   Checks
+	// Unpublished are copies that failed or interrupted runs left, this one's among
+	// them.
+	Unpublished []ami.Unpublished
+	Err         error
+}
+
+// Key is the multi-Region key.
+type Key struct {
+	ID, Alias, PrimaryRegion string
+	// WildcardARN matches the key in every Region; empty while there is no key.
+	WildcardARN string
+	Regional    map[string]RegionalKey // by Region
+}
+
+// RegionalKey is the key in one Region.
+type RegionalKey struct {
+	ARN    string
+	Policy policy.Document
+	Grants int // all grants on it, also those of AWS services
+}
+
+// Image is a Region's image.
+type Image struct {
+	ami.Image
+
+	Origin   ami.Origin
+	Source   ami.Image
+	Verified bool
+	// Published says that the image is shared as configured, and was read back.
+	Published bool
+	Shared    ami.Shared
+}
+
+// newOutcome says what a run that came so far has achieved.
+func newOutcome(spec Spec, at reached, err error) Outcome {
+	o := Outcome{
+		Spec: spec, Complete: at.complete,
+		Caller: at.observed.Caller, Organization: at.observed.Organization, Now: at.observed.Now,
+		Sources: at.observed.Sources, Key: newKey(spec, at),
+		Images: map[string]Image{}, Grants: at.grants.Grants(), Revoked: at.revoked,
+		Checks: at.checks, Unpublished: at.unpublished, Err: err,
+	}
+	if at.plan == nil {
+		return o
+	}
+	o.Planned, o.Changes, o.Problems = true, at.plan.Changes(), at.plan.Problems()
+	o.Stale = len(at.plan.Grants.Leftovers()) - len(at.revoked)
+	if len(o.Grants) == 0 {
+		o.Grants = at.plan.Grants.Grants()
+	}
+	for _, plan := range at.plan.Images {
+		if image, ok := newImage(plan, at); ok {
+			o.Images[plan.Region()] = image
+		}
+	}
+	return o
+}
+
+func newKey(spec Spec, at reached) Key {
+	key := Key{ID: at.keys.ID(), Alias: spec.Key.Alias, PrimaryRegion: spec.Key.PrimaryRegion, Regional: map[string]RegionalKey{}}
+	if key.ID == "" {
+		key.ID = at.observed.Key.ID
+	}
+	if primary := at.observed.Key.PrimaryRegion; primary != "" {
+		key.PrimaryRegion = primary
+	}
+	if key.ID == "" {
+		return key
+	}
+	key.WildcardARN = at.observed.wildcardARN(key.ID)
+	total := at.observed.Grants.Total
+	for region, regional := range at.observed.Key.Regional {
+		key.Regional[region] = RegionalKey{ARN: regional.ARN, Policy: regional.Policy, Grants: total(region)}
+	}
+	for _, region := range at.keys.Regions() {
+		key.Regional[region] = RegionalKey{ARN: at.keys.ARN(region), Policy: at.keys.Policy(region), Grants: total(region)}
+	}
+	return key
+}
+
+// newImage is the Region's image as it was read last.
+func newImage(plan ami.Plan, at reached) (Image, bool) {
+	region := plan.Region()
+	image := Image{Source: plan.Source(), Origin: ami.Found}
+	if plan.Adopted() {
+		image.Origin = ami.Adopted
+	}
+	var ok bool
+	if image.Image, ok = plan.Existing(); ok {
+		image.Shared = at.observed.Images[region].Shared[image.ID]
+	}
+	if copied, origin, isCopied := at.copies.Image(region); isCopied {
+		image.Image, image.Origin, ok = copied, origin, true
+	}
+	if slices.Contains(at.verified.Regions(), region) {
+		image.Image, image.Verified = at.verified.Image(region), true
+	}
+	if final, isFinal := at.final[region]; isFinal {
+		image.Image = final
+	}
+	if shared, isShared := at.shared[region]; isShared {
+		image.Shared, image.Published = shared, true
+	}
+	return image, ok
+}
+
+// ImageIDs maps each Region to its published image: none unless the publication is
+// complete. If the run only planned, they are the images that exist.
+func (o Outcome) ImageIDs() map[string]string {
+	ids := map[string]string{}
+	if !o.Complete && !o.Spec.PlanOnly {
+		return ids
+	}
+	for region, image := range o.Images {
+		ids[region] = image.ID
+	}
+	return ids
+}
+
+// Adopted reports whether a source image is itself the published one.
+func (o Outcome) Adopted() bool {
+	return slices.ContainsFunc(o.Spec.Sources, func(s Source) bool { return o.Images[s.Region].ID == s.ImageID })
+}
+
+// Changed is how many changes the plan had.
+func (o Outcome) Changed() int { return change.Mutating(o.Changes) }
+
+// Errors are the errors of the run, each by itself.
+func (o Outcome) Errors() []string { return messages(o.Err) }
+
+// messages splits joined errors, so that each is an element of its own.
+func messages(err error) []string {
+	if err == nil {
+		return []string{}
+	}
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) && err.Error() == errors.Join(joined.Unwrap()...).Error() {
+		var all []string
+		for _, e := range joined.Unwrap() {
+			all = append(all, messages(e)...)
+		}
+		return all
+	}
+	return []string{err.Error()}
+}

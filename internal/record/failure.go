@@ -1,0 +1,94 @@
+package record
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+)
+
+func failure(o publish.Outcome, m manifest.Manifest) manifest.Failure {
+	f := manifest.Failure{
+		SchemaVersion: manifest.SchemaVersion, Errors: m.Errors, Sources: m.Sources, KeyID: m.Key.ID,
+		Images: map[string]manifest.FailedImage{}, Launches: m.Launches, UnpublishedCopies: unpublished(o),
+	}
+	for region, i := range o.Images {
+		f.Images[region] = manifest.FailedImage{ImageID: i.ID, Name: i.Name, State: i.State, Origin: string(i.Origin), Verified: i.Verified, Shared: i.Published}
+	}
+	if from, ok := resumable(o); ok {
+		f.Resume = &manifest.Resume{Region: from.Region, ImageID: from.ID, AMIName: from.Name, Template: template(from)}
+	}
+	return f
+}
+
+// resumable is an available copy of this run's from which the publication can be
+// finished: the one in the first Region that has one.
+func resumable(o publish.Outcome) (ami.Image, bool) {
+	for _, region := range slices.Concat([]string{o.Key.PrimaryRegion}, slices.Sorted(maps.Keys(o.Images))) {
+		if image := o.Images[region]; image.State == "available" && image.Origin != ami.Adopted && image.IsCopy() {
+			return image.Image, true
+		}
+	}
+	return ami.Image{}, false
+}
+
+// template is the HCL that finishes the publication from the image.
+func template(from ami.Image) string {
+	return fmt.Sprintf(`source "orgami-existing" "resume" {
+  region   = %q
+  image_id = %q
+}
+
+build {
+  sources = ["source.orgami-existing.resume"]
+
+  post-processor "orgami-publish" {
+    ami_name = %q
+    # Copy the other options of this post-processor here, unchanged.
+  }
+}`, from.Region, from.ID, from.Name)
+}
+
+// Advice tells what becomes of the images after a failure and how to resume.
+func Advice(o publish.Outcome) string {
+	var text strings.Builder
+	kept := keptImages(o)
+	if len(kept) > 0 {
+		fmt.Fprintf(&text, "These copies were kept. Running the same build again finds them by their tags:\n  %s\n", strings.Join(kept, "\n  "))
+	}
+	text.WriteString("Packer now deletes the source AMI, unless a post-processor before this one in the same `post-processors` chain kept it, as `manifest` does.")
+	from, ok := resumable(o)
+	switch {
+	case ok:
+		fmt.Fprintf(&text, " To finish without the source AMI, build this template:\n\n%s", template(from))
+	case len(kept) > 0:
+		text.WriteString(" No copy is available yet. Until one is, only the source AMI allows a resume.")
+	default:
+		text.WriteString(" There is no copy yet, so only the source AMI, if it was kept, allows a resume.")
+	}
+	return text.String()
+}
+
+// keptImages lists the copies that this run created or found, a line each.
+func keptImages(o publish.Outcome) []string {
+	var lines []string
+	for _, region := range slices.Sorted(maps.Keys(o.Images)) {
+		i := o.Images[region]
+		if i.Origin == ami.Adopted {
+			continue
+		}
+		sharing := "not shared"
+		if i.Published {
+			sharing = "shared as configured"
+		} else if i.Shared.Image.Any() {
+			sharing = "shared in part"
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s %q, %s, %s", region, i.ID, i.Name, cmp.Or(i.State, "state unknown"), sharing))
+	}
+	return lines
+}

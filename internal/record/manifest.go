@@ -1,0 +1,133 @@
+package record
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/record/report"
+)
+
+// Manifest is the outcome as the manifest file records it.
+func Manifest(o publish.Outcome) manifest.Manifest {
+	m := manifest.Manifest{
+		SchemaVersion:     manifest.SchemaVersion,
+		Complete:          o.Complete,
+		PlanOnly:          o.Spec.PlanOnly,
+		Partition:         o.Caller.Partition,
+		Account:           o.Caller.Account,
+		Sources:           sources(o),
+		Key:               key(o),
+		Images:            images(o),
+		Grants:            grantCounts(o),
+		Changes:           append([]change.Change{}, o.Changes...),
+		Launches:          o.Checks.Matrix,
+		UnpublishedCopies: unpublished(o),
+		Errors:            o.Errors(),
+	}
+	if id := o.Organization.ID; id != "" {
+		m.Organization = &manifest.Organization{ID: id, ARN: o.Organization.ARN}
+	}
+	return m
+}
+
+func sources(o publish.Outcome) []manifest.Source {
+	list := []manifest.Source{}
+	for _, source := range o.Spec.Sources {
+		list = append(list, manifest.Source{Region: source.Region, ImageID: source.ImageID, Name: o.Sources[source.Region].Name})
+	}
+	return list
+}
+
+func key(o publish.Outcome) manifest.Key {
+	k := manifest.Key{ID: o.Key.ID, Alias: o.Key.Alias, PrimaryRegion: o.Key.PrimaryRegion, WildcardARN: o.Key.WildcardARN, Regions: map[string]manifest.RegionalKey{}}
+	for region, regional := range o.Key.Regional {
+		k.Regions[region] = manifest.RegionalKey{ARN: regional.ARN, Policy: regional.Policy, Digest: regional.Policy.Digest(), Grants: regional.Grants}
+	}
+	return k
+}
+
+func images(o publish.Outcome) map[string]manifest.Image {
+	list := map[string]manifest.Image{}
+	for region, i := range o.Images {
+		list[region] = manifest.Image{
+			ImageID: i.ID, Name: i.Name, Origin: string(i.Origin),
+			SourceImageID: i.Source.ID, SourceRegion: i.Source.Region,
+			Architecture: i.Hardware.Architecture, SnapshotIDs: i.SnapshotIDs(),
+			KMSKeyARN: i.KeyARN(), Verified: i.Verified, Shared: i.Published,
+			Permissions: manifest.Permissions(i.Shared.Image), SnapshotAccounts: i.Shared.Snapshots,
+			Family: i.Tags[ami.TagFamily], DeprecationTime: i.DeprecationTime(), DeregistrationProtection: i.Protection.Enabled(),
+		}
+	}
+	return list
+}
+
+func grantCounts(o publish.Outcome) manifest.GrantCounts {
+	counts := manifest.GrantCounts{Via: o.Spec.Grants.Via, Revoked: len(o.Revoked), LeftOver: o.Stale}
+	for _, g := range o.Grants {
+		switch g.Status {
+		case grant.Created:
+			counts.Created++
+		case grant.Exists:
+			counts.Exists++
+		case grant.Skipped:
+			counts.Skipped++
+		case grant.Planned:
+			counts.Planned++
+		}
+	}
+	return counts
+}
+
+func unpublished(o publish.Outcome) []manifest.UnpublishedCopy {
+	list := make([]manifest.UnpublishedCopy, 0, len(o.Unpublished))
+	for _, u := range o.Unpublished {
+		id, region := u.Image.Origin()
+		c := manifest.UnpublishedCopy{
+			Region: u.Image.Region, ImageID: u.Image.ID, Name: u.Image.Name, State: u.Image.State,
+			SourceImageID: id, SourceRegion: region, CreationDate: u.Image.CreationDate, SizeGiB: u.Size(), RemoveCommand: u.Command(),
+		}
+		if u.SharingKnown {
+			shared := manifest.Permissions(u.SharedWith)
+			c.SharedWith = &shared
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// reported is what the report page shows.
+func reported(o publish.Outcome, m manifest.Manifest) report.Report {
+	page := report.Report{
+		Name: imageName(o), At: time.Now(), Account: m.Account, PlanOnly: m.PlanOnly, Complete: m.Complete, Errors: m.Errors,
+		Key:    report.Key{ID: m.Key.ID, Alias: m.Key.Alias, Primary: m.Key.PrimaryRegion, ARNs: map[string]string{}},
+		Images: map[string]string{}, Launches: m.Launches, Changes: m.Changes,
+	}
+	if m.Organization != nil {
+		page.Organization = m.Organization.ID
+	}
+	for region, key := range m.Key.Regions {
+		page.Key.ARNs[region] = key.ARN
+	}
+	for region, image := range m.Images {
+		page.Images[region] = image.ImageID
+	}
+	return page
+}
+
+// imageName is the published image's name. While there is none, it is the source's.
+func imageName(o publish.Outcome) string {
+	for _, region := range o.Spec.Regions {
+		if name := o.Images[region].Name; name != "" {
+			return name
+		}
+	}
+	for _, source := range o.Spec.Sources {
+		return cmp.Or(o.Sources[source.Region].Name, source.ImageID)
+	}
+	return "image"
+}

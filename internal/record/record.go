@@ -1,0 +1,85 @@
+// Package record turns the outcome of a run into what people and programs read:
+// the manifest and the files beside it, the report page, and the texts that Packer
+// prints at the end.
+package record
+
+import (
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/record/report"
+)
+
+// Publication writes the files of a complete publication and returns their paths.
+// The manifest comes last, so that it never names files that aren't there. The
+// record of an earlier failure is removed.
+func Publication(directory string, o publish.Outcome) ([]string, error) {
+	m := Manifest(o)
+	documents := []manifest.Document{
+		{Name: manifest.KarpenterFile, Content: policy.Karpenter(m.Partition, m.Key.WildcardARN)},
+		{Name: manifest.GrantsFile, Content: grants(o)},
+	}
+	outputs, err := downstream.Documents(publication(o, m), o.Spec.Outputs)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		documents = append(documents, manifest.Document{Name: name, Content: outputs[name]})
+	}
+	documents = append(documents, page(o, m, manifest.ReportFile)...)
+	paths, err := manifest.Write(directory, append(documents, manifest.Document{Name: manifest.File, Content: m})...)
+	if err != nil {
+		return paths, err
+	}
+	return paths, manifest.Remove(directory, manifest.FailureFile, manifest.FailureReportFile)
+}
+
+// Plan writes the files of a run that only planned.
+func Plan(directory string, o publish.Outcome) ([]string, error) {
+	m := Manifest(o)
+	return manifest.Write(directory, append(page(o, m, manifest.PlanReportFile), manifest.Document{Name: manifest.PlanFile, Content: m})...)
+}
+
+// Failure writes the files of a failed run. Those of the last complete publication
+// stay as they are.
+func Failure(directory string, o publish.Outcome) ([]string, error) {
+	m := Manifest(o)
+	return manifest.Write(directory, append(page(o, m, manifest.FailureReportFile), manifest.Document{Name: manifest.FailureFile, Content: failure(o, m)})...)
+}
+
+// page is the report page, if it was asked for.
+func page(o publish.Outcome, m manifest.Manifest, name string) []manifest.Document {
+	if !o.Spec.Report {
+		return nil
+	}
+	return []manifest.Document{{Name: name, Content: manifest.Page(func(w io.Writer) error { return report.Write(w, reported(o, m)) })}}
+}
+
+// publication is what the downstream files are made of. Of the grants, they need
+// those that someone else has to create.
+func publication(o publish.Outcome, m manifest.Manifest) downstream.Publication {
+	list := grants(o).Grants
+	if o.Spec.Grants.Via != string(grant.None) {
+		list = func(func(manifest.Grant) bool) {}
+	}
+	return downstream.Publication{Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: list}
+}
+
+func grants(o publish.Outcome) manifest.Grants {
+	return manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: o.Key.ID, Via: o.Spec.Grants.Via, Grants: func(yield func(manifest.Grant) bool) {
+		for _, g := range o.Grants {
+			if !yield(manifest.Grant{
+				Account: g.Account, Role: g.Role, Region: g.Region, KeyARN: g.KeyARN, Name: g.Name, Operations: g.Operations,
+				Status: string(g.Status), Reason: g.Reason, GrantID: g.GrantID, Command: g.Command(),
+			}) {
+				return
+			}
+		}
+	}}
+}
