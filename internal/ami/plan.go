@@ -115,7 +115,7 @@ func (d Desired) Conflicts(observed Observed) []string {
 		switch {
 		case i.Name != d.Name || i.dead() || d.fits(i):
 		case !i.IsCopy():
-			problems = append(problems, fmt.Sprintf("image %s in %s has the name %q and isn't a copy of %s. Set `ami_name` to an unused name, or deregister that image", i.ID, d.Region, d.Name, d.Source.ID))
+			problems = append(problems, fmt.Sprintf("image %s in %s has the name %q and isn't a copy of %s. Set `ami_name` to an unused name", i.ID, d.Region, d.Name, d.Source.ID))
 		case i.disabled() && (same || published):
 			problems = append(problems, fmt.Sprintf("image %s in %s, named %q, is disabled. Enable it with 'aws ec2 enable-image --region %[2]s --image-id %[1]s' and publish again, or set `ami_name` to an unused name", i.ID, d.Region, d.Name))
 		case published && !same:

@@ -297,6 +297,8 @@ func readBackShared(ctx context.Context, clients Clients, image Image, policy Sh
 			return "the image is not visible", nil
 		case err != nil:
 			return "", err
+		case !found.available() && time.Since(start) < visibility:
+			return "it is " + found.State, nil // an endpoint may be behind
 		case !found.available():
 			return "", fmt.Errorf("image %s in %s is %s after it was shared: someone else changed it. Run again", image.ID, image.Region, found.State)
 		}

@@ -167,7 +167,7 @@ func TestRetire(t *testing.T) {
 		if len(planned) != 12 {
 			t.Errorf("%d images were planned to be retired, or left for a reason, not 12: %v", len(planned), planned)
 		}
-		want := map[string]int{"ec2 EnableImageDeprecation": 3, "ec2 DisableImage": 3, "ec2 DeregisterImage": 3, "ec2 CopyImage": 3, "ec2 ModifyImageAttribute": 3}
+		want := map[string]int{"ec2 EnableImageDeprecation": 3, "ec2 DisableImage": 3, "ec2 DeregisterImage": 3, "ec2 CopyImage": 3, "ec2 ModifyImageAttribute": 3, "ec2 CreateTags": 3}
 		if diff := cmp.Diff(want, w.mutations()); diff != "" {
 			t.Errorf("mutating calls:\n%s", diff)
 		}

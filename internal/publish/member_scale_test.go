@@ -90,12 +90,6 @@ func TestMembersThatFail(t *testing.T) {
 				t.Errorf("%d grants on %s, want those of the others", len(key.Grants), key.ARN)
 			}
 		}
-		if images := w.copies(); len(images) > 0 {
-			for region, n := range images {
-				if n > 0 {
-					t.Errorf("%d images are left in %s", n, region)
-				}
-			}
-		}
+		w.checkNothingVisible(t)
 	})
 }

@@ -268,7 +268,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"another account's image": {
 			spec: func(s *publish.Spec) { s.Sources[0].ImageID = publicImage },
-			says: []string{"belongs to account", "publish with the owner's credentials"},
+			says: []string{"belongs to account", "Publish with the owner's credentials"},
 		},
 		"instance store": {
 			spec: func(s *publish.Spec) { s.Sources[0].ImageID = instanceStoreImage },
@@ -320,7 +320,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"name taken": {
 			spec: func(s *publish.Spec) { s.Image.Name = "golden" },
-			says: []string{`an image named "golden" exists in us-east-1`, "set ami_name"},
+			says: []string{`in us-east-1 has the name "golden"`, "Set `ami_name`"},
 		},
 		"another organisation": {
 			spec: func(s *publish.Spec) { s.Organization.ID = "o-anotherorg1" },
