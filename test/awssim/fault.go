@@ -24,6 +24,67 @@ const (
 	Stale FaultKind = "stale"
 )
 
+// The kinds of faults that alter the answer of a call that took effect as usual.
+// [AnswerFaults] lists them all but the last two, which need parameters. Those
+// that change the content only alter answers of success; [HTMLGatewayError],
+// [TruncatedBody] and [NoAnswer] strike errors, too.
+//
+// For MissingMembers and the kinds after it, the top level of an answer is its
+// JSON document, the root element of EC2, or the result element of STS and IAM.
+const (
+	// EmptyBody is status 200 with a body of no bytes.
+	EmptyBody FaultKind = "empty-body"
+	// EmptyAnswer is {} or an answer without elements.
+	EmptyAnswer FaultKind = "empty-answer"
+	// MissingMembers empties every object below the top level: the lists have
+	// their elements, and the elements have no members. Values of the top level
+	// itself stay.
+	MissingMembers FaultKind = "missing-members"
+	// MissingInnerMembers empties every object one level further down: an image
+	// has its ID and state, and block device mappings without members.
+	MissingInnerMembers FaultKind = "missing-inner-members"
+	// MissingDetails leaves in every object below the top level only what
+	// identifies it (its own ID, ARN and name) and its state: an image without
+	// block device mappings, a snapshot without its key.
+	MissingDetails FaultKind = "missing-details"
+	// EmptyLists empties every list.
+	EmptyLists FaultKind = "empty-lists"
+	// EmptyInnerLists empties the lists within the elements of lists.
+	EmptyInnerLists FaultKind = "empty-inner-lists"
+	// UnknownStates replaces every state and status by [UnknownState].
+	UnknownStates FaultKind = "unknown-states"
+	// RepeatedToken adds the token of a next page, the same one every time. A call
+	// with that token gets the first page.
+	RepeatedToken FaultKind = "repeated-token"
+	// HTMLPage is an HTML page with status 200. The SDK for Go reads it as an empty
+	// answer of EC2.
+	HTMLPage FaultKind = "html-page"
+	// HTMLGatewayError is an HTML page with status 502.
+	HTMLGatewayError FaultKind = "html-gateway-error"
+	// TruncatedBody ends the body in its middle, before the announced length.
+	TruncatedBody FaultKind = "truncated-body"
+	// NoAnswer keeps the connection open without an answer until the request's
+	// context ends.
+	NoAnswer FaultKind = "no-answer"
+
+	// OmitItems leaves out the list elements that are identified by one of
+	// Fault.IDs.
+	OmitItems FaultKind = "omit-items"
+	// OmitMembers leaves out the members named in Fault.Members of the list
+	// elements identified by one of Fault.IDs, or of every object if there are no
+	// IDs.
+	OmitMembers FaultKind = "omit-members"
+)
+
+// AnswerFaults returns the kinds of faults that alter an answer and need no
+// parameters, for tests that try all of them.
+func AnswerFaults() []FaultKind {
+	return []FaultKind{
+		EmptyBody, EmptyAnswer, MissingMembers, MissingInnerMembers, MissingDetails, EmptyLists, EmptyInnerLists,
+		UnknownStates, RepeatedToken, HTMLPage, HTMLGatewayError, TruncatedBody, NoAnswer,
+	}
+}
+
 // Fault makes calls go wrong. Empty fields match every call.
 type Fault struct {
 	Service   string    `json:"service,omitempty"`
@@ -35,6 +96,11 @@ type Fault struct {
 	// Behind is for how long the endpoint of a Stale call has not heard of
 	// anything, in nanoseconds.
 	Behind time.Duration `json:"behind,omitempty"`
+	// IDs and Members are the parameters of OmitItems and OmitMembers. Members
+	// are named as in the encoded answer, for example kmsKeyId; case doesn't
+	// matter.
+	IDs     []string `json:"ids,omitempty"`
+	Members []string `json:"members,omitempty"`
 	// Skip lets that many matching calls pass first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how often the fault strikes; 0 means once, -1 for ever.

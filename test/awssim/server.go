@@ -1,22 +1,18 @@
 package awssim
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
+	"testing/iotest"
 	"time"
 )
-
-// maxRequest bounds a request's body; AWS's own limits are near.
-const maxRequest = 1 << 20
 
 // answerTimeout is how long a client waits for an answer that never comes
 // before its connection times out.
@@ -28,10 +24,28 @@ type response struct {
 	contentType string
 	body        []byte
 	broken      error
+	// missing is how many announced bytes are missing at the body's end.
+	missing int
 }
 
 func (r response) header() http.Header {
-	return http.Header{"Content-Type": {r.contentType}, "X-Amzn-Requestid": {requestID}}
+	header := http.Header{"Content-Type": {r.contentType}, "X-Amzn-Requestid": {requestID}}
+	if r.missing > 0 {
+		header.Set("Content-Length", strconv.Itoa(r.length()))
+	}
+	return header
+}
+
+// length is the announced length of the body.
+func (r response) length() int { return len(r.body) + r.missing }
+
+// reader returns the body as a client reads it.
+func (r response) reader() io.Reader {
+	body := strings.NewReader(string(r.body))
+	if r.missing == 0 {
+		return body
+	}
+	return io.MultiReader(body, iotest.ErrReader(io.ErrUnexpectedEOF))
 }
 
 // ServeHTTP answers AWS's wire protocols, and below /_awssim/ the control calls
@@ -69,8 +83,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		StatusCode: answer.status, Status: http.StatusText(answer.status),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        answer.header(),
-		Body:          io.NopCloser(strings.NewReader(string(answer.body))),
-		ContentLength: int64(len(answer.body)), Request: r,
+		Body:          io.NopCloser(answer.reader()),
+		ContentLength: int64(answer.length()), Request: r,
 	}, nil
 }
 
@@ -94,6 +108,9 @@ func (w *World) serve(r *http.Request) response {
 				return response{broken: err}
 			}
 			return response{broken: &connectionError{os.ErrDeadlineExceeded}}
+		case NoAnswer:
+			<-r.Context().Done()
+			return response{broken: r.Context().Err()}
 		}
 	}
 	return answer
@@ -156,10 +173,16 @@ func (w *World) perform(c *call) (response, *Fault, Entry) {
 	}
 	entry := w.journal.add(entryOf(c, err))
 	protocol := protocolOf(c.service)
+	var encoded response
 	if err != nil {
-		return protocol.failure(err), fault, entry
+		encoded = protocol.failure(err)
+	} else {
+		encoded = protocol.success(c, answer)
 	}
-	return protocol.success(c, answer), fault, entry
+	if fault != nil {
+		encoded = fault.alter(protocol, encoded)
+	}
+	return encoded, fault, entry
 }
 
 // run authorises the call and lets it take effect.
@@ -188,78 +211,4 @@ func entryOf(c *call, err error) Entry {
 		e.Error = "InternalError"
 	}
 	return e
-}
-
-// dryRun reports whether the call only asks what would happen.
-func (c *call) dryRun() bool {
-	return c.form.Get("DryRun") == "true" || bytes.Contains(c.body, []byte(`"DryRun":true`))
-}
-
-// decode reads who calls what. The returned call has its service even on
-// failure, so that the failure can be answered in its protocol.
-func (w *World) decode(r *http.Request) (*call, *Error) {
-	c := &call{w: w}
-	body, err := io.ReadAll(io.LimitReader(bodyOf(r), maxRequest+1))
-	if err != nil || len(body) > maxRequest {
-		return c, badRequest("RequestEntityTooLarge", "the request is larger than %d bytes", maxRequest)
-	}
-	c.body = body
-	if problem := c.readCredential(r.Header.Get("Authorization")); problem != nil {
-		return c, problem
-	}
-	if _, known := operations[c.service]; !known {
-		return c, badRequest("UnknownService", "the simulator has no service %q", c.service)
-	}
-	return c, c.readOperation(r.Header.Get("X-Amz-Target"))
-}
-
-func bodyOf(r *http.Request) io.Reader {
-	if r.Body == nil {
-		return strings.NewReader("")
-	}
-	return r.Body
-}
-
-// readCredential reads access key, region and service from the signature's
-// credential scope. Signatures themselves are not checked.
-func (c *call) readCredential(authorization string) *Error {
-	_, rest, found := strings.Cut(authorization, "Credential=")
-	scope, _, _ := strings.Cut(rest, ",")
-	parts := strings.Split(strings.TrimSpace(scope), "/")
-	if !found || len(parts) != 5 || parts[4] != "aws4_request" {
-		return &Error{Status: http.StatusForbidden, Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"}
-	}
-	c.accessKey, c.region, c.service = parts[0], parts[2], parts[3]
-	return nil
-}
-
-// readOperation reads the operation from the target header (JSON protocols) or
-// from the form (query protocols).
-func (c *call) readOperation(target string) *Error {
-	if protocolOf(c.service) == jsonProtocol {
-		_, operation, found := strings.Cut(target, ".")
-		if !found {
-			return badRequest("UnknownOperationException", "no X-Amz-Target")
-		}
-		c.operation = operation
-		return nil
-	}
-	form, err := url.ParseQuery(string(c.body))
-	if err != nil || form.Get("Action") == "" {
-		return badRequest("MissingAction", "the request has no readable Action")
-	}
-	c.form, c.operation = form, form.Get("Action")
-	return nil
-}
-
-// decodeJSON reads the parameters of a JSON protocol. Unknown ones are refused,
-// so that nothing the simulator ignores goes unnoticed.
-func decodeJSON[T any](c *call) (T, error) {
-	var input T
-	decoder := json.NewDecoder(strings.NewReader(string(c.body)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&input); err != nil {
-		return input, badRequest("SerializationException", "%s %s: %v", c.service, c.operation, err)
-	}
-	return input, nil
 }
