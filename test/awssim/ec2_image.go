@@ -39,7 +39,13 @@ func (i *image) snapshots() []*snapshot {
 // own, public ones, and those shared with it, its organisation or a unit that it
 // is in at any depth. Fact: 5, 6.
 func (w *World) imageVisibleTo(i *image, accountID string) bool {
-	if i.owner == accountID || i.public || i.shared[accountID] {
+	return i.owner == accountID || i.public || w.sharedWith(i, accountID)
+}
+
+// sharedWith reports whether a launch permission names the account, its
+// organization or one of its units.
+func (w *World) sharedWith(i *image, accountID string) bool {
+	if i.shared[accountID] {
 		return true
 	}
 	a := w.accounts[accountID]

@@ -3,14 +3,13 @@ package awssim
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
 
-// maxConcurrentCopies is how many image copies an account can have pending in a
-// destination region. Fact: 5.
-const maxConcurrentCopies = 100
+// defaultConcurrentCopies is AWS's default quota of image copies that an account
+// can have pending in a destination Region. Fact: 5.
+const defaultConcurrentCopies = 100
 
 type copyImageRequest struct {
 	SourceRegion                          string `param:",required"`
@@ -71,7 +70,9 @@ func answerOr(answer any, problem *Error) (any, error) {
 // that failed or is gone. Fact: 5.
 func (c *call) before(token string) (id string, problem *Error) {
 	made, known := c.here().tokens[idempotency{c.caller.Account, c.operation, token}]
-	if token == "" || !known {
+	memory := c.w.options.TokenMemory
+	forgotten := memory > 0 && c.now.Sub(made.at) >= memory
+	if token == "" || !known || forgotten {
 		return "", nil
 	}
 	if made.parameters != c.parameters() {
@@ -82,7 +83,7 @@ func (c *call) before(token string) (id string, problem *Error) {
 
 func (c *call) remember(token, id string) {
 	if token != "" {
-		c.here().tokens[idempotency{c.caller.Account, c.operation, token}] = madeBefore{c.parameters(), id}
+		c.here().tokens[idempotency{c.caller.Account, c.operation, token}] = madeBefore{c.parameters(), id, c.now}
 	}
 }
 
@@ -94,8 +95,14 @@ func (c *call) copySource(r copyImageRequest) (*image, *Error) {
 	if problem := checkImageName(r.Name); problem != nil {
 		return nil, problem
 	}
-	if len(r.ClientToken) > 128 {
-		return nil, badRequest("InvalidParameterValue", "The client token has more than 128 characters")
+	if c.w.options.RefuseTakenNames {
+		if problem := c.uniqueImageName(r.Name); problem != nil {
+			return nil, problem
+		}
+	}
+	// EC2 API reference, "Ensuring idempotency": up to 64 ASCII characters.
+	if len(r.ClientToken) > 64 {
+		return nil, badRequest("InvalidParameterValue", "The client token has more than 64 characters")
 	}
 	if r.KmsKeyID != "" && (r.Encrypted == nil || !*r.Encrypted) {
 		return nil, badRequest("InvalidParameterCombination", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
@@ -113,6 +120,10 @@ func (c *call) copySource(r copyImageRequest) (*image, *Error) {
 	}
 	if state := source.state(c.now); state != "available" {
 		return nil, unavailable(source, state)
+	}
+	// The EC2 guide ("Copy an Amazon EC2 AMI") documents the rule, not the error.
+	if len(source.productCodes) > 0 && source.owner != c.caller.Account {
+		return nil, badRequest("InvalidRequest", "The image %s has product codes of AWS Marketplace and belongs to another account: it cannot be copied", source.id)
 	}
 	if source.rootDeviceType != "ebs" && r.Encrypted != nil && *r.Encrypted {
 		return nil, badRequest("InvalidParameterCombination", "The image %s is not backed by EBS: it cannot be encrypted", source.id)
@@ -135,8 +146,9 @@ func (c *call) copyLimit() *Error {
 			pending++
 		}
 	}
-	if pending >= maxConcurrentCopies {
-		return badRequest("ResourceLimitExceeded", "You have reached the limit of %d concurrent image copies in the region", maxConcurrentCopies)
+	limit := cmp.Or(c.w.options.ConcurrentCopies, defaultConcurrentCopies)
+	if pending >= limit {
+		return badRequest("ResourceLimitExceeded", "You have reached the limit of %d concurrent image copies in the region", limit)
 	}
 	return nil
 }
@@ -204,48 +216,4 @@ func (w *World) copyTime(region string) time.Duration {
 		return d
 	}
 	return w.options.CopyTime
-}
-
-// copyKeys finds the key of copies from another region or the same, if one is
-// needed, and checks that EC2 may use it and the sources' keys for the caller:
-// decrypting happens via EC2 in the source's region, encrypting in the
-// destination's. Fact: 5, 6.
-func (c *call) copyKeys(sourceRegion string, sources []*snapshot, encrypt bool, keyID string) (*kmsKey, *stateReasonItem) {
-	from := map[string]*kmsKey{}
-	for _, s := range sources {
-		if s.key != nil {
-			from[s.key.arn] = s.key
-		}
-	}
-	if len(sources) == 0 || !encrypt && len(from) == 0 {
-		return nil, nil
-	}
-	key, problem := c.encryptionKey(keyID)
-	if problem != nil {
-		return nil, keyFailure(keyID, problem)
-	}
-	var uses []keyUse
-	for _, arn := range slices.Sorted(maps.Keys(from)) {
-		uses = append(uses, keyUse{from[arn], []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom"}})
-	}
-	if use, problem := c.firstMissing(sourceRegion, uses); problem != nil {
-		return key, keyFailure(use.key.arn, problem)
-	}
-	use := keyUse{key, []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:CreateGrant"}}
-	if len(from) > 0 {
-		use.actions = append(use.actions, "kms:ReEncryptTo")
-	}
-	if _, problem := c.firstMissing(c.region, []keyUse{use}); problem != nil {
-		return key, keyFailure(key.arn, problem)
-	}
-	return key, nil
-}
-
-// keyFailure is the state reason of what failed because of a key.
-func keyFailure(key string, problem *Error) *stateReasonItem {
-	code := "Client.InternalError"
-	if problem.Code == "DisabledException" || problem.Code == "KMSInvalidStateException" {
-		code = "Client.InvalidKMSKey.InvalidState"
-	}
-	return &stateReasonItem{code, fmt.Sprintf("%s: the KMS key %s cannot be used: %s: %s", code, key, problem.Code, problem.Message)}
 }

@@ -42,12 +42,23 @@ func (c *call) imagesFor(r describeImagesRequest) ([]*image, *Error) {
 	var images []*image
 	for _, id := range r.ImageIDs {
 		i, problem := c.imageIn(c.region, id)
-		if problem != nil {
+		switch gone := c.here().deregistered[id]; {
+		case problem == nil:
+			images = append(images, i)
+		case gone == nil || !c.w.imageVisibleTo(gone, c.caller.Account):
+			return nil, problem
+		case c.stillListed(gone):
+			images = append(images, gone)
+		case !c.stillUsed(gone):
 			return nil, problem
 		}
-		images = append(images, i)
 	}
 	if len(r.ImageIDs) == 0 {
+		for _, i := range c.here().deregistered {
+			if c.stillListed(i) && c.w.imageVisibleTo(i, c.caller.Account) {
+				images = append(images, i)
+			}
+		}
 		for _, i := range c.here().images {
 			if !c.now.Before(i.visibleFrom) && c.w.imageVisibleTo(i, c.caller.Account) {
 				images = append(images, i)
@@ -58,8 +69,29 @@ func (c *call) imagesFor(r describeImagesRequest) ([]*image, *Error) {
 		own := i.owner == c.caller.Account
 		deprecated := !i.deprecatedAt.IsZero() && i.deprecatedAt.Before(c.now) && !own && !r.IncludeDeprecated && len(r.ImageIDs) == 0
 		disabled := i.disabled && !r.IncludeDisabled
-		return deprecated || disabled || !ownedBy(i.owner, c.caller.Account, r.Owners) || !executableBy(i, c.caller.Account, r.ExecutableBy)
+		return deprecated || disabled || !ownedBy(i.owner, c.caller.Account, r.Owners) || !c.executableBy(i, r.ExecutableBy)
 	}), nil
+}
+
+// Recently deregistered images appear in the results of DescribeImages for a
+// short interval, then the results are empty. After all instances of the image
+// are terminated, its ID is eventually not found. Source: the API reference of
+// DescribeImages, which doesn't say in which state the image appears.
+
+// stillListed reports whether a deregistered image is in its short interval.
+func (c *call) stillListed(i *image) bool {
+	return c.now.Sub(i.deregisteredAt) < c.w.options.DeregisterLag
+}
+
+// stillUsed reports whether a deregistered image has instances, so that asking
+// for its ID is no error.
+func (c *call) stillUsed(i *image) bool {
+	for _, instance := range c.here().instances {
+		if instance.imageID == i.id && instance.state(c.now) != "terminated" {
+			return true
+		}
+	}
+	return false
 }
 
 // ownedBy reports whether the owner is among those asked for; nobody asked for
@@ -73,14 +105,23 @@ func ownedBy(owner, caller string, asked []string) bool {
 	})
 }
 
-// executableBy reports whether somebody asked for has an explicit launch
-// permission.
-func executableBy(i *image, caller string, asked []string) bool {
+// executableBy reports whether an account asked for has an explicit launch
+// permission. For the caller's own account, by ID or as self, permissions of its
+// organization and units count too; for another account they don't. Source: the
+// API reference of DescribeImages, ExecutableBy.
+func (c *call) executableBy(i *image, asked []string) bool {
 	if len(asked) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(asked, func(who string) bool {
-		return who == "all" && i.public || who == "self" && i.shared[caller] || i.shared[who]
+	return slices.ContainsFunc(asked, func(account string) bool {
+		switch account {
+		case everybody:
+			return i.public
+		case "self", c.caller.Account:
+			return c.w.sharedWith(i, c.caller.Account)
+		default:
+			return accountIDPattern.MatchString(account) && i.shared[account]
+		}
 	})
 }
 
@@ -97,6 +138,7 @@ var imageFilters = filterTable[*image]{
 	"name":                func(_ *call, i *image) []string { return []string{i.name} },
 	"owner-alias":         func(_ *call, i *image) []string { return some(i.owner == amazonAccount, "amazon") },
 	"owner-id":            func(_ *call, i *image) []string { return []string{i.owner} },
+	"product-code":        func(_ *call, i *image) []string { return i.productCodes },
 	"root-device-name":    func(_ *call, i *image) []string { return []string{i.rootDeviceName} },
 	"root-device-type":    func(_ *call, i *image) []string { return []string{i.rootDeviceType} },
 	"source-image-id":     func(_ *call, i *image) []string { return some(i.sourceImage != "", i.sourceImage) },
@@ -145,6 +187,12 @@ type imageItem struct {
 	SourceInstanceID   string           `xml:"sourceInstanceId,omitempty"`
 	StateReason        *stateReasonItem `xml:"stateReason"`
 	Tags               set[tagItem]     `xml:"tagSet"`
+	ProductCodes       set[productCode] `xml:"productCodes"`
+}
+
+type productCode struct {
+	Code string `xml:"productCode"`
+	Type string `xml:"type"`
 }
 
 type deviceItem struct {
@@ -171,7 +219,8 @@ func (c *call) imageItem(i *image) imageItem {
 		RootDeviceType: i.rootDeviceType, RootDeviceName: i.rootDeviceName, BlockDevices: setFrom(i.devices, deviceItemOf),
 		VirtualizationType: i.virtualizationType, Hypervisor: "xen", ENASupport: i.ena, SriovNetSupport: i.sriov,
 		BootMode: i.bootMode, IMDSSupport: i.imds, TPMSupport: i.tpm, DeprecationTime: timestamp(i.deprecatedAt),
-		Tags: tagSet(c.tags(i.id)),
+		Tags:         tagSet(c.tags(i.id)),
+		ProductCodes: setFrom(i.productCodes, func(code string) productCode { return productCode{code, "marketplace"} }),
 	}
 	if i.owner == amazonAccount {
 		item.ImageOwnerAlias = "amazon"

@@ -46,8 +46,7 @@ func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
 	if i.protection.state(c.now) != "disabled" {
 		return nil, badRequest("OperationNotPermitted", "The image %s has deregistration protection and cannot be deregistered", i.id)
 	}
-	delete(c.here().images, i.id)
-	delete(c.here().tags, tagged{c.caller.Account, i.id})
+	c.removeImage(i)
 	if !r.DeleteAssociatedSnapshots {
 		return deregisterImageAnswer{Return: true}, nil
 	}
@@ -68,6 +67,34 @@ func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
 		}
 	}
 	return deregisterImageAnswer{true, &deleted}, nil
+}
+
+// removeImage removes an image, and what depends on it if the world says so.
+func (c *call) removeImage(i *image) {
+	delete(c.here().images, i.id)
+	i.deregisteredAt = c.now
+	c.here().deregistered[i.id] = i
+	if c.w.options.DeregisterLag == 0 {
+		delete(c.here().tags, tagged{c.caller.Account, i.id})
+	}
+	if !c.w.options.PendingCopiesNeedSource {
+		return
+	}
+	for _, r := range c.w.ec2.regions {
+		for _, dependent := range r.images {
+			if dependent.copied && dependent.sourceImage == i.id && dependent.sourceRegion == i.region && dependent.state(c.now) == "pending" {
+				dependent.fail(c.now, &stateReasonItem{"Client.InvalidAMIID.NotFound", "Client.InvalidAMIID.NotFound: the source image " + i.id + " was deregistered"})
+			}
+		}
+	}
+}
+
+// fail ends a pending copy.
+func (i *image) fail(now time.Time, reason *stateReasonItem) {
+	i.failure, i.readyAt = reason, now
+	for _, s := range i.snapshots() {
+		s.failure, s.readyAt = reason.Message, now
+	}
 }
 
 type imageRequest struct {

@@ -17,6 +17,7 @@ func newEC2State() ec2State { return ec2State{regions: map[string]*ec2Region{}} 
 // ec2Region is EC2 in one region, for all accounts.
 type ec2Region struct {
 	images         map[string]*image         // by id
+	deregistered   map[string]*image         // by id
 	snapshots      map[string]*snapshot      // by id
 	volumes        map[string]*volume        // by id
 	instances      map[string]*instance      // by id
@@ -45,6 +46,7 @@ type idempotency struct{ account, operation, token string }
 type madeBefore struct {
 	parameters string
 	id         string
+	at         time.Time
 }
 
 // ec2In returns EC2 in the region.
@@ -52,7 +54,7 @@ func (w *World) ec2In(region string) *ec2Region {
 	r := w.ec2.regions[region]
 	if r == nil {
 		r = &ec2Region{
-			images: map[string]*image{}, snapshots: map[string]*snapshot{}, volumes: map[string]*volume{},
+			images: map[string]*image{}, deregistered: map[string]*image{}, snapshots: map[string]*snapshot{}, volumes: map[string]*volume{},
 			instances: map[string]*instance{}, networks: map[string]*network{}, securityGroups: map[string]*securityGroup{},
 			keyPairs: map[string]*keyPair{}, launchTemplates: map[string]*launchTemplate{}, tags: map[tagged]map[string]string{}, tokens: map[idempotency]madeBefore{},
 			sharing: map[string]string{},
@@ -88,6 +90,10 @@ type image struct {
 	visibleFrom  time.Time
 	disabled     bool
 	deprecatedAt time.Time
+	// deregisteredAt is zero while the image exists.
+	deregisteredAt time.Time
+	// productCodes are those of AWS Marketplace.
+	productCodes []string
 	protection   protection
 	public       bool
 	// shared has user ids and ARNs of organisations and their units.

@@ -20,6 +20,15 @@ type ImageFile struct {
 	// BootMode is legacy-bios, uefi or uefi-preferred; by default the image has
 	// none.
 	BootMode string `json:"boot_mode,omitempty"`
+	// IMDSSupport and TPMSupport are v2.0, SriovNetSupport is simple; by default
+	// the image has none of them.
+	IMDSSupport     string `json:"imds_support,omitempty"`
+	TPMSupport      string `json:"tpm_support,omitempty"`
+	SriovNetSupport string `json:"sriov_net_support,omitempty"`
+	// ENASupport defaults to true.
+	ENASupport *bool `json:"ena_support,omitempty"`
+	// ProductCodes are those of AWS Marketplace.
+	ProductCodes []string `json:"product_codes,omitempty"`
 	// RootDeviceType is ebs, the default, or instance-store.
 	RootDeviceType string `json:"root_device_type,omitempty"`
 	// Snapshots are the sizes of the snapshots in GiB; by default one of 8.
@@ -89,7 +98,8 @@ func (w *World) addFiledImage(r *ec2Region, file ImageFile, created time.Time) {
 	i := &image{
 		id: file.ID, region: file.Region, owner: file.Account, name: file.Name, description: file.Description,
 		architecture: cmp.Or(file.Architecture, "x86_64"), bootMode: file.BootMode, rootDeviceType: cmp.Or(file.RootDeviceType, "ebs"),
-		virtualizationType: "hvm", ena: true, created: created, public: file.Public, shared: map[string]bool{},
+		virtualizationType: "hvm", ena: file.ENASupport == nil || *file.ENASupport, created: created,
+		imds: file.IMDSSupport, tpm: file.TPMSupport, sriov: file.SriovNetSupport, productCodes: file.ProductCodes, public: file.Public, shared: map[string]bool{},
 	}
 	for _, name := range file.LaunchPermissions {
 		i.shared[name] = true

@@ -30,6 +30,36 @@ type Options struct {
 	BuildTime time.Duration
 	// Quotas turns on AWS's documented request quotas. Fact: 4.
 	Quotas bool
+	CopyOptions
+}
+
+// CopyOptions choose between behaviors of CopyImage and DeregisterImage that AWS
+// doesn't document. A client must work with all of them. The zero value is what
+// AWS documents or, where it documents nothing, what field reports say.
+type CopyOptions struct {
+	// RefuseTakenNames makes CopyImage refuse the name of another image of the
+	// account in the destination Region with InvalidAMIName.Duplicate, as
+	// CreateImage does. AWS documents no such rule for CopyImage, and repeated
+	// copies are known to create several images of one name
+	// (openshift/openshift-tools#993). Defaults to false.
+	RefuseTakenNames bool `json:"refuse_taken_names,omitempty"`
+	// PendingCopiesNeedSource makes a pending copy fail when its source image is
+	// deregistered. The EC2 guide ("Copy an Amazon EC2 AMI") says that you can
+	// deregister the source with no effect on the target, but not that this holds
+	// for a pending target. Defaults to false: the copy completes.
+	PendingCopiesNeedSource bool `json:"pending_copies_need_source,omitempty"`
+	// TokenMemory is how long a client token is remembered after its first use.
+	// AWS documents at least 24 hours for RunInstances and nothing for CopyImage
+	// ("Ensuring idempotency in Amazon EC2 API requests"). Defaults to 0: forever.
+	TokenMemory time.Duration `json:"-"`
+	// ConcurrentCopies is how many copies an account can have pending in a
+	// destination Region. One more is refused with ResourceLimitExceeded. Defaults
+	// to 100, AWS's quota. Fact: 5.
+	ConcurrentCopies int `json:"concurrent_copies,omitempty"`
+	// DeregisterLag is how long DescribeImages returns an image that was
+	// deregistered, as it was. AWS documents "a short interval" without its length
+	// or the image's state then. Defaults to 0.
+	DeregisterLag time.Duration `json:"-"`
 }
 
 // World is one simulated AWS: an organisation, its accounts, and their

@@ -80,11 +80,15 @@ type Physics struct {
 	ImageLag        string `json:"image_lag,omitempty"`
 	BuildTime       string `json:"build_time,omitempty"`
 	Quotas          bool   `json:"quotas,omitempty"`
+	// TokenMemory and DeregisterLag are those of [CopyOptions].
+	TokenMemory   string `json:"token_memory,omitempty"`
+	DeregisterLag string `json:"deregister_lag,omitempty"`
+	CopyOptions
 }
 
 // Options turns the strings into durations.
 func (p Physics) Options() (Options, error) {
-	options := Options{Quotas: p.Quotas}
+	options := Options{Quotas: p.Quotas, CopyOptions: p.CopyOptions}
 	var problems []error
 	for _, field := range []struct {
 		text string
@@ -96,6 +100,8 @@ func (p Physics) Options() (Options, error) {
 		{p.CopyTime, &options.CopyTime},
 		{p.ImageLag, &options.ImageLag},
 		{p.BuildTime, &options.BuildTime},
+		{p.TokenMemory, &options.TokenMemory},
+		{p.DeregisterLag, &options.DeregisterLag},
 	} {
 		if field.text == "" {
 			continue

@@ -1,0 +1,51 @@
+package awssim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// copyKeys finds the key of copies from another region or the same, if one is
+// needed, and checks that EC2 may use it and the sources' keys for the caller:
+// decrypting happens via EC2 in the source's region, encrypting in the
+// destination's. Fact: 5, 6.
+func (c *call) copyKeys(sourceRegion string, sources []*snapshot, encrypt bool, keyID string) (*kmsKey, *stateReasonItem) {
+	from := map[string]*kmsKey{}
+	for _, s := range sources {
+		if s.key != nil {
+			from[s.key.arn] = s.key
+		}
+	}
+	if len(sources) == 0 || !encrypt && len(from) == 0 {
+		return nil, nil
+	}
+	key, problem := c.encryptionKey(keyID)
+	if problem != nil {
+		return nil, keyFailure(keyID, problem)
+	}
+	var uses []keyUse
+	for _, arn := range slices.Sorted(maps.Keys(from)) {
+		uses = append(uses, keyUse{from[arn], []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom"}})
+	}
+	if use, problem := c.firstMissing(sourceRegion, uses); problem != nil {
+		return key, keyFailure(use.key.arn, problem)
+	}
+	use := keyUse{key, []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:CreateGrant"}}
+	if len(from) > 0 {
+		use.actions = append(use.actions, "kms:ReEncryptTo")
+	}
+	if _, problem := c.firstMissing(c.region, []keyUse{use}); problem != nil {
+		return key, keyFailure(key.arn, problem)
+	}
+	return key, nil
+}
+
+// keyFailure is the state reason of what failed because of a key.
+func keyFailure(key string, problem *Error) *stateReasonItem {
+	code := "Client.InternalError"
+	if problem.Code == "DisabledException" || problem.Code == "KMSInvalidStateException" {
+		code = "Client.InvalidKMSKey.InvalidState"
+	}
+	return &stateReasonItem{code, fmt.Sprintf("%s: the KMS key %s cannot be used: %s: %s", code, key, problem.Code, problem.Message)}
+}
