@@ -77,7 +77,7 @@ func (f *Fault) change(p protocol) func(object) object {
 	case EmptyInnerLists:
 		return within(func(v any) any { return withoutElements(v, 1) })
 	case UnknownStates:
-		return func(top object) object { return withUnknownStates("", top).(object) }
+		return withUnknownStates
 	case RepeatedToken:
 		return func(top object) object { return withToken(p, top) }
 	case OmitItems:
@@ -159,27 +159,28 @@ func withoutElements(value any, depth int) any {
 	}
 }
 
-// withUnknownStates replaces the strings that are states. The name of an
-// instance's state is in an element of its own.
-func withUnknownStates(name string, value any) any {
-	switch v := value.(type) {
-	case object:
-		changed := object{}
-		for member, inner := range v {
-			if member == "name" && strings.EqualFold(name, "instanceState") {
-				member, inner = "name", UnknownState
+// withUnknownStates replaces the strings that are states. The state of an
+// instance is a member of an object.
+func withUnknownStates(o object) object {
+	changed := object{}
+	for name, value := range o {
+		switch v := value.(type) {
+		case object:
+			inner := withUnknownStates(v)
+			if _, has := inner["name"]; has && name == "instanceState" {
+				inner["name"] = UnknownState
 			}
-			changed[member] = withUnknownStates(member, inner)
+			value = inner
+		case []any:
+			value = eachElement(v, func(e any) any { return atDepth(e, 0, withUnknownStates) })
+		case string:
+			if slices.Contains([]string{"imagestate", "keystate", "state", "status"}, strings.ToLower(name)) {
+				value = UnknownState
+			}
 		}
-		return changed
-	case []any:
-		return eachElement(v, func(e any) any { return withUnknownStates(name, e) })
-	case string:
-		if slices.Contains([]string{"imagestate", "keystate", "state", "status"}, strings.ToLower(name)) {
-			return UnknownState
-		}
+		changed[name] = value
 	}
-	return value
+	return changed
 }
 
 // withToken adds the members by which the services name a next page.

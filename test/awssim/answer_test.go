@@ -85,11 +85,27 @@ func TestAnswerFaultsChangeContent(t *testing.T) {
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
+				if kind == awssim.UnknownStates {
+					checkUnknownInstance(t, w)
+				}
 				if got := answersWith(t, w, awssim.Fault{Kind: kind}); !check(got) {
 					t.Errorf("image %+v\nsnapshot %+v\nkey %+v\naccount %v", got.image, got.snapshot, got.key, got.account)
 				}
 			})
 		})
+	}
+}
+
+func checkUnknownInstance(t *testing.T, w *awssim.World) {
+	t.Helper()
+	client := ec2In(w, awssim.PublishingAccount, "us-east-1")
+	must(client.RunInstances(t.Context(), &ec2.RunInstancesInput{
+		ImageId: aws.String(plainImage), InstanceType: types.InstanceTypeT3Micro, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+	}))(t)
+	w.Inject(awssim.Fault{Operation: "DescribeInstances", Kind: awssim.UnknownStates})
+	reservations := must(client.DescribeInstances(t.Context(), nil))(t).Reservations
+	if state := reservations[0].Instances[0].State.Name; state != awssim.UnknownState {
+		t.Errorf("the instance is %s", state)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // transform decodes a successful answer, changes its top level, and encodes it
@@ -75,7 +76,7 @@ func decodeXML(body []byte) (root string, attributes []xml.Attr, value any, err 
 // returns a list if all children are list items, an object if there are other
 // children, and otherwise the text.
 func decodeElement(decoder *xml.Decoder) (any, error) {
-	var text string
+	var text strings.Builder
 	var list []any
 	members := object{}
 	for {
@@ -85,7 +86,7 @@ func decodeElement(decoder *xml.Decoder) (any, error) {
 		}
 		switch t := token.(type) {
 		case xml.CharData:
-			text += string(t)
+			text.Write(t)
 		case xml.StartElement:
 			child, err := decodeElement(decoder)
 			if err != nil {
@@ -103,7 +104,7 @@ func decodeElement(decoder *xml.Decoder) (any, error) {
 			case len(members) > 0:
 				return members, nil
 			default:
-				return text, nil
+				return text.String(), nil
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package awssim_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,7 +27,7 @@ func plainCopy(t *testing.T, client *ec2.Client, source, name, token string) (st
 	return *made.ImageId, nil
 }
 
-// TestCopyOfATakenName is refused where the world says so. A repeated call with
+// TestCopyOfATakenName is refused with RefuseTakenNames. A repeated call with
 // the same token is not.
 func TestCopyOfATakenName(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
@@ -279,4 +281,33 @@ func TestWorldFileTiming(t *testing.T) {
 	if diff := cmp.Diff(want, must(physics.Options())(t)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestSnapshotsOfCopies: their state, progress and size while a copy is pending,
+// complete and failed.
+func TestSnapshotsOfCopies(t *testing.T) {
+	inImageWorld(t, awssim.Options{CopyTime: time.Hour}, func(t *testing.T, w *awssim.World) {
+		client := ec2In(w, awssim.PublishingAccount, "us-east-1")
+		check := func(image, want string) {
+			t.Helper()
+			got := ""
+			snapshots := snapshotsIn(t, client, describe(t, client, image))
+			slices.SortFunc(snapshots, func(a, b types.Snapshot) int { return int(*a.VolumeSize - *b.VolumeSize) })
+			for _, s := range snapshots {
+				got += fmt.Sprintf("%s %q %d GiB, ", s.State, aws.ToString(s.Progress), aws.ToInt32(s.VolumeSize))
+			}
+			if got != want {
+				t.Errorf("the snapshots are %s, not %s", got, want)
+			}
+		}
+		good := must(plainCopy(t, client, managedImage, "good", "one"))(t)
+		w.FailCopy("us-east-1", "out of luck")
+		bad := must(plainCopy(t, client, plainImage, "bad", "two"))(t)
+		time.Sleep(15 * time.Minute)
+		check(good, `pending "25%" 8 GiB, pending "25%" 20 GiB, `)
+		check(bad, `pending "25%" 8 GiB, `)
+		time.Sleep(time.Hour)
+		check(good, `completed "100%" 8 GiB, completed "100%" 20 GiB, `)
+		check(bad, `error "" 8 GiB, `)
+	})
 }

@@ -22,12 +22,21 @@ type filterable interface {
 // operations, so that it does not go unnoticed.
 type filterTable[T filterable] map[string]func(*call, T) []string
 
+// maxFilterValues is how many values the filters of a call can have. Source: EC2
+// guide, "Find your Amazon EC2 resources"; error codes, FilterLimitExceeded.
+const maxFilterValues = 200
+
 // selectBy returns the resources that pass all the filters.
 func (table filterTable[T]) selectBy(c *call, filters []filter, all []T) ([]T, *Error) {
+	values := 0
 	for _, f := range filters {
+		values += len(f.Value)
 		if table.property(f.Name) == nil {
 			return nil, badRequest("InvalidParameterValue", "The filter '%s' is invalid", f.Name)
 		}
+	}
+	if values > maxFilterValues {
+		return nil, badRequest("FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", maxFilterValues)
 	}
 	var passed []T
 	for _, resource := range all {

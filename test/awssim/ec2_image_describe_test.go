@@ -66,6 +66,7 @@ func TestDescribeImagesSelects(t *testing.T) {
 			"InvalidParameterValue": by(filterBy("colour", "red")),
 			"InvalidAMIID.NotFound": {ImageIds: []string{plainImage, "ami-0123456789abcdef0"}},
 			"MissingParameter":      by(types.Filter{Name: aws.String("name")}),
+			"FilterLimitExceeded":   by(filterBy("name", make([]string, 201)...)),
 			"InvalidNextToken":      {NextToken: aws.String("???")},
 		} {
 			_, err := client.DescribeImages(t.Context(), input)

@@ -69,7 +69,8 @@ func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
 	return deregisterImageAnswer{true, &deleted}, nil
 }
 
-// removeImage removes an image, and what depends on it if the world says so.
+// removeImage removes an image. Its pending copies fail if the world's options
+// make them depend on it.
 func (c *call) removeImage(i *image) {
 	delete(c.here().images, i.id)
 	i.deregisteredAt = c.now

@@ -108,7 +108,11 @@ func (c *call) launchPlan(r runInstancesRequest) (launchPlan, *Error) {
 			return plan, problem
 		}
 	}
-	plan.image, problem = c.launchImage(r.ImageID)
+	id, problem := c.imageID(r.ImageID)
+	if problem != nil {
+		return plan, problem
+	}
+	plan.image, problem = c.launchImage(id)
 	return plan, problem
 }
 

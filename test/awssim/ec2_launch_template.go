@@ -1,9 +1,6 @@
 package awssim
 
-import (
-	"strconv"
-	"time"
-)
+import "time"
 
 // launchTemplate is a launch template with its versions, of which the simulator
 // keeps only what says which image they launch. No version is ever deleted.
@@ -20,6 +17,7 @@ type templateVersion struct {
 }
 
 type templateData struct {
+	// ImageID is an ID, or "resolve:ssm:" and a parameter.
 	ImageID      string `param:"ImageId"      xml:"imageId,omitempty"`
 	InstanceType string `xml:"instanceType,omitempty"`
 }
@@ -33,6 +31,31 @@ func (c *call) ownTemplate(id string) (*launchTemplate, *Error) {
 		return nil, badRequest("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", id)
 	}
 	return t, nil
+}
+
+// templateNamed finds a launch template of the caller's by ID or name, of which
+// a request has one.
+func (c *call) templateNamed(id, name string) (*launchTemplate, *Error) {
+	switch {
+	case id == "" && name == "":
+		return nil, badRequest("MissingParameter", "The request must contain the parameter LaunchTemplateId or LaunchTemplateName")
+	case id != "" && name != "":
+		return nil, badRequest("InvalidParameterCombination", "The parameters LaunchTemplateId and LaunchTemplateName cannot be used together")
+	case id != "":
+		return c.ownTemplate(id)
+	}
+	for _, t := range c.here().launchTemplates {
+		if t.owner == c.caller.Account && t.name == name {
+			return t, nil
+		}
+	}
+	return nil, badRequest("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name %s, does not exist.", name)
+}
+
+// check refuses an image whose parameter can't be resolved.
+func (d templateData) check(c *call) *Error {
+	_, problem := c.imageID(d.ImageID)
+	return problem
 }
 
 type createLaunchTemplateRequest struct {
@@ -63,6 +86,9 @@ func createLaunchTemplate(c *call, r createLaunchTemplateRequest) (any, error) {
 			return nil, badRequest("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
 		}
 	}
+	if problem := r.LaunchTemplateData.check(c); problem != nil {
+		return nil, problem
+	}
 	tags, problem := c.specifiedTags(r.TagSpecifications, "launch-template")
 	if problem != nil {
 		return nil, problem
@@ -81,7 +107,8 @@ func (c *call) templateItem(t *launchTemplate) launchTemplateItem {
 }
 
 type createLaunchTemplateVersionRequest struct {
-	LaunchTemplateID   string       `param:"LaunchTemplateId,required"`
+	LaunchTemplateID   string `param:"LaunchTemplateId"`
+	LaunchTemplateName string
 	LaunchTemplateData templateData `param:",required"`
 	VersionDescription string
 	ClientToken        string
@@ -102,8 +129,11 @@ type createLaunchTemplateVersionAnswer struct {
 }
 
 func createLaunchTemplateVersion(c *call, r createLaunchTemplateVersionRequest) (any, error) {
-	t, problem := c.ownTemplate(r.LaunchTemplateID)
+	t, problem := c.templateNamed(r.LaunchTemplateID, r.LaunchTemplateName)
 	if problem != nil {
+		return nil, problem
+	}
+	if problem := r.LaunchTemplateData.check(c); problem != nil {
 		return nil, problem
 	}
 	t.versions = append(t.versions, templateVersion{c.now, r.LaunchTemplateData})
@@ -117,90 +147,17 @@ func (t *launchTemplate) item(number int) versionItem {
 }
 
 type deleteLaunchTemplateRequest struct {
-	LaunchTemplateID string `param:"LaunchTemplateId,required"`
+	LaunchTemplateID   string `param:"LaunchTemplateId"`
+	LaunchTemplateName string
 }
 
 func deleteLaunchTemplate(c *call, r deleteLaunchTemplateRequest) (any, error) {
-	t, problem := c.ownTemplate(r.LaunchTemplateID)
+	t, problem := c.templateNamed(r.LaunchTemplateID, r.LaunchTemplateName)
 	if problem != nil {
 		return nil, problem
 	}
 	answer := createLaunchTemplateAnswer{c.templateItem(t)}
 	delete(c.here().launchTemplates, t.id)
 	delete(c.here().tags, tagged{t.owner, t.id})
-	return answer, nil
-}
-
-// largestTemplatePage is how many templates or versions an answer has at most.
-const largestTemplatePage = 200
-
-type describeLaunchTemplatesRequest struct {
-	paging
-
-	LaunchTemplateIDs []string `param:"LaunchTemplateId"`
-}
-
-type describeLaunchTemplatesAnswer struct {
-	LaunchTemplates set[launchTemplateItem] `xml:"launchTemplates"`
-	NextToken       string                  `xml:"nextToken,omitempty"`
-}
-
-func describeLaunchTemplates(c *call, r describeLaunchTemplatesRequest) (any, error) {
-	templates, problem := ownResources(c.here().launchTemplates, r.LaunchTemplateIDs, c.ownTemplate)
-	if problem != nil {
-		return nil, problem
-	}
-	templates, next, problem := pageOf(r.atMost(largestTemplatePage), templates)
-	if problem != nil {
-		return nil, problem
-	}
-	return describeLaunchTemplatesAnswer{setFrom(templates, c.templateItem), next}, nil
-}
-
-// atMost makes pages no larger than that.
-func (p paging) atMost(size int) paging {
-	if p.MaxResults == nil || *p.MaxResults > size {
-		p.MaxResults = &size
-	}
-	return p
-}
-
-type describeLaunchTemplateVersionsRequest struct {
-	paging
-
-	LaunchTemplateID string `param:"LaunchTemplateId,required"`
-}
-
-type describeLaunchTemplateVersionsAnswer struct {
-	Versions  set[versionItem] `xml:"launchTemplateVersionSet"`
-	NextToken string           `xml:"nextToken,omitempty"`
-}
-
-// describeLaunchTemplateVersions lists the versions of one template, the newest
-// first.
-func describeLaunchTemplateVersions(c *call, r describeLaunchTemplateVersionsRequest) (any, error) {
-	t, problem := c.ownTemplate(r.LaunchTemplateID)
-	if problem != nil {
-		return nil, problem
-	}
-	size := min(largestTemplatePage, len(t.versions))
-	if r.MaxResults != nil {
-		size = min(size, max(1, *r.MaxResults))
-	}
-	next := len(t.versions) // the number of the page's first version
-	if r.NextToken != "" {
-		number, err := strconv.Atoi(r.NextToken)
-		if err != nil || number < 1 || number > len(t.versions) {
-			return nil, badRequest("InvalidNextToken", "The specified next token is not valid.")
-		}
-		next = number
-	}
-	var answer describeLaunchTemplateVersionsAnswer
-	for number := next; number > max(0, next-size); number-- {
-		answer.Versions.Items = append(answer.Versions.Items, t.item(number))
-	}
-	if rest := next - size; rest > 0 {
-		answer.NextToken = strconv.Itoa(rest)
-	}
 	return answer, nil
 }

@@ -172,6 +172,9 @@ func (c *call) taggable(id string) (resourceType string, problem *Error) {
 	case "sg":
 		_, problem = c.ownSecurityGroup(id)
 		return "security-group", problem
+	case "lt":
+		_, problem = c.ownTemplate(id)
+		return "launch-template", problem
 	case "key":
 		_, problem = c.ownKeyPair(id)
 		return "key-pair", problem

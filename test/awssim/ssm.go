@@ -2,7 +2,6 @@ package awssim
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -12,6 +11,8 @@ var ssmOperations = map[string]operation{
 	"GetParameter":        {ownAuthorization: true, handle: getParameter},
 	"GetParameterHistory": {ownAuthorization: true, handle: getParameterHistory},
 	"DeleteParameter":     {mutating: true, ownAuthorization: true, handle: deleteParameter},
+
+	"LabelParameterVersion": {mutating: true, ownAuthorization: true, handle: labelParameterVersion},
 }
 
 // ssmState is Parameter Store: parameters by account, region and name.
@@ -31,10 +32,16 @@ type parameterVersion struct {
 	at    time.Time
 	// visible is when it is seen: of an image, once its validation is done.
 	visible time.Time
+	labels  []string
 }
 
-// maxParameterVersions is how many versions are kept; the oldest goes. Fact: 10.
+// maxParameterVersions is how many versions are kept. A new version replaces the
+// oldest, unless that has a label. Fact: 10; API reference of PutParameter,
+// ParameterMaxVersionLimitExceeded.
 const maxParameterVersions = 100
+
+// imageDataType is the data type of a parameter that names an image.
+const imageDataType = "aws:ec2:image"
 
 var parameterNameForm = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$|^(/[a-zA-Z0-9_.-]+)+$`)
 
@@ -70,16 +77,18 @@ func putParameter(c *call) (any, error) {
 		return nil, badRequest("ValidationException", "Invalid request: tags and overwrite can't be used together.")
 	case p != nil && r.DataType != "" && r.DataType != p.dataType:
 		return nil, badRequest("ValidationException", "Parameter data type cannot be changed: %s", r.Name)
+	case p != nil && len(p.oldestKept().labels) > 0:
+		return nil, badRequest("ParameterMaxVersionLimitExceeded", "The oldest version of %s has a label. Move the label to another version.", r.Name)
 	}
 	visible := c.now.Add(c.w.options.PropagationLag)
-	if r.DataType == "aws:ec2:image" && !c.takesImage(r.Value) {
-		return map[string]any{"Version": 1, "Tier": "Standard"}, nil
+	if r.DataType == imageDataType && !c.takesImage(r.Value) {
+		return map[string]any{"Version": p.count() + 1, "Tier": "Standard"}, nil
 	}
 	if p == nil {
 		p = &ssmParameter{dataType: r.DataType}
 		c.w.ssm.parameters[key] = p
 	}
-	p.versions = append(p.versions, parameterVersion{r.Value, c.now, visible})
+	p.versions = append(p.versions, parameterVersion{value: r.Value, at: c.now, visible: visible})
 	return map[string]any{"Version": len(p.versions), "Tier": "Standard"}, nil
 }
 
@@ -102,32 +111,21 @@ func (c *call) mayParameter(name string) *Error {
 	return denied(c)
 }
 
-// parameter is the request of an operation on one parameter, and what it may see.
-func (c *call) parameter() (parameterRequest, *ssmParameter, []parameterVersion, error) {
-	r, err := decodeJSON[parameterRequest](c)
-	if err != nil {
-		return r, nil, nil, err
+// count is how many versions there were, those included that are no longer kept.
+func (p *ssmParameter) count() int {
+	if p == nil {
+		return 0
 	}
-	if problem := c.mayParameter(r.Name); problem != nil {
-		return r, nil, nil, problem
-	}
-	p, seen, problem := c.seen(r.Name)
-	if problem != nil {
-		return r, nil, nil, problem
-	}
-	return r, p, seen, nil
+	return len(p.versions)
 }
 
-// seen are the versions of a parameter that readers see.
-func (c *call) seen(name string) (*ssmParameter, []parameterVersion, *Error) {
-	p := c.w.ssm.parameters[parameterName{c.caller.Account, c.region, name}]
-	if p != nil {
-		seen := slices.DeleteFunc(slices.Clone(p.versions), func(v parameterVersion) bool { return v.visible.After(c.now) })
-		if len(seen) > 0 {
-			return p, seen, nil
-		}
+// oldestKept returns the version that the next one replaces, the zero value if
+// there is room for it.
+func (p *ssmParameter) oldestKept() parameterVersion {
+	if len(p.versions) < maxParameterVersions {
+		return parameterVersion{}
 	}
-	return nil, nil, badRequest("ParameterNotFound", "Parameter %s not found.", name)
+	return p.versions[len(p.versions)-maxParameterVersions]
 }
 
 type parameterRequest struct {
@@ -137,47 +135,17 @@ type parameterRequest struct {
 	NextToken      string
 }
 
-func getParameter(c *call) (any, error) {
-	r, p, seen, err := c.parameter()
-	if err != nil {
-		return nil, err
-	}
-	last := seen[len(seen)-1]
-	return map[string]any{"Parameter": map[string]any{
-		"Name": r.Name, "Type": "String", "Value": last.value, "Version": len(seen), "DataType": p.dataType,
-		"LastModifiedDate": last.at.Unix(), "ARN": c.parameterARN(r.Name),
-	}}, nil
-}
-
-func getParameterHistory(c *call) (any, error) {
-	r, p, seen, err := c.parameter()
-	if err != nil {
-		return nil, err
-	}
-	history := []map[string]any{}
-	for n, v := range seen {
-		if n >= len(seen)-maxParameterVersions {
-			history = append(history, map[string]any{"Name": r.Name, "Type": "String", "Value": v.value, "Version": n + 1, "DataType": p.dataType, "LastModifiedDate": v.at.Unix()})
-		}
-	}
-	return map[string]any{"Parameters": history}, nil
-}
-
 func deleteParameter(c *call) (any, error) {
-	r, _, _, err := c.parameter()
+	r, err := decodeJSON[parameterRequest](c)
 	if err != nil {
 		return nil, err
+	}
+	if problem := c.mayParameter(r.Name); problem != nil {
+		return nil, problem
+	}
+	if _, _, problem := c.seen(r.Name); problem != nil {
+		return nil, problem
 	}
 	delete(c.w.ssm.parameters, parameterName{c.caller.Account, c.region, r.Name})
 	return map[string]any{}, nil
-}
-
-// Parameter is the newest value of a parameter, "" if there is none.
-func (w *World) Parameter(account, region, name string) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p := w.ssm.parameters[parameterName{account, region, name}]; p != nil {
-		return p.versions[len(p.versions)-1].value
-	}
-	return ""
 }
