@@ -22,8 +22,8 @@ type filterable interface {
 // operations, so that it does not go unnoticed.
 type filterTable[T filterable] map[string]func(*call, T) []string
 
-// maxFilterValues is how many values the filters of a call can have. Source: EC2
-// guide, "Find your Amazon EC2 resources"; error codes, FilterLimitExceeded.
+// maxFilterValues is how many values the filters of a call can have, as the
+// product assumes. Limit and error code are believed.
 const maxFilterValues = 200
 
 // selectBy returns the resources that pass all the filters.

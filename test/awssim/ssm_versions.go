@@ -82,7 +82,7 @@ func getParameter(c *call) (any, error) {
 		"Name": name, "Type": "String", "Value": v.value, "Version": number, "DataType": p.dataType,
 		"LastModifiedDate": v.at.Unix(), "ARN": c.parameterARN(name),
 	}
-	if selector != "" {
+	if selector != "" { // that AWS leaves out the name here is believed
 		answer["Selector"] = ":" + selector
 	}
 	return map[string]any{"Parameter": answer}, nil
