@@ -50,7 +50,7 @@ func TestFailuresKeepTheInput(t *testing.T) {
 		"unknown value":    {"ami_name = \"<unknown>\"\n" + minimal, images(amazonEBS, oneImage), "no value for ami_name"},
 		"output directory": {`output_directory = "` + filepath.Join(unusable, "below") + `"` + "\n" + minimal, images(amazonEBS, oneImage), "output_directory"},
 		"no such profile":  {"profile = \"missing\"\noutput_directory = \"" + t.TempDir() + "\"\n" + minimal, images(amazonEBS, oneImage), "missing"},
-		"panic":            {"output_directory = \"" + t.TempDir() + "\"\n" + minimal, nil, "please report it"},
+		"panic":            {"output_directory = \"" + t.TempDir() + "\"\n" + minimal, nil, "please report this issue"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -271,7 +271,7 @@ snapshot_tags = { "orgami:x" = "y" }`, []string{`snapshot_tags: "orgami:x"`, "th
 tags = { "` + strings.Repeat("k", 129) + `" = "y" }`, []string{"tags: the key", "128 characters"}},
 	{"long tag value", `key { alias = "alias/golden" }
 tags = { k = "` + strings.Repeat("v", 257) + `" }`, []string{`tags: the value of "k"`, "256 characters"}},
-	{"too many tags", `key { alias = "alias/golden" }` + "\ntags = " + tags(48), []string{"tags: 48 tags", "46 that fit"}},
+	{"too many tags", `key { alias = "alias/golden" }` + "\ntags = " + tags(48), []string{"tags: 48 tags", "43 that fit"}},
 	{"template in a tag", `key { alias = "alias/golden" }
 tags = { a = "{{ .Nobody }}", b = "{{", c = "{{ .Name }}" }
 snapshot_tags = { d = "{{ .BuildRegion }}" }`, []string{`tags: the value of tag "a"`, "{{ .SourceImageID }}", `snapshot_tags: the value of tag "d"`, "2 error(s)"}},

@@ -26,7 +26,6 @@ const (
 	GrantsByMember Feature = "grants via member"
 	PruneGrants    Feature = "pruned grants"
 	Discovery      Feature = "discovered accounts"
-	Family         Feature = "family"
 	Deprecation    Feature = "deprecation"
 	Protection     Feature = "deregistration protection"
 	Parameters     Feature = "parameters"
@@ -37,7 +36,7 @@ const (
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Family, Deprecation, Protection, Parameters, Retirement, Discovery, DiscoveryByRole}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Deprecation, Protection, Parameters, Retirement, Discovery, DiscoveryByRole}
 }
 
 // options are what switches a feature on, for the documentation.
@@ -51,7 +50,6 @@ var options = map[Feature]string{
 	Snapshots:       "`share.snapshots`",
 	GrantsByOwner:   "`grants` with `via = \"owner\"` or, to read only, `\"none\"`",
 	PruneGrants:     "`grants.prune`",
-	Family:          "`family`",
 	Deprecation:     "`deprecate_after`",
 	Protection:      "`deregistration_protection`",
 	Parameters:      "`outputs` with `\"ssm\"`",
