@@ -13,9 +13,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // MaxKeyPolicySize is the largest key policy that KMS stores, in bytes; the
@@ -34,59 +34,92 @@ type Document struct {
 }
 
 // Parse reads a policy document as AWS returns it: Statement is one object or
-// a list of them. An element that policy documents do not have is an error.
+// a list of them. An element that policy documents do not have is an error, as
+// is an element that appears twice. Errors name the line.
 func Parse(document string) (Document, error) {
-	var wire struct {
-		Version   string
-		ID        string `json:"Id"`
-		Statement json.RawMessage
-	}
-	if err := decodeStrict([]byte(document), &wire); err != nil {
-		return Document{}, fmt.Errorf("parsing the policy document: %w", err)
-	}
-	statements, err := splitStatements(wire.Statement)
+	parsed, err := parseDocument([]byte(document))
 	if err != nil {
-		return Document{}, fmt.Errorf("parsing the policy document: %w", err)
+		return Document{}, fmt.Errorf("parsing the policy document: line %d: %w", lineOf(document, err), err)
 	}
-	return Document{Version: wire.Version, ID: wire.ID, Statements: statements}, nil
+	return parsed, nil
 }
 
-// decodeStrict decodes exactly one JSON value without unknown fields.
-func decodeStrict(data []byte, into any) error {
-	if err := uniqueKeys(data); err != nil {
-		return err
+// lineOf is the line of the text, from 1, that the error is about.
+func lineOf(text string, err error) int {
+	d, found := errors.AsType[*defect](err)
+	if !found {
+		return 1
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more text behind the document")
-	}
-	return nil
+	return 1 + strings.Count(text[:min(d.offset, len(text))], "\n")
 }
 
-// splitStatements returns the statements of one object or a list of objects,
-// each checked to be a statement.
-func splitStatements(raw json.RawMessage) ([]json.RawMessage, error) {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 {
-		return nil, errors.New(`it has no "Statement"`)
+func parseDocument(raw []byte) (Document, error) {
+	members, err := Object(raw)
+	if err != nil {
+		return Document{}, err
 	}
-	statements := []json.RawMessage{raw}
-	if raw[0] == '[' {
-		statements = nil
-		if err := json.Unmarshal(raw, &statements); err != nil {
-			return nil, err
+	d, statement, err := documentOf(members)
+	if err != nil {
+		return Document{}, err
+	}
+	if d.Statements, err = statementsOf(statement.Value); err != nil {
+		return Document{}, statement.inside(err)
+	}
+	return d, nil
+}
+
+// documentOf reads the members of a document, but for its Statement.
+func documentOf(members []Member) (d Document, statement Member, err error) {
+	for _, m := range members {
+		switch elementOf(m.Name, documentElements) {
+		case "Version":
+			d.Version, err = text(m.Value)
+		case "Id":
+			d.ID, err = text(m.Value)
+		case "Statement":
+			statement = m
+		default:
+			err = unknownElement(m, "a policy document", documentElements)
+			return d, statement, err
+		}
+		if err != nil {
+			return d, statement, m.inside(err)
 		}
 	}
-	for i, s := range statements {
-		if _, err := parseStatement(s); err != nil {
-			return nil, fmt.Errorf("statement %d: %w", i+1, err)
+	if statement.Value == nil {
+		return d, statement, defectf(0, `it has no "Statement"`)
+	}
+	return d, statement, nil
+}
+
+var documentElements = []string{"Version", "Id", "Statement"}
+
+// statementsOf reads one statement or a list of them, and checks that each is
+// a statement.
+func statementsOf(raw []byte) ([]json.RawMessage, error) {
+	items, err := Items(raw)
+	if err != nil {
+		return nil, err
+	}
+	statements := []json.RawMessage{}
+	for i, item := range items {
+		if s, err := parseStatement(item.Value); err != nil {
+			err = item.inside(err)
+			d, _ := errors.AsType[*defect](err)
+			return nil, defectf(d.offset, "%s: %s", nameOf(s.Sid, i), d.text)
 		}
+		statements = append(statements, item.Value)
 	}
 	return statements, nil
+}
+
+// nameOf is how people find a statement: by its Sid, or by its place, which
+// counts from 0.
+func nameOf(sid string, place int) string {
+	if sid == "" {
+		return fmt.Sprintf("statement %d", place+1)
+	}
+	return fmt.Sprintf("statement %q", sid)
 }
 
 // String is the document as JSON, compact, with the elements in the order

@@ -185,7 +185,7 @@ func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 		raws = append(raws, s.raw())
 	}
 	if len(extra) > 0 {
-		more, err := splitStatements(extra)
+		more, err := statementsOf(extra)
 		if err != nil {
 			return Document{}, fmt.Errorf("reading the extra statements: %w", err)
 		}
@@ -248,13 +248,26 @@ func (k KeyPolicy) rootARN(account string) string {
 	return fmt.Sprintf("arn:%s:iam::%s:root", k.Partition, account)
 }
 
-// EC2ViaService is the kms:ViaService pattern of EC2 in every region of the
+// EC2ViaService is the kms:ViaService pattern of EC2 in every Region of the
 // partition. Fact: 6, 9.
 func EC2ViaService(partition string) string {
-	if partition == "aws-cn" {
-		return "ec2.*.amazonaws.com.cn"
+	pattern, _ := EC2Service(partition, "*")
+	return pattern
+}
+
+// EC2Service is the value of kms:ViaService in calls that EC2 makes in the
+// Region. It is confirmed for the partitions aws, aws-us-gov and aws-cn only; for
+// others the name is a guess, and confirmed is false. Fact: 6, 9.
+func EC2Service(partition, region string) (name string, confirmed bool) {
+	name = "ec2." + region + ".amazonaws.com"
+	switch partition {
+	case "aws", "aws-us-gov":
+		return name, true
+	case "aws-cn":
+		return name + ".cn", true
+	default:
+		return name, false
 	}
-	return "ec2.*.amazonaws.com"
 }
 
 func sorted(values []string) Values {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Target is where a key policy stands. What is not known yet is empty, and what
@@ -58,7 +60,7 @@ func Lint(document Document, target Target) []Finding {
 
 // LintStatements is [Lint] for statements as [ParseStatements] returns them.
 func LintStatements(statements []byte, target Target) []Finding {
-	raws, err := splitStatements(statements)
+	raws, err := statementsOf(statements)
 	if err != nil {
 		return nil // ParseStatements has refused them
 	}
@@ -90,16 +92,16 @@ func (l *linter) spelled(folded string) string {
 func (l *linter) principals() {
 	for _, names := range []map[string][]string{l.Principal, l.NotPrincipal} {
 		for _, name := range names["AWS"] {
-			parts := strings.SplitN(name, ":", 6)
-			if len(parts) < 6 || parts[0] != "arn" {
+			parsed, err := arn.Parse(name)
+			if err != nil {
 				continue
 			}
 			switch {
 			case strings.ContainsAny(name, "*?"):
 				l.found(fmt.Sprintf("the principal %s has a wildcard, which KMS takes for nobody", name),
 					`write "AWS": "*" and an ArnLike condition on aws:PrincipalArn beside one on aws:PrincipalOrgID`)
-			case l.target.Partition != "" && parts[1] != l.target.Partition:
-				l.found(fmt.Sprintf("the principal %s is of the partition %s, and the key of %s", name, parts[1], l.target.Partition),
+			case l.target.Partition != "" && parsed.Partition != l.target.Partition:
+				l.found(fmt.Sprintf("the principal %s is of the partition %s, and the key of %s", name, parsed.Partition, l.target.Partition),
 					"write arn:"+l.target.Partition+": and name a principal that exists there")
 			}
 		}
@@ -114,18 +116,12 @@ func (l *linter) resources() {
 		}
 		possible := strings.HasPrefix(resource, "arn:") && (strings.Contains(resource, ":key/") || strings.Contains(resource, "*"))
 		if l.target.KeyARN != "" {
-			possible = glob(resource, l.target.KeyARN)
+			possible = Match(resource, l.target.KeyARN)
 		}
 		if !possible {
 			l.found(fmt.Sprintf("the resource %s is not the key on which the policy stands", resource), `write "Resource": "*", which is that key in every region`)
 		}
 	}
-}
-
-// glob reports whether the pattern, with * and ?, matches the whole text.
-func glob(pattern, text string) bool {
-	quoted := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
-	return regexp.MustCompile(`(?s)^` + quoted + `$`).MatchString(text)
 }
 
 func inOrder[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

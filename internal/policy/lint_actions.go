@@ -31,9 +31,9 @@ func (l *linter) actions() {
 		switch {
 		case !found:
 			l.found(l.spelled(action)+" names no service", "write kms:"+l.spelled(action))
-		case !glob(service, "kms"):
+		case !Match(service, "kms"):
 			l.found(fmt.Sprintf("%s is an action of another service, on which no key policy decides", l.spelled(action)), "put it into an IAM policy")
-		case !slices.ContainsFunc(kmsActions, func(known string) bool { return glob(name, strings.ToLower(known)) }):
+		case !slices.ContainsFunc(kmsActions, func(known string) bool { return Match(name, strings.ToLower(known)) }):
 			l.unknownAction(action, name)
 		}
 	}

@@ -34,8 +34,8 @@ var callerKeys = map[string]string{
 func (l *linter) conditions() {
 	for _, operator := range inOrder(l.Condition) {
 		comparison, set := splitOperator(operator)
-		if !slices.ContainsFunc(operators, func(known string) bool { return strings.EqualFold(known, comparison) }) {
-			l.found(operator+" is no condition operator", "write "+nearest(comparison, operators))
+		if near, known := nearestOperator(operator); !known {
+			l.found(operator+" is not a condition operator", "write "+near)
 			continue
 		}
 		for _, key := range inOrder(l.Condition[operator]) {
@@ -64,6 +64,28 @@ func splitOperator(operator string) (comparison string, set bool) {
 		comparison = strings.TrimSuffix(comparison, "IfExists")
 	}
 	return comparison, set
+}
+
+// nearestOperator reports whether the operator is known, or else which one it
+// resembles, with its set operator and IfExists.
+func nearestOperator(operator string) (near string, known bool) {
+	comparison, _ := splitOperator(operator)
+	if slices.ContainsFunc(operators, func(o string) bool { return strings.EqualFold(o, comparison) }) {
+		return operator, true
+	}
+	before, after, found := strings.Cut(operator, ":")
+	set := ""
+	if found {
+		set = nearest(before, []string{"ForAnyValue", "ForAllValues"}) + ":"
+	} else {
+		after = operator
+	}
+	base, ifExists := strings.CutSuffix(after, "IfExists")
+	near = set + nearest(base, operators)
+	if ifExists {
+		near += "IfExists"
+	}
+	return near, false
 }
 
 // demands reports whether the condition holds only where the request has the
@@ -99,7 +121,7 @@ func (l *linter) absent(key string) {
 	case key == "kms:grantisforawsresource":
 		for _, action := range l.Action {
 			_, name, _ := strings.Cut(action, ":")
-			if action != "*" && !slices.ContainsFunc([]string{"creategrant", "listgrants", "revokegrant"}, func(a string) bool { return glob(name, a) }) {
+			if action != "*" && !slices.ContainsFunc([]string{"creategrant", "listgrants", "revokegrant"}, func(a string) bool { return Match(name, a) }) {
 				l.found(fmt.Sprintf("%s never has %s, which only CreateGrant, ListGrants and RevokeGrant have", l.spelled(action), l.spelled(key)),
 					"put it into a statement without that condition")
 			}
@@ -138,15 +160,15 @@ func (l *linter) viaService(comparison string, values []string) {
 			ec2 = append(ec2, value)
 		}
 	}
-	if len(ec2) == 0 || l.target.Partition == "" || l.target.Region == "" {
+	here, known := EC2Service(l.target.Partition, l.target.Region)
+	if len(ec2) == 0 || !known || l.target.Region == "" {
 		return
 	}
-	here := strings.Replace(EC2ViaService(l.target.Partition), "*", l.target.Region, 1)
 	fits := func(value string) bool {
 		if comparison != "StringLike" {
 			return strings.EqualFold(value, here)
 		}
-		return strings.Contains(value, "${") || glob(value, here)
+		return strings.Contains(value, "${") || Match(value, here)
 	}
 	if !slices.ContainsFunc(ec2, fits) {
 		l.found(fmt.Sprintf("kms:ViaService is %s, and EC2 calls as %s here", strings.Join(ec2, ", "), here), "write StringLike "+EC2ViaService(l.target.Partition))

@@ -1,29 +1,32 @@
 package policy
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 var (
 	organizationID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
 	unitID         = regexp.MustCompile(`^ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}$`)
 	accountID      = regexp.MustCompile(`^[0-9]{12}$`)
+	endpointID     = regexp.MustCompile(`^vpce-[0-9a-f]{8,17}$`)
+	networkID      = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
 )
 
-// PublicStatements names the statements that open the key to the world: those
-// that allow everybody ("*", or everybody but some) without a condition that
-// confines them to organisations or accounts by name. An unreadable statement
-// counts as open. The names are Sids, or "statement 2".
+// PublicStatements names the statements that are not known to be closed to the
+// world: those that allow everybody ("*", or everybody but some), or anybody
+// whom an identity provider vouches for, without a condition that confines them
+// to organizations, accounts or networks by name. An unreadable statement counts
+// as public. The names are Sids, or "statement 2".
 func (d Document) PublicStatements() []string {
 	var open []string
 	for i, raw := range d.Statements {
 		s, err := parseStatement(raw)
-		if err == nil && !s.open(confinedToNamed) {
+		if err == nil && !s.public() {
 			continue
 		}
 		name := fmt.Sprintf("statement %d", i+1)
@@ -35,117 +38,111 @@ func (d Document) PublicStatements() []string {
 	return open
 }
 
-// open reports whether the statement allows everybody and none of its
-// conditions confines it.
-func (p parsed) open(confines func(operator, key string, values []string) bool) bool {
+// public reports whether the statement may allow anybody. A statement is closed
+// if one of its conditions confines it, since all of them must hold.
+func (p parsed) public() bool {
+	if p.Effect != "Allow" {
+		return false
+	}
 	everybody := len(p.NotPrincipal) > 0
 	for _, names := range p.Principal {
 		everybody = everybody || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "*") })
 	}
-	if p.Effect != "Allow" || !everybody {
-		return false
-	}
+	federated := len(p.Principal["Federated"]) > 0
+	return everybody && !p.confined(confines) || federated && !p.confined(confinesFederated)
+}
+
+func (p parsed) confined(by func(operator, key string, values []string) bool) bool {
 	for operator, keys := range p.Condition {
 		for key, values := range keys {
-			if confines(operator, key, values) {
-				return false
+			if by(operator, key, values) {
+				return true
 			}
 		}
 	}
-	return true
+	return false
 }
 
-// confinedToOrganization reports whether the condition holds only for
-// principals of organisations that it names. Operators that end in IfExists and
-// ForAllValues confine nobody: they hold when the key is absent.
-func confinedToOrganization(operator, key string, values []string) bool {
-	switch key {
-	case "aws:principalorgid":
-		return positive(operator) && all(values, organizationID.MatchString)
-	case "aws:principalorgpaths":
-		return positive(operator) && all(values, func(path string) bool {
-			id, _, found := strings.Cut(path, "/")
-			return found && organizationID.MatchString(id)
-		})
-	default:
+// namedValue says, by the condition keys whose value anybody but an account, an
+// organization or a network that is named lacks, which values name one. A value
+// that is a pattern must be fixed in what names it. (IAM guide, global condition
+// context keys; S3 guide, "The meaning of public").
+var namedValue = map[string]func(value string) bool{
+	"aws:principalaccount":  accountID.MatchString,
+	"kms:calleraccount":     accountID.MatchString,
+	"aws:sourceaccount":     accountID.MatchString,
+	"aws:principalorgid":    organizationID.MatchString,
+	"aws:sourceorgid":       organizationID.MatchString,
+	"aws:principalorgpaths": ofOneOrganization,
+	"aws:sourceorgpaths":    ofOneOrganization,
+	"aws:sourcevpce":        endpointID.MatchString,
+	"aws:sourcevpc":         networkID.MatchString,
+}
+
+// confines reports whether the condition holds only for accounts, organizations
+// or networks that it names: the operator wants the key to be there with one of
+// the values, and every value names one.
+func confines(operator, key string, values []string) bool {
+	comparison, positive := positiveOperator(operator)
+	if !positive {
 		return false
 	}
-}
-
-// confinedToNamed is [confinedToOrganization], or the same for accounts: what
-// an existing policy may have, AWS's own among them.
-func confinedToNamed(operator, key string, values []string) bool {
-	switch key {
-	case "aws:principalaccount", "kms:calleraccount":
-		return positive(operator) && all(values, accountID.MatchString)
-	default:
-		return confinedToOrganization(operator, key, values)
+	named := namedValue[key]
+	if key == "aws:principalarn" || key == "aws:sourcearn" {
+		named = func(value string) bool { return ofOneAccount(value, strings.HasPrefix(comparison, "Arn")) }
+	} else if !strings.HasPrefix(comparison, "String") {
+		return false
 	}
+	return named != nil && all(values, named)
 }
 
-func positive(operator string) bool {
-	comparison, found := strings.CutPrefix(operator, "ForAnyValue:")
-	return comparison == "StringEquals" || comparison == "StringLike" || (!found && comparison == "StringEqualsIgnoreCase")
+// confinesFederated is [confines], or the same for the keys of identity
+// providers, such as accounts.google.com:aud.
+func confinesFederated(operator, key string, values []string) bool {
+	service, _, found := strings.Cut(key, ":")
+	if _, positive := positiveOperator(operator); positive && found && service != "aws" && service != "kms" {
+		return all(values, func(value string) bool { return value != "" && !strings.ContainsAny(value, wild) })
+	}
+	return confines(operator, key, values)
+}
+
+// positiveOperators hold only if the request has the key with one of the values.
+// IfExists and ForAllValues hold also where the key is absent.
+var positiveOperators = []string{"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"}
+
+func positiveOperator(operator string) (comparison string, positive bool) {
+	comparison = strings.TrimPrefix(operator, "ForAnyValue:")
+	return comparison, slices.Contains(positiveOperators, comparison)
+}
+
+// wild are the characters of wildcards and policy variables.
+const wild = "*?$"
+
+// ofOneOrganization reports whether all paths that match the pattern begin with
+// the ID of one organization.
+func ofOneOrganization(path string) bool {
+	id, _, found := strings.Cut(path, "/")
+	return found && organizationID.MatchString(id)
+}
+
+// ofOneAccount reports whether all ARNs that match the pattern have one account.
+// Wildcards of ARN operators stay within their segment. Those of string operators
+// don't: they may reach from the partition into a role's path, which can have
+// colons.
+func ofOneAccount(pattern string, bySegment bool) bool {
+	parsed, err := arn.Parse(pattern)
+	if err != nil || !accountID.MatchString(parsed.AccountID) {
+		return false
+	}
+	before := parsed.Partition + parsed.Service + parsed.Region
+	if bySegment {
+		return !strings.Contains(before, "$")
+	}
+	return !strings.ContainsAny(before, wild)
 }
 
 // all reports whether there are values and every one is good: one that names
 // nobody in particular undoes the others.
 func all(values []string, good func(string) bool) bool {
 	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !good(v) })
-}
-
-// ParseStatements reads the statements that a user adds to the key policy: one
-// statement object, a list of them, or a whole policy document. It returns them
-// as a JSON list. It refuses statements that admit everybody without naming an
-// organisation, that have no Sid (a run could not find them again), whose Sid
-// is one of ours or used twice, or that lack an element which a key policy must
-// have; all such problems are in the one error.
-func ParseStatements(data []byte) ([]byte, error) {
-	statements, err := splitStatements(data)
-	if err != nil {
-		document, documentErr := Parse(string(data))
-		if documentErr != nil {
-			return nil, fmt.Errorf("it is neither statements (%w) nor a policy document (%w)", err, documentErr)
-		}
-		statements = document.Statements
-	}
-	var problems []error
-	if len(statements) == 0 {
-		problems = append(problems, errors.New("there is no statement in it"))
-	}
-	seen := map[string]bool{}
-	for i, raw := range statements {
-		s, err := parseStatement(raw)
-		if err != nil {
-			return nil, err
-		}
-		for _, problem := range s.unfit(seen) {
-			problems = append(problems, fmt.Errorf("statement %d %s", i+1, problem))
-		}
-		seen[s.Sid] = true
-	}
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
-	}
-	return json.Marshal(statements)
-}
-
-// unfit says why a user's statement cannot be added to a key policy.
-func (p parsed) unfit(seen map[string]bool) []string {
-	var why []string
-	switch {
-	case p.Sid == "":
-		why = append(why, "has no Sid: give it one, so that the next run finds it again")
-	case ReservedSid(p.Sid):
-		why = append(why, fmt.Sprintf("has the Sid %s, which this plugin sets itself: choose another", p.Sid))
-	case seen[p.Sid]:
-		why = append(why, fmt.Sprintf("has the Sid %s like another one: Sids are unique", p.Sid))
-	}
-	if len(p.Principal)+len(p.NotPrincipal) == 0 || len(p.Action)+len(p.NotAction) == 0 || len(p.Resource)+len(p.NotResource) == 0 {
-		why = append(why, "needs Principal, Action and Resource, as every statement of a key policy does")
-	}
-	if p.open(confinedToOrganization) {
-		why = append(why, `would open the key to the world: name an organisation, as in "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}`)
-	}
-	return why
 }

@@ -230,7 +230,7 @@ func newlyOpen(existing, merged Document) []string {
 	open := func(d Document) map[string]bool {
 		found := map[string]bool{}
 		for _, raw := range d.Statements {
-			if s, err := parseStatement(raw); err == nil && s.open(confinedToNamed) {
+			if s, err := parseStatement(raw); err == nil && s.public() {
 				found[canonicalStatement(raw)] = true
 			}
 		}

@@ -3,11 +3,11 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Statement is one statement of a policy document that we emit.
@@ -60,136 +60,166 @@ type parsed struct {
 	Resource     []string                       `json:",omitempty"`
 	NotResource  []string                       `json:",omitempty"`
 	Condition    map[string]map[string][]string `json:",omitempty"`
-}
 
-// parseStatement reads a statement as AWS or a user wrote it.
-func parseStatement(raw json.RawMessage) (parsed, error) {
-	var wire struct {
-		Sid, Effect             string
-		Principal, NotPrincipal json.RawMessage
-		Action, NotAction       list
-		Resource, NotResource   list
-		Condition               map[string]map[string]list
-	}
-	if err := decodeStrict(raw, &wire); err != nil {
-		return parsed{}, explainUnknownElement(err)
-	}
-	if wire.Effect != "Allow" && wire.Effect != "Deny" {
-		return parsed{}, fmt.Errorf("its Effect is %q, not Allow or Deny", wire.Effect)
-	}
-	principal, err := parsePrincipal(wire.Principal)
-	if err != nil {
-		return parsed{}, err
-	}
-	notPrincipal, err := parsePrincipal(wire.NotPrincipal)
-	if err != nil {
-		return parsed{}, err
-	}
-	p := parsed{
-		Sid: wire.Sid, Effect: wire.Effect,
-		Principal: principal, NotPrincipal: notPrincipal,
-		Action: wire.Action.canonical(strings.ToLower), NotAction: wire.NotAction.canonical(strings.ToLower),
-		Resource: wire.Resource.canonical(nil), NotResource: wire.NotResource.canonical(nil),
-	}
-	for operator, keys := range wire.Condition {
-		for key, values := range keys {
-			if p.Condition == nil {
-				p.Condition = map[string]map[string][]string{}
-			}
-			if p.Condition[operator] == nil {
-				p.Condition[operator] = map[string][]string{}
-			}
-			p.Condition[operator][strings.ToLower(key)] = values.canonical(nil)
-		}
-	}
-	return p, nil
+	raw []byte
+	at  map[string]int // offset of each element in raw
 }
 
 var elements = []string{"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 
-var unknownElement = regexp.MustCompile(`unknown field "(.*)"$`)
-
-// explainUnknownElement names the element that was meant, as with "Resources".
-func explainUnknownElement(err error) error {
-	if match := unknownElement.FindStringSubmatch(err.Error()); match != nil {
-		if near := nearest(match[1], elements); edits(match[1], near) <= 2 {
-			return fmt.Errorf("%w: the element is called %q", err, near)
+// parseStatement reads a statement as AWS or a user wrote it. With an error, it
+// returns what it read so far.
+func parseStatement(raw json.RawMessage) (parsed, error) {
+	p := parsed{raw: raw, at: map[string]int{}}
+	members, err := Object(raw)
+	if err != nil {
+		return p, err
+	}
+	for _, m := range members { // first of all, so that errors can name the statement
+		if elementOf(m.Name, elements) == "Sid" {
+			if p.Sid, err = text(m.Value); err != nil {
+				return p, m.inside(err)
+			}
 		}
+	}
+	for _, m := range members {
+		element := elementOf(m.Name, elements)
+		if element == "" {
+			return p, unknownElement(m, "a policy statement", elements)
+		}
+		p.at[element] = m.named
+		if err := p.parseElement(element, m.Value); err != nil {
+			return p, m.inside(err)
+		}
+	}
+	if p.Effect == "" {
+		return p, defectf(0, `Effect is required. Must be "Allow" or "Deny"`)
+	}
+	return p, nil
+}
+
+func (p *parsed) parseElement(element string, raw json.RawMessage) (err error) {
+	switch element {
+	case "Effect":
+		if p.Effect, err = text(raw); err == nil && p.Effect != "Allow" && p.Effect != "Deny" {
+			err = defectf(0, `%q is not an effect. Must be "Allow" or "Deny"`, p.Effect)
+		}
+	case "Principal":
+		p.Principal, err = parsePrincipal(raw)
+	case "NotPrincipal":
+		p.NotPrincipal, err = parsePrincipal(raw)
+	case "Action":
+		p.Action, err = canonicalTexts(raw, strings.ToLower)
+	case "NotAction":
+		p.NotAction, err = canonicalTexts(raw, strings.ToLower)
+	case "Resource":
+		p.Resource, err = canonicalTexts(raw, nil)
+	case "NotResource":
+		p.NotResource, err = canonicalTexts(raw, nil)
+	case "Condition":
+		p.Condition, err = parseCondition(raw)
 	}
 	return err
 }
 
-// list decodes a single value or a list of values; numbers and booleans, which
-// AWS accepts in conditions, become strings.
-type list []string
-
-func (l *list) UnmarshalJSON(data []byte) error {
-	var values []json.RawMessage
-	if err := json.Unmarshal(data, &values); err != nil {
-		values = []json.RawMessage{data}
+// elementOf is the known element that has the name, whatever its letter case;
+// empty if there is none.
+func elementOf(name string, known []string) string {
+	i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
+	if i < 0 {
+		return ""
 	}
-	*l = list{}
-	for _, value := range values {
-		var text string
-		if err := json.Unmarshal(value, &text); err != nil {
-			text = string(bytes.TrimSpace(value))
-			if text == "null" || strings.ContainsAny(text[:1], `{["`) {
-				return errors.New("a list of strings is expected")
-			}
-		}
-		*l = append(*l, text)
-	}
-	return nil
+	return known[i]
 }
 
-func (l list) canonical(fold func(string) string) []string {
-	if l == nil {
-		return nil
+// unknownElement says what the element was meant to be, as with "Resources".
+func unknownElement(m Member, of string, known []string) error {
+	correction := "Remove it"
+	if near := nearest(m.Name, known); edits(m.Name, near) <= 2 {
+		correction = fmt.Sprintf("Did you mean %q?", near)
 	}
-	values := slices.Clone([]string(l))
+	return defectf(m.named, "%q is not an element of %s. %s", m.Name, of, correction)
+}
+
+func parseCondition(raw json.RawMessage) (map[string]map[string][]string, error) {
+	operators, err := Object(raw)
+	if err != nil {
+		return nil, err
+	}
+	var condition map[string]map[string][]string
+	for _, operator := range operators {
+		keys, err := Object(operator.Value)
+		if err != nil {
+			return nil, operator.inside(err)
+		}
+		for _, key := range keys {
+			values, err := canonicalTexts(key.Value, nil)
+			if err != nil {
+				return nil, operator.inside(key.inside(err))
+			}
+			if condition == nil {
+				condition = map[string]map[string][]string{}
+			}
+			if condition[operator.Name] == nil {
+				condition[operator.Name] = map[string][]string{}
+			}
+			condition[operator.Name][strings.ToLower(key.Name)] = values
+		}
+	}
+	return condition, nil
+}
+
+// canonicalTexts reads a list of texts in an order of its own, without
+// duplicates, each folded if there is something to fold with.
+func canonicalTexts(raw json.RawMessage, fold func(string) string) ([]string, error) {
+	values, err := Texts(raw)
+	if err != nil {
+		return nil, err
+	}
 	if fold != nil {
 		for i := range values {
 			values[i] = fold(values[i])
 		}
 	}
 	slices.Sort(values)
-	return slices.Compact(values)
+	return slices.Compact(values), nil
 }
 
 // parsePrincipal reads "*", or kinds of principals with their names. An
 // account's number and the ARN of its root user are the same principal.
 func parsePrincipal(raw json.RawMessage) (map[string][]string, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	var text string
-	if err := json.Unmarshal(raw, &text); err == nil {
-		if text != "*" {
-			return nil, fmt.Errorf(`its principal is %q, neither "*" nor an object`, text)
+	if raw[0] == '"' {
+		name, err := text(raw)
+		if err == nil && name != "*" {
+			err = defectf(0, `expected "*" or an object like {"AWS": %q}, not %[1]q`, name)
 		}
-		return map[string][]string{"AWS": {"*"}}, nil
+		return map[string][]string{"AWS": {"*"}}, err
 	}
-	var kinds map[string]list
-	if err := json.Unmarshal(raw, &kinds); err != nil {
-		return nil, fmt.Errorf("its principal cannot be read: %w", err)
+	kinds, err := Object(raw)
+	if err != nil {
+		return nil, err
 	}
 	principals := make(map[string][]string, len(kinds))
-	for kind, names := range kinds {
-		principals[kind] = names.canonical(func(name string) string {
+	for _, kind := range kinds {
+		names, err := canonicalTexts(kind.Value, func(name string) string {
 			if account, ok := rootAccount(name); ok {
 				return account
 			}
 			return name
 		})
+		if err != nil {
+			return nil, kind.inside(err)
+		}
+		principals[kind.Name] = names
 	}
 	return principals, nil
 }
 
 // rootAccount returns the account that arn:PARTITION:iam::ACCOUNT:root names.
 func rootAccount(principal string) (string, bool) {
-	parts := strings.Split(principal, ":")
-	if len(parts) == 6 && parts[0] == "arn" && parts[2] == "iam" && parts[5] == "root" {
-		return parts[4], true
+	a, err := arn.Parse(principal)
+	if err != nil || a.Service != "iam" || a.Resource != "root" {
+		return "", false
 	}
-	return "", false
+	return a.AccountID, true
 }

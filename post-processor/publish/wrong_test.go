@@ -92,7 +92,7 @@ var wrongConfigurations = []struct {
 	{"Resources", `key {
   alias = "alias/golden"
   extra_statements_file = "testdata/resources.json"
-}`, []string{"key.extra_statements_file", `the element is called "Resource"`}},
+}`, []string{"key.extra_statements_file", `Did you mean "Resource"?`}},
 	{"tag of AWS", `key {
   alias = "alias/golden"
   tags = { "aws:x" = "y" }

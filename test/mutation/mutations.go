@@ -80,11 +80,11 @@ var mutations = []mutation{
 	},
 	{
 		"adopt a key that is open to the world", "internal/policy/open.go",
-		"	if p.Effect != \"Allow\" || !everybody {", "	if true {",
+		"	if p.Effect != \"Allow\" {", "	if true {",
 	},
 	{
 		"take any organisation for ours", "internal/policy/open.go",
-		"		return positive(operator) && all(values, organizationID.MatchString)", "		return positive(operator)",
+		"	\"aws:principalorgid\":    organizationID.MatchString,", "	\"aws:principalorgid\":    func(string) bool { return true },",
 	},
 	{
 		"no owner in a new key's policy", "internal/policy/keypolicy.go",

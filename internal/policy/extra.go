@@ -1,0 +1,170 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ParseStatements reads the statements that a user adds to the key policy: one
+// statement, a list of them, a policy document, or what `aws kms get-key-policy`
+// prints, where the document is a string within JSON. It returns them as a JSON
+// list. It refuses statements without a Sid, by which a later run finds them,
+// with a Sid of ours or of another statement, and those that [Document.Problems]
+// would report. The error has a line for each problem, with the line in data, the
+// statement and the element.
+func ParseStatements(data []byte) ([]byte, error) {
+	e := extra{text: data}
+	items, err := e.statements()
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", lineOf(string(e.text), err), err)
+	}
+	if len(items) == 0 {
+		return nil, errors.New("the file has no statement. Add one, or remove the option")
+	}
+	statements := make([]json.RawMessage, len(items))
+	seen := map[string]bool{}
+	var problems []error
+	for i, item := range items {
+		statements[i] = item.Value
+		s, err := parseStatement(item.Value)
+		if err != nil {
+			err = item.inside(err)
+			problems = append(problems, fmt.Errorf("line %d, %s: %w", lineOf(string(e.text), err), nameOf(s.Sid, i), err))
+			continue
+		}
+		for _, p := range append(s.sidProblems(seen), s.problems()...) {
+			at := &defect{offset: item.valued + s.at[p.element]}
+			problems = append(problems, fmt.Errorf("line %d, %s: %s", lineOf(string(e.text), at), nameOf(s.Sid, i), p))
+		}
+		seen[s.Sid] = true
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return json.Marshal(statements)
+}
+
+// extra is a file of extra statements. Its text is the one that has them, also
+// where that is a string within the file.
+type extra struct{ text []byte }
+
+// utf16 are byte-order marks of encodings that JSON files don't have.
+var utf16 = [][]byte{{0xff, 0xfe}, {0xfe, 0xff}}
+
+// statements returns the statements with their places in the text.
+func (e *extra) statements() ([]Member, error) {
+	e.text = bytes.TrimPrefix(e.text, []byte("\ufeff"))
+	for _, mark := range utf16 {
+		if bytes.HasPrefix(e.text, mark) {
+			return nil, defectf(0, "the file is encoded in UTF-16. Save it as UTF-8")
+		}
+	}
+	if err := valid(e.text); err != nil {
+		return nil, err
+	}
+	if kindOf(e.text) != "an object" {
+		return Items(e.text)
+	}
+	members, err := Object(e.text)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range members {
+		switch {
+		case elementOf(m.Name, documentElements) == "Statement":
+			if _, _, err := documentOf(members); err != nil {
+				return nil, err
+			}
+			items, err := Items(m.Value)
+			for i := range items {
+				items[i].valued += m.valued
+			}
+			return items, err
+		case m.Name == "Policy" && kindOf(m.Value) == "a string":
+			return e.within(m, members)
+		}
+	}
+	return []Member{{Value: bytes.TrimSpace(e.text), valued: bytes.IndexByte(e.text, '{')}}, nil
+}
+
+// within reads what `aws kms get-key-policy` prints.
+func (e *extra) within(policy Member, members []Member) ([]Member, error) {
+	for _, m := range members {
+		if m.Name != "Policy" && m.Name != "PolicyName" {
+			return nil, defectf(m.named, "%q does not belong beside %q. Write the policy document alone", m.Name, "Policy")
+		}
+	}
+	document, err := text(policy.Value)
+	if err != nil {
+		return nil, policy.inside(err)
+	}
+	if kind := kindIfValid(document); kind != "an object" {
+		return nil, defectf(policy.valued, "Policy: the string is not a policy document")
+	}
+	e.text = []byte(document)
+	return e.statements()
+}
+
+func kindIfValid(document string) string {
+	if valid([]byte(document)) != nil {
+		return ""
+	}
+	return kindOf([]byte(document))
+}
+
+// problem is what keeps KMS, or us, from using a statement.
+type problem struct{ element, text string }
+
+func (p problem) String() string { return p.element + ": " + p.text }
+
+// sidProblems says why a user's statement could not be found again.
+func (p parsed) sidProblems(seen map[string]bool) []problem {
+	switch {
+	case p.Sid == "":
+		return []problem{{"Sid", "a Sid is required, so that the next run finds the statement again. Set one"}}
+	case ReservedSid(p.Sid):
+		return []problem{{"Sid", "this plugin sets a statement with this Sid itself. Choose another Sid"}}
+	case seen[p.Sid]:
+		return []problem{{"Sid", "another statement has this Sid, and Sids must be unique. Choose another Sid"}}
+	default:
+		return nil
+	}
+}
+
+// whyPublic says what to change in a public statement, by what it seems to be
+// meant to say.
+func (p parsed) whyPublic() problem {
+	for _, operator := range inOrder(p.Condition) {
+		if near, known := nearestOperator(operator); !known {
+			return problem{"Condition", fmt.Sprintf("%s is not a condition operator. Did you mean %s?", operator, near)}
+		}
+		for _, key := range inOrder(p.Condition[operator]) {
+			for _, value := range p.Condition[operator][key] {
+				if key == "aws:principalorgid" && strings.ContainsAny(value, "*?") {
+					return problem{"Condition", fmt.Sprintf("aws:PrincipalOrgID %q can match any organization. Write the ID of one organization, for example \"o-exampleorgid\"", value)}
+				}
+			}
+		}
+	}
+	for _, name := range p.Principal["AWS"] {
+		if name != "*" && strings.Contains(name, "*") {
+			return problem{"Principal", fmt.Sprintf(`KMS does not accept the wildcard in %s. Write "AWS": "*" and the condition {"ArnLike": {"aws:PrincipalArn": %[1]q}}%s`, name, withOrganization(name))}
+		}
+	}
+	if len(p.Principal["Federated"]) > 0 {
+		return problem{"Principal", "without a condition on a key of the identity provider, such as accounts.google.com:aud, anybody with a token of it can use the key. Add the condition"}
+	}
+	return problem{"Principal", `this would open the key to the world. Name an organization or accounts, for example "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}`}
+}
+
+// withOrganization adds what the condition needs if the role's account is not
+// fixed.
+func withOrganization(role string) string {
+	if ofOneAccount(role, true) {
+		return ""
+	}
+	return `, and one that names your organization: {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}`
+}
