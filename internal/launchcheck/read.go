@@ -84,7 +84,7 @@ func (s Subject) image() evaluate.Image {
 		Organizations: s.Permissions.Organizations, OrganizationalUnits: s.Permissions.OrganizationalUnits,
 	}
 	for _, snapshot := range s.Image.Snapshots {
-		image.Snapshots = append(image.Snapshots, evaluate.Snapshot{ID: snapshot.ID, Key: snapshot.KeyARN})
+		image.Snapshots = append(image.Snapshots, evaluate.Snapshot{ID: snapshot.ID, Read: snapshot.Read, Encrypted: snapshot.Encrypted, Key: snapshot.KeyARN})
 	}
 	return image
 }

@@ -1,4 +1,4 @@
-// Package policy holds the documents that open a KMS key to an organisation:
+// Package policy holds the documents that open a KMS key to an organization:
 // the key policy of every regional key and the IAM policy for Karpenter. It is
 // pure: no AWS client, no files, no clock.
 //

@@ -40,7 +40,7 @@ type KeyPolicy struct {
 	Variant   string // Open or Hardened
 	// Administrators are ARNs that may manage the key (not use it).
 	Administrators []string
-	// OrganizationID admits the whole organisation; empty does not.
+	// OrganizationID admits the whole organization; empty does not.
 	OrganizationID string
 	// OrganizationPaths are aws:PrincipalOrgPaths patterns, "o-…/*/ou-…/*".
 	OrganizationPaths []string
@@ -198,7 +198,7 @@ func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 		merged = base.set(raws)
 	}
 	if size := len(merged.String()); size > MaxKeyPolicySize {
-		return Document{}, fmt.Errorf("the key policy would be %d bytes, and KMS stores at most %d: shorten extra_statements_file, or share with the organisation instead of single accounts", size, MaxKeyPolicySize)
+		return Document{}, fmt.Errorf("the key policy would be %d bytes, and KMS stores at most %d: shorten extra_statements_file, or share with the organization instead of single accounts", size, MaxKeyPolicySize)
 	}
 	return merged, nil
 }
@@ -274,7 +274,7 @@ func sorted(values []string) Values {
 	return slices.Compact(slices.Sorted(slices.Values(values)))
 }
 
-// OrganizationPaths turns the ARNs of organisational units into
+// OrganizationPaths turns the ARNs of organizational units into
 // aws:PrincipalOrgPaths patterns that match the units and all below them.
 // Malformed ARNs give none; they are refused when the configuration is read.
 func OrganizationPaths(unitARNs []string) []string {

@@ -137,7 +137,7 @@ func (l *linter) values(comparison string, set bool, key string, values []string
 	case "aws:principalorgid":
 		for _, value := range values {
 			if !strings.ContainsAny(value, "*?$") && !organizationID.MatchString(value) {
-				l.found(fmt.Sprintf("%s is %s, which is no organisation's id", l.spelled(key), value), "write the id alone, like o-exampleorgid")
+				l.found(fmt.Sprintf("%s is %s, which is not an organization ID", l.spelled(key), value), "write the ID alone, like o-exampleorgid")
 			}
 		}
 	case "aws:principalorgpaths":

@@ -9,7 +9,7 @@ import (
 var pathOfUnit = regexp.MustCompile(`^o-[a-z0-9]+/\*/ou-[a-z0-9-]+/\*$`)
 
 // FuzzOrganizationPaths: no ARN, however wrong, makes a pattern that admits more
-// than one organisation's unit.
+// than one organization's unit.
 func FuzzOrganizationPaths(f *testing.F) {
 	for _, seed := range []string{
 		"arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-ab12-11111111", "arn:aws:organizations::9:ou/*/ou-ab12-11111111",

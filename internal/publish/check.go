@@ -79,8 +79,8 @@ func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects ma
 // judge reports what the checks found, and is an error if that stops the
 // publication.
 func (r run) judge(checks Checks) error {
-	if unsure := checks.Matrix.Only(evaluate.Unknown); len(unsure) > 0 {
-		r.Reporter.Info(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Unknown), "launch check"), unsure))
+	if unsure := checks.Matrix.Only(evaluate.Inconclusive); len(unsure) > 0 {
+		r.Reporter.Info(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Inconclusive), "launch check"), unsure))
 	}
 	var problems []error
 	if checks.Err != nil {

@@ -53,7 +53,7 @@ func checks(o publish.Outcome) string {
 		return ""
 	}
 	return fmt.Sprintf("\n  Launch checks: %s passed, %s failed, %s inconclusive",
-		progress.Number(m.Count(evaluate.Launches)), progress.Number(m.Count(evaluate.Fails)), progress.Number(m.Count(evaluate.Unknown)))
+		progress.Number(m.Count(evaluate.Launches)), progress.Number(m.Count(evaluate.Fails)), progress.Number(m.Count(evaluate.Inconclusive)))
 }
 
 // unpublishedLines lists the copies that failed or interrupted runs left, with the

@@ -35,7 +35,7 @@ func whole() []string {
 }
 
 // published is a world as the plugin makes it: an image shared with the
-// organisation, under a key that is open to it, with grants for both
+// organization, under a key that is open to it, with grants for both
 // service-linked roles.
 func published(accounts int, regions ...string) evaluate.Input {
 	w := evaluate.Input{
@@ -65,12 +65,20 @@ func published(accounts int, regions ...string) evaluate.Input {
 			Image: evaluate.Image{
 				ID: image, Owner: owner, State: "available",
 				Organizations: []string{"arn:aws:organizations::999999999999:organization/" + organization},
-				Snapshots:     []evaluate.Snapshot{{ID: "snap-1", Key: key.ARN}, {ID: "snap-2", Key: key.ARN}},
+				Snapshots:     []evaluate.Snapshot{encrypted("snap-1", key.ARN), encrypted("snap-2", key.ARN)},
 			},
 		})
 	}
 	return w
 }
+
+// encrypted is a snapshot that was read and is encrypted with the key.
+func encrypted(id, key string) evaluate.Snapshot {
+	return evaluate.Snapshot{ID: id, Read: true, Encrypted: true, Key: key}
+}
+
+// plain is a snapshot that was read and is not encrypted.
+func plain(id string) evaluate.Snapshot { return evaluate.Snapshot{ID: id, Read: true} }
 
 func regions(n int) []string {
 	var names []string
@@ -80,7 +88,7 @@ func regions(n int) []string {
 	return names
 }
 
-// BenchmarkEvaluate is a large organisation in which everything is well, and the
+// BenchmarkEvaluate is a large organization in which everything is well, and the
 // same in which nothing is.
 func BenchmarkEvaluate(b *testing.B) {
 	well := published(5000, regions(17)...)

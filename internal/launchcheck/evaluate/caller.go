@@ -7,20 +7,21 @@ import (
 
 // caller is a launcher in one account: the role in whose name EC2 asks KMS.
 type caller struct {
-	account  string
-	launcher *Launcher
-	arn      string // of the role
-	name     string // of the role, without its path
-	root     string // ARN of the account's root
-	session  string // ARN of every session of the role, up to the session's name
-	// What the organisation is to KMS. Fact: 1.
+	partition string
+	account   string
+	launcher  *Launcher
+	arn       string // of the role
+	name      string // of the role, without its path
+	root      string // ARN of the account's root
+	session   string // ARN of every session of the role, up to the session's name
+	// What the organization is to KMS. Fact: 1.
 	organization, path value
 }
 
 func newCaller(partition string, a *Account, l *Launcher) *caller {
 	name := l.Role[strings.LastIndexByte(l.Role, '/')+1:]
 	c := &caller{
-		account: a.ID, launcher: l, name: name,
+		partition: partition, account: a.ID, launcher: l, name: name,
 		arn:     "arn:" + partition + ":iam::" + a.ID + ":role/" + l.Role,
 		root:    "arn:" + partition + ":iam::" + a.ID + ":root",
 		session: "arn:" + partition + ":sts::" + a.ID + ":assumed-role/" + name + "/",
@@ -70,11 +71,11 @@ func knownIfSet(text string) value {
 // other operation, which all look the same to a condition.
 type request struct {
 	by       *caller
-	via      string // value of kms:ViaService
+	via      value // of kms:ViaService
 	granting bool
 }
 
-// contextKey is a condition key that is understood.
+// contextKey is a condition key that is supported.
 type contextKey int8
 
 const (
@@ -92,7 +93,7 @@ const (
 )
 
 // contextKeys by their names in lower case. Every other key makes a statement
-// one that is not understood.
+// one that is not supported.
 var contextKeys = map[string]contextKey{
 	"aws:principalorgid":          principalOrgID,
 	"aws:principalorgpaths":       principalOrgPaths,
@@ -135,7 +136,7 @@ func (r *request) value(k contextKey) value {
 	case principalIsService:
 		return present("false")
 	case viaService:
-		return present(r.via)
+		return r.via
 	case grantIsForResource, grantOperations, grantDetail:
 		return r.grantValue(k)
 	default:

@@ -4,13 +4,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // The links of the chain, in their order. Those that are about a key stand in it
 // once for every key.
 const (
 	linkImage          = "image"
+	linkProductCode    = "product-code"
 	linkShared         = "shared"
+	linkSnapshot       = "snapshot"
 	linkKeyRegion      = "key-region"
 	linkKeyState       = "key-state"
 	linkKeyPolicy      = "key-policy"
@@ -18,14 +22,15 @@ const (
 	linkGrant          = "grant"
 )
 
-func holds(name, because string) Link { return Link{Name: name, Outcome: Launches, Because: because} }
+func holds(name, because string) Link { return newLink(name, Launches, because, "") }
 
-func breaks(name, because, remedy string) Link {
-	return Link{Name: name, Outcome: Fails, Because: because, Remedy: remedy}
-}
+func breaks(name, because, remedy string) Link { return newLink(name, Fails, because, remedy) }
 
-func open(name, because, remedy string) Link {
-	return Link{Name: name, Outcome: Unknown, Because: because, Remedy: remedy}
+func open(name, because, remedy string) Link { return newLink(name, Inconclusive, because, remedy) }
+
+// newLink is a link whose texts, which quote policies and AWS, can be printed.
+func newLink(name string, outcome Outcome, because, remedy string) Link {
+	return Link{Name: name, Outcome: outcome, Because: printable(because), Remedy: printable(remedy)}
 }
 
 // imageLink says whether the image can be launched at all. Fact: 5.
@@ -42,9 +47,57 @@ func (r *Region) imageLink() Link {
 	case "disabled":
 		return breaks(linkImage, id+" in "+r.Name+" is disabled",
 			fmt.Sprintf("aws ec2 enable-image --region %s --image-id %s", r.Name, id))
-	default:
+	case "failed", "error", "invalid", "deregistered":
 		return breaks(linkImage, id+" in "+r.Name+" is "+r.Image.State, describeImage(r))
+	default:
+		return open(linkImage, fmt.Sprintf("%s in %s is in the state %q, whose effect on launches is not known", id, r.Name, r.Image.State), describeImage(r))
 	}
+}
+
+// productLink is the link of an image with product codes, of which one account
+// cannot see the subscriptions of another.
+func (r *Region) productLink() (Link, bool) {
+	if len(r.Image.ProductCodes) == 0 {
+		return Link{}, false
+	}
+	return open(linkProductCode, fmt.Sprintf("%s has the product code %s, and only accounts with a subscription to the product can launch it",
+		r.Image.ID, someOf(r.Image.ProductCodes, "and")), describeImage(r)), true
+}
+
+// snapshotLinks are about the snapshots of which too little is known to name the
+// keys that a launch needs.
+func (r *Region) snapshotLinks() []Link {
+	var unread, keyless, contrary []string
+	for _, s := range r.Image.Snapshots {
+		switch {
+		case s.ID == "":
+			return []Link{open(linkSnapshot, "the keys of "+r.Image.ID+" in "+r.Name+" are not known: a snapshot was returned without an ID", describeImage(r))}
+		case !s.Read:
+			unread = append(unread, s.ID)
+		case s.Encrypted && s.Key == "":
+			keyless = append(keyless, s.ID)
+		case !s.Encrypted && s.Key != "":
+			contrary = append(contrary, s.ID)
+		}
+	}
+	if len(r.Image.Snapshots) == 0 {
+		return []Link{open(linkSnapshot, "the keys of "+r.Image.ID+" in "+r.Name+" are not known: no snapshots were returned", describeImage(r))}
+	}
+	var links []Link
+	for _, doubt := range []struct {
+		ids []string
+		why string
+	}{
+		{unread, "not returned by DescribeSnapshots"},
+		{keyless, "encrypted, but returned without a key"},
+		{contrary, "not encrypted, but returned with a key"},
+	} {
+		if len(doubt.ids) > 0 {
+			links = append(links, open(linkSnapshot, fmt.Sprintf("the key of %s is not known: %s", someOf(doubt.ids, "and"), doubt.why),
+				fmt.Sprintf("aws ec2 describe-snapshots --region %s --snapshot-ids %s", r.Name, strings.Join(doubt.ids, " "))))
+		}
+	}
+	return links
 }
 
 func describeImage(r *Region) string {
@@ -73,6 +126,9 @@ func (r *Region) sharedLink(a *Account) Link {
 		}
 	}
 	remedy := fmt.Sprintf("aws ec2 modify-image-attribute --region %s --image-id %s --launch-permission 'Add=[{UserId=%s}]'", r.Name, i.ID, a.ID)
+	if i.Owner == "" {
+		doubt = "its owner is not known"
+	}
 	if doubt != "" {
 		return open(linkShared, "whether "+i.ID+" is shared with "+a.ID+" is not known: "+doubt, remedy)
 	}
@@ -87,14 +143,15 @@ func (i *Image) sharedWith() string {
 	return "it is shared with " + someOf(with, "and")
 }
 
-// isIn says whether the account is in the organisation, or in the unit or one of
+// isIn says whether the account is in the organization, or in the unit or one of
 // its units below, that the ARN names; and if that is not known, why.
 func (a *Account) isIn(permission string) (in answer, why string) {
 	organization := a.organization()
 	if organization.there == no {
 		return no, ""
 	}
-	parts := strings.Split(parseARN(permission).resource, "/")
+	parsed, _ := arn.Parse(permission) // of what is not an ARN, nothing is known
+	parts := strings.Split(parsed.Resource, "/")
 	switch {
 	case len(parts) == 2 && parts[0] == "organization":
 		if organization.there == unsure {
@@ -110,7 +167,7 @@ func (a *Account) isIn(permission string) (in answer, why string) {
 		}
 		return answerOf(strings.Contains(a.Path, "/"+parts[2]+"/")), ""
 	default:
-		return unsure, "the launch permission of " + permission + " is not understood"
+		return unsure, "the launch permission of " + permission + " is not supported"
 	}
 }
 
@@ -125,7 +182,7 @@ func (k *regionalKey) regionLink(by *caller) Link {
 	case k.region != k.in.Name:
 		return breaks(linkKeyRegion, "the key "+k.ARN+" is not of "+k.in.Name, copyImage(k.in))
 	case k.AWSManaged && k.account != by.account:
-		return breaks(linkKeyRegion, "the key "+k.ARN+" is managed by AWS and of no use to another account than "+k.account, copyImage(k.in))
+		return breaks(linkKeyRegion, "the key "+k.ARN+" is managed by AWS, and only the account "+k.account+" can use it", copyImage(k.in))
 	default:
 		return k.here
 	}
@@ -153,7 +210,9 @@ func (k *regionalKey) stateLink() Link {
 		return breaks(linkKeyState, because, enable)
 	case "PendingDeletion", "PendingReplicaDeletion":
 		return breaks(linkKeyState, because, fmt.Sprintf("aws kms cancel-key-deletion --region %s --key-id %s && %s", k.in.Name, k.ARN, enable))
-	default:
+	case "Creating", "PendingImport", "Unavailable":
 		return breaks(linkKeyState, because, describeKeyCommand(k))
+	default:
+		return open(linkKeyState, fmt.Sprintf("the key %s is in the state %q, whose effect on launches is not known", k.ARN, k.State), describeKeyCommand(k))
 	}
 }

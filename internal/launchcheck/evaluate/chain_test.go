@@ -26,7 +26,7 @@ func TestImageAndSharing(t *testing.T) {
 		return func(s *scene) {
 			before(s)
 			s.account.Organization, s.account.Path = organization, path
-			s.region.Image.Snapshots = nil
+			s.region.Image.Snapshots = []evaluate.Snapshot{plain("snap-1")}
 		}
 	}
 	shareAll := func(*scene) {}
@@ -35,7 +35,7 @@ func TestImageAndSharing(t *testing.T) {
 		{"an image that is pending fails", state("pending"), evaluate.Fails, "image"},
 		{"an image that is disabled fails", state("disabled"), evaluate.Fails, "image"},
 		{"an image that has failed fails", state("failed"), evaluate.Fails, "image"},
-		{"an image whose state is not known is unknown", state(""), evaluate.Unknown, "image"},
+		{"an image whose state is not known is inconclusive", state(""), evaluate.Inconclusive, "image"},
 		{"an image whose state is not known fails by a later link", func(s *scene) { s.region.Image.State, s.key.State = "", "Disabled" }, evaluate.Fails, "key-state"},
 		{"an image that is shared with nobody fails", shared(func(*evaluate.Image) {}), evaluate.Fails, "shared"},
 		{"an image that is public launches", shared(func(i *evaluate.Image) { i.Public = true }), evaluate.Launches, ""},
@@ -46,18 +46,18 @@ func TestImageAndSharing(t *testing.T) {
 		{"an image that is shared with another unit fails", units(apart), evaluate.Fails, "shared"},
 		{"an image that is shared with a unit above launches", account(units(unit), organization, unitPath+nested+"/"), evaluate.Launches, ""},
 		{"an image that is shared with a unit below fails", units(nested), evaluate.Fails, "shared"},
-		{"an image that is shared with a unit of another organisation fails", shared(func(i *evaluate.Image) {
+		{"an image that is shared with a unit of another organization fails", shared(func(i *evaluate.Image) {
 			i.OrganizationalUnits = []string{strings.Replace(unitARN(unit), organization, "o-other", 1)}
 		}), evaluate.Fails, "shared"},
 		{"a unit whose id begins like another is another", account(units("ou-ab12-1111"), organization, unitPath), evaluate.Fails, "shared"},
-		{"sharing with the organisation is nothing to an account in another one", account(shareAll, "o-other", "o-other/r-1/"), evaluate.Fails, "shared"},
-		{"sharing with the organisation is nothing to an account in none", account(shareAll, "none", ""), evaluate.Fails, "shared"},
-		{"sharing with a unit is nothing to an account in no organisation", account(units(unit), "none", ""), evaluate.Fails, "shared"},
-		{"sharing with the organisation is unknown for an account whose organisation is", account(shareAll, "", ""), evaluate.Unknown, "shared"},
-		{"an account's path tells its organisation", account(shareAll, "", unitPath), evaluate.Launches, ""},
-		{"sharing with a unit is unknown for an account whose path is", account(units(unit), organization, ""), evaluate.Unknown, "shared"},
-		{"sharing with a unit is nothing to an account in another organisation without a known path", account(units(unit), "o-other", ""), evaluate.Fails, "shared"},
-		{"a launch permission in no known form is unknown", shared(func(i *evaluate.Image) { i.Organizations = []string{"o-exampleorgid"} }), evaluate.Unknown, "shared"},
+		{"sharing with the organization is nothing to an account in another one", account(shareAll, "o-other", "o-other/r-1/"), evaluate.Fails, "shared"},
+		{"sharing with the organization is nothing to an account in none", account(shareAll, "none", ""), evaluate.Fails, "shared"},
+		{"sharing with a unit is nothing to an account in no organization", account(units(unit), "none", ""), evaluate.Fails, "shared"},
+		{"sharing with the organization is inconclusive for an account whose organization is not known", account(shareAll, "", ""), evaluate.Inconclusive, "shared"},
+		{"an account's path tells its organization", account(shareAll, "", unitPath), evaluate.Launches, ""},
+		{"sharing with a unit is inconclusive for an account whose path is not known", account(units(unit), organization, ""), evaluate.Inconclusive, "shared"},
+		{"sharing with a unit is nothing to an account in another organization without a known path", account(units(unit), "o-other", ""), evaluate.Fails, "shared"},
+		{"a launch permission in no known form is inconclusive", shared(func(i *evaluate.Image) { i.Organizations = []string{"o-exampleorgid"} }), evaluate.Inconclusive, "shared"},
 		{"a launch permission in no known form does not matter beside one that holds", func(s *scene) { s.region.Image.OrganizationalUnits = []string{"ou-1"} }, evaluate.Launches, ""},
 	})
 }
@@ -70,22 +70,22 @@ func TestKeys(t *testing.T) {
 	}
 	managed := func(s *scene) { s.key.AWSManaged, s.key.Policy = true, nil }
 	check(t, []ruling{
-		{"a snapshot that is not encrypted needs no key", func(s *scene) { s.region.Image.Snapshots = []evaluate.Snapshot{{ID: "snap-1"}} }, evaluate.Launches, ""},
-		{"one encrypted snapshot of two needs its key", func(s *scene) { s.region.Image.Snapshots[0].Key, s.key.State = "", "Disabled" }, evaluate.Fails, "key-state"},
+		{"a snapshot that is not encrypted needs no key", func(s *scene) { s.region.Image.Snapshots = []evaluate.Snapshot{plain("snap-1")} }, evaluate.Launches, ""},
+		{"one encrypted snapshot of two needs its key", func(s *scene) { s.region.Image.Snapshots[0], s.key.State = plain("snap-1"), "Disabled" }, evaluate.Fails, "key-state"},
 		{"a key of another region fails", abroad, evaluate.Fails, "key-region"},
-		{"a key of which nothing was read is unknown", func(s *scene) { s.key.ARN, s.region.Keys = "", nil }, evaluate.Unknown, "key-region"},
-		{"a key with an ARN in no known form is unknown", func(s *scene) {
+		{"a key of which nothing was read is inconclusive", func(s *scene) { s.key.ARN, s.region.Keys = "", nil }, evaluate.Inconclusive, "key-region"},
+		{"a key with an ARN in no known form is inconclusive", func(s *scene) {
 			s.key.ARN = "alias/golden"
-			s.region.Image.Snapshots = []evaluate.Snapshot{{ID: "snap-1", Key: s.key.ARN}}
-		}, evaluate.Unknown, "key-region"},
+			s.region.Image.Snapshots = []evaluate.Snapshot{encrypted("snap-1", s.key.ARN)}
+		}, evaluate.Inconclusive, "key-region"},
 		{"a key that AWS manages fails in another account", managed, evaluate.Fails, "key-region"},
 		{"a key that AWS manages launches in its own account", func(s *scene) { managed(s); s.inOwnersAccount() }, evaluate.Launches, ""},
 		{"a key that AWS manages launches in its own account for a service", func(s *scene) { managed(s); s.inOwnersAccount(); s.asService() }, evaluate.Launches, ""},
 		{"a key that is disabled fails", state("Disabled"), evaluate.Fails, "key-state"},
 		{"a key that is to be deleted fails", state("PendingDeletion"), evaluate.Fails, "key-state"},
 		{"a key that is being made fails", state("Creating"), evaluate.Fails, "key-state"},
-		{"a key whose state is not known is unknown", state(""), evaluate.Unknown, "key-state"},
-		{"a key whose policy is not known is unknown", func(s *scene) { s.key.Policy = nil }, evaluate.Unknown, "key-policy"},
+		{"a key whose state is not known is inconclusive", state(""), evaluate.Inconclusive, "key-state"},
+		{"a key whose policy is not known is inconclusive", func(s *scene) { s.key.Policy = nil }, evaluate.Inconclusive, "key-policy"},
 		{"a key whose policy is not known fails without an identity policy", func(s *scene) { s.key.Policy, s.launcher.Policy = nil, nil }, evaluate.Fails, "identity-policy"},
 		{"a second key must hold as well", func(s *scene) {
 			second := s.key
@@ -145,17 +145,17 @@ func TestAdmission(t *testing.T) {
 		{"a denial of the key policy wins over a grant", steps(service, granted, key(to("*"), deny)), evaluate.Fails, "key-policy"},
 		{"a denial of the identity policy wins over policies", identity(allow+"}", denyIdentity), evaluate.Fails, "identity-policy"},
 		{"a denial of the identity policy wins over a grant", steps(granted, identity(denyIdentity)), evaluate.Fails, "identity-policy"},
-		{"an allowance that is not understood is unknown where nothing else allows", key(to(own), oddAllow), evaluate.Unknown, "key-policy"},
-		{"an allowance that is not understood does not matter where another allows", key(to("*"), oddAllow), evaluate.Launches, ""},
-		{"an allowance that is not understood cannot mend a denial", key(oddAllow, deny), evaluate.Fails, "key-policy"},
-		{"an allowance that is not understood cannot mend the identity policy", steps(key(oddAllow), noIdentity), evaluate.Fails, "identity-policy"},
-		{"a denial that is not understood is unknown where others allow", key(to("*"), oddDeny), evaluate.Unknown, "key-policy"},
-		{"a denial that is not understood is unknown also with a grant", steps(service, granted, key(to("*"), oddDeny)), evaluate.Unknown, "key-policy"},
-		{"a denial that is not understood does not matter where nothing allows", steps(service, key(to("*"), oddDeny)), evaluate.Fails, "grant"},
-		{"an identity policy that is not understood is unknown", func(s *scene) { s.launcher.Policy = []byte("{") }, evaluate.Unknown, "identity-policy"},
-		{"an identity policy's allowance that is not understood is unknown", identity(strings.Replace(oddAllow, `"Principal":"*",`, "", 1)), evaluate.Unknown, "identity-policy"},
-		{"an identity policy's denial that is not understood is unknown", identity(allow+"}", strings.Replace(oddDeny, `"Principal":"*",`, "", 1)), evaluate.Unknown, "identity-policy"},
-		{"a session whose name cannot be known is unknown", key(to("arn:aws:sts::" + member + ":assumed-role/" + karpenter + "/me")), evaluate.Unknown, "key-policy"},
+		{"an allowance that is not supported is inconclusive where nothing else allows", key(to(own), oddAllow), evaluate.Inconclusive, "key-policy"},
+		{"an allowance that is not supported does not matter where another allows", key(to("*"), oddAllow), evaluate.Launches, ""},
+		{"an allowance that is not supported cannot fix a denial", key(oddAllow, deny), evaluate.Fails, "key-policy"},
+		{"an allowance that is not supported cannot fix the identity policy", steps(key(oddAllow), noIdentity), evaluate.Fails, "identity-policy"},
+		{"a denial that is not supported is inconclusive where others allow", key(to("*"), oddDeny), evaluate.Inconclusive, "key-policy"},
+		{"a denial that is not supported is unknown also with a grant", steps(service, granted, key(to("*"), oddDeny)), evaluate.Inconclusive, "key-policy"},
+		{"a denial that is not supported does not matter where nothing allows", steps(service, key(to("*"), oddDeny)), evaluate.Fails, "grant"},
+		{"an identity policy that is not supported is inconclusive", func(s *scene) { s.launcher.Policy = []byte("{") }, evaluate.Inconclusive, "identity-policy"},
+		{"an identity policy's allowance that is not supported is inconclusive", identity(strings.Replace(oddAllow, `"Principal":"*",`, "", 1)), evaluate.Inconclusive, "identity-policy"},
+		{"an identity policy's denial that is not supported is inconclusive", identity(allow+"}", strings.Replace(oddDeny, `"Principal":"*",`, "", 1)), evaluate.Inconclusive, "identity-policy"},
+		{"a session whose name cannot be known is inconclusive", key(to("arn:aws:sts::" + member + ":assumed-role/" + karpenter + "/me")), evaluate.Inconclusive, "key-policy"},
 	})
 }
 
@@ -181,15 +181,15 @@ func TestGrants(t *testing.T) {
 		{"a grant for another role is none", altered(func(g *evaluate.Grant) { g.Grantee = roleARN(member, ecs) }), evaluate.Fails, "grant"},
 		{"a grant for another account's role is none", altered(func(g *evaluate.Grant) { g.Grantee = roleARN(other, autoScaling) }), evaluate.Fails, "grant"},
 		{"a grant for a role that was deleted is none", altered(func(g *evaluate.Grant) { g.Grantee = "AROAEXAMPLE1234567" }), evaluate.Fails, "grant"},
-		{"a grant with a constraint is unknown", altered(func(g *evaluate.Grant) { g.Constrained = true }), evaluate.Unknown, "grant"},
-		{"a grant for the account is unknown", altered(func(g *evaluate.Grant) { g.Grantee = "arn:aws:iam::" + member + ":root" }), evaluate.Unknown, "grant"},
-		{"a grant for a session of the role is unknown", altered(func(g *evaluate.Grant) {
+		{"a grant with a constraint is inconclusive", altered(func(g *evaluate.Grant) { g.Constrained = true }), evaluate.Inconclusive, "grant"},
+		{"a grant for the account is inconclusive", altered(func(g *evaluate.Grant) { g.Grantee = "arn:aws:iam::" + member + ":root" }), evaluate.Inconclusive, "grant"},
+		{"a grant for a session of the role is inconclusive", altered(func(g *evaluate.Grant) {
 			g.Grantee = "arn:aws:sts::" + member + ":assumed-role/AWSServiceRoleForAutoScaling/x"
-		}), evaluate.Unknown, "grant"},
+		}), evaluate.Inconclusive, "grant"},
 		{"EC2's own grants for volumes are nobody's", altered(func(g *evaluate.Grant) {
 			g.Grantee, g.Constrained = "arn:aws:sts::"+member+":assumed-role/aws:ec2-infrastructure/i-1", true
 		}), evaluate.Fails, "grant"},
-		{"grants that could not be read are unknown", with(func(s *scene) { s.key.GrantsUnknown = true }), evaluate.Unknown, "grant"},
+		{"grants that could not be read are unknown", with(func(s *scene) { s.key.GrantsUnknown = true }), evaluate.Inconclusive, "grant"},
 		{"grants that could not be read do not matter where policies allow", func(s *scene) { s.key.GrantsUnknown = true }, evaluate.Launches, ""},
 		{"a grant adds to what policies allow", func(s *scene) {
 			s.identityPolicy(`{"Effect":"Allow","Action":["kms:DescribeKey","kms:ReEncrypt*","kms:GenerateDataKey*"],"Resource":"*"}`)

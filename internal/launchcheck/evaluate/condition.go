@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
 // condition is one key under one operator. All conditions of a statement must
 // hold.
 type condition struct {
 	text string // operator and key, as they are written
-	odd  string // why it is not understood, empty if it is
+	odd  string // why it is not supported, empty if it is
 	key  contextKey
 	comparison
 
@@ -31,7 +33,7 @@ type comparison struct {
 	arns      bool
 }
 
-// comparisons that are understood. ArnEquals and ArnLike are the same.
+// comparisons that are supported. ArnEquals and ArnLike are the same.
 var comparisons = map[string]comparison{
 	"StringEquals":              {},
 	"StringNotEquals":           {negated: true},
@@ -50,19 +52,22 @@ var comparisons = map[string]comparison{
 // parseConditions reads a Condition element. variables says that the language
 // has policy variables.
 func parseConditions(raw json.RawMessage, variables bool) ([]condition, error) {
-	operators, err := decodeObject(raw)
+	operators, err := policy.Object(raw)
 	if err != nil {
 		return nil, err
 	}
 	var conditions []condition
 	for _, operator := range operators {
-		keys, err := decodeObject(operator.value)
+		keys, err := policy.Object(operator.Value)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", operator.name, err)
+			return nil, fmt.Errorf("%s: %w", operator.Name, err)
+		}
+		if len(keys) == 0 { // whether AWS takes it for no condition is not documented
+			return nil, fmt.Errorf("%s has no condition key", operator.Name)
 		}
 		for _, key := range keys {
-			c := condition{text: operator.name + " " + key.name}
-			if err := c.parse(operator.name, key, variables); err != nil {
+			c := condition{text: operator.Name + " " + key.Name}
+			if err := c.parse(operator.Name, key, variables); err != nil {
 				c.odd = err.Error()
 			}
 			conditions = append(conditions, c)
@@ -71,31 +76,31 @@ func parseConditions(raw json.RawMessage, variables bool) ([]condition, error) {
 	return conditions, nil
 }
 
-// parse reads one condition, and says what of it is not understood.
-func (c *condition) parse(operator string, key member, variables bool) error {
+// parse reads one condition, and says what of it is not supported.
+func (c *condition) parse(operator string, key policy.Member, variables bool) error {
 	var err error
-	if c.wanted, err = decodeTexts(key.value); err != nil {
+	if c.wanted, err = texts(key.Value); err != nil {
 		return err
 	}
 	base, anyOf := strings.CutPrefix(operator, "ForAnyValue:")
 	base, allOf := strings.CutPrefix(base, "ForAllValues:")
 	if anyOf && allOf {
-		return fmt.Errorf("the operator %s is not understood", operator)
+		return fmt.Errorf("the operator %s is not supported", operator)
 	}
 	c.forAny, c.forAll = anyOf, allOf
 	base, c.ifExists = strings.CutSuffix(base, "IfExists")
 	var found bool
 	if c.comparison, found = comparisons[base]; !found {
-		return fmt.Errorf("the operator %s is not understood", operator)
+		return fmt.Errorf("the operator %s is not supported", operator)
 	}
-	if c.key, found = contextKeys[strings.ToLower(key.name)]; !found {
-		return fmt.Errorf("the condition key %s is not understood", key.name)
+	if c.key, found = contextKeys[strings.ToLower(key.Name)]; !found {
+		return fmt.Errorf("the condition key %s is not supported", key.Name)
 	}
 	switch {
 	case c.null && (base != operator || len(c.wanted) != 1):
 		return fmt.Errorf("%s takes no set operator, no IfExists and one value", base)
 	case c.key.isList() && !c.null && !c.forAny && !c.forAll:
-		return fmt.Errorf("%s is a list: without ForAnyValue or ForAllValues its meaning is not documented", key.name)
+		return fmt.Errorf("%s is a list: without ForAnyValue or ForAllValues its meaning is not documented", key.Name)
 	}
 	return c.parseValues(base, variables)
 }
@@ -105,9 +110,9 @@ func (c *condition) parseValues(base string, variables bool) error {
 	for _, w := range c.wanted {
 		switch {
 		case variables && strings.Contains(w, "${"):
-			return fmt.Errorf("the policy variable in %q is not understood", w)
+			return fmt.Errorf("the policy variable in %q is not supported", w)
 		case c.arns && !isARN(w):
-			return fmt.Errorf("%q is no ARN of six segments", w)
+			return fmt.Errorf("%q is not a valid ARN", w)
 		case base == "Bool" || base == "Null":
 			if b := strings.ToLower(w); b != "true" && b != "false" {
 				return fmt.Errorf("%q is neither true nor false", w)
@@ -138,6 +143,8 @@ func (c *condition) holds(r *request) answer {
 		return answerOf(c.exact["true"] == (got.there == no))
 	case got.there == yes:
 		return answerOf(c.matches(got.text) != c.negated)
+	case c.ifExists && (c.forAny || c.forAll): // AWS does not document what they are together
+		return unsure
 	case c.ifExists || c.forAll:
 		return yes
 	default: // a negated operator holds where there is nothing, but for ForAnyValue
@@ -153,21 +160,25 @@ func (c *condition) matches(got string) bool {
 		if c.arns {
 			return matchesARN(pattern, got)
 		}
-		return matches(pattern, got)
+		return policy.Match(pattern, got)
 	})
 }
 
-// lacks says why the condition does not hold, or is not understood.
+// lacks says why the condition does not hold, or is not supported.
 func (c *condition) lacks(r *request) string {
 	if c.odd != "" {
 		return c.odd
 	}
 	wants := fmt.Sprintf("its condition %s wants %s, and ", c.text, someOf(c.wanted, "or"))
-	switch got := r.value(c.key); got.there {
-	case yes:
+	switch got := r.value(c.key); {
+	case got.there == yes:
 		return wants + "the request has " + got.text
-	case no:
+	case got.there == no && c.ifExists:
+		return wants + "the request has no such key, for which AWS does not document the operator"
+	case got.there == no:
 		return wants + "the request has no such key"
+	case c.key == viaService:
+		return wants + "the name of EC2 in calls to KMS is not confirmed for the partition " + r.by.partition
 	default:
 		return wants + "what the request has is not known"
 	}

@@ -33,11 +33,11 @@ func TestConditions(t *testing.T) {
 		return ruling{name, under(condition), evaluate.Fails, "key-policy"}
 	}
 	odd := func(name, condition string) ruling {
-		return ruling{name, under(condition), evaluate.Unknown, "key-policy"}
+		return ruling{name, under(condition), evaluate.Inconclusive, "key-policy"}
 	}
 	check(t, []ruling{
-		holds("the organisation", `'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`),
-		broken("another organisation", `'StringEquals':{'aws:PrincipalOrgID':'o-other'}`),
+		holds("the organization", `'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`),
+		broken("another organization", `'StringEquals':{'aws:PrincipalOrgID':'o-other'}`),
 		holds("one of several values", `'StringEquals':{'aws:PrincipalOrgID':['o-other','o-exampleorgid']}`),
 		broken("all of several operators", `'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'},'StringLike':{'kms:ViaService':'rds.*'}`),
 		broken("all of several keys", `'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid','kms:CallerAccount':'`+other+`'}`),
@@ -57,19 +57,29 @@ func TestConditions(t *testing.T) {
 		odd("a policy variable", `'StringEquals':{'aws:PrincipalAccount':'${kms:CallerAccount}'}`),
 		odd("a value that is an object", `'StringEquals':{'aws:PrincipalOrgID':{}}`),
 
-		{"no organisation: the key is not there", outside(`'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Fails, "key-policy"},
-		{"no organisation: a contrary holds", outside(`'StringNotEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
-		{"no organisation: IfExists holds", outside(`'StringEqualsIfExists':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
-		{"no organisation: ForAllValues holds", outside(`'ForAllValues:StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
-		{"no organisation: ForAnyValue does not hold", outside(`'ForAnyValue:StringLike':{'aws:PrincipalOrgPaths':'*'}`), evaluate.Fails, "key-policy"},
-		{"no organisation: ForAnyValue of a contrary does not hold", outside(`'ForAnyValue:StringNotLike':{'aws:PrincipalOrgPaths':'x'}`), evaluate.Fails, "key-policy"},
-		{"no organisation: ForAnyValue with IfExists holds", outside(`'ForAnyValue:StringLikeIfExists':{'aws:PrincipalOrgPaths':'x'}`), evaluate.Launches, ""},
-		{"no organisation: Null is true", outside(`'Null':{'aws:PrincipalOrgID':true}`), evaluate.Launches, ""},
-		{"an organisation: Null is false", under(`'Null':{'aws:PrincipalOrgPaths':'false'}`), evaluate.Launches, ""},
-		{"an organisation: Null is not true", under(`'Null':{'aws:PrincipalOrgID':'true'}`), evaluate.Fails, "key-policy"},
-		{"an organisation that is not known", somewhere(`'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Unknown, "key-policy"},
-		{"an organisation that is not known: IfExists", somewhere(`'StringEqualsIfExists':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Unknown, "key-policy"},
-		{"an organisation that is not known: Null", somewhere(`'Null':{'aws:PrincipalOrgID':'false'}`), evaluate.Unknown, "key-policy"},
+		{"no organization: the key is not there", outside(`'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Fails, "key-policy"},
+		{"no organization: a contrary holds", outside(`'StringNotEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
+		{"no organization: IfExists holds", outside(`'StringEqualsIfExists':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
+		{"no organization: ForAllValues holds", outside(`'ForAllValues:StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Launches, ""},
+		{"no organization: ForAnyValue does not hold", outside(`'ForAnyValue:StringLike':{'aws:PrincipalOrgPaths':'*'}`), evaluate.Fails, "key-policy"},
+		{"no organization: ForAnyValue of a contrary does not hold", outside(`'ForAnyValue:StringNotLike':{'aws:PrincipalOrgPaths':'x'}`), evaluate.Fails, "key-policy"},
+		{"no organization: ForAnyValue with IfExists is inconclusive", outside(`'ForAnyValue:StringLikeIfExists':{'aws:PrincipalOrgPaths':'x'}`), evaluate.Inconclusive, "key-policy"},
+		{"no organization: ForAllValues with IfExists is inconclusive", outside(`'ForAllValues:StringLikeIfExists':{'aws:PrincipalOrgPaths':'x'}`), evaluate.Inconclusive, "key-policy"},
+		{"no organization: ForAnyValue of a contrary with IfExists is inconclusive", outside(`'ForAnyValue:StringNotLikeIfExists':{'aws:PrincipalOrgPaths':'x'}`), evaluate.Inconclusive, "key-policy"},
+		holds("an organization: ForAnyValue with IfExists compares", `'ForAnyValue:StringLikeIfExists':{'aws:PrincipalOrgPaths':'o-exampleorgid/*'}`),
+		broken("an organization: ForAllValues with IfExists compares", `'ForAllValues:StringLikeIfExists':{'aws:PrincipalOrgPaths':'x'}`),
+		odd("an operator without a key", `'StringEquals':{}`),
+		odd("the endpoint that EC2 calls through", `'StringEquals':{'aws:SourceVpce':'vpce-0a1b2c3d'}`),
+		odd("the network that EC2 calls from", `'StringNotEquals':{'aws:SourceVpc':'vpc-0a1b2c3d'}`),
+		odd("whether EC2 calls through an endpoint", `'Null':{'aws:SourceVpce':'true'}`),
+		odd("an endpoint, if there is one", `'StringEqualsIfExists':{'aws:SourceVpce':'vpce-0a1b2c3d'}`),
+		odd("whether the call comes by a service", `'Bool':{'aws:ViaAWSService':'true'}`),
+		{"no organization: Null is true", outside(`'Null':{'aws:PrincipalOrgID':true}`), evaluate.Launches, ""},
+		{"an organization: Null is false", under(`'Null':{'aws:PrincipalOrgPaths':'false'}`), evaluate.Launches, ""},
+		{"an organization: Null is not true", under(`'Null':{'aws:PrincipalOrgID':'true'}`), evaluate.Fails, "key-policy"},
+		{"an organization that is not known", somewhere(`'StringEquals':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Inconclusive, "key-policy"},
+		{"an organization that is not known: IfExists", somewhere(`'StringEqualsIfExists':{'aws:PrincipalOrgID':'o-exampleorgid'}`), evaluate.Inconclusive, "key-policy"},
+		{"an organization that is not known: Null", somewhere(`'Null':{'aws:PrincipalOrgID':'false'}`), evaluate.Inconclusive, "key-policy"},
 
 		holds("a path below", `'ForAnyValue:StringLike':{'aws:PrincipalOrgPaths':'o-exampleorgid/*/`+unit+`/*'}`),
 		broken("a path elsewhere", `'ForAnyValue:StringLike':{'aws:PrincipalOrgPaths':'o-exampleorgid/*/`+apart+`/*'}`),
@@ -87,7 +97,7 @@ func TestConditions(t *testing.T) {
 			under(`'ArnLike':{'aws:PrincipalArn':'arn:aws:*:` + member + `:role/a:b/` + karpenter + `'}`)(s)
 			s.launcher.Role = "a:b/" + karpenter
 		}, evaluate.Fails, "key-policy"},
-		odd("a pattern that is no ARN", `'ArnLike':{'aws:PrincipalArn':'*'}`),
+		odd("a pattern that is not an ARN", `'ArnLike':{'aws:PrincipalArn':'*'}`),
 		holds("a role's session is an assumed role", `'StringEquals':{'aws:PrincipalType':'AssumedRole'},'Bool':{'aws:PrincipalIsAWSService':'false'}`),
 		broken("a role is no AWS service", `'Bool':{'aws:PrincipalIsAWSService':'true'}`),
 		broken("no service calls for itself", `'StringEquals':{'aws:SourceAccount':'`+member+`'}`),
@@ -117,7 +127,7 @@ func TestLeastPrivilege(t *testing.T) {
 		{"use and grants launch", key(use, grants(`"Bool":{"kms:GrantIsForAWSResource":"true"}`)), evaluate.Launches, ""},
 		{"use alone fails", key(use), evaluate.Fails, "key-policy"},
 		{"grants of operations that EC2's grant has not fail", key(use, grants(`"ForAllValues:StringEquals":{"kms:GrantOperations":"Encrypt"}`)), evaluate.Fails, "key-policy"},
-		{"grants for a grantee are unknown", key(use, grants(`"StringLike":{"kms:GranteePrincipal":"*"}`)), evaluate.Unknown, "key-policy"},
+		{"grants for a grantee are unknown", key(use, grants(`"StringLike":{"kms:GranteePrincipal":"*"}`)), evaluate.Inconclusive, "key-policy"},
 	})
 }
 

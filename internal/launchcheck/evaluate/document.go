@@ -9,8 +9,8 @@ type ruling struct {
 	delegated decided // to its account, whose policies must allow the same
 }
 
-// rule says what the document says. via is the value of kms:ViaService.
-func (d *document) rule(by *caller, via string) ruling {
+// rule says what the document says. via is what the request has for kms:ViaService.
+func (d *document) rule(by *caller, via value) ruling {
 	var all ruling
 	for i := range d.statements {
 		s := &d.statements[i]
@@ -50,7 +50,7 @@ func operationsOf(granting bool) operations {
 
 // whoSays names the statements that allow, or deny, the operations, in their
 // order.
-func (d *document) whoSays(deny bool, o operations, by *caller, via string) string {
+func (d *document) whoSays(deny bool, o operations, by *caller, via value) string {
 	var names []string
 	for i := range d.statements {
 		s := &d.statements[i]
@@ -72,7 +72,7 @@ func (d *document) whoSays(deny bool, o operations, by *caller, via string) stri
 
 // doubt says what it is that leaves open whether the document allows, or denies,
 // the operation.
-func (d *document) doubt(o operations, by *caller, via string) string {
+func (d *document) doubt(o operations, by *caller, via value) string {
 	for i := range d.statements {
 		s := &d.statements[i]
 		one := document{statements: d.statements[i : i+1]}
@@ -84,7 +84,7 @@ func (d *document) doubt(o operations, by *caller, via string) string {
 		case s.odd != "" && s.name == d.name:
 			return s.odd
 		case s.odd != "":
-			return fmt.Sprintf("%s is not understood: %s", s.name, s.odd)
+			return fmt.Sprintf("%s is not supported: %s", s.name, s.odd)
 		}
 		r := &request{by, via, o == createGrant}
 		for j := range s.conditions {
@@ -99,7 +99,7 @@ func (d *document) doubt(o operations, by *caller, via string) string {
 
 // closest says which statement comes closest to allowing the operation, and what
 // it lacks; empty if none is about the operation.
-func (d *document) closest(o operations, by *caller, via string) string {
+func (d *document) closest(o operations, by *caller, via value) string {
 	best, lacks := 0, ""
 	for i := range d.statements {
 		s := &d.statements[i]

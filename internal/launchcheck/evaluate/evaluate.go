@@ -3,6 +3,10 @@ package evaluate
 import (
 	"cmp"
 	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
 // Evaluate says of every launcher in every account and region what its launch
@@ -11,18 +15,17 @@ import (
 // key's confines the role, such as a service control policy, and if volumes keep
 // their snapshots' keys (Fact: 6, the last row of its table).
 func Evaluate(w Input) []Verdict {
-	partition := cmp.Or(w.Partition, "aws")
 	accounts := slices.SortedFunc(slices.Values(w.Accounts), func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
 	launchers := slices.SortedFunc(slices.Values(w.Launchers), func(a, b Launcher) int { return cmp.Compare(a.Name, b.Name) })
 	var callers []*caller
 	for a := range accounts {
 		for l := range launchers {
-			callers = append(callers, newCaller(partition, &accounts[a], &launchers[l]))
+			callers = append(callers, newCaller(w.Partition, &accounts[a], &launchers[l]))
 		}
 	}
 	verdicts := make([]Verdict, 0, len(callers)*len(w.Regions))
 	for _, r := range slices.SortedFunc(slices.Values(w.Regions), func(a, b Region) int { return cmp.Compare(a.Name, b.Name) }) {
-		e := newEvaluation(partition, &r, launchers)
+		e := newEvaluation(w.Partition, &r, launchers)
 		for i, by := range callers {
 			verdicts = append(verdicts, e.verdict(&accounts[i/len(launchers)], by))
 		}
@@ -33,7 +36,8 @@ func Evaluate(w Input) []Verdict {
 // evaluation is a region with everything parsed and indexed.
 type evaluation struct {
 	region *Region
-	image  Link
+	image  []Link // about the image alone
+	disks  []Link // about the snapshots alone
 	keys   []*regionalKey
 }
 
@@ -45,7 +49,8 @@ type regionalKey struct {
 	account string // its owner
 	region  string // in its ARN
 	missing bool   // the world has nothing of it
-	via     string // value of kms:ViaService
+	service string // EC2's name in calls to KMS
+	via     value  // of kms:ViaService: the service's name, where that is confirmed
 	// The links that are the same for every caller whose chain gets there.
 	here, state Link
 	policy      *document
@@ -54,7 +59,10 @@ type regionalKey struct {
 }
 
 func newEvaluation(partition string, r *Region, launchers []Launcher) *evaluation {
-	e := &evaluation{region: r, image: r.imageLink()}
+	e := &evaluation{region: r, image: []Link{r.imageLink()}, disks: r.snapshotLinks()}
+	if product, found := r.productLink(); found {
+		e.image = append(e.image, product)
+	}
 	done := map[string]bool{"": true}
 	for _, snapshot := range r.Image.Snapshots {
 		if !done[snapshot.Key] {
@@ -68,10 +76,13 @@ func newEvaluation(partition string, r *Region, launchers []Launcher) *evaluatio
 func newRegionalKey(partition string, r *Region, keyARN string, launchers []Launcher) *regionalKey {
 	key, found := r.Keys[keyARN]
 	key.ARN = keyARN
-	a := parseARN(keyARN)
-	k := &regionalKey{Key: key, in: r, account: a.account, region: a.region, missing: !found, via: "ec2." + r.Name + ".amazonaws.com"}
-	if partition == "aws-cn" { // Fact: 6
-		k.via += ".cn"
+	a, _ := arn.Parse(keyARN) // of what is not an ARN, the account is empty
+	k := &regionalKey{Key: key, in: r, account: a.AccountID, region: a.Region, missing: !found}
+	var confirmed bool
+	if k.service, confirmed = policy.EC2Service(partition, r.Name); confirmed {
+		k.via = present(k.service)
+	} else {
+		k.via = value{there: unsure}
 	}
 	k.here = holds(linkKeyRegion, "the key "+keyARN+" is of "+r.Name)
 	k.state = k.stateLink()
@@ -112,7 +123,11 @@ func (l *Launcher) identity(keyARN string) *document {
 // verdict follows the chain until a link breaks.
 func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 	v := Verdict{Account: a.ID, Region: e.region.Name, Launcher: by.launcher.Name, Outcome: Launches, Links: make([]Link, 0, 2+4*len(e.keys))}
-	if !v.append(e.image) || !v.append(e.region.sharedLink(a)) {
+	if by.partition == "" {
+		v.append(open(linkImage, "the partition of "+e.region.Name+" is not known, and with it the ARNs of roles", "aws sts get-caller-identity"))
+		return v
+	}
+	if !v.append(e.image...) || !v.append(e.region.sharedLink(a)) || !v.append(e.disks...) {
 		return v
 	}
 	for _, k := range e.keys {
@@ -138,8 +153,8 @@ func (v *Verdict) append(links ...Link) bool {
 		case Fails:
 			v.Outcome = Fails
 			return false
-		case Unknown:
-			v.Outcome = Unknown
+		case Inconclusive:
+			v.Outcome = Inconclusive
 		}
 	}
 	return true

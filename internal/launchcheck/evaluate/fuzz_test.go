@@ -15,7 +15,18 @@ func FuzzPolicies(f *testing.F) {
 	f.Add(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","NotPrincipal":{"AWS":"*"},"NotAction":"kms:*","NotResource":"*"}}`, `{`)
 	f.Add(`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"ForAnyValue:StringLikeIfExists":{"aws:PrincipalOrgPaths":["*",1,true]}}}]}`, ``)
 	f.Add(`[]`, `{"Statement":[null]}`)
+	f.Add(string(base.key.Policy), `{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"ForAllValues:StringEqualsIfExists":{"kms:GrantOperations":"Decrypt"},"StringEquals":{"kms:ViaService":"ec2.eu-west-1.amazonaws.com"}}}}`)
 	f.Fuzz(func(t *testing.T, key, identity string) {
+		for _, h := range hidings() {
+			if !h.never {
+				continue
+			}
+			s := newScene()
+			s.key.Policy, s.launcher.Policy = json.RawMessage(key), json.RawMessage(identity)
+			if v := s.verdict(h.hide); v.Outcome == evaluate.Launches {
+				t.Errorf("launches where %s, by %s and %s", h.name, key, identity)
+			}
+		}
 		s := newScene()
 		s.key.Policy, s.launcher.Policy = json.RawMessage(key), json.RawMessage(identity)
 		v := s.verdict()

@@ -13,6 +13,9 @@ func (g *generator) conditions(denial bool) object {
 	block := object{}
 	for range 1 + g.IntN(2) {
 		operator, key, values := g.condition(denial)
+		if strings.HasPrefix(operator, "For") && strings.HasSuffix(operator, "IfExists") {
+			g.odd = true // AWS doesn't document it for a key that is absent
+		}
 		keys, _ := block[operator].(object)
 		if keys == nil {
 			keys = object{}
@@ -75,7 +78,8 @@ func (g *generator) stringOperator(denial bool) string {
 }
 
 func (g *generator) paths() (operator, key string, values any) {
-	return one(g, "ForAnyValue:StringLike", "ForAnyValue:StringLike", "ForAllValues:StringLike", "ForAnyValue:StringEquals", "ForAnyValue:StringNotLike", "ForAllValues:StringNotLike", "ForAnyValue:StringLikeIfExists"),
+	return one(g, "ForAnyValue:StringLike", "ForAnyValue:StringLike", "ForAllValues:StringLike", "ForAnyValue:StringEquals", "ForAnyValue:StringNotLike", "ForAllValues:StringNotLike",
+			"ForAnyValue:StringLikeIfExists", "ForAllValues:StringLikeIfExists", "ForAnyValue:StringNotLikeIfExists"),
 		"aws:PrincipalOrgPaths", some(g, unitPath+"*", unitPath, organization+"/*", organization+"/r-ab12/", "*/"+nested+"/*", "o-other/*", "O-EXAMPLEORGID/*")
 }
 

@@ -3,6 +3,8 @@ package evaluate
 import (
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // granted are the grants of one grantee on one key.
@@ -25,10 +27,10 @@ func indexGrants(grants []Grant) map[string]granted {
 			ops &^= createGrant
 		}
 		grantee, sure := g.Grantee, !g.Constrained
-		switch a := parseARN(g.Grantee); {
-		case accountForm.MatchString(g.Grantee), a.resource == "root":
+		switch a, _ := arn.Parse(g.Grantee); { // an account's or a deleted role's ID is none
+		case accountForm.MatchString(g.Grantee), a.Resource == "root":
 			sure = false // what an account's grant is to its roles is not documented
-		case a.service == "sts":
+		case a.Service == "sts":
 			grantee, sure = grantee[:strings.LastIndexByte(grantee, '/')+1], false
 		}
 		if ops == none {

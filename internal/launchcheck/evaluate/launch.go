@@ -1,8 +1,8 @@
-// Package launch says who can launch an image where, and why not, from what AWS
-// reports: the launch permissions, the keys of the snapshots, the state, the
-// policy and the grants of these keys. It decides as AWS does (Fact: 3, 5, 6),
-// and asks AWS nothing. What it does not understand makes a verdict [Unknown],
-// never [Launches].
+// Package evaluate decides who can launch an image where, and why not, from what
+// AWS reports: the launch permissions, the keys of the snapshots, and the state,
+// the policy and the grants of these keys. It decides as AWS does (Fact: 3, 5, 6),
+// and asks AWS nothing. Absent information is never benign: what was not read or
+// is not supported makes a verdict [Inconclusive], never [Launches].
 package evaluate
 
 import "encoding/json"
@@ -10,17 +10,24 @@ import "encoding/json"
 // Outcome is how a launch ends, and how one link of its chain stands.
 type Outcome string
 
-// What a launch comes to.
+// Outcomes of a launch.
 const (
 	Launches Outcome = "launches"
 	Fails    Outcome = "fails"
-	Unknown  Outcome = "unknown" // something in the chain is not understood, or not known
+	// Inconclusive launches depend on something that was not read, that AWS does
+	// not document, or that this package does not support.
+	Inconclusive Outcome = "inconclusive"
+	// Pending launches lack only a grant that has not been created yet. [Evaluate]
+	// does not return it: whoever knows the plan sets it.
+	Pending Outcome = "pending"
 )
 
 // Input is what is known of the images and of those who are to launch them.
 type Input struct {
-	Partition string // aws, aws-cn, aws-us-gov
-	// Organization is the id of the images' owner's organisation, o-…; empty if
+	// Partition is aws, aws-cn, aws-us-gov or another one. Without it, every
+	// verdict is [Inconclusive].
+	Partition string
+	// Organization is the id of the images' owner's organization, o-…; empty if
 	// it is not known.
 	Organization string
 	Accounts     []Account
@@ -31,10 +38,10 @@ type Input struct {
 // Account is one in which instances are to be launched.
 type Account struct {
 	ID string // 12 digits
-	// Organization is the id of the account's organisation, "none" if it is in
+	// Organization is the id of the account's organization, "none" if it is in
 	// none, empty if that is not known.
 	Organization string
-	// Path is where the account is in the organisation, as aws:PrincipalOrgPaths
+	// Path is where the account is in the organization, as aws:PrincipalOrgPaths
 	// has it: o-…/r-…/ou-…/ou-…/, with the slash at the end. Empty if it is not
 	// known. Fact: 3.
 	Path string
@@ -66,20 +73,27 @@ type Region struct {
 type Image struct {
 	ID    string // ami-…
 	Owner string // account
-	State string // available, pending, …
-	// Who may launch it, beside the owner. Fact: 5.
+	State string // available, pending, …; empty if it is not known
+	// ProductCodes are those of AWS Marketplace and of EC2. An account needs a
+	// subscription to launch an image with one.
+	ProductCodes []string
+	// Launch permissions, in addition to the owner. Fact: 5.
 	Public              bool
 	Accounts            []string // ids
 	Organizations       []string // ARNs
 	OrganizationalUnits []string // ARNs
-	Snapshots           []Snapshot
+	// Snapshots are those of the image's block devices. An image without any is
+	// one of which they are not known.
+	Snapshots []Snapshot
 }
 
-// Snapshot is one that the image's volumes are made of.
+// Snapshot is one that the image's volumes are restored from. The zero value is
+// one that was not read.
 type Snapshot struct {
-	ID string
-	// Key is the ARN of its KMS key, empty if it is not encrypted.
-	Key string
+	ID        string
+	Read      bool // DescribeSnapshots returned it
+	Encrypted bool
+	Key       string // ARN of its KMS key, empty if it is not encrypted or AWS did not return it
 }
 
 // Key is a KMS key of one region.

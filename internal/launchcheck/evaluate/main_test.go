@@ -31,7 +31,7 @@ func writeFigures() error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(file, "worlds launched in %d, verdicts compared %d (launches %d, fails %d, unknown %d), disagreements %d\n",
-		f.worlds, f.verdicts, f.launches, f.fails, f.unknown, f.disagreements)
+	_, err = fmt.Fprintf(file, "worlds launched in %d, verdicts compared %d (launches %d, fails %d, inconclusive %d), disagreements %d\n",
+		f.worlds, f.verdicts, f.launches, f.fails, f.inconclusive, f.disagreements)
 	return errors.Join(err, file.Close())
 }

@@ -9,12 +9,12 @@ import (
 
 // Link is one link of the chain that a launch hangs on.
 type Link struct {
-	Name    string  `json:"link"` // shared, image, key-region, key-state, key-policy, identity-policy, grant
+	Name    string  `json:"link"` // image, product-code, shared, snapshot, key-region, key-state, key-policy, identity-policy, grant
 	Outcome Outcome `json:"outcome"`
 	// Because is one sentence: which permission, statement or grant decides.
 	Because string `json:"because"`
-	// Remedy is a command or a piece of policy that mends the link; empty if
-	// there is nothing to mend.
+	// Remedy is a command or a piece of policy that fixes the link, or a command
+	// that shows what is not known; empty if there is none.
 	Remedy string `json:"remedy,omitempty"`
 }
 
@@ -121,8 +121,14 @@ func (m Matrix) Only(outcome Outcome) Matrix {
 	return slices.DeleteFunc(slices.Clone(m), func(c Case) bool { return c.Outcome != outcome })
 }
 
-// Total is how many verdicts there are.
-func (m Matrix) Total() int { return m.Count(Launches) + m.Count(Fails) + m.Count(Unknown) }
+// Total is how many verdicts there are, whatever their outcome.
+func (m Matrix) Total() int {
+	n := 0
+	for _, c := range m {
+		n += len(c.Accounts)
+	}
+	return n
+}
 
 // withoutAccount has the placeholder for the account, but not where it is the
 // owner of a key: the key is the same for all.

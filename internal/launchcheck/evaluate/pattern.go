@@ -1,29 +1,11 @@
 package evaluate
 
-import "strings"
+import (
+	"errors"
+	"strings"
 
-// matches reports whether the text matches a pattern in which * stands for any
-// characters and ? for one. It goes back to the last * only: no pattern takes
-// more than len(pattern)×len(text) steps.
-func matches(pattern, text string) bool {
-	p, star, resume := 0, -1, 0
-	for t := 0; t < len(text); {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, resume = p, t
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
-			p++
-			t++
-		case star >= 0:
-			resume++
-			p, t = star+1, resume
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
-}
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
 
 // segments is the number of those that the colons of an ARN make. The last one
 // may have colons itself.
@@ -37,7 +19,7 @@ func matchesARN(pattern, arn string) bool {
 		return false
 	}
 	for i := range wanted {
-		if !matches(wanted[i], got[i]) {
+		if !policy.Match(wanted[i], got[i]) {
 			return false
 		}
 	}
@@ -51,14 +33,12 @@ func isARN(text string) bool {
 
 func hasWildcard(text string) bool { return strings.ContainsAny(text, "*?") }
 
-// arn is an ARN taken apart.
-type arn struct{ partition, service, region, account, resource string }
-
-// parseARN returns the zero arn for what is none.
-func parseARN(text string) arn {
-	s := strings.SplitN(text, ":", segments)
-	if len(s) != segments || s[0] != "arn" {
-		return arn{}
+// texts reads one text or a list of them. AWS does not document what an empty
+// list means.
+func texts(raw []byte) ([]string, error) {
+	all, err := policy.Texts(raw)
+	if err == nil && len(all) == 0 {
+		return nil, errors.New("a list is empty")
 	}
-	return arn{s[1], s[2], s[3], s[4], s[5]}
+	return all, err
 }

@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
 // principals is a Principal or NotPrincipal element. What cannot be a launcher's
@@ -29,16 +33,16 @@ func parsePrincipals(raw json.RawMessage) (principals, error) {
 		p.all = true
 		return p, nil
 	}
-	kinds, err := decodeObject(raw)
+	kinds, err := policy.Object(raw)
 	if err != nil {
 		return p, fmt.Errorf("principal: %w", err)
 	}
 	for _, kind := range kinds {
-		names, err := decodeTexts(kind.value)
+		names, err := texts(kind.Value)
 		if err != nil {
 			return p, fmt.Errorf("principal: %w", err)
 		}
-		switch kind.name {
+		switch kind.Name {
 		case "AWS":
 			for _, name := range names {
 				if err := p.add(name); err != nil {
@@ -47,7 +51,7 @@ func parsePrincipals(raw json.RawMessage) (principals, error) {
 			}
 		case "Service", "Federated", "CanonicalUser": // no role is any of these
 		default:
-			return p, fmt.Errorf("the kind of principal %q is not understood", kind.name)
+			return p, fmt.Errorf("the kind of principal %q is not supported", kind.Name)
 		}
 	}
 	return p, nil
@@ -55,7 +59,7 @@ func parsePrincipals(raw json.RawMessage) (principals, error) {
 
 // add adds an AWS principal.
 func (p *principals) add(name string) error {
-	a := parseARN(name)
+	a, _ := arn.Parse(name) // an account's ID is none
 	switch {
 	case name == "*":
 		p.all = true
@@ -64,14 +68,14 @@ func (p *principals) add(name string) error {
 	case nobody.MatchString(name):
 	case hasWildcard(name):
 		return fmt.Errorf("the principal %q has a wildcard, which AWS takes for no name", name)
-	case a.service == "iam" && a.resource == "root":
+	case a.Service == "iam" && a.Resource == "root":
 		p.accounts[name] = true
-	case a.service == "iam" && strings.HasPrefix(a.resource, "role/"):
+	case a.Service == "iam" && strings.HasPrefix(a.Resource, "role/"):
 		p.roles[name] = true
-	case a.service == "sts" && strings.HasPrefix(a.resource, "assumed-role/"):
+	case a.Service == "sts" && strings.HasPrefix(a.Resource, "assumed-role/"):
 		p.sessions[name[:strings.LastIndexByte(name, '/')+1]] = true
 	default:
-		return fmt.Errorf("the principal %q is not understood", name)
+		return fmt.Errorf("the principal %q is not supported", name)
 	}
 	return nil
 }

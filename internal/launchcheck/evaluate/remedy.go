@@ -46,15 +46,23 @@ func (a *admission) identityPolicySnippet(o operations) string { return a.snippe
 func (a *admission) snippet(who, resource string, o operations) string {
 	var statements []string
 	for _, granting := range []bool{false, true} {
-		some, also := o&operationsOf(granting), ""
+		some := o & operationsOf(granting)
 		if some == none {
 			continue
 		}
-		if granting {
-			also = `,"Bool":{"kms:GrantIsForAWSResource":"true"}`
+		var conditions []string
+		if a.via.there == yes {
+			conditions = append(conditions, fmt.Sprintf(`"StringEquals":{"kms:ViaService":%q}`, a.service))
 		}
-		statements = append(statements, fmt.Sprintf(`{"Effect":"Allow",%s"Action":["%s"],"Resource":%q,"Condition":{"StringEquals":{"kms:ViaService":%q}%s}}`,
-			who, strings.Join(some.names("kms:"), `","`), resource, a.via, also))
+		if granting {
+			conditions = append(conditions, `"Bool":{"kms:GrantIsForAWSResource":"true"}`)
+		}
+		condition := ""
+		if len(conditions) > 0 {
+			condition = `,"Condition":{` + strings.Join(conditions, ",") + "}"
+		}
+		statements = append(statements, fmt.Sprintf(`{"Effect":"Allow",%s"Action":["%s"],"Resource":%q%s}`,
+			who, strings.Join(some.names("kms:"), `","`), resource, condition))
 	}
 	return strings.Join(statements, ", ")
 }

@@ -12,7 +12,7 @@ import (
 
 // scene is a launch in which every link holds, until a test breaks one: a
 // member's role with the emitted policy, an image that is shared with the
-// organisation, under a key that is open to it.
+// organization, under a key that is open to it.
 type scene struct {
 	partition string
 	account   evaluate.Account
@@ -50,13 +50,19 @@ func document(statements ...string) json.RawMessage {
 	return json.RawMessage(`{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`)
 }
 
-func (s *scene) verdict() evaluate.Verdict {
+// verdict is what the evaluator says of the scene, of which something may be
+// hidden.
+func (s *scene) verdict(hide ...func(*evaluate.Input)) evaluate.Verdict {
 	if s.key.ARN != "" {
 		s.region.Keys = map[string]evaluate.Key{s.key.ARN: s.key}
 	}
-	return evaluate.Evaluate(evaluate.Input{
+	known := evaluate.Input{
 		Partition: s.partition, Organization: organization, Accounts: []evaluate.Account{s.account}, Launchers: []evaluate.Launcher{s.launcher}, Regions: []evaluate.Region{s.region},
-	})[0]
+	}
+	for _, h := range hide {
+		h(&known)
+	}
+	return evaluate.Evaluate(known)[0]
 }
 
 // ruling is a scene with one thing altered, and what becomes of it.

@@ -8,14 +8,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
 // statement is one statement of a policy, as far as it is about one key.
 type statement struct {
 	name string // statement "Sid", or statement 2
-	// allow and deny are both set if it is not understood which one it does.
+	// allow and deny are both set if it is not supported which one it does.
 	allow, deny bool
-	odd         string // what of it is not understood, empty if it is all
+	odd         string // what of it is not supported, empty if it is all
 	actions     operations
 	onKey       bool // whether its resource is the key
 	who         principals
@@ -53,33 +55,33 @@ func parseIdentityPolicy(name string, raw []byte, key string) *document {
 const version2012 = "2012-10-17"
 
 func parseDocument(name string, raw []byte, key, principal string) *document {
-	elements, err := decodeObject(raw)
+	elements, err := policy.Object(raw)
 	if err != nil {
 		return unread(name, err.Error())
 	}
-	version, list := "2008-10-17", []json.RawMessage(nil)
+	version, list := "2008-10-17", []policy.Member(nil)
 	for _, e := range elements {
-		switch e.name {
+		switch e.Name {
 		case "Version":
-			err = json.Unmarshal(e.value, &version)
+			version = strings.Trim(string(e.Value), `"`) // the known ones have no escapes
 		case "Statement":
-			list, err = decodeList(e.value)
+			list, err = policy.Items(e.Value)
 		case "Id":
 		default:
-			err = fmt.Errorf("its element %s is not understood", e.name)
+			err = fmt.Errorf("its element %s is not supported", e.Name)
 		}
 		if err != nil {
 			return unread(name, err.Error())
 		}
 	}
-	if list == nil || version != version2012 && version != "2008-10-17" {
-		return unread(name, "it has no Statement, or a Version that is not understood")
+	if len(list) == 0 || version != version2012 && version != "2008-10-17" {
+		return unread(name, "it has no Statement, or a Version that is not supported")
 	}
 	d := &document{name: name}
 	for i, item := range list {
 		s := statement{name: fmt.Sprintf("statement %d", i+1), allow: true, deny: true, actions: allNeeded, onKey: true}
 		s.everybodies = principal == ""
-		if err := s.parse(item, key, version == version2012); err != nil {
+		if err := s.parse(item.Value, key, version == version2012); err != nil {
 			s.odd = err.Error()
 		}
 		d.statements = append(d.statements, s)
@@ -90,7 +92,7 @@ func parseDocument(name string, raw []byte, key, principal string) *document {
 // parse reads a statement as far as it can be understood: what a part that is
 // understood excludes is excluded, whatever the rest says.
 func (s *statement) parse(raw json.RawMessage, key string, variables bool) error {
-	members, err := decodeObject(raw)
+	members, err := policy.Object(raw)
 	if err != nil {
 		s.everybodies = true
 		return err
@@ -99,7 +101,7 @@ func (s *statement) parse(raw json.RawMessage, key string, variables bool) error
 	var problems []error
 	var has []string
 	for _, m := range members {
-		has = append(has, strings.TrimPrefix(m.name, "Not"))
+		has = append(has, strings.TrimPrefix(m.Name, "Not"))
 		if err := s.parseElement(m, key, variables); err != nil {
 			problems = append(problems, err)
 		}
@@ -124,18 +126,18 @@ func (s *statement) parse(raw json.RawMessage, key string, variables bool) error
 	return nil
 }
 
-func (s *statement) parseElement(m member, key string, variables bool) error {
+func (s *statement) parseElement(m policy.Member, key string, variables bool) error {
 	var err error
-	switch m.name {
+	switch m.Name {
 	case "Sid":
 		var sid string
-		if json.Unmarshal(m.value, &sid) == nil && sid != "" {
+		if json.Unmarshal(m.Value, &sid) == nil && sid != "" {
 			s.name = fmt.Sprintf("statement %q", sid)
 		}
 	case "Effect":
-		allow, deny := bytes.Equal(m.value, []byte(`"Allow"`)), bytes.Equal(m.value, []byte(`"Deny"`))
+		allow, deny := bytes.Equal(m.Value, []byte(`"Allow"`)), bytes.Equal(m.Value, []byte(`"Deny"`))
 		if allow == deny {
-			return fmt.Errorf("its Effect %s is not understood", m.value)
+			return fmt.Errorf("its Effect %s is not supported", m.Value)
 		}
 		s.allow, s.deny = allow, deny
 	case "Action", "NotAction":
@@ -146,13 +148,13 @@ func (s *statement) parseElement(m member, key string, variables bool) error {
 		if s.everybodies {
 			return errors.New("an identity policy has no Principal")
 		}
-		s.butWho = m.name == "NotPrincipal"
-		s.who, err = parsePrincipals(m.value)
+		s.butWho = m.Name == "NotPrincipal"
+		s.who, err = parsePrincipals(m.Value)
 		s.everybodies = err != nil // whom it is about is not known
 	case "Condition":
-		s.conditions, err = parseConditions(m.value, variables)
+		s.conditions, err = parseConditions(m.Value, variables)
 	default:
-		err = fmt.Errorf("its element %s is not understood", m.name)
+		err = fmt.Errorf("its element %s is not supported", m.Name)
 	}
 	return err
 }
@@ -160,8 +162,8 @@ func (s *statement) parseElement(m member, key string, variables bool) error {
 // actionForm is a service and an operation; the service takes no wildcards.
 var actionForm = regexp.MustCompile(`^(\*|[a-z0-9-]+:[a-z0-9*?]+)$`)
 
-func (s *statement) parseActions(m member) error {
-	patterns, err := decodeTexts(m.value)
+func (s *statement) parseActions(m policy.Member) error {
+	patterns, err := texts(m.Value)
 	if err != nil {
 		return err
 	}
@@ -169,23 +171,23 @@ func (s *statement) parseActions(m member) error {
 	for _, p := range patterns {
 		p = strings.ToLower(p) // the letter case of actions does not matter
 		if !actionForm.MatchString(p) {
-			return fmt.Errorf("the action %q is not understood", p)
+			return fmt.Errorf("the action %q is not supported", p)
 		}
 		for i, name := range operationNames {
-			if matches(p, "kms:"+strings.ToLower(name)) {
+			if policy.Match(p, "kms:"+strings.ToLower(name)) {
 				found |= 1 << i
 			}
 		}
 	}
-	if m.name == "NotAction" {
+	if m.Name == "NotAction" {
 		found = allNeeded &^ found
 	}
 	s.actions = found
 	return nil
 }
 
-func (s *statement) parseResources(m member, key string, variables bool) error {
-	patterns, err := decodeTexts(m.value)
+func (s *statement) parseResources(m policy.Member, key string, variables bool) error {
+	patterns, err := texts(m.Value)
 	if err != nil {
 		return err
 	}
@@ -193,13 +195,13 @@ func (s *statement) parseResources(m member, key string, variables bool) error {
 	for _, p := range patterns {
 		switch {
 		case variables && strings.Contains(p, "${"):
-			return fmt.Errorf("the policy variable in %q is not understood", p)
+			return fmt.Errorf("the policy variable in %q is not supported", p)
 		case p != "*" && !isARN(p):
-			return fmt.Errorf("the resource %q is no ARN of six segments", p)
+			return fmt.Errorf("the resource %q is not a valid ARN", p)
 		}
 		found = found || p == "*" || matchesARN(p, key)
 	}
-	s.onKey = found == (m.name == "Resource")
+	s.onKey = found == (m.Name == "Resource")
 	return nil
 }
 

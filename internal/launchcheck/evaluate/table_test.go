@@ -55,7 +55,7 @@ func TestSentences(t *testing.T) {
 		{"no statement for grants", func(s *scene) {
 			s.keyPolicy(strings.Replace(to("*"), "kms:*", "kms:[DGR]*", 1), strings.Replace(to("*"), `"Action":"kms:*"`, `"NotAction":"kms:CreateGrant"`, 1))
 		}},
-		{"another organisation", func(s *scene) { s.account.Organization = "o-other"; s.region.Image.Public = true }},
+		{"another organization", func(s *scene) { s.account.Organization = "o-other"; s.region.Image.Public = true }},
 		{"denied", func(s *scene) {
 			s.keyPolicy(to("*"), `{"Sid":"NotThem","Effect":"Deny","Principal":"*","Action":"kms:Re*","Resource":"*"}`)
 		}},
@@ -73,11 +73,24 @@ func TestSentences(t *testing.T) {
 		}},
 		{"element not understood", func(s *scene) { s.keyPolicy(strings.Replace(to("*"), "Resource", "Resources", 1)) }},
 		{"policy not read", func(s *scene) { s.key.Policy = nil }},
-		{"organisation not known", func(s *scene) {
+		{"organization not known", func(s *scene) {
 			s.account.Organization, s.account.Path, s.region.Image.Public = "", "", true
 		}},
 		{"session", func(s *scene) { s.keyPolicy(to("arn:aws:sts::" + member + ":assumed-role/" + karpenter + "/me")) }},
 		{"constrained", func(s *scene) { s.asService(); s.grant(whole()...); s.key.Grants[0].Constrained = true }},
+		{"snapshot not read", func(s *scene) { s.region.Image.Snapshots[0] = evaluate.Snapshot{ID: "snap-1"} }},
+		{"no snapshots", func(s *scene) { s.region.Image.Snapshots = nil }},
+		{"product code", func(s *scene) { s.region.Image.ProductCodes = []string{"abc123def456ghi789"} }},
+		{"state of tomorrow", func(s *scene) { s.region.Image.State = "archived" }},
+		{"key's state of tomorrow", func(s *scene) { s.key.State = "Rotating" }},
+		{"set operator with IfExists", func(s *scene) {
+			s.account.Organization, s.region.Image.Public = "none", true
+			s.keyPolicy(allow + `,"Principal":"*","Condition":{"ForAnyValue:StringLikeIfExists":{"aws:PrincipalOrgPaths":"o-exampleorgid/*"}}}`)
+		}},
+		{"EC2's name not confirmed", func(s *scene) {
+			s.partition, s.launcher.Policy = "aws-iso", document(allow+"}")
+			s.keyPolicy(allow + `,"Principal":"*","Condition":{"StringLike":{"kms:ViaService":"ec2.*.c2s.ic.gov"}}}`)
+		}},
 		{"grants not read", func(s *scene) { s.asService(); s.key.GrantsUnknown = true }},
 	}
 	var text strings.Builder

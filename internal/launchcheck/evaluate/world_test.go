@@ -59,7 +59,7 @@ func generate(t *testing.T, seed uint64) *generatedWorld {
 	return w
 }
 
-// parents of the accounts; one is in no organisation.
+// parents of the accounts; one is in no organization.
 func parents() map[string]string {
 	return map[string]string{owner: "r-ab12", keyOwner: "r-ab12", member: unit, other: nested, "444444444444": apart, stranger: ""}
 }
@@ -159,7 +159,7 @@ func (w *generatedWorld) joined(images ...string) string {
 	return *made.ImageId
 }
 
-// shareImage shares it with the organisation, units, accounts or nobody.
+// shareImage shares it with the organization, units, accounts or nobody.
 func (w *generatedWorld) shareImage() {
 	var permissions []ec2types.LaunchPermission
 	if w.chance(65) {

@@ -4,8 +4,8 @@
   if (data.accounts.length === 0) return;
   const byId = (id) => document.getElementById(id);
   const grid = byId("grid"), chain = byId("chain"), filter = byId("filter"), problemsOnly = byId("problems-only");
-  const mark = { launches: "✓", fails: "✗", unknown: "?" };
-  const worst = ["fails", "unknown", "launches"];
+  const mark = { launches: "✓", fails: "✗", inconclusive: "?", pending: "…" };
+  const worst = ["fails", "inconclusive", "pending", "launches"];
   const element = (name, text, className) => {
     const e = document.createElement(name);
     if (text !== undefined) e.textContent = text;
@@ -35,7 +35,7 @@
       td.tabIndex = -1;
       td.place = [a, r];
       td.setAttribute("aria-label", `${account}, ${region}: ` + (cases.map((c, l) => (c ? `${data.launchers[l]} ${c.outcome}` : "")).filter(Boolean).join(", ") || "not looked at"));
-      if (outcome === "fails" || outcome === "unknown") row.problem = true;
+      if (outcome === "fails" || outcome === "inconclusive") row.problem = true;
       row.append(td);
     });
     return row;

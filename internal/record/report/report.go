@@ -59,13 +59,13 @@ var (
 
 // Write writes the page. Nothing in the report is taken for HTML.
 func Write(w io.Writer, r Report) error {
-	launches, fails, unknown := r.Launches.Count(evaluate.Launches), r.Launches.Count(evaluate.Fails), r.Launches.Count(evaluate.Unknown)
+	launches, fails, inconclusive := r.Launches.Count(evaluate.Launches), r.Launches.Count(evaluate.Fails), r.Launches.Count(evaluate.Inconclusive)
 	err := page.Execute(w, map[string]any{
 		"Report": r, "At": r.At.UTC().Format(time.RFC3339),
 		"Style": template.CSS(style), "Script": template.JS(script), //nolint:gosec // the package's own files
 		"Policy":   fmt.Sprintf("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '%s'; script-src '%s'", digest(style), digest(script)),
-		"Launches": progress.Number(launches), "Fails": progress.Number(fails), "Unknown": progress.Number(unknown), "Total": progress.Number(launches + fails + unknown),
-		"AnyFails": fails > 0, "AnyUnknown": unknown > 0,
+		"Launches": progress.Number(launches), "Fails": progress.Number(fails), "Inconclusive": progress.Number(inconclusive), "Total": progress.Number(r.Launches.Total()),
+		"AnyFails": fails > 0, "AnyInconclusive": inconclusive > 0,
 		"Problems": problems(r.Launches), "Regions": regions(r), "Changes": grouped(r.Changes),
 		"Data": newGrid(r.Launches),
 	})
@@ -83,7 +83,7 @@ func digest(text string) string {
 // problems are the cases that need somebody, those that fail first, and name the
 // account where it is one.
 func problems(m evaluate.Matrix) evaluate.Matrix {
-	cases := slices.Concat(m.Only(evaluate.Fails), m.Only(evaluate.Unknown))
+	cases := slices.Concat(m.Only(evaluate.Fails), m.Only(evaluate.Inconclusive))
 	for i, c := range cases {
 		if len(c.Accounts) != 1 {
 			continue

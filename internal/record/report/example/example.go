@@ -19,7 +19,7 @@ const keyID = "mrk-1234abcd12ab34cd56ef1234567890ab"
 
 // Of is the report of so many accounts and regions: in the last region the key
 // is disabled; in the first, of every seventh account, a grant is missing; in the
-// second, of every eleventh, something is not understood.
+// second, of every eleventh, something is not supported.
 func Of(accounts, inRegions int) report.Report {
 	r := report.Report{
 		Name: "golden-shared", At: time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), Account: "111111111111", Organization: "o-exampleorgid", Complete: true,
@@ -47,8 +47,8 @@ func Of(accounts, inRegions int) report.Report {
 					v.Outcome = evaluate.Fails
 					v.Links = append(v.Links, evaluate.Link{Name: "grant", Outcome: evaluate.Fails, Because: "no grant on the key " + arn + " allows the role of " + account, Remedy: "aws kms create-grant --region " + region + " --key-id " + arn + " --grantee-principal arn:aws:iam::" + account + ":role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"})
 				case n == 1 && a%11 == 0 && launcher == "Karpenter":
-					v.Outcome = evaluate.Unknown
-					v.Links = append(v.Links, evaluate.Link{Name: "key-policy", Outcome: evaluate.Unknown, Because: `statement "Odd" has the condition key aws:Odd, which is not understood`})
+					v.Outcome = evaluate.Inconclusive
+					v.Links = append(v.Links, evaluate.Link{Name: "key-policy", Outcome: evaluate.Inconclusive, Because: `statement "Odd" has the condition key aws:Odd, which is not supported`})
 				}
 				verdicts = append(verdicts, v)
 			}
