@@ -58,7 +58,7 @@ func TestLintNamesWhatCannotWork(t *testing.T) {
 		"EC2 of several regions":              {condition, `{"StringEquals":{"kms:ViaService":["ec2.us-east-1.amazonaws.com","ec2.eu-west-1.amazonaws.com"]}}`, someTarget, ""},
 		"a wildcard that is none":             {condition, `{"StringEquals":{"kms:ViaService":"ec2.*.amazonaws.com"}}`, someTarget, "write StringLike ec2.*.amazonaws.com"},
 		"another service":                     {condition, `{"StringEquals":{"kms:ViaService":"rds.us-east-1.amazonaws.com"}}`, someTarget, ""},
-		"not an organization ID":                {`"o-exampleorgid"`, `"arn:aws:organizations::111111111111:organization/o-exampleorgid"`, someTarget, "which is not an organization ID; write the ID alone"},
+		"not an organization ID":              {`"o-exampleorgid"`, `"arn:aws:organizations::111111111111:organization/o-exampleorgid"`, someTarget, "which is not an organization ID; write the ID alone"},
 		"not this organization":               {`StringEquals`, `StringNotEquals`, someTarget, ""},
 		"paths as one value":                  {condition, `{"StringLike":{"aws:PrincipalOrgPaths":"o-exampleorgid/*"}}`, someTarget, "the operator compares with one; write ForAnyValue:StringLike"},
 		"a path without its end":              {condition, `{"ForAnyValue:StringEquals":{"aws:PrincipalOrgPaths":"o-exampleorgid/r-ab12/ou-ab12-11111111"}}`, someTarget, "every path ends in a slash"},

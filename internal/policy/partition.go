@@ -1,0 +1,43 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// EC2ViaService is the kms:ViaService pattern of EC2 in every Region of the
+// partition. Fact: 6, 9.
+func EC2ViaService(partition string) string {
+	pattern, _ := EC2Service(partition, "*")
+	return pattern
+}
+
+// EC2Service is the value of kms:ViaService in calls that EC2 makes in the
+// Region. It is confirmed for the partitions aws, aws-us-gov and aws-cn only; for
+// others the name is a guess, and confirmed is false. Fact: 6, 9.
+func EC2Service(partition, region string) (name string, confirmed bool) {
+	name = "ec2." + region + ".amazonaws.com"
+	switch partition {
+	case "aws", "aws-us-gov":
+		return name, true
+	case "aws-cn":
+		return name + ".cn", true
+	default:
+		return name, false
+	}
+}
+
+// OrganizationPaths turns the ARNs of organizational units into
+// aws:PrincipalOrgPaths patterns that match the units and all below them.
+// Malformed ARNs give none; they are refused when the configuration is read.
+func OrganizationPaths(unitARNs []string) []string {
+	var paths []string
+	for _, arn := range unitARNs {
+		// arn:PARTITION:organizations::MANAGEMENT:ou/o-…/ou-…
+		resource := strings.Split(arn[strings.LastIndexByte(arn, ':')+1:], "/")
+		if len(resource) == 3 && resource[0] == "ou" && organizationID.MatchString(resource[1]) && unitID.MatchString(resource[2]) {
+			paths = append(paths, fmt.Sprintf("%s/*/%s/*", resource[1], resource[2]))
+		}
+	}
+	return paths
+}
