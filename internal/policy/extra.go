@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -133,6 +134,15 @@ func (p parsed) sidProblems(seen map[string]bool) []problem {
 		return nil
 	}
 }
+
+func isOurs(sid string) bool {
+	base := strings.TrimSuffix(strings.TrimSuffix(sid, suffixCreateGrant), suffixRoleGrants)
+	return slices.Contains([]string{SidOwner, SidAdministrators, SidOrganization, SidUnits, SidAccounts}, base)
+}
+
+// ReservedSid reports whether the Sid is one of ours, which extra statements
+// must not use.
+func ReservedSid(sid string) bool { return isOurs(sid) }
 
 // whyPublic says what to change in a public statement, by what it seems to be
 // meant to say.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Sids of our statements. A statement with one of them is ours: it is set to
@@ -234,15 +233,6 @@ func (k KeyPolicy) Leftovers(existing Document) []string {
 	}
 	return left
 }
-
-func isOurs(sid string) bool {
-	base := strings.TrimSuffix(strings.TrimSuffix(sid, suffixCreateGrant), suffixRoleGrants)
-	return slices.Contains([]string{SidOwner, SidAdministrators, SidOrganization, SidUnits, SidAccounts}, base)
-}
-
-// ReservedSid reports whether the Sid is one of ours, which extra statements
-// must not use.
-func ReservedSid(sid string) bool { return isOurs(sid) }
 
 func (k KeyPolicy) rootARN(account string) string {
 	return fmt.Sprintf("arn:%s:iam::%s:root", k.Partition, account)

@@ -114,6 +114,7 @@ func TestPublicStatements(t *testing.T) {
 	when(public, `{'ArnLike':{'aws:PrincipalArn':['arn:aws:iam::111111111111:role/x','arn:aws:iam::*:role/x']}}`)
 	when(public, `{'ArnLike':{'aws:PrincipalArn':'arn:aws:iam::${aws:PrincipalAccount}:role/x'}}`)
 	when(public, `{'ArnLike':{'aws:PrincipalArn':'arn:${aws:x}:111111111111:role/x'}}`)
+	when(public, `{'ArnLike':{'aws:PrincipalArn':'arn:aws:${aws:x:111111111111:role/x}:iam::*:role/x'}}`)
 	when(public, `{'ArnLike':{'aws:PrincipalArn':'*'}}`)
 	when(public, `{'StringLike':{'aws:PrincipalArn':'*'}}`)
 	when(public, `{'StringLike':{'aws:PrincipalArn':'*:111111111111:role/x'}}`)
