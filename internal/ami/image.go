@@ -57,7 +57,13 @@ type Image struct {
 	// virtualization.
 	Hardware  Hardware
 	Snapshots []Snapshot
-	Tags      map[string]string
+	// Unresolved is how many EBS volumes of the image have no snapshot ID: what they
+	// are encrypted with is unknown.
+	Unresolved int
+	// ProductCodes are those of AWS Marketplace. Launching such an image takes a
+	// subscription.
+	ProductCodes []string
+	Tags         map[string]string
 	// Deprecation is when the image is hidden from those that it is shared with;
 	// zero if never.
 	Deprecation time.Time
@@ -111,10 +117,15 @@ func newImage(region string, described types.Image) Image {
 	if described.StateReason != nil {
 		image.StateReason = aws.ToString(described.StateReason.Message)
 	}
+	for _, code := range described.ProductCodes {
+		image.ProductCodes = append(image.ProductCodes, aws.ToString(code.ProductCodeId))
+	}
 	for _, mapping := range described.BlockDeviceMappings {
-		// Instance-store volumes have no Ebs, and volumes of a pending copy no
-		// snapshot yet.
-		if mapping.Ebs == nil || aws.ToString(mapping.Ebs.SnapshotId) == "" {
+		if mapping.Ebs == nil {
+			continue // an instance-store volume
+		}
+		if aws.ToString(mapping.Ebs.SnapshotId) == "" {
+			image.Unresolved++ // a pending copy has no snapshots yet
 			continue
 		}
 		image.Snapshots = append(image.Snapshots, Snapshot{

@@ -72,7 +72,7 @@ func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (
 			return "", problem
 		case !image.available():
 			return "it is " + image.State, nil
-		case len(image.Snapshots) == 0:
+		case len(image.Snapshots) == 0 || image.Unresolved > 0:
 			return "its snapshots are not visible", nil
 		case slices.ContainsFunc(image.Snapshots, func(s Snapshot) bool { return !s.Read || s.KeyARN == "" || s.State != snapshotCompleted }):
 			return "its snapshots are not visible or not completed", nil
@@ -108,6 +108,9 @@ func (i Image) verify(d Desired) error {
 	differs("ENA support", fmt.Sprint(have.ENA), fmt.Sprint(source.ENA))
 	if len(i.Snapshots) == 0 || len(i.Snapshots) != len(d.Source.Snapshots) {
 		problems = append(problems, fmt.Errorf("it has %d snapshots, and its source has %d", len(i.Snapshots), len(d.Source.Snapshots)))
+	}
+	if i.Unresolved > 0 {
+		problems = append(problems, fmt.Errorf("EC2 doesn't report the snapshots of %d of its volumes", i.Unresolved))
 	}
 	if len(problems) == 0 && i.Digest() != d.Source.OriginDigest() {
 		problems = append(problems, errors.New("its hardware attributes, or the names or sizes of its block devices, differ from those of the original"))

@@ -83,6 +83,10 @@ func (s Subject) image() evaluate.Image {
 		Public: s.Permissions.Public, Accounts: s.Permissions.Accounts,
 		Organizations: s.Permissions.Organizations, OrganizationalUnits: s.Permissions.OrganizationalUnits,
 	}
+	image.ProductCodes = s.Image.ProductCodes
+	for range s.Image.Unresolved {
+		image.Snapshots = append(image.Snapshots, evaluate.Snapshot{})
+	}
 	for _, snapshot := range s.Image.Snapshots {
 		image.Snapshots = append(image.Snapshots, evaluate.Snapshot{ID: snapshot.ID, Read: snapshot.Read, Encrypted: snapshot.Encrypted, Key: snapshot.KeyARN})
 	}

@@ -52,8 +52,8 @@ func checks(o publish.Outcome) string {
 	if m.Total() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("\n  Launch checks: %s passed, %s failed, %s inconclusive",
-		progress.Number(m.Count(evaluate.Launches)), progress.Number(m.Count(evaluate.Fails)), progress.Number(m.Count(evaluate.Inconclusive)))
+	return fmt.Sprintf("\n  Launch checks: %s passed, %s failed, %s pending, %s inconclusive",
+		progress.Number(m.Count(evaluate.Launches)), progress.Number(m.Count(evaluate.Fails)), progress.Number(m.Count(evaluate.Pending)), progress.Number(m.Count(evaluate.Inconclusive)))
 }
 
 // unpublishedLines lists the copies that failed or interrupted runs left, with the
