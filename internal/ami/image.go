@@ -302,3 +302,9 @@ func tagList(tags map[string]string) []types.Tag {
 	}
 	return list
 }
+
+// age is what images are ordered by, the oldest first.
+func (i Image) age() string { return i.CreationDate + i.ID }
+
+// imagesPerFilter bounds the values of one filter: EC2 allows 200.
+const imagesPerFilter = 200

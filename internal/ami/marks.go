@@ -71,8 +71,10 @@ func hash(parts ...string) string {
 // IsCopy reports whether the plugin created the image, or published it as it is.
 func (i Image) IsCopy() bool { return i.Tags[TagPublication] != "" }
 
-// Published reports whether the image is marked as published.
-func (i Image) Published() bool { return i.IsCopy() && i.Tags[TagState] == StatePublished }
+// Published reports whether the image carries all marks of a published image.
+func (i Image) Published() bool {
+	return i.IsCopy() && i.Tags[TagState] == StatePublished && i.Tags[TagSourceImage] != "" && i.Tags[TagSourceRegion] != ""
+}
 
 // Origin is the original of the image: the image itself unless it is a copy.
 func (i Image) Origin() (id, region string) {

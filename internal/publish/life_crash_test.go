@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -15,19 +15,21 @@ func (w *world) longLived() publish.Spec {
 	spec := w.spec()
 	lifelong(&spec)
 	spec.Parameter = "/golden"
-	spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
+	spec.Retire = &retention.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
 	return spec
 }
 
 // threeGenerations are there before: one each to deregister, disable, deprecate.
 func threeGenerations(t *testing.T, w *world) {
 	t.Helper()
+	var generations []map[string]string
 	for _, name := range []string{"one", "two", "three"} {
 		spec := w.spec()
-		spec.Image.Name, spec.Lifecycle.Family = name, "golden"
-		w.mustPublish(t, spec)
+		spec.Image.Name, spec.Image.Family = name, "golden"
+		generations = append(generations, w.published(t, spec))
 		time.Sleep(100 * time.Hour)
 	}
+	w.reported(t, generations[:2]...)
 }
 
 // TestCrashAfterSharing: a run that dies while it deprecates, protects, names and

@@ -15,6 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -45,8 +46,38 @@ func tagsOf(image *ec2types.Image) map[string]string {
 	return tags
 }
 
+// published publishes, and marks the images as published.
+func (w *world) published(t *testing.T, spec publish.Spec) map[string]string {
+	t.Helper()
+	images := w.mustPublish(t, spec).Images()
+	for region, id := range images {
+		w.tag(t, region, id, ami.TagState, ami.StatePublished)
+	}
+	return images
+}
+
+// reported has image usage reports on the images created, and waits for them.
+func (w *world) reported(t *testing.T, images ...map[string]string) {
+	t.Helper()
+	for _, image := range images {
+		for region, id := range image {
+			_, err := w.ec2In(region).CreateImageUsageReport(t.Context(), &ec2.CreateImageUsageReportInput{
+				ImageId: &id, ResourceTypes: []ec2types.ImageUsageResourceTypeRequest{{ResourceType: aws.String("ec2:Instance")}},
+				TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeImageUsageReport, Tags: []ec2types.Tag{
+					{Key: aws.String(retention.TagReport), Value: aws.String(retention.ReportScope)},
+				}}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	time.Sleep(time.Hour)
+}
+
 func lifelong(s *publish.Spec) {
-	s.Lifecycle = ami.Lifecycle{Family: "golden", DeprecateAfter: 90 * 24 * time.Hour, Protection: ami.ProtectedWithCooldown}
+	s.Image.Family = "golden"
+	s.Lifecycle = retention.Lifecycle{DeprecateAfter: 90 * 24 * time.Hour, Protection: ami.ProtectedWithCooldown}
 }
 
 // TestLife: the published images are deprecated and protected as asked for, and
@@ -129,12 +160,13 @@ func TestRetire(t *testing.T) {
 		region := w.regions[0]
 		publishAs := func(name, family string) map[string]string {
 			spec := w.spec()
-			spec.Image.Name, spec.Lifecycle.Family = name, family
-			return w.mustPublish(t, spec).Images()
+			spec.Image.Name, spec.Image.Family = name, family
+			return w.published(t, spec)
 		}
 		other := publishAs("other", "silver")
 		byHand := w.copyByHand(t, region)
 		w.tag(t, region, byHand, ami.TagFamily, "golden")
+		w.tag(t, region, byHand, ami.TagState, ami.StatePublished)
 		var generations []map[string]string
 		for _, name := range []string{"one", "two", "three", "four", "five"} {
 			generations = append(generations, publishAs(name, "golden"))
@@ -146,11 +178,11 @@ func TestRetire(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.tag(t, region, sourceImage, ami.TagFamily, "golden") // not published by this plugin
-		time.Sleep(time.Minute)
+		w.reported(t, generations[:3]...)
 
 		spec := w.spec()
-		spec.Image.Name, spec.Lifecycle.Family = "six", "golden"
-		spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 2, DeprecateAfter: 50 * time.Hour, DisableAfter: 250 * time.Hour, DeleteAfter: 350 * time.Hour}
+		spec.Image.Name, spec.Image.Family = "six", "golden"
+		spec.Retire = &retention.RetentionPolicy{Family: "golden", Keep: 2, DeprecateAfter: 50 * time.Hour, DisableAfter: 250 * time.Hour, DeleteAfter: 350 * time.Hour}
 		before := w.state()
 		plan := spec
 		plan.PlanOnly = true
@@ -182,7 +214,7 @@ func TestRetire(t *testing.T) {
 		if got := len(w.state().Snapshots); got != snapshots { // three copies came, three went
 			t.Errorf("%d snapshots, not %d", got, snapshots)
 		}
-		for _, said := range []string{"instance " + instance, "launch template lt-", "disable-image-deregistration-protection --region " + region} {
+		for _, said := range []string{"Retirement assumes: ", "instance " + instance, "launch template lt-", "disable-image-deregistration-protection --region " + region} {
 			if !strings.Contains(w.said(), said) {
 				t.Errorf("the plan does not say %q:\n%s", said, w.said())
 			}
@@ -224,17 +256,18 @@ func TestRetireNothingNewer(t *testing.T) {
 		names := []string{"one", "two", "three", "four"}
 		for _, name := range names {
 			spec := w.spec()
-			spec.Image.Name, spec.Lifecycle.Family = name, "golden"
-			images[name] = w.mustPublish(t, spec).Images()
+			spec.Image.Name, spec.Image.Family = name, "golden"
+			images[name] = w.published(t, spec)
 			time.Sleep(100 * time.Hour)
 		}
+		w.reported(t, slices.Collect(maps.Values(images))...)
 		for _, test := range []struct {
 			keep int
 			gone []string
 		}{{4, nil}, {3, []string{"one"}}, {1, []string{"one"}}} {
 			spec := w.spec()
-			spec.Image.Name, spec.Lifecycle.Family = "two", "golden"
-			spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: test.keep, DeleteAfter: time.Hour}
+			spec.Image.Name, spec.Image.Family = "two", "golden"
+			spec.Retire = &retention.RetentionPolicy{Family: "golden", Keep: test.keep, DeleteAfter: time.Hour}
 			w.mustPublish(t, spec)
 			for _, name := range names {
 				for region, id := range images[name] {
@@ -252,12 +285,13 @@ func TestRetireNothingNewer(t *testing.T) {
 func TestRetireAsksAgain(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		old := w.spec()
-		old.Image.Name, old.Lifecycle.Family = "one", "golden"
-		first := w.mustPublish(t, old).Images()
+		old.Image.Name, old.Image.Family = "one", "golden"
+		first := w.published(t, old)
 		time.Sleep(100 * time.Hour)
+		w.reported(t, first)
 		spec := w.spec()
-		spec.Image.Name, spec.Lifecycle.Family = "two", "golden"
-		spec.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 1, DeleteAfter: time.Hour}
+		spec.Image.Name, spec.Image.Family = "two", "golden"
+		spec.Retire = &retention.RetentionPolicy{Family: "golden", Keep: 1, DeleteAfter: time.Hour}
 		region := w.regions[0]
 		done := make(chan error)
 		go func() {

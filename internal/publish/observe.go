@@ -16,6 +16,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
@@ -39,7 +40,7 @@ type Observed struct {
 	Parameters map[string]ssmparam.State
 	// Generations are the images of the family, by Region; read only if older ones
 	// are to be retired.
-	Generations map[string]ami.Generations
+	Generations map[string]retention.Generations
 }
 
 // wildcardARN matches the key in every Region.
@@ -107,8 +108,8 @@ func (o *Observed) readImages(ctx context.Context, clients *awsclient.Clients, s
 	if o.Parameters, err = readParameters(ctx, clients, spec, *o); err != nil || spec.Retire == nil {
 		return err
 	}
-	o.Generations, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ami.Generations, error) {
-		return ami.LookGenerations(ctx, clients.EC2, region, spec.Retire.Family)
+	o.Generations, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (retention.Generations, error) {
+		return retention.DescribeGenerations(ctx, retention.FromEC2(clients.EC2), region, *spec.Retire)
 	})
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 	"github.com/orgami/packer-plugin-orgami/test/permission"
 )
@@ -68,21 +69,25 @@ func permissionCases() map[string]permissionCase {
 		"older generations": {
 			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
-				for _, name := range []string{"one", "two", "three"} {
+				var generations []map[string]string
+				for _, name := range []string{"one", "two", "three", "four"} {
 					older := *spec
 					older.Image.Name, older.Retire, older.Lifecycle.Protection, older.Parameter = name, nil, "", ""
-					images := w.mustPublish(t, older).Images()
-					if name == "three" {
-						w.template(t, spec.Regions[1], images[spec.Regions[0]]) // of nothing here, but it is looked at
+					if name == "four" {
+						older.Parameter = "/template" // which names an image that stays
 					}
+					generations = append(generations, w.published(t, older))
 					time.Sleep(100 * time.Hour)
 				}
+				w.template(t, spec.Regions[1], "resolve:ssm:/template")
+				w.reported(t, generations[:2]...) // the third one's is created by the run
 			},
 			spec: func(s *publish.Spec) {
 				s.Image.Name = "golden-shared"
-				s.Lifecycle = ami.Lifecycle{Family: "golden", DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
+				s.Image.Family = "golden"
+				s.Lifecycle = retention.Lifecycle{DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
 				s.Parameter = "/golden"
-				s.Retire = &ami.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
+				s.Retire = &retention.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 350 * time.Hour}
 			},
 			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 		},
@@ -282,7 +287,7 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (outcome, error) 
 var (
 	forAgain = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
 	// forPruning are missed when everything is published.
-	forPruning = []string{"kms:RevokeGrant", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ssm:PutParameter"}
+	forPruning = []string{"kms:RevokeGrant", "ec2:CreateImageUsageReport", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ssm:PutParameter"}
 	// dryRun are those that are asked for beforehand.
 	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
@@ -24,7 +25,7 @@ type Plan struct {
 	// Parameters are the names of the parameters, by Region.
 	Parameters map[string]string
 	// Retire are the older images that are to be deprecated, disabled or deregistered.
-	Retire []ami.RetentionAction
+	Retire []retention.RetentionAction
 
 	grantWant grant.Want
 	sharing   []change.Change
@@ -50,7 +51,7 @@ func NewPlan(spec Spec, observed Observed) (Plan, error) {
 	for _, image := range plan.Images {
 		region, id := image.Region(), image.ImageID()
 		plan.sharing = append(plan.sharing, ami.DiffShared(region, id, plan.SharePolicy, observed.Images[region].Shared[id])...)
-		plan.lifecycle = append(plan.lifecycle, ami.DiffLifecycle(image, spec.Lifecycle, observed.Now)...)
+		plan.lifecycle = append(plan.lifecycle, retention.DiffLifecycle(region, published(image).Existing, spec.Lifecycle, observed.Now)...)
 		if name := plan.Parameters[region]; name != "" {
 			plan.parameter = append(plan.parameter, ssmparam.Diff(region, name, id, observed.Parameters[region]))
 		}
@@ -61,19 +62,28 @@ func NewPlan(spec Spec, observed Observed) (Plan, error) {
 
 // retirees are the older generations that are to go: none that this run
 // publishes, or publishes from.
-func retirees(spec Spec, observed Observed, plans []ami.Plan) []ami.RetentionAction {
+func retirees(spec Spec, observed Observed, plans []ami.Plan) []retention.RetentionAction {
 	if spec.Retire == nil {
 		return nil
 	}
-	var retirees []ami.RetentionAction
+	var retirees []retention.RetentionAction
 	for _, plan := range plans {
-		spared := []string{plan.Source().ID}
+		protected := []string{plan.Source().ID}
 		for _, source := range spec.Sources {
-			spared = append(spared, source.ImageID)
+			protected = append(protected, source.ImageID)
 		}
-		retirees = append(retirees, ami.DiffGenerations(observed.Generations[plan.Region()], *spec.Retire, plan, spared, observed.Now)...)
+		retirees = append(retirees, retention.DiffGenerations(observed.Generations[plan.Region()], *spec.Retire, published(plan), protected, observed.Now)...)
 	}
 	return retirees
+}
+
+// published is what older generations are compared with.
+func published(plan ami.Plan) retention.Published {
+	p := retention.Published{Architecture: plan.Source().Hardware.Architecture}
+	if image, exists := plan.Existing(); exists {
+		p.Existing = &image
+	}
+	return p
 }
 
 func imagePlans(spec Spec, observed Observed, key kmskey.Plan) ([]ami.Plan, error) {
@@ -89,7 +99,7 @@ func imagePlans(spec Spec, observed Observed, key kmskey.Plan) ([]ami.Plan, erro
 			Region: region, Name: name, Publication: publication, KeyID: key.ID(), KeyARN: key.ARN(region),
 			Source: source, Alternates: alternates(observed, publication, source),
 			Tags: spec.Image.Tags, SnapshotTags: spec.Image.SnapshotTags, CopySourceTags: spec.Image.CopySourceTags,
-			Family: spec.Lifecycle.Family, CopyDuration: spec.Image.CopyDuration,
+			Family: spec.Image.Family, CopyDuration: spec.Image.CopyDuration,
 		}, observed.Images[region]))
 	}
 	return plans, nil
@@ -282,6 +292,9 @@ func (p Plan) String() string {
 		default:
 			fmt.Fprintf(&text, "  %s\n", c)
 		}
+	}
+	for _, assumption := range retention.Assumptions(p.Retire) {
+		fmt.Fprintf(&text, "  Retirement assumes: %s.\n", assumption)
 	}
 	return strings.TrimRight(text.String(), "\n")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
 
 // Locker keeps other runs on the machine that use the same key out of a section
@@ -195,7 +196,7 @@ func (r run) markPublished(ctx context.Context, verified ami.Verified) (map[stri
 	if err != nil {
 		return final, err
 	}
-	return ami.ApplyLifecycle(ctx, r.Clients.EC2, final, r.spec.Lifecycle)
+	return retention.ApplyLifecycle(ctx, retention.FromEC2(r.Clients.EC2), final, r.spec.Lifecycle)
 }
 
 // prune removes what the configuration no longer names, and retires older
@@ -204,7 +205,7 @@ func (r run) markPublished(ctx context.Context, verified ami.Verified) (map[stri
 func (r run) prune(ctx context.Context, at reached) (reached, error) {
 	pruned, permissionsErr := ami.Prune(ctx, r.Clients.EC2, at.verified, at.plan.SharePolicy, at.shared)
 	revoked, grantsErr := at.plan.Grants.Prune(ctx, r.Clients.KMS, r.Reporter)
-	retireErr := ami.Retire(ctx, r.Clients.EC2, at.plan.Retire)
+	retireErr := retention.Retire(ctx, retention.FromEC2(r.Clients.EC2), at.plan.Retire)
 	at.shared, at.revoked = maps.Clone(at.shared), revoked
 	maps.Copy(at.shared, pruned)
 	err := errors.Join(permissionsErr, grantsErr, retireErr)

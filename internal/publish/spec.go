@@ -3,8 +3,8 @@ package publish
 import (
 	"time"
 
-	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
 
 // Spec is what a publication shall achieve: the validated configuration, as
@@ -22,9 +22,9 @@ type Spec struct {
 	Share        ShareSpec
 	Grants       GrantsSpec
 	Image        ImageSpec
-	Lifecycle    ami.Lifecycle
+	Lifecycle    retention.Lifecycle
 	// Retire says what becomes of older generations; nil leaves them alone.
-	Retire      *ami.RetentionPolicy
+	Retire      *retention.RetentionPolicy
 	WaitTimeout time.Duration
 	PlanOnly    bool
 	// FailOnDrift makes a plan that is not empty, or under which somebody cannot
@@ -120,6 +120,9 @@ type ImageSpec struct {
 	Tags           map[string]string
 	SnapshotTags   map[string]string
 	CopySourceTags bool
+	// Family groups images that are generations of each other; empty if the image
+	// belongs to none.
+	Family string
 	// CopyDuration, in minutes, makes the copies time-based ones; 0 does not.
 	CopyDuration int64
 }

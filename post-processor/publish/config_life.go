@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
 
 // The `deregistration_protection` block protects the published images against
@@ -20,16 +21,20 @@ type ProtectionConfig struct {
 	WithCooldown bool `mapstructure:"with_cooldown"`
 }
 
-// The `retire` block says what becomes of older generations of the image, once
-// the new one is published and proved: those of the same `family` and
-// architecture, in the regions of this publication, that this post-processor
-// published itself. Images that an instance, stopped ones too, or any version of
-// a launch template of the owner's account uses stay as they are, as do those
-// with deregistration protection, and the run says so. It cannot be seen what
-// other accounts do with an image: choose ages that they can live with.
-// `plan_only` shows the list.
+// The `retire` block says what happens to older generations of the image after the
+// new one is published: images of the same `family` and architecture, in the Regions
+// of this publication, that this post-processor published itself. An image is disabled
+// or deregistered only if nothing is known to use it. In the owner's account, these
+// are instances, including stopped ones, every version of launch templates, also of
+// those that name the image through a parameter, parameters, and Image Builder
+// recipes. In other accounts, these are the instances and launch templates in an EC2
+// image usage report. The first run that finds an old image without a report of the
+// last 7 days creates one and keeps the image; a later run retires it. Images that
+// were launched in the last 8 days and images with deregistration protection are kept,
+// too. The plan names every image that is kept, with the reason. To see it, set
+// `plan_only`.
 //
-// The ages are counted from when an image was made. Each step can be left out.
+// The ages are counted from the image's creation. Each step can be omitted.
 type RetireConfig struct {
 	// How many of the newest generations stay as they are, the one that is
 	// published among them. At least 1.
@@ -103,8 +108,8 @@ func (c RetireConfig) validateAges(p *problems) {
 	}
 }
 
-func (c Config) lifecycle() ami.Lifecycle {
-	life := ami.Lifecycle{Family: c.Family, DeprecateAfter: c.DeprecateAfter}
+func (c Config) lifecycle() retention.Lifecycle {
+	life := retention.Lifecycle{DeprecateAfter: c.DeprecateAfter}
 	if c.Protection != nil && c.Protection.Enabled {
 		life.Protection = ami.ProtectedWithoutCooldown
 		if c.Protection.WithCooldown {
@@ -114,11 +119,11 @@ func (c Config) lifecycle() ami.Lifecycle {
 	return life
 }
 
-func (c Config) retirement() *ami.RetentionPolicy {
+func (c Config) retirement() *retention.RetentionPolicy {
 	if c.Retire == nil {
 		return nil
 	}
-	return &ami.RetentionPolicy{
+	return &retention.RetentionPolicy{
 		Family: c.Family, Keep: cmp.Or(c.Retire.Keep, 1),
 		DeprecateAfter: c.Retire.DeprecateAfter, DisableAfter: c.Retire.DisableAfter, DeleteAfter: c.Retire.DeleteAfter,
 	}

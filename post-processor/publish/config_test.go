@@ -17,6 +17,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
 
 // configure configures a post-processor with the body of its block, as Packer
@@ -143,10 +144,10 @@ func TestSpecOfEverything(t *testing.T) {
 			Via: "member", MemberRole: "deploy/GrantMaker", MissingRole: "fail", Prune: true,
 		},
 		Image: publish.ImageSpec{
-			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false, CopyDuration: 30,
+			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false, CopyDuration: 30, Family: "golden",
 		},
-		Lifecycle: ami.Lifecycle{Family: "golden", DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
-		Retire:    &ami.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
+		Lifecycle: retention.Lifecycle{DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
+		Retire:    &retention.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
 		Outputs:   []downstream.Kind{downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
 		WaitTimeout: 90 * time.Minute, PlanOnly: true,
 		FailOnDrift: true, Check: "warn", CheckRoles: []string{"nodes/Launcher"}, Report: true,

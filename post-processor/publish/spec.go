@@ -30,7 +30,7 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 		Parameter:    c.parameterName(),
 		Image: publish.ImageSpec{
 			Name: c.AMIName, Tags: c.Tags, SnapshotTags: c.SnapshotTags, CopySourceTags: orDefault(c.CopySourceTags, true),
-			CopyDuration: c.SnapshotCopyDurationMinutes,
+			CopyDuration: c.SnapshotCopyDurationMinutes, Family: c.Family,
 		},
 		Lifecycle: c.lifecycle(),
 		Retire:    c.retirement(),

@@ -182,6 +182,7 @@ type imageItem struct {
 	TPMSupport         string           `xml:"tpmSupport,omitempty"`
 	DeprecationTime    string           `xml:"deprecationTime,omitempty"`
 	Protection         string           `xml:"deregistrationProtection,omitempty"`
+	LastLaunchedTime   string           `xml:"lastLaunchedTime,omitempty"`
 	SourceImageID      string           `xml:"sourceImageId,omitempty"`
 	SourceImageRegion  string           `xml:"sourceImageRegion,omitempty"`
 	SourceInstanceID   string           `xml:"sourceInstanceId,omitempty"`
@@ -229,7 +230,7 @@ func (c *call) imageItem(i *image) imageItem {
 		item.StateReason = i.failure
 	}
 	if i.owner == c.caller.Account {
-		item.Protection = i.protection.state(c.now)
+		item.Protection, item.LastLaunchedTime = i.protection.state(c.now), timestamp(c.lastLaunched(i.id))
 		item.SourceImageID, item.SourceImageRegion, item.SourceInstanceID = i.sourceImage, i.sourceRegion, i.sourceInstanceID
 	}
 	return item

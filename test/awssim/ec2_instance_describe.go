@@ -5,6 +5,8 @@ import "slices"
 type describeInstancesRequest struct {
 	InstanceIDs []string `param:"InstanceId"`
 	Filters     []filter `param:"Filter"`
+	// IncludeManagedResources changes nothing: no service hides its resources.
+	IncludeManagedResources bool
 	paging
 }
 

@@ -21,6 +21,9 @@ func (p paging) atMost(size int) paging {
 type describeLaunchTemplatesRequest struct {
 	paging
 
+	// IncludeManagedResources changes nothing: no service hides its resources.
+	IncludeManagedResources bool
+
 	LaunchTemplateIDs   []string `param:"LaunchTemplateId"`
 	LaunchTemplateNames []string `param:"LaunchTemplateName"`
 	Filters             []filter `param:"Filter"`
@@ -62,6 +65,9 @@ func describeLaunchTemplates(c *call, r describeLaunchTemplatesRequest) (any, er
 
 type describeLaunchTemplateVersionsRequest struct {
 	paging
+
+	// IncludeManagedResources changes nothing: no service hides its resources.
+	IncludeManagedResources bool
 
 	LaunchTemplateID   string `param:"LaunchTemplateId"`
 	LaunchTemplateName string

@@ -23,6 +23,12 @@ var ec2Operations = map[string]operation{
 	"EnableImageBlockPublicAccess":         changing(enableImageBlockPublicAccess),
 	"DisableImageBlockPublicAccess":        changing(disableImageBlockPublicAccess),
 
+	"DescribeImageReferences":         reading(describeImageReferences),
+	"CreateImageUsageReport":          changing(createImageUsageReport),
+	"DescribeImageUsageReports":       reading(describeImageUsageReports),
+	"DescribeImageUsageReportEntries": reading(describeImageUsageReportEntries),
+	"DeleteImageUsageReport":          changing(deleteImageUsageReport),
+
 	"DescribeSnapshots":         reading(describeSnapshots),
 	"CreateSnapshot":            changing(createSnapshot),
 	"CopySnapshot":              changing(copySnapshot),

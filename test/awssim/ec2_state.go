@@ -26,8 +26,11 @@ type ec2Region struct {
 	keyPairs       map[string]*keyPair       // by id
 	// launchTemplates by id.
 	launchTemplates map[string]*launchTemplate
-	tags            map[tagged]map[string]string
-	tokens          map[idempotency]madeBefore
+	// usageReports by id, and the reasons for which the next ones fail.
+	usageReports   map[string]*usageReport
+	reportFailures []string
+	tags           map[tagged]map[string]string
+	tokens         map[idempotency]madeBefore
 	// failures are the reasons for which the next copies fail.
 	failures []string
 	// sharing says, by account, whether images may be shared with everybody:
@@ -56,7 +59,7 @@ func (w *World) ec2In(region string) *ec2Region {
 		r = &ec2Region{
 			images: map[string]*image{}, deregistered: map[string]*image{}, snapshots: map[string]*snapshot{}, volumes: map[string]*volume{},
 			instances: map[string]*instance{}, networks: map[string]*network{}, securityGroups: map[string]*securityGroup{},
-			keyPairs: map[string]*keyPair{}, launchTemplates: map[string]*launchTemplate{}, tags: map[tagged]map[string]string{}, tokens: map[idempotency]madeBefore{},
+			keyPairs: map[string]*keyPair{}, launchTemplates: map[string]*launchTemplate{}, usageReports: map[string]*usageReport{}, tags: map[tagged]map[string]string{}, tokens: map[idempotency]madeBefore{},
 			sharing: map[string]string{},
 		}
 		w.ec2.regions[region] = r

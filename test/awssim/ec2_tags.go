@@ -178,6 +178,9 @@ func (c *call) taggable(id string) (resourceType string, problem *Error) {
 	case "key":
 		_, problem = c.ownKeyPair(id)
 		return "key-pair", problem
+	case "amiur":
+		_, problem = c.ownReport(id)
+		return "image-usage-report", problem
 	case "eni":
 		for _, i := range c.here().instances {
 			if i.owner == c.caller.Account && i.networkInterface() == id {

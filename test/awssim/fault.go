@@ -204,8 +204,11 @@ func throttled(service string) *Error {
 
 // denied is the service's answer to a caller whose policies do not allow the
 // call.
-func denied(c *call) *Error {
-	action := c.service + ":" + c.operation
+func denied(c *call) *Error { return deniedAction(c, c.service+":"+c.operation) }
+
+// deniedAction refuses a call for lack of a permission that the service asks for
+// on the caller's behalf.
+func deniedAction(c *call, action string) *Error {
 	switch c.service {
 	case "ec2":
 		return &Error{Status: http.StatusForbidden, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: " + action + " because no identity-based policy allows the " + action + " action"}

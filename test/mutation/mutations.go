@@ -191,28 +191,44 @@ var mutations = []mutation{
 		"a.policies.or(a.granted.decided).and(denied.not())", "a.policies.and(denied.not()).or(a.granted.decided)",
 	},
 	{
-		"retire images that are used", "internal/ami/retire.go",
-		"		case len(uses) > 0:", "		case false:",
+		"retire images that are used", "internal/retention/retire.go",
+		"	if len(uses) > 0 {", "	if false {",
 	},
 	{
-		"retire images that began to be used", "internal/ami/retire.go",
-		"			if len(uses[r.image.ID]) > 0 {", "			if false {",
+		"retire images whose users aren't known", "internal/retention/retire.go",
+		"	if len(u.Unknown) > 0 {", "	if false {",
 	},
 	{
-		"retire images that somebody else made", "internal/ami/retire.go",
-		"return !i.Published() || i.Tags[TagFamily] != family", "return i.Tags[TagFamily] != family",
+		"retire images that changed since the plan", "internal/retention/apply.go",
+		"	why := a.changed(now)", "	why := \"\"",
 	},
 	{
-		"retire one generation too many", "internal/ami/retire.go",
-		"max(0, want.Keep-1-newer)", "max(0, want.Keep-2-newer)",
+		"retire images that began to be used", "internal/retention/apply.go",
+		"		why, _ = uses.keep(now, a.step, time.Now())", "		_ = uses",
 	},
 	{
-		"retire images that are newer", "internal/ami/retire.go",
-		"case plan.existing != nil && image.age() >= plan.existing.age():", "case false:",
+		"retire images of another origin", "internal/retention/generations.go",
+		"return g.Published() && g.Tags", "return g.Tags",
 	},
 	{
-		"look at the newest version of launch templates only", "internal/ami/uses.go",
-		"range page.LaunchTemplateVersions {", "range page.LaunchTemplateVersions[:1] {",
+		"retire images that aren't published", "internal/retention/generations.go",
+		"g.Tags[ami.TagState] == ami.StatePublished && ", "",
+	},
+	{
+		"retire one generation too many", "internal/retention/retire.go",
+		"max(0, policy.Keep-1-newer)", "max(0, policy.Keep-2-newer)",
+	},
+	{
+		"retire images that are newer", "internal/retention/retire.go",
+		"case current != nil && age(image.Image) >= age(*current):", "case false:",
+	},
+	{
+		"look at the newest version of launch templates only", "internal/retention/templates.go",
+		"range versions {", "range versions[:1] {",
+	},
+	{
+		"leave out launch templates with aliases", "internal/retention/templates.go",
+		"ResolveAlias: aws.Bool(true)", "ResolveAlias: aws.Bool(false)",
 	},
 	{
 		"take any action for one of KMS", "internal/policy/lint_actions.go",
@@ -227,7 +243,7 @@ var mutations = []mutation{
 		"found.Type != types.ParameterTypeString || aws.ToString(found.DataType) != dataType", "found == nil",
 	},
 	{
-		"deprecate again in every run", "internal/ami/life.go",
+		"deprecate again in every run", "internal/retention/lifecycle.go",
 		"case image.Deprecation.Equal(at), at.Before", "case at.Before",
 	},
 }

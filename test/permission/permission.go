@@ -98,6 +98,9 @@ const (
 	// ImageParameters are the account's parameters, which can be narrowed to those
 	// that name images.
 	ImageParameters Scope = "NameImagesInParameters"
+	// ThroughReferences is for what EC2 reads for the caller to find references to
+	// an image.
+	ThroughReferences Scope = "FindImageReferences"
 )
 
 // Caller says whose policy it is.

@@ -58,6 +58,16 @@ var table = []Permission{
 	{Retirement, "ec2:DescribeInstances", Everything, "to leave older images alone that instances use"},
 	{Retirement, "ec2:DescribeLaunchTemplates", Everything, "to find the launch templates"},
 	{Retirement, "ec2:DescribeLaunchTemplateVersions", Everything, "to leave older images alone that launch templates use"},
+	{Retirement, "ssm:GetParameters", ImageParameters, "to find the image that a launch template names through a parameter"},
+	{Retirement, "ec2:DescribeImageReferences", Everything, "to leave older images alone that other resources of the account refer to"},
+	{Retirement, "ssm:DescribeParameters", ThroughReferences, "to let EC2 look for parameters"},
+	{Retirement, "ssm:GetParameters", ThroughReferences, "to let EC2 look for parameters that name an image"},
+	{Retirement, "imagebuilder:ListImageRecipes", ThroughReferences, "to let EC2 look for Image Builder image recipes"},
+	{Retirement, "imagebuilder:ListContainerRecipes", ThroughReferences, "to let EC2 look for Image Builder container recipes"},
+	{Retirement, "imagebuilder:GetContainerRecipe", ThroughReferences, "to let EC2 look for container recipes that refer to an image"},
+	{Retirement, "ec2:DescribeImageUsageReports", Everything, "to find the image usage reports on older images"},
+	{Retirement, "ec2:DescribeImageUsageReportEntries", Everything, "to leave older images alone that other accounts use"},
+	{Retirement, "ec2:CreateImageUsageReport", Everything, "to create a report on an image that has none"},
 	{Retirement, "ec2:EnableImageDeprecation", Everything, "to deprecate older images"},
 	{Retirement, "ec2:DisableImage", Everything, "to disable them"},
 	{Retirement, "ec2:DeregisterImage", Everything, "to deregister them"},
@@ -96,8 +106,14 @@ func (c Caller) scopes() []policy.Statement {
 		allow(Accounts, nil, "*"),
 		allow(ImageParameters, nil, c.arn("ssm", "*", "parameter/*")),
 		allow(DiscoveryRole, nil, c.DiscoveryRole),
+		allow(ThroughReferences, policy.Condition{"ForAnyValue:StringEquals": {"aws:CalledVia": {imageReferencesService}}}, "*"),
 	}
 }
+
+// imageReferencesService is the service through which EC2 looks for references to
+// an image with the caller's permissions. Source: EC2 user guide, "Identify your
+// resources referencing specified AMIs".
+const imageReferencesService = "ec2-images.amazonaws.com"
 
 func allow(scope Scope, condition policy.Condition, resources ...string) policy.Statement {
 	return policy.Statement{Sid: string(scope), Effect: "Allow", Resource: resources, Condition: condition}
