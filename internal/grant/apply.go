@@ -1,95 +1,97 @@
 package grant
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Members returns the credentials of the role, in a member account: the same
-// session each time.
+// Members returns the credentials of a role in a member account: the same session
+// each time.
 type Members func(roleARN string) aws.CredentialsProvider
 
-// Result says that every wanted grant is in place, or was skipped for a stated
-// reason, or is nobody's but the user's to make. Only [Plan.Apply] makes it.
+// Result says that every desired grant exists, or was skipped for a stated
+// reason, or is left to the user to create. Only [Plan.Apply] creates it.
 type Result struct {
 	grants []Grant
 }
 
-// Grants are the grants as they stand, in the order of region, account, role.
-func (s Result) Grants() []Grant { return s.grants }
+// Grants are the grants as they stand, in the order of Region, account, role.
+func (r Result) Grants() []Grant { return r.grants }
 
-// perRegion bounds the CreateGrant calls under way at once in a region.
-const perRegion = 16
+const (
+	// missingRoleGrace is how long a grantee that KMS doesn't know is retried
+	// before it is an error: a new role may not be visible yet. Fact: 3.
+	missingRoleGrace = 20 * time.Second
+	// visibility is how long a new key or grant may take to show, several times
+	// what KMS usually needs. Fact: 8.
+	visibility = 10 * time.Minute
+)
 
-// missingRoleGrace is how long a grantee that KMS does not know is retried
-// before that is an error: a role made a moment ago may not be visible. Fact: 3.
-const missingRoleGrace = 20 * time.Second
-
-// Apply makes the planned grants, all regions side by side, and waits until
-// they read back. The grants are returned on failure too, as far as they got.
+// Apply creates the planned grants, all Regions in parallel, and waits until they
+// read back. The grants are returned on failure too, as far as they got. It
+// writes nothing if a finding blocks.
 func (p Plan) Apply(ctx context.Context, owner Clients, members Members, reporter progress.Reporter) (Result, error) {
-	settled := Result{grants: slices.Clone(p.grants)}
-	if p.want.Via == None {
-		return settled, nil
+	result := Result{grants: slices.Clone(p.grants)}
+	if p.desired.Via == None {
+		return result, nil
+	}
+	if err := change.Blocking(p.findings); err != nil {
+		return result, err
 	}
 	byRegion := map[string][]*Grant{}
-	for i := range settled.grants {
-		if g := &settled.grants[i]; g.Status == Planned {
+	for i := range result.grants {
+		if g := &result.grants[i]; g.Status == Planned {
 			byRegion[g.Region] = append(byRegion[g.Region], g)
 		}
 	}
-	regions := make([]string, 0, len(byRegion))
-	for region := range byRegion {
-		regions = append(regions, region)
-	}
-	err := fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
-		return p.applyRegion(ctx, owner, members, reporter.Start(region), byRegion[region])
+	err := fanout.Each(ctx, slices.Collect(maps.Keys(byRegion)), func(ctx context.Context, region string) error {
+		return recovered(func() error {
+			return p.applyRegion(ctx, owner, members, reporter.Start(region), byRegion[region])
+		})
 	})
-	return settled, err
+	return result, err
 }
 
 func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, stage *progress.Stage, grants []*Grant) error {
-	region := grants[0].Region
-	group := errgroup.Group{}
-	group.SetLimit(perRegion)
-	failed := make([]error, len(grants))
-	for i, g := range grants {
-		group.Go(func() error {
-			var as []func(*kms.Options)
-			if p.want.Via == Member {
-				role := fmt.Sprintf("arn:%s:iam::%s:role/%s", p.want.Partition, g.Account, p.want.MemberRole)
-				as = append(as, awsclient.WithCredentials(members(role)))
-			}
-			failed[i] = p.create(ctx, owner(region), g, as...)
-			stage.Count(len(grants), "making grants,")
-			return nil // one account's failure stops no other
-		})
-	}
-	_ = group.Wait() // its functions return nil
-	if ctx.Err() != nil {
-		return fmt.Errorf("granting key %s in %s: %w", grants[0].KeyARN, region, context.Cause(ctx)) // once, not for each grant
-	}
-	if err := joinFew(failed); err != nil {
+	region, key := grants[0].Region, grants[0].KeyARN
+	err := each(ctx, len(grants), isQuota, func(ctx context.Context, i int) error {
+		g := grants[i]
+		options := []func(*kms.Options){failAtQuota}
+		if p.desired.Via == Member {
+			options = append(options, awsclient.WithCredentials(members(roleARN(p.desired.Partition, g.Account, p.desired.MemberRole))))
+		}
+		err := p.create(ctx, owner(region), g, options...)
+		stage.Count(len(grants), "creating grants,")
+		return err
+	})
+	switch {
+	case ctx.Err() != nil: // reported once, not for each grant
+		return fmt.Errorf("creating grants on key %s in %s: %w", key, region, context.Cause(ctx))
+	case isQuota(err):
+		return fmt.Errorf("key %s in %s is full: KMS allows %s grants on a key. Revoke grants that are no longer needed ('aws kms list-grants --region %[2]s --key-id %[1]s' lists them), or list fewer accounts in grants: %[4]w",
+			key, region, progress.Number(quota), err)
+	case err != nil:
 		return err
 	}
 	if err := readBack(ctx, owner, region, grants); err != nil {
 		return err
 	}
 	if n := count(grants, Created); n > 0 {
-		stage.Finishf("made %s", progress.Count(n, "grant"))
+		stage.Finishf("created %s", progress.Count(n, "grant"))
 	}
 	return nil
 }
@@ -104,38 +106,31 @@ func count(grants []*Grant, status Status) int {
 	return n
 }
 
-// joinFew joins the first errors, and counts the others: what fails for one
-// account often fails for hundreds.
-func joinFew(failed []error) error {
-	const few = 10
-	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
-	if more := len(failed) - few; more > 1 {
-		return errors.Join(append(failed[:few:few], fmt.Errorf("and %d more errors like these", more))...)
-	}
-	return errors.Join(failed...)
-}
-
-// create makes one grant and records how it stands.
-func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant, as ...func(*kms.Options)) error {
+// create creates one grant and records how it stands. Its ID stays empty if the
+// answer doesn't have it; [readBack] fills it in.
+func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant, options ...func(*kms.Options)) error {
 	var answer *kms.CreateGrantOutput
 	start := time.Now()
-	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second}, func(ctx context.Context) (string, error) {
+	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: visibility}, func(ctx context.Context) (string, error) {
 		var err error
 		answer, err = client.CreateGrant(ctx, &kms.CreateGrantInput{
 			KeyId: &g.KeyARN, GranteePrincipal: &g.Role, Name: &g.Name, Operations: grantOperations(g.Operations),
-		}, as...)
-		if awsclient.Is(err, awsclient.CodeInvalidArn) && !p.want.SkipMissing && time.Since(start) < missingRoleGrace {
+		}, options...)
+		switch {
+		case awsclient.Is(err, awsclient.CodeInvalidArn) && !p.desired.SkipMissing && time.Since(start) < missingRoleGrace:
 			return "the role is not visible to KMS", nil
+		case awsclient.Is(err, awsclient.CodeNotFound):
+			return "the key is not visible", nil // a new one
 		}
 		return "", err
 	})
 	switch {
-	case awsclient.Is(err, awsclient.CodeInvalidArn) && p.want.SkipMissing:
+	case awsclient.Is(err, awsclient.CodeInvalidArn) && p.desired.SkipMissing:
 		g.Status = Skipped
-		g.Reason = "the role does not exist; it is made with the account's first use of the service, and the next run makes the grant"
+		g.Reason = "the role does not exist. AWS creates it when the account first uses the service; run again afterwards"
 		return nil
 	case awsclient.Is(err, awsclient.CodeInvalidArn):
-		return fmt.Errorf("%w: the role may not exist yet; create it with 'aws iam create-service-linked-role' in account %s, or set grants.missing_role = \"skip\"",
+		return fmt.Errorf("%w: the role may not exist yet. Create it with 'aws iam create-service-linked-role' in account %s, or set grants.missing_role = \"skip\"",
 			awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role), g.Account)
 	case err != nil:
 		return awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role)
@@ -152,34 +147,44 @@ func grantOperations(names []string) []types.GrantOperation {
 	return operations
 }
 
-// readBack waits until the region's new grants are listed: a launch by a
-// service-linked role cannot be given a grant token. Fact: 3.
+// readBack waits until the Region's new grants are listed: a launch by a
+// service-linked role can't be given a grant token. Fact: 3.
 func readBack(ctx context.Context, owner Clients, region string, grants []*Grant) error {
 	grants = slices.DeleteFunc(slices.Clone(grants), func(g *Grant) bool { return g.Status != Created })
 	if len(grants) == 0 {
 		return nil
 	}
-	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: 10 * time.Minute}, func(ctx context.Context) (string, error) {
-		state, err := Look(ctx, owner, map[string]string{region: grants[0].KeyARN})
+	err := untilListed(ctx, owner, region, grants[0].KeyARN, func(observed Observed) string {
+		missing := 0
+		for _, g := range grants {
+			id, ok := observed.find(*g)
+			if !ok {
+				missing++
+			}
+			g.GrantID = cmp.Or(g.GrantID, id)
+		}
+		if missing > 0 {
+			return fmt.Sprintf("%d of %d grants are not listed yet", missing, len(grants))
+		}
+		return ""
+	})
+	if err != nil {
+		return fmt.Errorf("reading back the grants of key %s in %s: %w", grants[0].KeyARN, region, err)
+	}
+	return nil
+}
+
+// untilListed reads the key's grants until pending returns "", for at most
+// [visibility]. The key itself may be so new that it is not visible.
+func untilListed(ctx context.Context, owner Clients, region, keyARN string, pending func(Observed) string) error {
+	return wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: visibility}, func(ctx context.Context) (string, error) {
+		observed, err := Read(ctx, owner, map[string]string{region: keyARN})
 		if awsclient.Is(err, awsclient.CodeNotFound) {
-			return "the key is not visible", nil // one that was made by this run
+			return "the key is not visible", nil
 		}
 		if err != nil {
 			return "", err
 		}
-		missing := 0
-		for _, g := range grants {
-			if _, ok := state.find(*g); !ok {
-				missing++
-			}
-		}
-		if missing > 0 {
-			return fmt.Sprintf("%d of %d grants are not listed yet", missing, len(grants)), nil
-		}
-		return "", nil
+		return pending(observed), nil
 	})
-	if err != nil {
-		return fmt.Errorf("reading the grants of key %s in %s back: %w", grants[0].KeyARN, region, err)
-	}
-	return nil
 }

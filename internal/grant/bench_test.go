@@ -8,15 +8,15 @@ import (
 // BenchmarkDiff compares 1,000 accounts × 2 roles × 17 regions with as many
 // grants that exist: a second run over a large organisation.
 func BenchmarkDiff(b *testing.B) {
-	w := Want{Partition: "aws", Owner: "111111111111", Roles: DefaultRoles, Via: Owner}
+	w := Desired{Partition: "aws", Owner: "111111111111", Roles: DefaultRoles, Via: Owner}
 	for i := range 1_000 {
 		w.Accounts = append(w.Accounts, fmt.Sprintf("%012d", i))
 	}
 	for i := range 17 {
 		w.Regions = append(w.Regions, fmt.Sprintf("eu-west-%d", i))
 	}
-	state := State{byGrantee: map[string]map[string][]existing{}}
-	for i, g := range w.Wanted(arn) {
+	state := Observed{byGrantee: map[string]map[string][]existing{}}
+	for i, g := range w.Grants(keyARN) {
 		if state.byGrantee[g.Region] == nil {
 			state.byGrantee[g.Region] = map[string][]existing{}
 		}
@@ -24,7 +24,7 @@ func BenchmarkDiff(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if plan := Diff(w, state, arn); plan.Grants()[0].Status != Exists {
+		if plan := Diff(w, state, keyARN); plan.Grants()[0].Status != Exists {
 			b.Fatal("a grant was not found")
 		}
 	}

@@ -1,8 +1,8 @@
-// Package grant makes the KMS grants by which service-linked roles of other
-// accounts use the key: they take no IAM policy, so a grant on each regional
-// key is the only way. Fact: 3.
+// Package grant manages the KMS grants that let service-linked roles of other
+// accounts use the key. These roles can't have an IAM policy, so that a grant on
+// each regional key is the only way. Fact: 3.
 //
-// [Look] only reads, [Diff] is pure, [Apply] writes.
+// [Read] only reads, [Diff] is pure, [Plan.Apply] and [Plan.Prune] write.
 package grant
 
 import (
@@ -12,10 +12,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Operations that a service-linked role needs to launch instances with volumes
-// under the key, as the EC2 Auto Scaling guide lists them. Fact: 3.
+// that are encrypted with the key, as the EC2 Auto Scaling guide lists them.
+// Fact: 3.
 var Operations = []string{
 	"Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey",
 	"GenerateDataKeyWithoutPlaintext", "DescribeKey", "CreateGrant",
@@ -28,23 +31,23 @@ var DefaultRoles = []string{
 	"aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
 }
 
-// Via says whose credentials make the grants.
+// Via says whose credentials create the grants.
 type Via string
 
 const (
-	// Owner makes them with the key owner's credentials.
+	// Owner creates them with the key owner's credentials.
 	Owner Via = "owner"
-	// Member assumes a role in each account and makes them there, as the EC2
+	// Member assumes a role in each account and creates them there, as the EC2
 	// Auto Scaling guide does.
 	Member Via = "member"
-	// None makes none: they are only written down.
+	// None creates none: the grants file lists the commands.
 	None Via = "none"
 )
 
-// Want says which grants there shall be.
-type Want struct {
+// Desired are the grants as configured.
+type Desired struct {
 	Partition string
-	Owner     string // account id of the key's owner
+	Owner     string // account ID of the key's owner
 	Accounts  []string
 	Roles     []string // below "role/"
 	// Regions in which instances will be launched.
@@ -52,8 +55,7 @@ type Want struct {
 	Via     Via
 	// MemberRole below "role/" is assumed in each account, with Via Member.
 	MemberRole string
-	// Prune revokes grants that earlier runs made and that are not wanted any
-	// more.
+	// Prune revokes stale grants.
 	Prune bool
 	// SkipMissing reports a grantee that does not exist instead of failing.
 	SkipMissing bool
@@ -64,13 +66,13 @@ type Status string
 
 // The states of a grant.
 const (
-	Planned Status = "planned" // to be made, by this plan or by hand
-	Created Status = "created" // made by this run
-	Exists  Status = "exists"  // was there already
-	Skipped Status = "skipped" // not made, for the reason stated
+	Planned Status = "planned" // to be created, by this plan or by hand
+	Created Status = "created" // by this run
+	Exists  Status = "exists"  // created earlier
+	Skipped Status = "skipped" // not created, for the reason stated
 )
 
-// Grant is one grant, wanted or made.
+// Grant is one desired grant.
 type Grant struct {
 	Account    string
 	Role       string // the role's ARN: the grantee
@@ -83,14 +85,14 @@ type Grant struct {
 	GrantID    string
 }
 
-// Wanted lists every grant in the order of region, account and role. keyARN
-// gives each region's key; it may be empty while the key does not exist.
-func (w Want) Wanted(keyARN func(region string) string) []Grant {
-	regions, accounts, roles := sorted(w.Regions), sorted(w.Accounts), sorted(w.Roles)
+// Grants lists every grant in the order of Region, account and role. keyARN
+// returns the ARN of a Region's key, or "" while the key doesn't exist.
+func (d Desired) Grants(keyARN func(region string) string) []Grant {
+	regions, accounts, roles := sorted(d.Regions), sorted(d.Accounts), sorted(d.Roles)
 	grants := make([]Grant, 0, len(regions)*len(accounts)*len(roles))
 	for i, region := range regions {
 		key := keyARN(region)
-		if i > 0 { // the same but for the region, and of the same strings
+		if i > 0 { // the same except for the Region, and of the same strings
 			for _, g := range grants[:len(accounts)*len(roles)] {
 				g.Region, g.KeyARN = region, key
 				grants = append(grants, g)
@@ -101,7 +103,7 @@ func (w Want) Wanted(keyARN func(region string) string) []Grant {
 			for _, role := range roles {
 				grants = append(grants, Grant{
 					Account: account, Region: region, KeyARN: key,
-					Role:       fmt.Sprintf("arn:%s:iam::%s:role/%s", w.Partition, account, role),
+					Role:       roleARN(d.Partition, account, role),
 					Name:       Name(account, role),
 					Operations: Operations,
 					Status:     Planned,
@@ -112,23 +114,28 @@ func (w Want) Wanted(keyARN func(region string) string) []Grant {
 	return grants
 }
 
+// roleARN is the ARN of a role; role is what follows "role/".
+func roleARN(partition, account, role string) string {
+	return arn.ARN{Partition: partition, Service: "iam", AccountID: account, Resource: "role/" + role}.String()
+}
+
 func sorted(values []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(values)))
 }
 
 var notInNames = regexp.MustCompile(`[^a-zA-Z0-9_-]`)
 
-// Name is the grant's name, derived from account and role alone: KMS answers a
-// repeated CreateGrant of the same name and parameters with the first grant's
-// id instead of making another. Names take only some characters, so the role's
-// path is in it as a digest. Fact: 3.
+// Name is the grant's name. It depends on account and role alone, because KMS
+// returns the first grant's ID for another CreateGrant with the same name and
+// parameters. Names can't contain every character, so the role's path is in it as
+// a digest. Fact: 3.
 func Name(account, role string) string {
 	sum := sha256.Sum256([]byte(role))
 	base := role[strings.LastIndexByte(role, '/')+1:]
 	return fmt.Sprintf("orgami/%s/%s-%s", account, notInNames.ReplaceAllString(base, "-"), hex.EncodeToString(sum[:4]))
 }
 
-// Command is the AWS CLI call that makes the grant by hand.
+// Command is the AWS CLI command that creates the grant by hand.
 func (g Grant) Command() string {
 	key := g.KeyARN
 	if key == "" {
@@ -140,7 +147,7 @@ func (g Grant) Command() string {
 
 var plain = regexp.MustCompile(`^[a-zA-Z0-9:/_.@%+=,-]+$`)
 
-// quote makes the argument safe for a POSIX shell.
+// quote quotes the argument for a POSIX shell if necessary.
 func quote(argument string) string {
 	if plain.MatchString(argument) {
 		return argument
@@ -148,11 +155,11 @@ func quote(argument string) string {
 	return "'" + strings.ReplaceAll(argument, "'", `'\''`) + "'"
 }
 
-// KeyPolicyNeeds are the roles and operations that a hardened key policy must
-// let the accounts make grants for themselves; none unless Via is Member.
-func (w Want) KeyPolicyNeeds() (roles, operations []string) {
-	if w.Via != Member {
+// KeyPolicyNeeds are the roles and operations for which a hardened key policy must
+// let the accounts create grants themselves; none unless Via is Member.
+func (d Desired) KeyPolicyNeeds() (roles, operations []string) {
+	if d.Via != Member {
 		return nil, nil
 	}
-	return sorted(w.Roles), Operations
+	return sorted(d.Roles), Operations
 }

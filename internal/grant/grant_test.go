@@ -11,18 +11,18 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
 
-func want() Want {
-	return Want{
+func want() Desired {
+	return Desired{
 		Partition: "aws-us-gov", Owner: "111111111111", Accounts: []string{"333333333333", "222222222222", "333333333333"},
 		Roles: DefaultRoles, Regions: []string{"us-gov-west-1", "us-gov-east-1"}, Via: Owner,
 	}
 }
 
-func arn(region string) string { return "arn:aws-us-gov:kms:" + region + ":111111111111:key/mrk-1" }
+func keyARN(region string) string { return "arn:aws-us-gov:kms:" + region + ":111111111111:key/mrk-1" }
 
-func TestWantedIsSortedAndWithoutDuplicates(t *testing.T) {
+func TestGrantsIsSortedAndWithoutDuplicates(t *testing.T) {
 	var got []string
-	for _, g := range want().Wanted(arn) {
+	for _, g := range want().Grants(keyARN) {
 		_, role, _ := strings.Cut(g.Role, "::")
 		got = append(got, g.Region+" "+role)
 	}
@@ -73,7 +73,7 @@ func TestCommandIsSafeInAShell(t *testing.T) {
 func TestDiffFindsGrantsThatCover(t *testing.T) {
 	w := want()
 	w.Accounts, w.Regions, w.Roles = []string{"222222222222"}, []string{"us-gov-west-1"}, DefaultRoles[:1]
-	role := w.Wanted(arn)[0].Role
+	role := w.Grants(keyARN)[0].Role
 	for name, test := range map[string]struct {
 		existing []existing
 		id       string
@@ -85,8 +85,8 @@ func TestDiffFindsGrantsThatCover(t *testing.T) {
 		"two that cover, repeatably": {[]existing{{id: "g2", operations: Operations}, {id: "g1", operations: Operations}}, "g1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			state := State{byGrantee: map[string]map[string][]existing{"us-gov-west-1": {role: test.existing}}}
-			plan := Diff(w, state, arn)
+			state := Observed{byGrantee: map[string]map[string][]existing{"us-gov-west-1": {role: test.existing}}}
+			plan := Diff(w, state, keyARN)
 			if got := plan.Grants()[0]; got.GrantID != test.id || (got.Status == Exists) != (test.id != "") {
 				t.Errorf("grant is %+v", got)
 			}
@@ -100,7 +100,7 @@ func TestDiffFindsGrantsThatCover(t *testing.T) {
 func TestViaNoneChangesNothing(t *testing.T) {
 	w := want()
 	w.Via = None
-	plan := Diff(w, State{}, arn)
+	plan := Diff(w, Observed{}, keyARN)
 	if n := change.Mutating(plan.Changes()); n != 0 {
 		t.Errorf("%d changes", n)
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 )
 
-// Preflight asks KMS by a dry run in each region whether the owner may make the
-// first of the planned grants, where the key exists already, and reports only
-// what KMS refuses for want of permission.
+// Preflight asks KMS by a dry run in each Region whether the owner may create the
+// first of the planned grants, where the key already exists. It reports only
+// missing permissions.
 func (p Plan) Preflight(ctx context.Context, owner Clients) error {
-	if p.want.Via != Owner {
+	if p.desired.Via != Owner {
 		return nil
 	}
 	first := map[string]Grant{}
@@ -33,6 +33,6 @@ func (p Plan) Preflight(ctx context.Context, owner Clients) error {
 		if !awsclient.Is(err, awsclient.CodeAccessDenied) {
 			return nil
 		}
-		return awsclient.Wrap(err, "asking beforehand whether key %s in %s may be granted to %s", g.KeyARN, region, g.Role)
+		return awsclient.Wrap(err, "checking beforehand whether key %s in %s may be granted to %s", g.KeyARN, region, g.Role)
 	})
 }

@@ -12,12 +12,13 @@ import (
 
 // Plan is what has to be done to the key.
 type Plan struct {
-	want  Want
-	state State
-	// regions are all regions that will have a regional key, sorted.
+	desired  Desired
+	observed Observed
+	// regions are all Regions that will have a regional key, sorted.
 	regions   []string
 	perRegion map[string]regionPlan
 	rotate    bool
+	findings  []change.Finding
 }
 
 type regionPlan struct {
@@ -27,49 +28,77 @@ type regionPlan struct {
 	setPolicy bool
 	addAlias  bool
 	addTags   map[string]string
-	leftovers []string
-	// findings are what cannot work in the policy, ours included.
-	findings []policy.Finding
 }
 
-// Diff compares. It is pure: it fails only where a policy cannot be built.
-func Diff(want Want, state State) (Plan, error) {
+// Diff compares. It is pure. A policy that can't be written is a finding of the
+// plan, as is everything that reading found. If the observed findings leave no
+// key to work on, the plan has nothing but findings.
+func Diff(desired Desired, observed Observed) Plan {
 	plan := Plan{
-		want: want, state: state,
-		regions:   want.regionsWith(state.PrimaryRegion),
+		desired: desired, observed: observed,
+		regions:   desired.regionsWith(observed.PrimaryRegion),
 		perRegion: map[string]regionPlan{},
-		rotate:    want.Rotation && !state.Rotation,
+		findings:  slices.Clone(observed.Findings),
 	}
+	if observed.ID == "" && change.Blocking(observed.Findings) != nil {
+		return plan
+	}
+	plan.rotate = desired.Rotation && !observed.Rotation
 	for _, region := range plan.regions {
-		regional, exists := state.Regional[region]
-		var existing *policy.Document
-		if exists {
-			existing = &regional.Policy
-		}
-		merged, err := want.Policy.Merge(existing, want.ExtraStatements)
-		if err != nil {
-			return Plan{}, fmt.Errorf("planning the key policy in %s: %w", region, err)
-		}
-		step := regionPlan{create: !exists, policy: merged, addTags: missingTags(want.Tags, regional.Tags)}
-		if want.Alias != "" {
-			step.addAlias = !regional.HasAlias
-		}
-		if exists {
-			step.setPolicy = !policy.Equal(merged, regional.Policy)
-			if deleted := merged.DeletedPrincipals(); step.setPolicy && len(deleted) > 0 {
-				return Plan{}, fmt.Errorf("the policy of key %s in %s must be changed, and names users or roles that were deleted since (%s), with which KMS stores no policy: take them out of it and run again", state.ID, region, strings.Join(deleted, ", "))
-			}
-			step.leftovers = want.Policy.Leftovers(regional.Policy)
-		}
-		step.findings = policy.Lint(merged, policy.Target{Partition: want.Partition, Region: region, KeyARN: regional.ARN})
+		step, findings := diffRegion(desired, observed, region)
 		plan.perRegion[region] = step
+		plan.findings = append(plan.findings, findings...)
 	}
-	return plan, nil
+	if observed.Imported && plan.rotate {
+		plan.findings = append(plan.findings, block(change.KeyRotation, observed.PrimaryRegion, observed.ID,
+			"the key material of %s was imported, and KMS cannot rotate it automatically. Set key.rotation = false", observed.ID))
+	}
+	return plan
 }
 
-func missingTags(want, have map[string]string) map[string]string {
+func diffRegion(desired Desired, observed Observed, region string) (regionPlan, []change.Finding) {
+	regional, exists := observed.Regional[region]
+	step := regionPlan{create: !exists, addTags: missingTags(desired.Tags, regional.Tags)}
+	step.addAlias = desired.Alias != "" && !regional.HasAlias
+	var findings []change.Finding
+	if observed.Imported && !exists {
+		findings = append(findings, block(change.Key, region, observed.ID,
+			"the key material of %s was imported, so that a replica in %s cannot be used until the material is imported there as well. Create this replica yourself and import the key material, or use another key", observed.ID, region))
+	}
+	var existing *policy.Document
+	if exists {
+		existing = &regional.Policy
+	}
+	merged, err := desired.Policy.Merge(existing, desired.ExtraStatements)
+	if err != nil {
+		return step, append(findings, block(change.KeyPolicy, region, observed.ID, "%s: %v", cannotSet(observed.ID, region, step.create), err))
+	}
+	step.policy = merged
+	step.setPolicy = exists && !policy.Equal(merged, regional.Policy)
+	switch {
+	case len(regional.Policy.PublicStatements()) > 0: // a finding of Read, to be fixed first
+	case step.create || step.setPolicy:
+		for _, problem := range checkPolicy(merged) {
+			findings = append(findings, block(change.KeyPolicy, region, observed.ID, "%s: %s", cannotSet(observed.ID, region, step.create), problem))
+		}
+	default:
+		for _, problem := range regional.Policy.Problems() {
+			findings = append(findings, change.Finding{Kind: change.KeyPolicy, Region: region, ID: observed.ID, Text: "KMS will refuse the next change of this policy: " + problem})
+		}
+	}
+	for _, sid := range desired.Policy.Leftovers(regional.Policy) {
+		findings = append(findings, change.Finding{Kind: change.KeyPolicy, Region: region, ID: observed.ID, Text: fmt.Sprintf(
+			"statement %s is from an earlier configuration. It is kept, because other images may need it", sid)})
+	}
+	for _, mistake := range policy.Lint(merged, policy.Target{Partition: desired.Partition, Region: region, KeyARN: regional.ARN}) {
+		findings = append(findings, change.Finding{Kind: change.KeyPolicy, Region: region, ID: observed.ID, Text: "cannot work: " + mistake.String()})
+	}
+	return step, findings
+}
+
+func missingTags(desired, have map[string]string) map[string]string {
 	missing := map[string]string{}
-	for key, value := range want {
+	for key, value := range desired {
 		if current, ok := have[key]; !ok || current != value {
 			missing[key] = value
 		}
@@ -77,28 +106,32 @@ func missingTags(want, have map[string]string) map[string]string {
 	return missing
 }
 
-// ID is the key's id, "" while it does not exist.
-func (p Plan) ID() string { return p.state.ID }
+// ID is the key's ID, "" if it doesn't exist or can't be used.
+func (p Plan) ID() string { return p.observed.ID }
 
-// PrimaryRegion is the region of the primary.
-func (p Plan) PrimaryRegion() string { return p.state.PrimaryRegion }
+// PrimaryRegion is the Region of the primary.
+func (p Plan) PrimaryRegion() string { return p.observed.PrimaryRegion }
 
-// Regions are all regions that will have a regional key, sorted.
+// Regions are all Regions that will have a regional key, sorted.
 func (p Plan) Regions() []string { return p.regions }
 
-// ARN is the ARN of the region's key, "" while the key does not exist at all.
-// The ARN of a replica to be made is known as soon as there is a primary.
+// Findings are what people should know about the key, and what they have to fix
+// before a run can go on.
+func (p Plan) Findings() []change.Finding { return p.findings }
+
+// ARN is the ARN of the Region's key, "" while the key doesn't exist at all. The
+// ARN of a future replica is known as soon as there is a primary.
 func (p Plan) ARN(region string) string {
-	if p.state.ID == "" {
+	if p.observed.ID == "" {
 		return ""
 	}
-	return policy.KeyARN(p.want.Partition, region, p.want.Account, p.state.ID)
+	return policy.KeyARN(p.desired.Partition, region, p.desired.Account, p.observed.ID)
 }
 
-// Policy is the policy that the region's key shall have.
+// Policy is the policy that the Region's key will have.
 func (p Plan) Policy(region string) policy.Document { return p.perRegion[region].policy }
 
-// Changes lists what differs and what is as it shall be.
+// Changes lists what differs, what is up to date, and the findings.
 func (p Plan) Changes() []change.Change {
 	var changes []change.Change
 	add := func(kind change.Kind, differs bool, action change.Action, region, id, detail string) {
@@ -107,55 +140,37 @@ func (p Plan) Changes() []change.Change {
 		}
 		changes = append(changes, change.Change{Kind: kind, Action: action, Region: region, ID: id, Detail: detail})
 	}
-	for _, region := range p.regions {
+	for _, region := range slices.Sorted(maps.Keys(p.perRegion)) {
 		step := p.perRegion[region]
-		add(change.Key, step.create, change.Create, region, p.state.ID, p.role(region))
-		if p.want.Alias != "" {
-			add(change.Alias, step.addAlias, change.Create, region, p.want.Alias, "")
+		add(change.Key, step.create, change.Create, region, p.observed.ID, p.role(region))
+		if p.desired.Alias != "" {
+			add(change.Alias, step.addAlias, change.Create, region, p.desired.Alias, "")
 		}
 		if !step.create {
-			add(change.KeyPolicy, step.setPolicy, change.Update, region, p.state.ID, "sets "+strings.Join(p.differingSids(region), ", "))
-			if len(p.want.Tags) > 0 {
-				add(change.KeyTags, len(step.addTags) > 0, change.Update, region, p.state.ID, "sets "+strings.Join(slices.Sorted(maps.Keys(step.addTags)), ", "))
+			add(change.KeyPolicy, step.setPolicy, change.Update, region, p.observed.ID, "sets "+strings.Join(p.differingSids(region), ", "))
+			if len(p.desired.Tags) > 0 {
+				add(change.KeyTags, len(step.addTags) > 0, change.Update, region, p.observed.ID, "sets "+strings.Join(slices.Sorted(maps.Keys(step.addTags)), ", "))
 			}
 		}
-		changes = append(changes, p.remarks(region)...)
 	}
-	if p.want.Rotation {
-		add(change.KeyRotation, p.rotate, change.Update, p.state.PrimaryRegion, p.state.ID, "on, for the primary and all replicas")
+	if p.desired.Rotation && len(p.perRegion) > 0 {
+		add(change.KeyRotation, p.rotate, change.Update, p.observed.PrimaryRegion, p.observed.ID, "on, for the primary and all replicas")
+	}
+	for _, finding := range p.findings {
+		changes = append(changes, finding.Change())
 	}
 	change.Sort(changes)
 	return changes
 }
 
-// remarks are what people should know about the region's key, and what changes
-// nothing.
-func (p Plan) remarks(region string) []change.Change {
-	var changes []change.Change
-	remark := func(kind change.Kind, action change.Action, detail string) {
-		changes = append(changes, change.Change{Kind: kind, Action: action, Region: region, ID: p.state.ID, Detail: detail})
-	}
-	for _, problem := range p.state.Regional[region].Problems {
-		remark(change.Key, change.Skip, problem)
-	}
-	step := p.perRegion[region]
-	for _, sid := range step.leftovers {
-		remark(change.KeyPolicy, change.Unmanaged, fmt.Sprintf("statement %s is from an earlier configuration; it is kept, because other images may need it", sid))
-	}
-	for _, finding := range step.findings {
-		remark(change.KeyPolicy, change.Unmanaged, "cannot work: "+finding.String())
-	}
-	return changes
-}
-
 func (p Plan) role(region string) string {
-	if region == p.state.PrimaryRegion {
+	if region == p.observed.PrimaryRegion {
 		return "multi-Region primary"
 	}
-	return "replica of the primary in " + p.state.PrimaryRegion
+	return "replica of the primary in " + p.observed.PrimaryRegion
 }
 
-// differingSids names the statements that the planned policy sets anew.
+// differingSids names the statements that the planned policy adds or replaces.
 func (p Plan) differingSids(region string) []string {
-	return policy.Differing(p.state.Regional[region].Policy, p.perRegion[region].policy)
+	return policy.Differing(p.observed.Regional[region].Policy, p.perRegion[region].policy)
 }

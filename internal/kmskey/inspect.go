@@ -10,26 +10,31 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 )
 
-// Inspected is a key as AWS has it now, whoever's it is.
+// Inspected is a key of any account, as AWS reports it now.
 type Inspected struct {
 	State      string // empty if it could not be read
 	AWSManaged bool
 	Policy     string // JSON; empty if it could not be read
 }
 
-// Inspect reads a key of the region. What the caller may not read, as of another
-// account's key, stays empty; the key of an image may also be deleted.
+// Inspect reads a key of the Region. What the caller may not read, for example
+// of another account's key, stays empty, as does a key that no longer exists. An
+// answer without what was asked for is an error, not an unreadable key.
 func Inspect(ctx context.Context, clients Clients, region, keyARN string) (Inspected, error) {
 	client := clients(region)
 	unreadable := func(err error) bool { return awsclient.Is(err, awsclient.CodeAccessDenied, awsclient.CodeNotFound) }
-	metadata, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &keyARN})
+	answer, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &keyARN})
 	if unreadable(err) {
 		return Inspected{}, nil
 	}
 	if err != nil {
 		return Inspected{}, awsclient.Wrap(err, "describing key %s in %s", keyARN, region)
 	}
-	found := Inspected{State: string(metadata.KeyMetadata.KeyState), AWSManaged: metadata.KeyMetadata.KeyManager == types.KeyManagerTypeAws}
+	key := answer.KeyMetadata
+	if key == nil || key.KeyState == "" || key.KeyManager == "" {
+		return Inspected{}, incomplete("DescribeKey", keyARN, region, "KeyMetadata, KeyState or KeyManager")
+	}
+	found := Inspected{State: string(key.KeyState), AWSManaged: key.KeyManager == types.KeyManagerTypeAws}
 	document, err := client.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &keyARN})
 	if unreadable(err) {
 		return found, nil
@@ -37,6 +42,8 @@ func Inspect(ctx context.Context, clients Clients, region, keyARN string) (Inspe
 	if err != nil {
 		return Inspected{}, awsclient.Wrap(err, "reading the policy of key %s in %s", keyARN, region)
 	}
-	found.Policy = aws.ToString(document.Policy)
+	if found.Policy = aws.ToString(document.Policy); found.Policy == "" {
+		return Inspected{}, incomplete("GetKeyPolicy", keyARN, region, "Policy")
+	}
 	return found, nil
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
@@ -16,32 +15,32 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Query names a multi-Region key that exists.
+// Query names an existing multi-Region key.
 type Query struct {
-	// Name is an alias (alias/…), a key id (mrk-…), or the ARN of a regional key.
+	// Name is an alias (alias/…), a key ID (mrk-…), or the ARN of a regional key.
 	Name string
-	// Region is where the key is looked for; the region of an ARN goes before.
+	// Region is where the key is looked up. An ARN's own Region takes precedence.
 	Region string
-	// Regions are those in which the key must be usable; none means all that it
-	// has a regional key in.
+	// Regions are those in which the key must be usable. Defaults to all Regions
+	// that have a regional key.
 	Regions []string
 }
 
-// Located is a multi-Region key that is enabled wherever it was asked for.
+// Located is a multi-Region key that is enabled in every Region that was asked for.
 type Located struct {
 	ID      string // mrk-…
-	Primary string // the region of the primary
+	Primary string // the Region of the primary
 	// ARN is the primary's.
 	ARN string
-	// ARNs are those of the regional keys that were asked for, by region.
+	// ARNs are those of the regional keys that were asked for, by Region.
 	ARNs map[string]string
 	// WildcardARN matches every regional key of this key, and nothing else.
 	WildcardARN string
 }
 
-// Locate finds a key and its regional keys, and writes nothing. That it does not
-// exist, is no multi-Region key for EBS, or is not usable in one of the regions,
-// is an error that says what to do. Fact: 2.
+// Locate finds a key and its regional keys, and writes nothing. It is an error if
+// the key doesn't exist, is not a multi-Region key for EBS, or isn't usable in one
+// of the Regions. Fact: 2.
 func Locate(ctx context.Context, clients Clients, query Query) (Located, error) {
 	region := query.Region
 	if parsed, err := arn.Parse(query.Name); err == nil {
@@ -52,18 +51,13 @@ func Locate(ctx context.Context, clients Clients, query Query) (Located, error) 
 		return Located{}, err
 	}
 	if found == nil {
-		return Located{}, fmt.Errorf("key %s does not exist in %s: build once with orgami-publish and this key, which makes it, or see what there is with 'aws kms list-aliases --region %[2]s'", query.Name, region)
+		return Located{}, fmt.Errorf("key %s does not exist in %s. Run orgami-publish once with this key, which creates it, or list the aliases with 'aws kms list-aliases --region %[2]s'", query.Name, region)
 	}
-	if err := cannotBeUsed(query.Name, wrongKind(*found)); err != nil {
-		return Located{}, err
+	if problems := wrongKind(*found); len(problems) > 0 {
+		return Located{}, fmt.Errorf("key %s cannot be used: %s", query.Name, strings.Join(problems, "; "))
 	}
-	topology := *found.MultiRegionConfiguration
-	all := map[string]string{}
-	for _, key := range append(slices.Clone(topology.ReplicaKeys), *topology.PrimaryKey) {
-		all[aws.ToString(key.Region)] = aws.ToString(key.Arn)
-	}
-	located := Located{ID: aws.ToString(found.KeyId), Primary: aws.ToString(topology.PrimaryKey.Region), ARN: aws.ToString(topology.PrimaryKey.Arn)}
-	if located.ARNs, err = chosen(all, located.ID, query.Regions); err != nil {
+	located := Located{ID: found.id, Primary: found.topology.primary, ARN: found.topology.arns[found.topology.primary]}
+	if located.ARNs, err = chosen(found.topology.arns, located.ID, query.Regions); err != nil {
 		return Located{}, err
 	}
 	parsed, err := arn.Parse(located.ARN)
@@ -74,7 +68,7 @@ func Locate(ctx context.Context, clients Clients, query Query) (Located, error) 
 	return located, allEnabled(ctx, clients, located)
 }
 
-// chosen are the regional keys of the regions that are asked for.
+// chosen are the regional keys of the Regions that are asked for.
 func chosen(all map[string]string, id string, regions []string) (map[string]string, error) {
 	if len(regions) == 0 {
 		return all, nil
@@ -89,15 +83,15 @@ func chosen(all map[string]string, id string, regions []string) (map[string]stri
 		arns[region] = all[region]
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("key %s has no replica in %s, it is in %s: build once with orgami-publish for these regions, which makes the replicas, or leave them out of regions",
+		return nil, fmt.Errorf("key %s has no replica in %s, it is in %s. Run orgami-publish once for these Regions, which creates the replicas, or remove them from regions",
 			id, strings.Join(missing, ", "), strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 	}
 	return arns, nil
 }
 
-// allEnabled asks every region for the state of its own key: each has one.
+// allEnabled asks every Region for the state of its own key: each has one.
 func allEnabled(ctx context.Context, clients Clients, located Located) error {
-	keys, err := fanout.Collect(ctx, slices.Sorted(maps.Keys(located.ARNs)), func(ctx context.Context, region string) (*types.KeyMetadata, error) {
+	keys, err := fanout.Collect(ctx, slices.Sorted(maps.Keys(located.ARNs)), func(ctx context.Context, region string) (*metadata, error) {
 		return describe(ctx, clients(region), located.ARNs[region], region)
 	})
 	if err != nil {
@@ -105,16 +99,14 @@ func allEnabled(ctx context.Context, clients Clients, located Located) error {
 	}
 	var problems []error
 	for _, region := range slices.Sorted(maps.Keys(keys)) {
-		if keys[region] == nil {
-			problems = append(problems, fmt.Errorf("key %s is listed in %s and cannot be read there: it may have been made or deleted a moment ago; run again", located.ID, region))
-			continue
-		}
-		if state := keys[region].KeyState; state != types.KeyStateEnabled {
-			if err := enabled(*keys[region], region); err != nil {
-				problems = append(problems, fmt.Errorf("%w; or name the regions that you need in regions, without it", err))
-				continue
-			}
-			problems = append(problems, fmt.Errorf("key %s is %s in %s: it will be usable in a minute; run again", located.ID, state, region))
+		switch key := keys[region]; {
+		case key == nil:
+			problems = append(problems, fmt.Errorf("key %s is listed in %s but cannot be read there. It may have been created or deleted a moment ago; run again", located.ID, region))
+		case key.state == types.KeyStateEnabled:
+		case validateState(*key, region) != "":
+			problems = append(problems, fmt.Errorf("%s; or name the regions that you need in regions, without %s", validateState(*key, region), region))
+		default:
+			problems = append(problems, fmt.Errorf("key %s is %s in %s. It will be usable in a minute; run again", located.ID, key.state, region))
 		}
 	}
 	return errors.Join(problems...)

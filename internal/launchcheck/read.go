@@ -105,7 +105,7 @@ func readKey(ctx context.Context, clients *awsclient.Clients, region, arn string
 	if !withGrants || inspected.State == "" {
 		return key, nil
 	}
-	state, err := grant.Look(ctx, clients.KMS, map[string]string{region: arn})
+	state, err := grant.Read(ctx, clients.KMS, map[string]string{region: arn})
 	if awsclient.Is(err, awsclient.CodeAccessDenied) {
 		return key, nil // another account's key
 	}

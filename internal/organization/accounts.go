@@ -1,42 +1,48 @@
-// Package accounts finds the accounts of an AWS organisation, or of some of its
-// organisational units. It only reads. Fact: 7.
+// Package organization finds the accounts of an AWS organization, or of some of
+// its organizational units. It only reads. Fact: 7.
 package organization
 
 import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 )
 
-// Want says which accounts to find.
-type Want struct {
-	// Units are ids of organisational units or roots (ou-…, r-…): their
-	// accounts, and those of all units below. None means the whole organisation.
+// Query says which accounts to find.
+type Query struct {
+	// Units are IDs of organizational units or roots (ou-…, r-…): their accounts,
+	// and those of all units below. Defaults to the whole organization.
 	Units []string
-	// Exclude lists ids of accounts to leave out. One that is not there is no
-	// error: it may have left.
+	// Exclude lists IDs of accounts to leave out. An account that isn't found is
+	// no error: it may have left.
 	Exclude []string
 }
 
-// Discover returns the ids of the accounts that are active, in order: suspended
-// and closing ones, and those that are still being made, cannot launch. Only the
-// management account and delegated administrators may ask. Fact: 7.
-func Discover(ctx context.Context, client *organizations.Client, want Want) ([]string, error) {
-	found, err := list(ctx, client, want.Units)
+// Discover returns the IDs of the active accounts, in order. Suspended and closing
+// accounts, and those that are still being created, can't launch. Only the
+// management account and delegated administrators may ask. An account without an
+// ID or a state is an error: left out, it would lose its grants. Fact: 7.
+func Discover(ctx context.Context, client *organizations.Client, query Query) ([]string, error) {
+	found, err := list(ctx, client, query.Units)
 	if err != nil {
 		return nil, err
 	}
 	var ids []string
 	for _, account := range found {
-		if id := aws.ToString(account.Id); active(account) && !slices.Contains(want.Exclude, id) {
+		id, state := aws.ToString(account.Id), stateOf(account)
+		if id == "" || state == "" {
+			return nil, incomplete("ListAccounts", fmt.Sprintf("an account without Id or State (Id %q)", id))
+		}
+		if state == types.AccountStateActive && !slices.Contains(query.Exclude, id) {
 			ids = append(ids, id)
 		}
 	}
@@ -44,9 +50,10 @@ func Discover(ctx context.Context, client *organizations.Client, want Want) ([]s
 	return slices.Compact(ids), nil
 }
 
-// active goes by State, and by Status where an older endpoint tells only that.
-func active(account types.Account) bool {
-	return cmp.Or(string(account.State), string(account.Status)) == string(types.AccountStateActive)
+// stateOf is the account's State, or its Status if an older endpoint returns only
+// that.
+func stateOf(account types.Account) types.AccountState {
+	return cmp.Or(account.State, types.AccountState(account.Status))
 }
 
 func list(ctx context.Context, client *organizations.Client, units []string) ([]types.Account, error) {
@@ -66,13 +73,15 @@ func list(ctx context.Context, client *organizations.Client, units []string) ([]
 }
 
 func all(ctx context.Context, client *organizations.Client) ([]types.Account, error) {
-	return pages(func(token *string) ([]types.Account, *string, error) {
-		answer, err := client.ListAccounts(ctx, &organizations.ListAccountsInput{NextToken: token})
+	var found []types.Account
+	for pages := organizations.NewListAccountsPaginator(client, &organizations.ListAccountsInput{}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, nil, failed(err, "listing the organisation's accounts")
+			return nil, failed(err, "listing the organization's accounts")
 		}
-		return answer.Accounts, answer.NextToken, nil
-	})
+		found = append(found, page.Accounts...)
+	}
+	return found, nil
 }
 
 // under lists the accounts of the unit and of all units below it; seen are the
@@ -82,28 +91,20 @@ func under(ctx context.Context, client *organizations.Client, unit string, seen 
 		return nil, nil
 	}
 	seen[unit] = true
-	found, err := pages(func(token *string) ([]types.Account, *string, error) {
-		answer, err := client.ListAccountsForParent(ctx, &organizations.ListAccountsForParentInput{ParentId: &unit, NextToken: token})
+	var found []types.Account
+	for pages := organizations.NewListAccountsForParentPaginator(client, &organizations.ListAccountsForParentInput{ParentId: &unit}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, nil, failed(err, "listing the accounts of the organisational unit %s", unit)
+			return nil, failed(err, "listing the accounts of the organizational unit %s", unit)
 		}
-		return answer.Accounts, answer.NextToken, nil
-	})
-	if err != nil {
-		return nil, err
+		found = append(found, page.Accounts...)
 	}
-	units, err := pages(func(token *string) ([]types.OrganizationalUnit, *string, error) {
-		answer, err := client.ListOrganizationalUnitsForParent(ctx, &organizations.ListOrganizationalUnitsForParentInput{ParentId: &unit, NextToken: token})
-		if err != nil {
-			return nil, nil, failed(err, "listing the units below the organisational unit %s", unit)
-		}
-		return answer.OrganizationalUnits, answer.NextToken, nil
-	})
+	units, err := children(ctx, client, unit)
 	if err != nil {
 		return nil, err
 	}
 	for _, child := range units {
-		below, err := under(ctx, client, aws.ToString(child.Id), seen)
+		below, err := under(ctx, client, child, seen)
 		if err != nil {
 			return nil, err
 		}
@@ -112,35 +113,46 @@ func under(ctx context.Context, client *organizations.Client, unit string, seen 
 	return found, nil
 }
 
-// pages collects pages until there is no token: one can be empty though more
-// follow. Fact: 7.
-func pages[T any](page func(token *string) ([]T, *string, error)) ([]T, error) {
-	var list []T
-	var token *string
-	for {
-		part, next, err := page(token)
+// children lists the IDs of the units right below the unit.
+func children(ctx context.Context, client *organizations.Client, unit string) ([]string, error) {
+	var ids []string
+	for pages := organizations.NewListOrganizationalUnitsForParentPaginator(client, &organizations.ListOrganizationalUnitsForParentInput{ParentId: &unit}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, err
+			return nil, failed(err, "listing the units below the organizational unit %s", unit)
 		}
-		list = append(list, part...)
-		if aws.ToString(next) == "" {
-			return list, nil
+		for _, child := range page.OrganizationalUnits {
+			if aws.ToString(child.Id) == "" {
+				return nil, incomplete("ListOrganizationalUnitsForParent", "a unit below "+unit+" without Id")
+			}
+			ids = append(ids, *child.Id)
 		}
-		token = next
 	}
+	return ids, nil
+}
+
+// incomplete is the error for an answer that lacks what is needed.
+func incomplete(operation, what string) error {
+	return fmt.Errorf("AWS Organizations %s returned %s. Run again; if it happens again, check endpoint_url and any proxy on the way to AWS", operation, what)
 }
 
 func failed(err error, format string, args ...any) error {
 	wrapped := awsclient.Wrap(err, format, args...)
 	switch {
 	case awsclient.Is(err, awsclient.CodeAccessDenied):
-		return fmt.Errorf("%w; only the management account and delegated administrators may ask: run in one of these, name a role in one of these in grants.discover_role_arn, make this account one in the management account ('aws organizations register-delegated-administrator --account-id ACCOUNT --service-principal SERVICE'), or list the accounts in grants.accounts or grants.accounts_file instead of grants.discover", wrapped)
+		return fmt.Errorf("%w; only the management account and delegated administrators may list accounts. Run in one of these, name a role in one of these in grants.discover_role_arn, register this account in the management account ('aws organizations register-delegated-administrator --account-id ACCOUNT --service-principal SERVICE'), or list the accounts in grants.accounts or grants.accounts_file instead of grants.discover", wrapped)
 	case awsclient.Is(err, "ParentNotFoundException"):
-		return fmt.Errorf("%w; check grants.organizational_units", wrapped)
+		return fmt.Errorf("%w. Check grants.organizational_units", wrapped)
 	default:
 		return wrapped
 	}
 }
 
-// UnitID is the id in a unit's ARN; an id is returned as it is.
-func UnitID(unit string) string { return unit[strings.LastIndexByte(unit, '/')+1:] }
+// UnitID is the ID in a unit's ARN. Anything else is returned as it is.
+func UnitID(unit string) string {
+	parsed, err := arn.Parse(unit)
+	if err != nil {
+		return unit
+	}
+	return path.Base(parsed.Resource)
+}

@@ -17,7 +17,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// world is an organisation with nested units, of which the outer holds a page and
+// world is an organization with nested units, of which the outer holds a page and
 // a half of accounts.
 func world(t *testing.T) *awssim.World {
 	t.Helper()
@@ -57,17 +57,17 @@ func TestDiscover(t *testing.T) {
 	everybody := slices.Concat(awssim.MemberAccounts(), []string{awssim.ManagementAccount, awssim.PublishingAccount, "600000000001"}, teams)
 	slices.Sort(everybody)
 	for name, test := range map[string]struct {
-		want organization.Want
+		want organization.Query
 		ids  []string
 	}{
-		"the organisation":            {organization.Want{}, everybody},
-		"its root":                    {organization.Want{Units: []string{"r-ab12"}}, everybody},
-		"a unit with nested ones":     {organization.Want{Units: []string{"ou-ab12-22222222"}}, append(slices.Clone(teams), "600000000001")},
-		"a unit within":               {organization.Want{Units: []string{"ou-ab12-33333333"}}, []string{"600000000001"}},
-		"a unit and one within it":    {organization.Want{Units: []string{"ou-ab12-33333333", "ou-ab12-22222222"}}, append(slices.Clone(teams), "600000000001")},
-		"an empty unit":               {organization.Want{Units: []string{"ou-ab12-44444444"}}, nil},
-		"without some":                {organization.Want{Units: []string{awssim.WorkloadsUnit}, Exclude: []string{"333333333333", "123456789012"}}, []string{"222222222222", "444444444444"}},
-		"two units beside each other": {organization.Want{Units: []string{awssim.WorkloadsUnit, "ou-ab12-33333333"}}, append(awssim.MemberAccounts(), "600000000001")},
+		"the organization":            {organization.Query{}, everybody},
+		"its root":                    {organization.Query{Units: []string{"r-ab12"}}, everybody},
+		"a unit with nested ones":     {organization.Query{Units: []string{"ou-ab12-22222222"}}, append(slices.Clone(teams), "600000000001")},
+		"a unit within":               {organization.Query{Units: []string{"ou-ab12-33333333"}}, []string{"600000000001"}},
+		"a unit and one within it":    {organization.Query{Units: []string{"ou-ab12-33333333", "ou-ab12-22222222"}}, append(slices.Clone(teams), "600000000001")},
+		"an empty unit":               {organization.Query{Units: []string{"ou-ab12-44444444"}}, nil},
+		"without some":                {organization.Query{Units: []string{awssim.WorkloadsUnit}, Exclude: []string{"333333333333", "123456789012"}}, []string{"222222222222", "444444444444"}},
+		"two units beside each other": {organization.Query{Units: []string{awssim.WorkloadsUnit, "ou-ab12-33333333"}}, append(awssim.MemberAccounts(), "600000000001")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestDiscoverFails(t *testing.T) {
 				if test.fault != nil {
 					w.Inject(*test.fault)
 				}
-				got, err := organization.Discover(t.Context(), client(w, test.account), organization.Want{Units: test.units})
+				got, err := organization.Discover(t.Context(), client(w, test.account), organization.Query{Units: test.units})
 				if err == nil || got != nil {
 					t.Fatalf("%v, %v", got, err)
 				}
@@ -136,7 +136,7 @@ func TestDiscoverUnderThrottling(t *testing.T) {
 		for _, operation := range []string{"ListAccountsForParent", "ListOrganizationalUnitsForParent"} {
 			w.Inject(awssim.Fault{Operation: operation, Kind: awssim.Throttle, Skip: 1, Times: 8})
 		}
-		got, err := organization.Discover(t.Context(), client(w, awssim.ManagementAccount), organization.Want{Units: []string{awssim.WorkloadsUnit}})
+		got, err := organization.Discover(t.Context(), client(w, awssim.ManagementAccount), organization.Query{Units: []string{awssim.WorkloadsUnit}})
 		if diff := cmp.Diff(awssim.MemberAccounts(), got); diff != "" || err != nil {
 			t.Errorf("%v\n%s", err, diff)
 		}

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -195,4 +196,50 @@ func TestAuditOfTheCopyItself(t *testing.T) {
 			t.Errorf("publishing the source again changed: %v", got)
 		}
 	})
+}
+
+// TestPlanOfAWrongKey: what is wrong with a key is a problem of the plan, not its
+// failure, unless drift is to be one.
+func TestPlanOfAWrongKey(t *testing.T) {
+	for name, test := range map[string]struct {
+		setUp func(*testing.T, *world)
+		spec  func(*publish.Spec)
+		said  string
+	}{
+		"single-Region": {setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", false, "") }, said: "single-Region"},
+		"two keys":      {setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", true, ""); w.makeKey(t, "eu-west-1", true, "") }, said: "one multi-Region key"},
+		"open":          {setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", true, openToTheWorld) }, said: "open to the world (Everybody)"},
+		"no such alias": {spec: func(s *publish.Spec) { s.Key.Create = false }, said: "create = true"},
+		"too many grants": {spec: func(s *publish.Spec) {
+			s.Grants.Accounts = nil
+			for i := range 26_000 {
+				s.Grants.Accounts = append(s.Grants.Accounts, fmt.Sprintf("%012d", i))
+			}
+		}, said: "0 grants, and 52,000 more are planned: KMS allows 50,000 grants on a key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				spec := w.spec()
+				spec.PlanOnly = true
+				if test.setUp != nil {
+					test.setUp(t, w)
+					time.Sleep(time.Minute)
+				}
+				if test.spec != nil {
+					test.spec(&spec)
+				}
+				w.sim.ResetJournal()
+				if _, err := w.publish(spec); err != nil || !strings.Contains(w.said(), test.said) {
+					t.Errorf("the plan ends with %v, and says:\n%s", err, w.said())
+				}
+				spec.FailOnDrift = true
+				if _, err := w.publish(spec); err == nil || !strings.Contains(err.Error(), "problem") {
+					t.Errorf("with fail_on_drift: %v", err)
+				}
+				if got := w.mutations(); len(got) > 0 {
+					t.Errorf("the plan changed: %v", got)
+				}
+			})
+		})
+	}
 }

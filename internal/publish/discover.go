@@ -22,7 +22,7 @@ func discover(ctx context.Context, clients *awsclient.Clients, spec GrantsSpec, 
 	if spec.DiscoverRoleARN != "" {
 		clients, as = clients.WithRole(awsclient.AssumeRole{RoleARN: spec.DiscoverRoleARN}), spec.DiscoverRoleARN
 	}
-	found, err := organization.Discover(ctx, clients.Organizations(caller.Partition), organization.Want{
+	found, err := organization.Discover(ctx, clients.Organizations(caller.Partition), organization.Query{
 		Units: spec.OrganizationalUnits, Exclude: spec.Exclude,
 	})
 	switch {

@@ -26,7 +26,7 @@ func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, key
 	}
 	defer release()
 	if waited {
-		now, err := grant.LookNew(ctx, r.Clients.KMS, missing)
+		now, err := grant.ReadNew(ctx, r.Clients.KMS, missing)
 		if err != nil {
 			return grant.Result{}, err
 		}

@@ -30,14 +30,14 @@ type Observed struct {
 	// Sources are the images to publish, by Region. A copy stands in for a source
 	// that no longer exists.
 	Sources map[string]ami.Image
-	Key     kmskey.State
+	Key     kmskey.Observed
 	// Images are the account's images that the publication can use, or that collide
 	// with it, by Region.
 	Images map[string]ami.Observed
-	Grants grant.State
+	Grants grant.Observed
 	// Parameters are those that name the image, by Region; read only if there are to
 	// be some.
-	Parameters map[string]ssmparam.State
+	Parameters map[string]ssmparam.Observed
 	// Generations are the images of the family, by Region; read only if older ones
 	// are to be retired.
 	Generations map[string]retention.Generations
@@ -80,7 +80,7 @@ func (o *Observed) readKey(ctx context.Context, clients *awsclient.Clients, spec
 	if o.Organization, err = readOrganization(ctx, clients, spec, o.Caller.Partition); err != nil {
 		return err
 	}
-	if o.Key, err = kmskey.Look(ctx, clients.KMS, keyWant(spec, *o)); err != nil {
+	if o.Key, err = kmskey.Read(ctx, clients.KMS, keyWant(spec, *o)); err != nil {
 		return err
 	}
 	o.Grants, err = readGrants(ctx, clients, spec, *o)
@@ -163,14 +163,14 @@ func standIn(copies []ami.Image, region string) ami.Image {
 }
 
 // readGrants reads the grants of the regional keys that exist.
-func readGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (grant.State, error) {
+func readGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (grant.Observed, error) {
 	arns := map[string]string{}
 	if len(grantAccounts(spec, observed)) > 0 || spec.Grants.Discover || spec.Grants.Prune {
 		for region, regional := range observed.Key.Regional {
 			arns[region] = regional.ARN
 		}
 	}
-	return grant.Look(ctx, clients.KMS, arns)
+	return grant.Read(ctx, clients.KMS, arns)
 }
 
 // checkRegions makes sure that the account can use every region. Fact: 2, 8.

@@ -26,7 +26,7 @@ type Outcome struct {
 	Key          Key
 	Images       map[string]Image // by Region
 	Grants       []grant.Grant
-	Revoked      []grant.Leftover
+	Revoked      []grant.Stale
 	Stale        int // grants of earlier runs that nothing asks for and that are left
 	// Planned says that the run came as far as a plan. Changes are the plan's, and
 	// what was up to date already; Problems need manual action.
@@ -80,7 +80,7 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 		return o
 	}
 	o.Planned, o.Changes, o.Problems = true, at.plan.Changes(), at.plan.Problems()
-	o.Stale = len(at.plan.Grants.Leftovers()) - len(at.revoked)
+	o.Stale = len(at.plan.Grants.Stale()) - len(at.revoked)
 	if len(o.Grants) == 0 {
 		o.Grants = at.plan.Grants.Grants()
 	}

@@ -94,7 +94,7 @@ func TestParameterNotTaken(t *testing.T) {
 			}
 		})
 		result, err := w.publish(spec)
-		if err == nil || !strings.Contains(err.Error(), "AWS did not take the image") || !strings.Contains(err.Error(), "eu-west-1") {
+		if err == nil || !strings.Contains(err.Error(), "AWS did not accept the image") || !strings.Contains(err.Error(), "eu-west-1") {
 			t.Errorf("error is %v", err)
 		}
 		if result.Complete {

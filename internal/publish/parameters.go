@@ -27,13 +27,13 @@ func parameterNames(spec Spec, observed Observed) (map[string]string, error) {
 	return names, nil
 }
 
-func readParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (map[string]ssmparam.State, error) {
+func readParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (map[string]ssmparam.Observed, error) {
 	names, err := parameterNames(spec, observed)
 	if err != nil || names == nil {
 		return nil, err
 	}
-	return fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ssmparam.State, error) {
-		return ssmparam.Look(ctx, clients.SSM(region), region, names[region])
+	return fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ssmparam.Observed, error) {
+		return ssmparam.Read(ctx, clients.SSM(region), region, names[region])
 	})
 }
 

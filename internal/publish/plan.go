@@ -27,7 +27,7 @@ type Plan struct {
 	// Retire are the older images that are to be deprecated, disabled or deregistered.
 	Retire []retention.RetentionAction
 
-	grantWant grant.Want
+	grantWant grant.Desired
 	sharing   []change.Change
 	lifecycle []change.Change
 	parameter []change.Change
@@ -37,10 +37,8 @@ type Plan struct {
 // What keeps the image from being published is among [Plan.Problems].
 func NewPlan(spec Spec, observed Observed) (Plan, error) {
 	plan := Plan{grantWant: grantWant(spec, observed), SharePolicy: sharePolicy(spec, observed)}
+	plan.Key = kmskey.Diff(keyWant(spec, observed), observed.Key)
 	var err error
-	if plan.Key, err = kmskey.Diff(keyWant(spec, observed), observed.Key); err != nil {
-		return Plan{}, err
-	}
 	if plan.Images, err = imagePlans(spec, observed, plan.Key); err != nil {
 		return Plan{}, err
 	}
@@ -179,7 +177,7 @@ func allUnderKey(sources map[string]ami.Image, key kmskey.Plan) bool {
 	return true
 }
 
-func keyWant(spec Spec, observed Observed) kmskey.Want {
+func keyWant(spec Spec, observed Observed) kmskey.Desired {
 	grants := grantWant(spec, observed)
 	roles, operations := grants.KeyPolicyNeeds()
 	admitted := slices.Clone(spec.Share.Accounts)
@@ -190,11 +188,11 @@ func keyWant(spec Spec, observed Observed) kmskey.Want {
 	if spec.Share.Organization {
 		organization = observed.Organization.ID
 	}
-	return kmskey.Want{
+	return kmskey.Desired{
 		Account: observed.Caller.Account, Partition: observed.Caller.Partition,
 		Alias: spec.Key.Alias, ID: spec.Key.ID, Create: spec.Key.Create,
 		Primary: spec.Key.PrimaryRegion, PrimaryFixed: spec.Key.PrimaryRegionSet,
-		Regions: spec.Regions, Rotation: spec.Key.Rotation, Tags: spec.Key.Tags, PlanOnly: spec.PlanOnly,
+		Regions: spec.Regions, Rotation: spec.Key.Rotation, Tags: spec.Key.Tags,
 		ExtraStatements: spec.Key.ExtraStatements,
 		Policy: policy.KeyPolicy{
 			Partition: observed.Caller.Partition, Owner: observed.Caller.Account, Variant: spec.Key.Policy,
@@ -212,8 +210,8 @@ func grantAccounts(spec Spec, observed Observed) []string {
 	return slices.Compact(all)
 }
 
-func grantWant(spec Spec, observed Observed) grant.Want {
-	return grant.Want{
+func grantWant(spec Spec, observed Observed) grant.Desired {
+	return grant.Desired{
 		Partition: observed.Caller.Partition, Owner: observed.Caller.Account,
 		Accounts: grantAccounts(spec, observed), Roles: spec.Grants.Roles, Regions: spec.Regions,
 		Via: grant.Via(spec.Grants.Via), MemberRole: spec.Grants.MemberRole,
@@ -252,9 +250,9 @@ func (p Plan) Mutating() int { return change.Mutating(p.Changes()) }
 // action. A run with problems writes nothing.
 func (p Plan) Problems() []string {
 	var problems []string
-	for _, c := range p.Key.Changes() {
-		if c.Kind == change.Key && c.Action == change.Skip {
-			problems = append(problems, c.Detail)
+	for _, finding := range slices.Concat(p.Key.Findings(), p.Grants.Findings()) {
+		if finding.Blocks {
+			problems = append(problems, finding.Text)
 		}
 	}
 	for _, image := range p.Images {

@@ -69,7 +69,7 @@ type reached struct {
 	shared      map[string]ami.Shared // by Region
 	final       map[string]ami.Image  // by Region, as published
 	complete    bool
-	revoked     []grant.Leftover
+	revoked     []grant.Stale
 	unpublished []ami.Unpublished
 }
 
@@ -127,7 +127,7 @@ func (r run) completeKey(ctx context.Context) (Observed, *Plan, kmskey.Keys, err
 		}
 		// AWS is written to only below this line.
 		keys, err := plan.Key.Apply(ctx, r.Clients.KMS, r.Reporter)
-		if taken, ok := errors.AsType[*kmskey.AliasTakenError](err); ok && taken.InVain {
+		if taken, ok := errors.AsType[*kmskey.AliasTakenError](err); ok && taken.Orphaned {
 			r.Reporter.Info(err.Error())
 			continue // ends: the alias exists now
 		}

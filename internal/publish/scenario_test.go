@@ -309,6 +309,11 @@ func TestRefusals(t *testing.T) {
 			spec: func(s *publish.Spec) { s.Key.Create = false },
 			says: []string{"alias/golden-ami does not exist", "create = true"},
 		},
+		"a wrong key and a wrong name at once": {
+			setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", false, "") },
+			spec:  func(s *publish.Spec) { s.Image.Name = "golden" },
+			says:  []string{"single-Region", `has the name "golden"`},
+		},
 		"primary elsewhere": {
 			setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", true, "") },
 			spec:  func(s *publish.Spec) { s.Key.PrimaryRegion, s.Key.PrimaryRegionSet = "eu-west-1", true },

@@ -1,9 +1,10 @@
-// Package parameter keeps the published image's id in a parameter of Systems
-// Manager's Parameter Store, in every region, of the data type aws:ec2:image, so
-// that launch templates and RunInstances can name it as resolve:ssm:NAME.
+// Package ssmparam keeps the published image's ID in a parameter of Systems
+// Manager Parameter Store, in every Region. The parameter has the data type
+// aws:ec2:image, so that launch templates and RunInstances can name it as
+// resolve:ssm:NAME.
 //
-// [Look] only reads, [Diff] is pure, [Put] writes. The parameter's earlier
-// values stay as its history. Fact: 10.
+// [Read] only reads, [Diff] is pure, [Put] writes. Earlier values remain in the
+// parameter's history. Fact: 10.
 package ssmparam
 
 import (
@@ -22,90 +23,95 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// dataType makes Parameter Store check that the value is an image.
+// dataType makes Parameter Store check that the value is the ID of an image.
 const dataType = "aws:ec2:image"
 
 // nameData is what the name of a parameter can refer to.
 type nameData struct {
-	// Region is the parameter's own, Architecture EC2's word for the image's.
+	// Region is the parameter's own. Architecture is the image's, for example
+	// x86_64.
 	Region, Architecture string
 }
 
-// Name is the name of the region's parameter, which can refer to {{ .Region }}
-// and {{ .Architecture }}.
+// Name is the name of the Region's parameter. The template can refer to
+// {{ .Region }} and {{ .Architecture }}.
 func Name(template, region, architecture string) (string, error) {
 	name, err := expand.Text(template, nameData{region, architecture})
 	if err != nil {
-		return "", fmt.Errorf("the name of the parameter, %q: %w: use {{ .Region }} or {{ .Architecture }}", template, err)
+		return "", fmt.Errorf("the name of the parameter, %q: %w. Use {{ .Region }} or {{ .Architecture }}", template, err)
 	}
 	return name, nil
 }
 
-// State is a parameter as AWS has it. The zero value is that of one that does
-// not exist.
-type State struct {
+// Observed is a parameter as AWS reports it. The zero value is a parameter that
+// doesn't exist.
+type Observed struct {
 	Value string
 }
 
-// Look reads the region's parameter. One of another type cannot take an image's
-// id, nor be changed to do so.
-func Look(ctx context.Context, client *ssm.Client, region, name string) (State, error) {
+// Read reads the Region's parameter. A parameter of another type is an error: it
+// can't hold an image's ID, and AWS changes no parameter's type.
+func Read(ctx context.Context, client *ssm.Client, region, name string) (Observed, error) {
 	answer, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
 	if awsclient.Is(err, awsclient.CodeParameterNotFound) {
-		return State{}, nil
+		return Observed{}, nil
 	}
 	if err != nil {
-		return State{}, awsclient.Wrap(err, "reading the parameter %s in %s", name, region)
+		return Observed{}, awsclient.Wrap(err, "reading the parameter %s in %s", name, region)
 	}
 	found := answer.Parameter
-	if found.Type != types.ParameterTypeString || aws.ToString(found.DataType) != dataType {
-		return State{}, fmt.Errorf("the parameter %s in %s exists and is a %s of the data type %q, and AWS changes neither: set ssm.name to another, or delete it", name, region, found.Type, aws.ToString(found.DataType))
+	if found == nil || found.Type == "" || aws.ToString(found.Value) == "" {
+		return Observed{}, fmt.Errorf("SSM GetParameter for %s in %s returned an answer without Parameter, Type or Value. Run again; if it happens again, check endpoint_url and any proxy on the way to AWS", name, region)
 	}
-	return State{Value: aws.ToString(found.Value)}, nil
+	if found.Type != types.ParameterTypeString || aws.ToString(found.DataType) != dataType {
+		return Observed{}, fmt.Errorf("the parameter %s in %s exists. It is a %s of the data type %q, and AWS changes neither. Set ssm.name to another name, or delete the parameter", name, region, found.Type, aws.ToString(found.DataType))
+	}
+	return Observed{Value: *found.Value}, nil
 }
 
-// Diff says what becomes of the region's parameter; image is empty while the
-// image is still to be made.
-func Diff(region, name, image string, have State) change.Change {
+// Diff compares the Region's parameter with the image. The image's ID is empty
+// while the image doesn't exist.
+func Diff(region, name, image string, observed Observed) change.Change {
 	c := change.Change{Kind: change.Parameter, Action: change.Update, Region: region, ID: name}
 	switch {
-	case have.Value == "":
+	case observed.Value == "":
 		c.Action, c.Detail = change.Create, "names the image"
-	case image != "" && have.Value == image:
+	case image != "" && observed.Value == image:
 		c.Action = change.NoOp
 	default:
-		c.Detail = "names the image, and no more " + have.Value
+		c.Detail = "names the image instead of " + observed.Value
 	}
 	return c
 }
 
-// validation is how long AWS is given to check the image and show the value.
+// validation is how long AWS may take to check the image and to return the new
+// value.
 const validation = 5 * time.Minute
 
-// Put makes the region's parameter name the image, and waits until it shows: AWS
-// answers before it has checked the image, and says nothing of one that it does
-// not take.
+// Put sets the Region's parameter to the image, and waits until it reads back:
+// AWS answers before it has checked the image, and doesn't report an image that
+// it refuses.
 func Put(ctx context.Context, client *ssm.Client, region, name, image string) error {
-	have, err := Look(ctx, client, region, name)
-	if err != nil || have.Value == image {
+	observed, err := Read(ctx, client, region, name)
+	if err != nil || observed.Value == image {
 		return err
 	}
 	_, err = client.PutParameter(ctx, &ssm.PutParameterInput{
-		Name: &name, Value: &image, Type: types.ParameterTypeString, DataType: aws.String(dataType), Overwrite: aws.Bool(have.Value != ""),
+		Name: &name, Value: &image, Type: types.ParameterTypeString, DataType: aws.String(dataType), Overwrite: aws.Bool(observed.Value != ""),
 		Description: aws.String("The AMI that orgami-publish published last"),
 	})
 	if err != nil {
 		return awsclient.Wrap(err, "setting the parameter %s in %s to %s", name, region, image)
 	}
 	err = wait.Until(ctx, wait.Policy{Timeout: validation}, func(ctx context.Context) (string, error) {
-		have, err := Look(ctx, client, region, name)
-		if err == nil && have.Value != image {
+		observed, err := Read(ctx, client, region, name)
+		if err == nil && observed.Value != image {
 			return "the value does not show yet", nil
 		}
 		return "", err
 	})
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
-		return fmt.Errorf("setting the parameter %s in %s to %s: %w: AWS did not take the image, or someone else set another one; the caller needs ec2:DescribeImages", name, region, image, err)
+		return fmt.Errorf("setting the parameter %s in %s to %s: %w: AWS did not accept the image, or someone else set another one. Allow the caller ec2:DescribeImages, then run again", name, region, image, err)
 	}
 	return err
 }

@@ -59,8 +59,8 @@ var mutations = []mutation{
 		"		if err != nil || r.spec.PlanOnly {", "		if err != nil {",
 	},
 	{
-		"overwrite the key policy", "internal/kmskey/settle.go",
-		"a.want.Policy.Merge(&current, a.want.ExtraStatements)", "a.want.Policy.Merge(nil, a.want.ExtraStatements)",
+		"overwrite the key policy", "internal/kmskey/propagate.go",
+		"a.desired.Policy.Merge(&current, a.desired.ExtraStatements)", "a.desired.Policy.Merge(nil, a.desired.ExtraStatements)",
 	},
 	{
 		"forget a replica's policy", "internal/kmskey/apply.go",
@@ -68,15 +68,15 @@ var mutations = []mutation{
 	},
 	{
 		"no alias in the replicas' regions", "internal/kmskey/apply.go",
-		"	if step.addAlias && (a.state.ID != \"\" || region != a.state.PrimaryRegion) {", "	if step.addAlias && region == a.state.PrimaryRegion && a.state.ID != \"\" {",
+		"	if step.addAlias && (a.observed.ID != \"\" || region != a.observed.PrimaryRegion) {", "	if step.addAlias && region == a.observed.PrimaryRegion && a.observed.ID != \"\" {",
 	},
 	{
 		"do not wait for a replica", "internal/kmskey/apply.go",
-		"	if step.create || a.state.Regional[region].State != string(types.KeyStateEnabled) {", "	if false {",
+		"	if step.create || a.observed.Regional[region].State != string(types.KeyStateEnabled) {", "	if false {",
 	},
 	{
-		"do not look for the key of an interrupted run", "internal/kmskey/look.go",
-		"	return findByTag(ctx, clients, want)", "	return nil, nil",
+		"do not look for the key of an interrupted run", "internal/kmskey/find.go",
+		"	key, err = findByTag(ctx, clients, desired)\n", "",
 	},
 	{
 		"adopt a key that is open to the world", "internal/policy/open.go",
@@ -111,15 +111,15 @@ var mutations = []mutation{
 		"	return fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {\n		image := verified.images[region]\n		missing := want.Image", "	return fanout.Collect(ctx, verified.Regions()[1:], func(ctx context.Context, region string) (Shared, error) {\n		image := verified.images[region]\n		missing := want.Image",
 	},
 	{
-		"merge into the policy that the plan saw", "internal/kmskey/settle.go",
-		"a.want.Policy.Merge(&current, a.want.ExtraStatements)\n	if err != nil {\n		return fmt.Errorf(\"merging", "a.want.Policy.Merge(func() *policy.Document { d := a.state.Regional[region].Policy; return &d }(), a.want.ExtraStatements)\n	if err != nil {\n		return fmt.Errorf(\"merging",
+		"merge into the policy that the plan saw", "internal/kmskey/propagate.go",
+		"a.desired.Policy.Merge(&current, a.desired.ExtraStatements)\n	if err != nil {\n		return fmt.Errorf(\"merging", "a.desired.Policy.Merge(func() *policy.Document { d := a.observed.Regional[region].Policy; return &d }(), a.desired.ExtraStatements)\n	if err != nil {\n		return fmt.Errorf(\"merging",
 	},
 	{
-		"do not set a policy again that was overwritten", "internal/kmskey/settle.go",
+		"do not set a policy again that was overwritten", "internal/kmskey/propagate.go",
 		"		if err := a.mergePolicy(ctx, client, region); err != nil {\n			return document, err\n		}\n", "",
 	},
 	{
-		"take an invisible new key for an error", "internal/kmskey/settle.go",
+		"take an invisible new key for an error", "internal/kmskey/propagate.go",
 		"		if awsclient.Is(err, awsclient.CodeNotFound) {\n			return \"the key is not visible\", nil\n		}\n		if err != nil {\n			return \"\", err\n		}\n		if open", "		if err != nil {\n			return \"\", err\n		}\n		if open",
 	},
 	{
@@ -135,8 +135,8 @@ var mutations = []mutation{
 		"		if err := r.preflight(ctx, plan); err != nil {", "		if err := r.preflight(ctx, plan); false && err != nil {",
 	},
 	{
-		"take every key with unreadable tags for another team's", "internal/kmskey/look.go",
-		" && !strings.Contains(err.Error(), \"no identity-based policy\")", "",
+		"take every key with unreadable tags for another team's", "internal/kmskey/find.go",
+		"				denied = err\n", "				denied = nil\n",
 	},
 	{
 		"prune grants of others", "internal/grant/prune.go",
@@ -144,7 +144,7 @@ var mutations = []mutation{
 	},
 	{
 		"prune although it was not asked for", "internal/grant/prune.go",
-		"	if !p.want.Prune || len(p.leftovers) == 0 {", "	if len(p.leftovers) == 0 {",
+		"	if !p.desired.Prune || len(p.stale) == 0 {", "	if len(p.stale) == 0 {",
 	},
 	{
 		"prune what is wanted", "internal/grant/prune.go",
@@ -236,7 +236,7 @@ var mutations = []mutation{
 	},
 	{
 		"believe that a parameter was set", "internal/ssmparam/parameter.go",
-		"if err == nil && have.Value != image {", "if false && have.Value != image {",
+		"if err == nil && observed.Value != image {", "if false && observed.Value != image {",
 	},
 	{
 		"take a parameter of any type", "internal/ssmparam/parameter.go",

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
@@ -17,36 +17,38 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// policyWrites bounds how often a policy is set that somebody else keeps
+// policyWrites bounds how often a policy is set that someone else keeps
 // overwriting.
 const policyWrites = 5
 
-// policyPatience is how long a policy that was set may take to show before it is
-// taken to have been overwritten: several times what KMS usually needs. Fact: 8.
+// policyPatience is how long a new policy may take to show before the run assumes
+// that it was overwritten: several times what KMS usually needs. Fact: 8.
 const policyPatience = 2 * time.Minute
 
-// agreement is when several reads in a row say the same: one endpoint may be
+// agreement is when several reads in a row return the same: one endpoint may be
 // behind.
 var agreement = wait.Policy{Interval: time.Second, MaxInterval: time.Second, Timeout: 10 * time.Minute, Streak: 3}
 
 // mergePolicy sets our statements in the policy as it is now, not as it was when
-// the plan was made, so that another's edit in between is not lost. KMS cannot
-// set a policy on the condition that it is still the one that was read: an edit
-// in the seconds between may be lost all the same.
+// it was planned, so that an edit in between is not lost. KMS has no conditional
+// write: an edit in the seconds between reading and writing may be lost.
 func (a applied) mergePolicy(ctx context.Context, client *kms.Client, region string) error {
 	current, err := a.currentPolicy(ctx, client, region)
 	if err != nil {
 		return err
 	}
 	if open := current.PublicStatements(); len(open) > 0 {
-		return fmt.Errorf("the policy of key %s in %s has become open to the world (%v): close it first", a.id, region, open)
+		return fmt.Errorf("the policy of key %s in %s has become open to the world (%s). Close it, then run again", a.id, region, strings.Join(open, ", "))
 	}
-	merged, err := a.want.Policy.Merge(&current, a.want.ExtraStatements)
+	merged, err := a.desired.Policy.Merge(&current, a.desired.ExtraStatements)
 	if err != nil {
 		return fmt.Errorf("merging the policy of key %s in %s: %w", a.id, region, err)
 	}
 	if policy.Equal(current, merged) {
 		return nil
+	}
+	if problems := checkPolicy(merged); len(problems) > 0 {
+		return fmt.Errorf("%s: %s", cannotSet(a.id, region, false), strings.Join(problems, "; "))
 	}
 	_, err = client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &a.id, Policy: aws.String(merged.String())})
 	return awsclient.Wrap(err, "setting the policy of key %s in %s", a.id, region)
@@ -79,13 +81,13 @@ func (a applied) currentPolicy(ctx context.Context, client *kms.Client, region s
 	return current, err
 }
 
-// readBack waits until every region that was changed reads back as planned, and
+// readBack waits until every Region that was changed reads back as planned, and
 // returns the keys with the policies that AWS reports.
 func (a applied) readBack(ctx context.Context) (Keys, error) {
-	keys := Keys{id: a.id, primary: a.state.PrimaryRegion, arns: map[string]string{}, policy: map[string]policy.Document{}}
+	keys := Keys{id: a.id, primary: a.observed.PrimaryRegion, arns: map[string]string{}, policy: map[string]policy.Document{}}
 	policies, err := fanout.Collect(ctx, a.regions, func(ctx context.Context, region string) (policy.Document, error) {
 		if step := a.perRegion[region]; !step.create && !step.setPolicy && !step.addAlias {
-			return a.state.Regional[region].Policy, nil
+			return a.observed.Regional[region].Policy, nil
 		}
 		return a.readBackRegion(ctx, region)
 	})
@@ -93,20 +95,20 @@ func (a applied) readBack(ctx context.Context) (Keys, error) {
 		return Keys{}, err
 	}
 	for region, document := range policies {
-		keys.arns[region] = policy.KeyARN(a.want.Partition, region, a.want.Account, a.id)
+		keys.arns[region] = policy.KeyARN(a.desired.Partition, region, a.desired.Account, a.id)
 		keys.policy[region] = document
 	}
 	return keys, nil
 }
 
-// readBackRegion waits until the region's key reads back as planned. A policy
-// that does not is merged and set again: somebody who read it before we wrote it
+// readBackRegion waits until the Region's key reads back as planned. A policy that
+// doesn't is merged and set again: someone who had read it before we wrote it
 // wrote it after us.
 func (a applied) readBackRegion(ctx context.Context, region string) (policy.Document, error) {
 	client := a.clients(region)
 	var overwritten error
 	for range policyWrites {
-		document, err := a.awaitSettled(ctx, client, region)
+		document, err := a.awaitPropagated(ctx, client, region)
 		if err == nil {
 			return document, nil
 		}
@@ -118,24 +120,25 @@ func (a applied) readBackRegion(ctx context.Context, region string) (policy.Docu
 			return document, err
 		}
 	}
-	return policy.Document{}, fmt.Errorf("reading key %s in %s back, after setting its policy %d times: %w: someone else is setting it too; run again when they are done", a.id, region, policyWrites, overwritten)
+	return policy.Document{}, fmt.Errorf("reading key %s in %s back, after setting its policy %d times: %w: someone else is setting it too. Run again when they are done", a.id, region, policyWrites, overwritten)
 }
 
-// awaitSettled waits until the key is usable, and alias and policy show.
-func (a applied) awaitSettled(ctx context.Context, client *kms.Client, region string) (policy.Document, error) {
-	settled := propagation
-	settled.Timeout = policyPatience
+// awaitPropagated waits until the key is usable, and alias and policy show.
+func (a applied) awaitPropagated(ctx context.Context, client *kms.Client, region string) (policy.Document, error) {
+	patience := propagation
+	patience.Timeout = policyPatience
 	var document policy.Document
-	name := cmp.Or(a.want.Alias, a.id)
-	err := wait.Until(ctx, settled, func(ctx context.Context) (string, error) {
+	name := cmp.Or(a.desired.Alias, a.id)
+	err := wait.Until(ctx, patience, func(ctx context.Context) (string, error) {
 		key, err := describe(ctx, client, name, region)
-		switch {
-		case err != nil:
+		if err != nil {
 			return "", err
-		case key == nil || aws.ToString(key.KeyId) != a.id:
+		}
+		if key == nil || key.id != a.id {
 			return name + " does not show yet", nil
-		case key.KeyState != types.KeyStateEnabled:
-			return "the key is " + string(key.KeyState), enabled(*key, region)
+		}
+		if pending, err := pendingState(key, region); pending != "" || err != nil {
+			return pending, err
 		}
 		document, err = readPolicy(ctx, client, a.id, region)
 		if awsclient.Is(err, awsclient.CodeNotFound) {
@@ -145,9 +148,9 @@ func (a applied) awaitSettled(ctx context.Context, client *kms.Client, region st
 			return "", err
 		}
 		if open := document.PublicStatements(); len(open) > 0 {
-			return "", fmt.Errorf("the policy has become open to the world (%v): close it first", open)
+			return "", fmt.Errorf("the policy has become open to the world (%s). Close it, then run again", strings.Join(open, ", "))
 		}
-		if wanted, err := a.want.Policy.Merge(&document, a.want.ExtraStatements); err != nil || !policy.Equal(wanted, document) {
+		if wanted, err := a.desired.Policy.Merge(&document, a.desired.ExtraStatements); err != nil || !policy.Equal(wanted, document) {
 			return "the policy does not show our statements yet", err
 		}
 		return "", nil

@@ -1,0 +1,39 @@
+package change
+
+import (
+	"errors"
+)
+
+// Finding is something that reading AWS or comparing it with the configuration
+// reveals, and that a run doesn't change by itself.
+type Finding struct {
+	Kind   Kind
+	Region string
+	// ID is the resource's ID; empty if the finding belongs to none.
+	ID string
+	// Text says what is wrong, and what to do about it.
+	Text string
+	// Blocks says that a run can't go on until somebody has acted.
+	Blocks bool
+}
+
+// Change is the finding as a line of the plan.
+func (f Finding) Change() Change {
+	c := Change{Kind: f.Kind, Action: Unmanaged, Region: f.Region, ID: f.ID, Detail: f.Text}
+	if f.Blocks {
+		c.Action = Skip
+	}
+	return c
+}
+
+// Blocking joins the findings that block a run into one error, in their order.
+// It returns nil if none does.
+func Blocking(findings []Finding) error {
+	var problems []error
+	for _, f := range findings {
+		if f.Blocks {
+			problems = append(problems, errors.New(f.Text))
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,384 @@
+package grant
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+)
+
+const region = "eu-west-1"
+
+// world is a simulated AWS with one key, and answers that a test can change.
+type world struct {
+	sim    *awssim.World
+	key    string // ARN
+	client *kms.Client
+	alter  func(operation string, body []byte) []byte
+}
+
+func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		sim, err := awssim.New(awssim.DefaultWorld(), awssim.Options{Latency: 50 * time.Millisecond, PropagationLag: 3 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &world{sim: sim}
+		id, secret := sim.AccessKey(awssim.PublishingAccount)
+		config := aws.Config{Region: region, HTTPClient: &http.Client{Transport: w}, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
+		w.client = awsclient.New(config).KMS(region)
+		answer, err := w.client.CreateKey(t.Context(), &kms.CreateKeyInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.key = *answer.KeyMetadata.Arn
+		f(t, w)
+	})
+}
+
+// RoundTrip lets alter replace the bodies of successful answers.
+func (w *world) RoundTrip(request *http.Request) (*http.Response, error) {
+	answer, err := w.sim.Client().Transport.RoundTrip(request)
+	if err != nil || w.alter == nil || answer.StatusCode != http.StatusOK {
+		return answer, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	_, operation, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".")
+	body = w.alter(operation, body)
+	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return answer, nil
+}
+
+func (w *world) clients(string) *kms.Client { return w.client }
+
+func (w *world) keyARN(string) string { return w.key }
+
+func (w *world) desired() Desired {
+	return Desired{
+		Partition: "aws", Owner: awssim.PublishingAccount, Accounts: awssim.MemberAccounts()[:2], Roles: DefaultRoles,
+		Regions: []string{region}, Via: Owner,
+	}
+}
+
+func (w *world) plan(t *testing.T, d Desired) Plan {
+	t.Helper()
+	observed, err := Read(t.Context(), w.clients, map[string]string{region: w.key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Diff(d, observed, w.keyARN)
+}
+
+func (w *world) count(operation string) int {
+	n := 0
+	for _, entry := range w.sim.Journal() {
+		if entry.Operation == operation {
+			n++
+		}
+	}
+	return n
+}
+
+func quiet() progress.Reporter { return progress.Reporter{Info: func(string) {}} }
+
+// TestCreatesAndPrunes: grants are created at once, although the key is not
+// visible yet; another run creates none; those of an account that left are
+// revoked.
+func TestCreatesAndPrunes(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		result, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, nil, quiet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range result.Grants() {
+			if g.Status != Created || g.GrantID == "" {
+				t.Errorf("grant %+v", g)
+			}
+		}
+		w.sim.ResetJournal()
+		plan := w.plan(t, w.desired())
+		again, err := plan.Apply(t.Context(), w.clients, nil, quiet())
+		if err != nil || w.count("CreateGrant") > 0 || len(again.Grants()) != 4 || again.Grants()[0].Status != Exists || again.Grants()[0].GrantID != result.Grants()[0].GrantID {
+			t.Errorf("another run: %v, %+v", err, again.Grants())
+		}
+		d := w.desired()
+		d.Accounts, d.Prune = d.Accounts[:1], true
+		plan = w.plan(t, d)
+		revoked, err := plan.Prune(t.Context(), w.clients, quiet())
+		if err != nil || len(plan.Stale()) != 2 || len(revoked) != 2 || !strings.Contains(revoked[0].Grantee, awssim.MemberAccounts()[1]) {
+			t.Errorf("revoked %+v, %v", revoked, err)
+		}
+		if plan := w.plan(t, d); len(plan.Stale()) > 0 || len(plan.planned()) > 0 {
+			t.Errorf("left are %+v", plan.Stale())
+		}
+	})
+}
+
+// TestQuotaInThePlan: grants that don't fit on a key are known before any is
+// created.
+func TestQuotaInThePlan(t *testing.T) {
+	for name, test := range map[string]struct {
+		have   int
+		via    Via
+		blocks bool
+	}{
+		"one too many":               {49_997, Owner, true},
+		"just enough":                {49_996, Owner, false},
+		"a quota that AWS raised":    {50_001, Owner, false},
+		"full":                       {50_000, Member, true},
+		"created by hand, if at all": {50_000, None, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := world{key: "arn:aws:kms:eu-west-1:111111111111:key/mrk-1"}
+			d := w.desired()
+			d.Via = test.via
+			plan := Diff(d, Observed{total: map[string]int{region: test.have}}, w.keyARN)
+			if got := change.Blocking(plan.Findings()); (got != nil) != test.blocks {
+				t.Errorf("findings: %v", got)
+			}
+			if !test.blocks {
+				return
+			}
+			text := plan.Findings()[0].Text
+			for _, says := range []string{"eu-west-1", progress.Number(test.have) + " grants", "4 more are planned", "50,000 grants on a key"} {
+				if !strings.Contains(text, says) {
+					t.Errorf("the finding doesn't say %q: %s", says, text)
+				}
+			}
+			result, err := plan.Apply(t.Context(), func(string) *kms.Client { t.Error("KMS was called"); return nil }, nil, quiet())
+			if err == nil || result.Grants()[0].Status != Planned {
+				t.Errorf("applied: %v", err)
+			}
+		})
+	}
+}
+
+// TestFullKey: LimitExceededException ends the work in the Region at once,
+// without retries, and as one error.
+func TestFullKey(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		time.Sleep(time.Minute)
+		w.sim.Inject(awssim.Fault{
+			Operation: "CreateGrant", Kind: awssim.CustomError, Times: -1,
+			Error: &awssim.Error{Status: http.StatusBadRequest, Code: "LimitExceededException", Message: "Too many grants"},
+		})
+		d := w.desired()
+		for i := range 500 {
+			d.Accounts = append(d.Accounts, fmt.Sprintf("%012d", i))
+		}
+		start := time.Now()
+		_, err := w.plan(t, d).Apply(t.Context(), w.clients, nil, quiet())
+		if err == nil || strings.Count(err.Error(), "LimitExceededException") != 1 {
+			t.Fatalf("error is %v", err)
+		}
+		for _, says := range []string{w.key, "in eu-west-1 is full", "50,000 grants", "aws kms list-grants --region eu-west-1 --key-id " + w.key} {
+			if !strings.Contains(err.Error(), says) {
+				t.Errorf("the error doesn't say %q: %v", says, err)
+			}
+		}
+		if n, took := w.count("CreateGrant"), time.Since(start); n > 2*perRegion || took > 5*time.Second {
+			t.Errorf("%d calls in %v", n, took)
+		}
+	})
+}
+
+// TestIncompleteAnswers: a listed grant without its ID, grantee or operations is
+// an error; a created one without an ID is found by reading back.
+func TestIncompleteAnswers(t *testing.T) {
+	for name, entry := range map[string]string{
+		"{}":                 `{}`,
+		"without ID":         `{"GranteePrincipal":"arn:aws:iam::222222222222:role/x","Operations":["Decrypt"]}`,
+		"without a grantee":  `{"GrantId":"g","Operations":["Decrypt"]}`,
+		"without operations": `{"GrantId":"g","GranteePrincipal":"arn:aws:iam::222222222222:role/x"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				time.Sleep(time.Minute)
+				w.alter = func(operation string, body []byte) []byte {
+					if operation == "ListGrants" {
+						return []byte(`{"Grants":[` + entry + `],"Truncated":false}`)
+					}
+					return body
+				}
+				_, err := Read(t.Context(), w.clients, map[string]string{region: w.key})
+				for _, says := range []string{"KMS ListGrants", w.key, "eu-west-1", "without GrantId"} {
+					if err == nil || !strings.Contains(err.Error(), says) {
+						t.Errorf("the error doesn't say %q: %v", says, err)
+					}
+				}
+			})
+		})
+	}
+	for _, body := range []string{"{}", ""} {
+		t.Run("CreateGrant "+body, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.alter = func(operation string, original []byte) []byte {
+					if operation == "CreateGrant" {
+						return []byte(body)
+					}
+					return original
+				}
+				result, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, nil, quiet())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, g := range result.Grants() {
+					if g.Status != Created || g.GrantID == "" {
+						t.Errorf("grant %+v", g)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestReadingBackEnds: grants that never show, or never go, end the wait.
+func TestReadingBackEnds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		time.Sleep(time.Minute)
+		w.alter = func(operation string, body []byte) []byte {
+			if operation == "ListGrants" {
+				return []byte(`{"Grants":[]}`)
+			}
+			return body
+		}
+		start := time.Now()
+		_, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, nil, quiet())
+		if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "4 of 4 grants are not listed yet") || took > 11*time.Minute {
+			t.Errorf("after %v: %v", took, err)
+		}
+		w.alter = nil
+		time.Sleep(time.Minute)
+		d := w.desired()
+		d.Accounts, d.Prune = nil, true
+		plan := w.plan(t, d)
+		var list []byte
+		w.alter = func(operation string, body []byte) []byte {
+			if operation != "ListGrants" {
+				return body
+			}
+			if list == nil {
+				list = body
+			}
+			return list
+		}
+		_, _ = Read(t.Context(), w.clients, map[string]string{region: w.key}) // what it was before
+		start = time.Now()
+		revoked, err := plan.Prune(t.Context(), w.clients, quiet())
+		if took := time.Since(start); err == nil || len(revoked) > 0 || !strings.Contains(err.Error(), "4 of 4 revoked grants are still listed") || took > 11*time.Minute {
+			t.Errorf("after %v: %v, %v", took, revoked, err)
+		}
+	})
+}
+
+// TestKeyNotVisibleWhilePruning: an endpoint that doesn't know the key yet doesn't
+// end the wait for revoked grants.
+func TestKeyNotVisibleWhilePruning(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		if _, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, nil, quiet()); err != nil {
+			t.Fatal(err)
+		}
+		d := w.desired()
+		d.Accounts, d.Prune = nil, true
+		plan := w.plan(t, d)
+		w.sim.Inject(awssim.Fault{Operation: "ListGrants", Kind: awssim.Stale, Behind: time.Hour})
+		revoked, err := plan.Prune(t.Context(), w.clients, quiet())
+		if err != nil || len(revoked) != 4 {
+			t.Errorf("revoked %d grants, %v", len(revoked), err)
+		}
+	})
+}
+
+// TestEach: every call's error counts, a panic is one of them, and a permanent
+// one ends the rest.
+func TestEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone, full := errors.New("gone"), errors.New("full")
+		never := func(error) bool { return false }
+		var calls atomic.Int32
+		err := each(t.Context(), 100, never, func(_ context.Context, i int) error {
+			calls.Add(1)
+			switch i {
+			case 7:
+				panic("seven")
+			case 8:
+				return gone
+			default:
+				return nil
+			}
+		})
+		if calls.Load() != 100 || !errors.Is(err, gone) || !strings.Contains(err.Error(), "internal error; please report this issue: seven") {
+			t.Errorf("%d calls, %v", calls.Load(), err)
+		}
+		calls.Store(0)
+		err = each(t.Context(), 1_000, func(err error) bool { return errors.Is(err, full) }, func(ctx context.Context, i int) error {
+			calls.Add(1)
+			if i == 20 {
+				return full
+			}
+			select {
+			case <-time.After(time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		if n := calls.Load(); n > 20+2*perRegion || err.Error() != "full" {
+			t.Errorf("%d calls, %v", n, err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(gone)
+		if err := each(ctx, 5, never, func(context.Context, int) error { return nil }); !errors.Is(err, gone) {
+			t.Errorf("after the end of the context: %v", err)
+		}
+		few := make([]error, 13)
+		for i := range few[:12] {
+			few[i] = fmt.Errorf("error %d", i)
+		}
+		if text := joinFew(few).Error(); strings.Count(text, "\n") != 10 || !strings.HasSuffix(text, "error 9\nand 2 more errors like these") {
+			t.Errorf("joined: %s", text)
+		}
+	})
+}
+
+// TestOurName: a grant is ours by the name that this plugin gives to its grantee.
+func TestOurName(t *testing.T) {
+	role := DefaultRoles[0]
+	name := Name("222222222222", role)
+	if name != "orgami/222222222222/AWSServiceRoleForAutoScaling-8c542ba5" {
+		t.Errorf("the name of a grant has changed: %s", name)
+	}
+	for grantee, ours := range map[string]bool{
+		"arn:aws:iam::222222222222:role/" + role:            true,
+		"arn:aws-cn:iam::222222222222:role/" + role:         true,
+		"arn:aws:iam::333333333333:role/" + role:            false,
+		"arn:aws:iam::222222222222:role/" + DefaultRoles[1]: false,
+		"AROAEXAMPLEEXAMPLE123":                             true, // deleted
+		"autoscaling.amazonaws.com":                         false,
+		"":                                                  false,
+	} {
+		if got := ourName(name, grantee) == name; got != ours {
+			t.Errorf("ours with grantee %q: %v", grantee, got)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+// Package kmskey reads, compares and completes one multi-Region KMS key: a
+// primary, a replica in each other Region, and in every one of these Regions its
+// own policy, alias and tags. Fact: 2.
+//
+// [Read] only reads, [Diff] is pure, [Plan.Apply] writes what differs. What is
+// wrong with a key never makes reading fail: it becomes a [change.Finding], and
+// the caller decides what follows from it. Keys are never deleted, disabled or
+// converted, and aliases are never pointed elsewhere.
+package kmskey
+
+import (
+	"slices"
+
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// TagAlias marks a key that was created for an alias, so that the next run
+// completes the work of one that died between creating the key and its alias.
+const TagAlias = "orgami:key-alias"
+
+// Desired is the key as configured.
+type Desired struct {
+	// Account is the 12-digit ID of the account that owns the key.
+	Account   string
+	Partition string
+	// Alias (alias/…) or ID (a key ID or ARN): exactly one is set.
+	Alias string
+	ID    string
+	// Create the key when the alias doesn't exist.
+	Create bool
+	// Primary is the Region of the primary. If PrimaryFixed is set, a primary
+	// elsewhere is a finding; otherwise an existing key's primary may be in any
+	// Region.
+	Primary      string
+	PrimaryFixed bool
+	// Regions in which the key is needed.
+	Regions []string
+	Policy  policy.KeyPolicy
+	// ExtraStatements as policy.ParseStatements returns them.
+	ExtraStatements []byte
+	// Rotation turns automatic rotation on. It never turns it off.
+	Rotation bool
+	// Tags that the key must have, in addition to its other tags.
+	Tags map[string]string
+}
+
+// regionsWith returns the desired Regions and the primary's, sorted.
+func (d Desired) regionsWith(primary string) []string {
+	regions := append(slices.Clone(d.Regions), primary)
+	slices.Sort(regions)
+	return slices.Compact(regions)
+}
+
+// Observed is the key as AWS reports it. ID is empty if there is no key, or none
+// that can be used: then a finding blocks.
+type Observed struct {
+	ID            string // mrk-…
+	PrimaryRegion string
+	// Regional holds every desired Region that has a regional key, and the
+	// primary's Region.
+	Regional map[string]Regional
+	// Rotation is a property that all regional keys share. It is read only if it
+	// is desired. Fact: 2.
+	Rotation bool
+	// Imported says that the key material was imported: KMS can't rotate it
+	// automatically, and each replica needs its own import.
+	Imported bool
+	// Findings are what is wrong with the key and its alias.
+	Findings []change.Finding
+}
+
+// Regional is the key in one Region.
+type Regional struct {
+	ARN      string
+	State    string // Enabled, Creating, …
+	HasAlias bool   // the desired alias exists
+	Policy   policy.Document
+	Tags     map[string]string
+}
+
+// Keys are regional keys that are usable and whose policies are as intended.
+// Only [Plan.Apply] creates them.
+type Keys struct {
+	id      string
+	primary string
+	arns    map[string]string
+	policy  map[string]policy.Document
+}
+
+// ID is the ID that all regional keys share.
+func (k Keys) ID() string { return k.id }
+
+// Primary is the Region of the primary.
+func (k Keys) Primary() string { return k.primary }
+
+// ARN is the ARN of the Region's key, "" where there is none.
+func (k Keys) ARN(region string) string { return k.arns[region] }
+
+// Policy is the Region's key policy as AWS returned it after the last write.
+func (k Keys) Policy(region string) policy.Document { return k.policy[region] }
+
+// Regions lists the Regions in order.
+func (k Keys) Regions() []string {
+	regions := make([]string, 0, len(k.arns))
+	for region := range k.arns {
+		regions = append(regions, region)
+	}
+	slices.Sort(regions)
+	return regions
+}

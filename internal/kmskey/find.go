@@ -1,0 +1,164 @@
+package kmskey
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+)
+
+// find returns one regional key of the desired key. It returns nil without
+// findings if there is none and it may be created.
+func find(ctx context.Context, clients Clients, desired Desired) (*metadata, []change.Finding, error) {
+	if desired.ID != "" {
+		return findByID(ctx, clients, desired)
+	}
+	regions := desired.regionsWith(desired.Primary)
+	found, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (*metadata, error) {
+		return describe(ctx, clients(region), desired.Alias, region)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var key *metadata
+	var first string
+	for _, region := range regions {
+		switch other := found[region]; {
+		case other == nil:
+		case key == nil:
+			key, first = other, region
+		case other.id != key.id:
+			return nil, []change.Finding{block(change.Alias, region, desired.Alias,
+				"%s points to key %s in %s and to key %s in %s. Point it to one multi-Region key, or choose another alias", desired.Alias, key.id, first, other.id, region)}, nil
+		}
+	}
+	if key != nil {
+		return key, nil, nil
+	}
+	if !desired.Create {
+		return nil, []change.Finding{block(change.Alias, desired.Primary, desired.Alias,
+			"%s does not exist in %s, and key.create is false. Create the key, or set create = true", desired.Alias, strings.Join(regions, ", "))}, nil
+	}
+	key, err = findByTag(ctx, clients, desired)
+	return key, nil, err
+}
+
+// findByID describes the key in the Region of its ARN, or else in the first
+// desired Region that knows it.
+func findByID(ctx context.Context, clients Clients, desired Desired) (*metadata, []change.Finding, error) {
+	regions := slices.Concat([]string{desired.Primary}, desired.Regions)
+	if parsed, err := arn.Parse(desired.ID); err == nil {
+		regions = []string{parsed.Region}
+	}
+	for _, region := range regions {
+		if key, err := describe(ctx, clients(region), desired.ID, region); err != nil || key != nil {
+			return key, nil, err
+		}
+	}
+	return nil, []change.Finding{block(change.Key, desired.Primary, desired.ID,
+		"key %s does not exist in %s. Check key.id, and set key.primary_region to the Region of its primary", desired.ID, strings.Join(slices.Compact(regions), ", "))}, nil
+}
+
+// findByTag finds the key that an interrupted run created for the alias and
+// didn't live to name. Of several it returns the oldest.
+//
+// It has to read the tags of every multi-Region key in the Region, also of keys
+// whose policies don't let the caller in: other teams' keys, which must not stop
+// a run. A caller who may not read tags at all must be stopped, because it would
+// create another key with each interrupted run. AWS tells the two apart only in
+// prose. What decides instead is what else the caller can do:
+//
+//   - A key that the caller can't describe either isn't ours: a key that we
+//     created admits the account, and every run needs kms:DescribeKey.
+//   - Of the keys that the caller can describe, the tags of at least one must be
+//     readable. Otherwise kms:ListResourceTags is missing, and that is the error.
+func findByTag(ctx context.Context, clients Clients, desired Desired) (*metadata, error) {
+	client, region := clients(desired.Primary), desired.Primary
+	ids, err := multiRegionKeys(ctx, client, desired)
+	if err != nil {
+		return nil, err
+	}
+	var candidates []*metadata
+	var denied error // the first refusal to read the tags of a key that can be described
+	readable := 0
+	for _, id := range ids {
+		tags, err := readTags(ctx, client, id, region)
+		switch {
+		case awsclient.Is(err, awsclient.CodeNotFound): // deleted a moment ago
+		case awsclient.Is(err, awsclient.CodeAccessDenied):
+			if denied != nil {
+				continue
+			}
+			_, describeErr := describe(ctx, client, id, region)
+			if describeErr != nil && !awsclient.Is(describeErr, awsclient.CodeAccessDenied) {
+				return nil, describeErr
+			}
+			if describeErr == nil {
+				denied = err
+			}
+		case err != nil:
+			return nil, err
+		default:
+			readable++
+			key, err := createdFor(ctx, client, id, tags, desired)
+			if err != nil {
+				return nil, err
+			}
+			if key != nil {
+				candidates = append(candidates, key)
+			}
+		}
+	}
+	if readable == 0 && denied != nil {
+		return nil, fmt.Errorf("looking for a key that an interrupted run created for %s in %s: %w", desired.Alias, region, denied)
+	}
+	if len(candidates) == 0 {
+		return nil, nil
+	}
+	return slices.MinFunc(candidates, func(a, b *metadata) int { return a.created.Compare(*b.created) }), nil
+}
+
+// multiRegionKeys lists the IDs of the multi-Region keys in the primary's Region.
+func multiRegionKeys(ctx context.Context, client *kms.Client, desired Desired) ([]string, error) {
+	var ids []string
+	for pages := kms.NewListKeysPaginator(client, &kms.ListKeysInput{Limit: aws.Int32(1000)}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, awsclient.Wrap(err, "listing the keys in %s, to find one that an interrupted run created for %s", desired.Primary, desired.Alias)
+		}
+		for _, key := range page.Keys {
+			if key.KeyId == nil {
+				return nil, incomplete("ListKeys", desired.Alias, desired.Primary, "KeyId")
+			}
+			if strings.HasPrefix(*key.KeyId, "mrk-") {
+				ids = append(ids, *key.KeyId)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// createdFor returns the key if it is an enabled primary that carries our tag for
+// the alias, else nil.
+func createdFor(ctx context.Context, client *kms.Client, id string, tags map[string]string, desired Desired) (*metadata, error) {
+	if tags[TagAlias] != desired.Alias {
+		return nil, nil
+	}
+	key, err := describe(ctx, client, id, desired.Primary)
+	if err != nil || key == nil || key.state != types.KeyStateEnabled || key.topology == nil || !key.topology.isPrimary {
+		return nil, err
+	}
+	if key.created == nil {
+		return nil, incomplete("DescribeKey", id, desired.Primary, "CreationDate")
+	}
+	return key, nil
+}

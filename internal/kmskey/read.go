@@ -1,0 +1,144 @@
+package kmskey
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/change"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// Clients returns a Region's KMS client.
+type Clients func(region string) *kms.Client
+
+// Read finds the key and reads what [Diff] compares. It writes nothing. What is
+// wrong with the key (its kind, owner, state, policy, alias or primary Region, or
+// that there is none) becomes a finding. Only what can't be read is an error.
+func Read(ctx context.Context, clients Clients, desired Desired) (Observed, error) {
+	none := Observed{PrimaryRegion: desired.Primary, Regional: map[string]Regional{}}
+	found, findings, err := find(ctx, clients, desired)
+	if err != nil {
+		return Observed{}, err
+	}
+	if found != nil {
+		findings = append(findings, validate(*found, desired)...)
+	}
+	if none.Findings = findings; found == nil || len(findings) > 0 {
+		return none, nil
+	}
+	observed := Observed{
+		ID: found.id, PrimaryRegion: found.topology.primary, Imported: found.origin != types.OriginTypeAwsKms,
+		Regional: map[string]Regional{},
+	}
+	if desired.PrimaryFixed && observed.PrimaryRegion != desired.Primary {
+		observed.Findings = append(observed.Findings, block(change.Key, observed.PrimaryRegion, observed.ID,
+			"the primary of key %s is in %s, and key.primary_region is %s. To use this key, set primary_region to %[2]q or omit it", observed.ID, observed.PrimaryRegion, desired.Primary))
+	}
+	existing := slices.DeleteFunc(desired.regionsWith(observed.PrimaryRegion), func(region string) bool {
+		return found.topology.arns[region] == ""
+	})
+	read, err := fanout.Collect(ctx, existing, func(ctx context.Context, region string) (regionRead, error) {
+		return readRegion(ctx, clients(region), desired, observed.ID, region)
+	})
+	if err != nil {
+		return Observed{}, err
+	}
+	for _, region := range existing {
+		observed.Regional[region] = read[region].regional
+		observed.Findings = append(observed.Findings, read[region].findings...)
+	}
+	if !desired.Rotation || observed.Imported {
+		return observed, nil
+	}
+	status, err := clients(observed.PrimaryRegion).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &observed.ID})
+	if err != nil {
+		return Observed{}, awsclient.Wrap(err, "reading the rotation of key %s in %s", observed.ID, observed.PrimaryRegion)
+	}
+	observed.Rotation = status.KeyRotationEnabled
+	return observed, nil
+}
+
+// regionRead is what reading one Region's key reveals.
+type regionRead struct {
+	regional Regional
+	findings []change.Finding
+}
+
+func readRegion(ctx context.Context, client *kms.Client, desired Desired, id, region string) (regionRead, error) {
+	var read regionRead
+	key, err := describe(ctx, client, id, region)
+	if err != nil {
+		return read, err
+	}
+	if key == nil {
+		return read, fmt.Errorf("key %s is listed in %s but cannot be read there. It may have been created or deleted a moment ago; run again", id, region)
+	}
+	read.regional = Regional{ARN: key.arn, State: string(key.state)}
+	if problem := validateState(*key, region); problem != "" {
+		read.findings = append(read.findings, block(change.Key, region, id, "%s", problem))
+	}
+	if read.regional.Policy, err = readPolicy(ctx, client, id, region); err != nil {
+		return read, err
+	}
+	if open := read.regional.Policy.PublicStatements(); len(open) > 0 {
+		read.findings = append(read.findings, block(change.KeyPolicy, region, id,
+			"the policy of key %s in %s is open to the world (%s). Add a condition on aws:PrincipalOrgID to each of these statements, or remove them", id, region, strings.Join(open, ", ")))
+	}
+	if desired.Alias != "" {
+		target, err := describe(ctx, client, desired.Alias, region)
+		if err != nil {
+			return read, err
+		}
+		if target != nil && target.id != id {
+			read.findings = append(read.findings, block(change.Alias, region, desired.Alias,
+				"%s points to key %s in %s, not to %s. Point it to that key, or choose another alias", desired.Alias, target.id, region, id))
+		}
+		read.regional.HasAlias = target != nil
+	}
+	if len(desired.Tags) > 0 {
+		if read.regional.Tags, err = readTags(ctx, client, id, region); err != nil {
+			return read, err
+		}
+	}
+	return read, nil
+}
+
+func readPolicy(ctx context.Context, client *kms.Client, id, region string) (policy.Document, error) {
+	answer, err := client.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id})
+	if err != nil {
+		return policy.Document{}, awsclient.Wrap(err, "reading the policy of key %s in %s", id, region)
+	}
+	if answer.Policy == nil {
+		return policy.Document{}, incomplete("GetKeyPolicy", id, region, "Policy")
+	}
+	document, err := policy.Parse(*answer.Policy)
+	if err != nil {
+		return policy.Document{}, fmt.Errorf("reading the policy of key %s in %s: %w", id, region, err)
+	}
+	return document, nil
+}
+
+func readTags(ctx context.Context, client *kms.Client, id, region string) (map[string]string, error) {
+	tags := map[string]string{}
+	for pages := kms.NewListResourceTagsPaginator(client, &kms.ListResourceTagsInput{KeyId: &id}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, awsclient.Wrap(err, "reading the tags of key %s in %s", id, region)
+		}
+		for _, tag := range page.Tags {
+			if tag.TagKey == nil || tag.TagValue == nil {
+				return nil, incomplete("ListResourceTags", id, region, "TagKey or TagValue")
+			}
+			tags[aws.ToString(tag.TagKey)] = aws.ToString(tag.TagValue)
+		}
+	}
+	return tags, nil
+}
