@@ -8,9 +8,6 @@
 package ami
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,28 +16,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
-	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 )
 
 // Clients returns a region's EC2 client. It is a function, and EC2's paginators
 // get functions too, because a client that is converted to an interface makes
 // the linker keep all of EC2's operations: 30 MB.
 type Clients func(region string) *ec2.Client
-
-type describeImagesFunc func(context.Context, *ec2.DescribeImagesInput, ...func(*ec2.Options)) (*ec2.DescribeImagesOutput, error)
-
-// DescribeImages implements ec2.DescribeImagesAPIClient.
-func (f describeImagesFunc) DescribeImages(ctx context.Context, input *ec2.DescribeImagesInput, options ...func(*ec2.Options)) (*ec2.DescribeImagesOutput, error) {
-	return f(ctx, input, options...)
-}
-
-type describeSnapshotsFunc func(context.Context, *ec2.DescribeSnapshotsInput, ...func(*ec2.Options)) (*ec2.DescribeSnapshotsOutput, error)
-
-// DescribeSnapshots implements ec2.DescribeSnapshotsAPIClient.
-func (f describeSnapshotsFunc) DescribeSnapshots(ctx context.Context, input *ec2.DescribeSnapshotsInput, options ...func(*ec2.Options)) (*ec2.DescribeSnapshotsOutput, error) {
-	return f(ctx, input, options...)
-}
 
 // Image is what EC2 reports of an image, as far as publishing depends on it.
 type Image struct {
@@ -195,94 +176,6 @@ func (i Image) dead() bool {
 func (i Image) available() bool { return i.State == string(types.ImageStateAvailable) }
 
 func (i Image) disabled() bool { return i.State == string(types.ImageStateDisabled) }
-
-// describeImages returns the images, oldest first, with their snapshots' keys.
-func describeImages(ctx context.Context, client *ec2.Client, region string, input *ec2.DescribeImagesInput) ([]Image, error) {
-	var images []Image
-	for pages := ec2.NewDescribeImagesPaginator(describeImagesFunc(client.DescribeImages), input); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, described := range page.Images {
-			images = append(images, newImage(region, described))
-		}
-	}
-	slices.SortFunc(images, func(a, b Image) int {
-		return strings.Compare(a.CreationDate+a.ID, b.CreationDate+b.ID)
-	})
-	return images, readSnapshots(ctx, client, region, images)
-}
-
-// readSnapshots fills in what only DescribeSnapshots tells: key and progress.
-// Snapshots of other owners are invisible unless shared, and left as they are.
-func readSnapshots(ctx context.Context, client *ec2.Client, region string, images []Image) error {
-	at := map[string][]*Snapshot{}
-	for i := range images {
-		snapshots := images[i].Snapshots
-		for n := range snapshots {
-			s := &snapshots[n]
-			at[s.ID] = append(at[s.ID], s)
-		}
-	}
-	if len(at) == 0 {
-		return nil
-	}
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(at)), 200) {
-		// A filter, unlike SnapshotIds, tolerates a snapshot that is gone or
-		// not visible yet.
-		input := &ec2.DescribeSnapshotsInput{Filters: []types.Filter{{Name: aws.String("snapshot-id"), Values: ids}}}
-		for pages := ec2.NewDescribeSnapshotsPaginator(describeSnapshotsFunc(client.DescribeSnapshots), input); pages.HasMorePages(); {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return awsclient.Wrap(err, "describing the snapshots %s in %s", strings.Join(ids, ", "), region)
-			}
-			for _, described := range page.Snapshots {
-				for _, s := range at[aws.ToString(described.SnapshotId)] {
-					s.Read, s.State = true, string(described.State)
-					s.Encrypted = aws.ToBool(described.Encrypted)
-					s.KeyARN = aws.ToString(described.KmsKeyId)
-					s.Progress = aws.ToString(described.Progress)
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func describeImage(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
-	image, err := describeImageAlone(ctx, client, region, id)
-	if err != nil {
-		return Image{}, err
-	}
-	if err := readSnapshots(ctx, client, region, []Image{image}); err != nil {
-		return Image{}, awsclient.Wrap(err, "describing image %s in %s", id, region)
-	}
-	return image, nil
-}
-
-// errNotVisible says that EC2's answer doesn't contain the image.
-var errNotVisible = errors.New("EC2 returned no image")
-
-// describeImageAlone is [describeImage] without what only DescribeSnapshots
-// returns, for asking often. It returns disabled images, too.
-func describeImageAlone(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
-	answer, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}, IncludeDisabled: aws.Bool(true), IncludeDeprecated: aws.Bool(true)})
-	if err != nil {
-		return Image{}, awsclient.Wrap(err, "describing image %s in %s", id, region)
-	}
-	for _, described := range answer.Images {
-		if aws.ToString(described.ImageId) == id {
-			return newImage(region, described), nil
-		}
-	}
-	return Image{}, fmt.Errorf("describing image %s in %s: %w", id, region, errNotVisible)
-}
-
-// notVisible reports whether EC2 doesn't know the image, or doesn't know it yet.
-func notVisible(err error) bool {
-	return awsclient.Is(err, awsclient.CodeImageNotFound) || errors.Is(err, errNotVisible)
-}
 
 func tagMap(tags []types.Tag) map[string]string {
 	if len(tags) == 0 {

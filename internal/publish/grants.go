@@ -15,7 +15,7 @@ import (
 // grants, so they take turns, and each reads again what the one before created.
 func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (grant.Result, error) {
 	// The plan again, now that every key has an ARN.
-	grants := grant.Diff(plan.grantWant, observed.Grants, keys.ARN)
+	grants := grant.Diff(plan.grants, observed.Grants, keys.ARN)
 	missing := grants.Missing()
 	if len(missing) == 0 {
 		return grants.Apply(ctx, r.Clients.KMS, members(r.Clients), r.Reporter)
@@ -30,7 +30,7 @@ func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, key
 		if err != nil {
 			return grant.Result{}, err
 		}
-		grants = grant.Diff(plan.grantWant, observed.Grants.With(now), keys.ARN)
+		grants = grant.Diff(plan.grants, observed.Grants.With(now), keys.ARN)
 	}
 	return grants.Apply(ctx, r.Clients.KMS, members(r.Clients), r.Reporter)
 }

@@ -80,7 +80,7 @@ func (o *Observed) readKey(ctx context.Context, clients *awsclient.Clients, spec
 	if o.Organization, err = readOrganization(ctx, clients, spec, o.Caller.Partition); err != nil {
 		return err
 	}
-	if o.Key, err = kmskey.Read(ctx, clients.KMS, keyWant(spec, *o)); err != nil {
+	if o.Key, err = kmskey.Read(ctx, clients.KMS, desiredKey(spec, *o)); err != nil {
 		return err
 	}
 	o.Grants, err = readGrants(ctx, clients, spec, *o)

@@ -1,0 +1,158 @@
+package publish
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+func imagePlans(spec Spec, observed Observed, key kmskey.Plan) ([]ami.Plan, error) {
+	name, err := imageName(spec, observed, key)
+	if err != nil {
+		return nil, err
+	}
+	publication := ami.PublicationID(slices.Collect(maps.Values(observed.Sources)))
+	plans := make([]ami.Plan, 0, len(spec.Regions))
+	for _, region := range slices.Sorted(slices.Values(spec.Regions)) {
+		source := sourceFor(spec, observed, region)
+		plans = append(plans, ami.Diff(ami.Desired{
+			Region: region, Name: name, Publication: publication, KeyID: key.ID(), KeyARN: key.ARN(region),
+			Source: source, Alternates: alternates(observed, publication, source),
+			Tags: spec.Image.Tags, SnapshotTags: spec.Image.SnapshotTags, CopySourceTags: spec.Image.CopySourceTags,
+			Family: spec.Image.Family, CopyDuration: spec.Image.CopyDuration,
+		}, observed.Images[region]))
+	}
+	return plans, nil
+}
+
+// alternates are the available copies of the publication other than the source, in
+// any Region and encrypted with any key: a missing copy can be made from them.
+func alternates(observed Observed, publication string, source ami.Image) []ami.Image {
+	var copies []ami.Image
+	for _, region := range slices.Sorted(maps.Keys(observed.Images)) {
+		for _, image := range observed.Images[region].Images {
+			if image.Tags[ami.TagPublication] == publication && image.State == "available" && image.ID != source.ID {
+				copies = append(copies, image)
+			}
+		}
+	}
+	return copies
+}
+
+// sourceFor is the image that the Region's copy is made from: the Region's own
+// source, else the first.
+func sourceFor(spec Spec, observed Observed, region string) ami.Image {
+	if image, ok := observed.Sources[region]; ok {
+		return image
+	}
+	return firstSource(spec, observed)
+}
+
+// firstSource is the source in the key's primary Region if there is one, else the
+// first by Region.
+func firstSource(spec Spec, observed Observed) ami.Image {
+	if image, ok := observed.Sources[spec.Key.PrimaryRegion]; ok {
+		return image
+	}
+	for _, region := range slices.Sorted(maps.Keys(observed.Sources)) {
+		return observed.Sources[region]
+	}
+	return ami.Image{}
+}
+
+// maxNameLength is EC2's limit for the name of an image. Fact: 5.
+const maxNameLength = 128
+
+// imageName is the one name of the published images in all regions.
+func imageName(spec Spec, observed Observed, key kmskey.Plan) (string, error) {
+	names := imageNames(spec, observed)
+	name := names[len(names)-1]
+	if len(names) > 1 && allUnderKey(observed.Sources, key) {
+		name = names[0]
+	}
+	if len(name) > maxNameLength {
+		return "", fmt.Errorf("the source image's name with -shared, %q, is %d characters, and EC2 allows %d: set ami_name", name, len(name), maxNameLength)
+	}
+	return name, nil
+}
+
+// imageNames are the names that the images may get. Sources that are all under
+// the key are published themselves, and their copies in other regions have
+// their name; a copy beside its source needs another one. Fact: 5.
+func imageNames(spec Spec, observed Observed) []string {
+	if spec.Image.Name != "" {
+		return []string{spec.Image.Name}
+	}
+	source := firstSource(spec, observed)
+	if source.IsCopy() {
+		return []string{source.Name}
+	}
+	return []string{source.Name, source.Name + "-shared"}
+}
+
+func allUnderKey(sources map[string]ami.Image, key kmskey.Plan) bool {
+	for region, source := range sources {
+		if !source.UnderKey(key.ARN(region)) {
+			return false
+		}
+	}
+	return true
+}
+
+func desiredKey(spec Spec, observed Observed) kmskey.Desired {
+	grants := desiredGrants(spec, observed)
+	roles, operations := grants.KeyPolicyNeeds()
+	admitted := slices.Clone(spec.Share.Accounts)
+	if grants.Via == grant.Member && !spec.Share.Organization {
+		admitted = append(admitted, grantAccounts(spec, observed)...) // they call CreateGrant themselves
+	}
+	var organization string
+	if spec.Share.Organization {
+		organization = observed.Organization.ID
+	}
+	return kmskey.Desired{
+		Account: observed.Caller.Account, Partition: observed.Caller.Partition,
+		Alias: spec.Key.Alias, ID: spec.Key.ID, Create: spec.Key.Create,
+		Primary: spec.Key.PrimaryRegion, PrimaryFixed: spec.Key.PrimaryRegionSet,
+		Regions: spec.Regions, Rotation: spec.Key.Rotation, Tags: spec.Key.Tags,
+		ExtraStatements: spec.Key.ExtraStatements,
+		Policy: policy.KeyPolicy{
+			Partition: observed.Caller.Partition, Owner: observed.Caller.Account, Variant: spec.Key.Policy,
+			Administrators: spec.Key.Administrators,
+			OrganizationID: organization, OrganizationPaths: policy.OrganizationPaths(spec.Share.OrganizationalUnits),
+			Accounts: admitted, GrantRoles: roles, GrantOperations: operations,
+		},
+	}
+}
+
+// grantAccounts are the accounts that are listed and those that were discovered.
+func grantAccounts(spec Spec, observed Observed) []string {
+	all := slices.Concat(spec.Grants.Accounts, observed.Discovered)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func desiredGrants(spec Spec, observed Observed) grant.Desired {
+	return grant.Desired{
+		Partition: observed.Caller.Partition, Owner: observed.Caller.Account,
+		Accounts: grantAccounts(spec, observed), Roles: spec.Grants.Roles, Regions: spec.Regions,
+		Via: grant.Via(spec.Grants.Via), MemberRole: spec.Grants.MemberRole,
+		SkipMissing: spec.Grants.MissingRole == "skip", Prune: spec.Grants.Prune,
+	}
+}
+
+func sharePolicy(spec Spec, observed Observed) ami.SharePolicy {
+	want := ami.SharePolicy{
+		Image:     ami.Permissions{OrganizationalUnits: spec.Share.OrganizationalUnits, Accounts: spec.Share.Accounts},
+		Snapshots: spec.Share.Snapshots, Prune: spec.Share.Prune,
+	}
+	if spec.Share.Organization {
+		want.Image.Organizations = []string{observed.Organization.ARN}
+	}
+	return want
+}
