@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Error codes of AWS that the stages act on. Fact: 8.
+// AWS error codes that the stages act on. Fact: 8.
 const (
 	CodeAlreadyExists        = "AlreadyExistsException"
 	CodeNotFound             = "NotFoundException"
@@ -41,24 +44,35 @@ const (
 	CodeInvalidClientToken   = "InvalidClientTokenId"
 )
 
-// remedies are what the user can do, by error code.
+// remedies say what the user can do, by error code. A code has several causes,
+// and the options that led to the call are unknown here: callers name them.
 var remedies = map[string]string{
-	CodeAccessDenied:         "allow this action in the caller's IAM policy, and for a key in its key policy; 'aws sts get-caller-identity' says who the caller is, docs/permissions.md what it needs",
-	CodeUnauthorized:         "allow this action in the caller's IAM policy; 'aws sts get-caller-identity' says who the caller is, docs/permissions.md what it needs",
-	CodeSTSAccessDenied:      "let the role's trust policy name the caller, and the caller's IAM policy allow sts:AssumeRole on it",
-	CodeLimitExceeded:        "ask AWS Service Quotas to raise the quota, or free some of it",
-	CodeResourceLimit:        "wait for other copies into the region to end, or ask AWS Service Quotas to raise the quota",
-	CodeDisabled:             "enable the key with 'aws kms enable-key'",
-	CodeNotInOrganization:    "the account belongs to no organisation, as 'aws organizations describe-organization' shows: set share.organization to false and list accounts, or run in a member account",
-	CodeOptInRequired:        "enable the region for the account, or leave it out of regions",
-	CodeAuthFailure:          "check the credentials, and that the region is enabled for the account",
-	CodeUnrecognizedClient:   "check the credentials, and that the region is enabled for the account",
-	CodeInvalidClientToken:   "check the credentials, and that the region is enabled for the account",
-	CodeUnsupportedOperation: "use a multi-Region primary key: a single-Region key cannot be converted",
-	CodeMalformedPolicy:      "check that every principal in administrators and extra_statements_file exists, and that the caller's IAM policy allows kms:PutKeyPolicy",
+	CodeAccessDenied:         "Allow this action in the caller's IAM policy and, for a KMS key, in the key policy. " + seePermissions,
+	CodeUnauthorized:         "Allow this action in the caller's IAM policy. " + seePermissions,
+	CodeSTSAccessDenied:      "Allow the action in the caller's IAM policy. To assume a role, the role's trust policy must allow the caller, too",
+	CodeLimitExceeded:        "Request an increase of the quota in Service Quotas, or delete resources that are no longer needed",
+	CodeResourceLimit:        "Wait for other operations to finish, or request an increase of the quota in Service Quotas",
+	CodeDisabled:             "Enable the key with 'aws kms enable-key'",
+	CodeNotInOrganization:    "Run in a member account of the organization, or share with accounts instead of an organization",
+	CodeOptInRequired:        "Enable the Region for the account, or subscribe the account to what the message names",
+	CodeAuthFailure:          invalid,
+	CodeUnrecognizedClient:   invalid,
+	CodeInvalidClientToken:   invalid,
+	"ExpiredToken":           signIn,
+	"ExpiredTokenException":  signIn,
+	"RequestExpired":         signIn + ". Check the clock of this machine",
+	CodeUnsupportedOperation: "Check the type of the key: it must be a symmetric multi-Region key with key material from KMS",
+	CodeMalformedPolicy:      "Check that every principal in the key policy exists, and that the policy still lets the caller change it",
 }
 
-// Code returns the error code that AWS answered with, or "".
+const (
+	seePermissions = "Run 'aws sts get-caller-identity' to see the caller; docs/permissions.md lists what it needs"
+	invalid        = "Check that the credentials are valid and that the Region is enabled for the account"
+	signIn         = "The credentials have expired. Sign in again"
+	signInFirst    = "Set AWS_PROFILE or the credentials in the environment, or sign in with 'aws sso login'"
+)
+
+// Code returns the error code that AWS returned, or "".
 func Code(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
@@ -66,28 +80,52 @@ func Code(err error) string {
 	return ""
 }
 
-// Is reports whether AWS answered with one of the codes.
+// Is reports whether AWS returned one of the codes.
 func Is(err error, codes ...string) bool {
 	code := Code(err)
 	return code != "" && slices.Contains(codes, code)
 }
 
-// IsClientError reports whether AWS answered that it did not do what was asked. An
-// answer that was lost, or that tells of a failure of AWS's own, says nothing of
-// the kind.
+// IsNotFound reports whether AWS returned that a resource doesn't exist.
+func IsNotFound(err error) bool {
+	return Is(err, CodeNotFound, CodeImageNotFound, CodeSnapshotNotFound, CodeParameterNotFound)
+}
+
+// IsAccessDenied reports whether AWS returned that the caller may not do this.
+func IsAccessDenied(err error) bool {
+	return Is(err, CodeAccessDenied, CodeUnauthorized, CodeSTSAccessDenied)
+}
+
+// IsClientError reports whether AWS returned that it refused the call, which so
+// had no effect. An answer that was lost, or that reports a failure of AWS,
+// leaves that open.
 func IsClientError(err error) bool {
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	return ok && answer.HTTPStatusCode() >= http.StatusBadRequest && answer.HTTPStatusCode() < http.StatusInternalServerError
 }
 
-// Wrap wraps the error of an AWS call: what was being done, as the format and
-// its arguments say with region and ids; what AWS answered; and what the user
-// can do. It returns nil for nil.
+// IsNoAnswer reports whether the call got no answer from AWS: its effect is
+// unknown, and other calls to the same endpoint will fail, too.
+func IsNoAnswer(err error) bool {
+	_, ok := errors.AsType[*NoAnswerError](err)
+	return ok
+}
+
+// Incomplete returns the error of a call whose answer lacks something that AWS
+// documents as always present. call is the service and operation, for example
+// "KMS DescribeKey". field says what is missing, for example "KeyMetadata".
+func Incomplete(call, region, field string) error {
+	return fmt.Errorf("%s in %s: AWS returned an answer without %s. Run again; if an endpoint of your own or a proxy is in between, check it", call, region, field)
+}
+
+// Wrap wraps the error of an AWS call. The format and its arguments say what was
+// being done, with the Region and IDs. The text adds what AWS returned, made
+// printable, and what the user can do. It returns nil for nil.
 func Wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}
-	return &callError{doing: fmt.Sprintf(format, args...), err: err}
+	return &callError{doing: text.Printable(fmt.Sprintf(format, args...)), err: err}
 }
 
 type callError struct {
@@ -98,23 +136,41 @@ type callError struct {
 func (e *callError) Unwrap() error { return e.err }
 
 func (e *callError) Error() string {
-	var (
-		operation *smithy.OperationError
-		api       smithy.APIError
-		call      string
-	)
-	if errors.As(e.err, &operation) {
-		call = operation.Service() + " " + operation.Operation()
+	call, reason := innermost(e.err)
+	if noAnswer, ok := errors.AsType[*NoAnswerError](e.err); ok {
+		return fmt.Sprintf("%s: %s got %s", e.doing, call, text.Printable(noAnswer.Error()))
 	}
+	if errors.Is(e.err, context.Canceled) {
+		return e.doing + ": canceled"
+	}
+	api, ok := errors.AsType[smithy.APIError](e.err)
 	switch {
-	case errors.Is(e.err, context.Canceled):
-		return e.doing + ": cancelled"
-	case !errors.As(e.err, &api):
-		return fmt.Sprintf("%s: %v", e.doing, e.err)
+	case !ok && IsNoCredentials(e.err):
+		return fmt.Sprintf("%s: no AWS credentials: %s. %s", e.doing, text.Printable(reason.Error()), signInFirst)
+	case !ok:
+		return strings.Join(nonempty(e.doing, call, text.Printable(reason.Error())), ": ")
 	}
-	text := fmt.Sprintf("%s: %s answered %s: %s", e.doing, call, api.ErrorCode(), api.ErrorMessage())
+	words := fmt.Sprintf("%s: %s returned %s: %s", e.doing, call, text.Printable(api.ErrorCode()), text.Printable(api.ErrorMessage()))
 	if remedy := remedies[api.ErrorCode()]; remedy != "" {
-		text += " (" + remedy + ")"
+		words = strings.TrimSuffix(words, ".") + ". " + remedy
 	}
-	return text
+	return words
+}
+
+// innermost returns the service and operation that failed, "" if err is not the
+// error of a call, and why. A call fails inside another one when a role is
+// assumed for it.
+func innermost(err error) (call string, reason error) {
+	reason = err
+	for {
+		operation, ok := errors.AsType[*smithy.OperationError](reason)
+		if !ok {
+			return call, reason
+		}
+		call, reason = operation.Service()+" "+operation.Operation(), operation.Err
+	}
+}
+
+func nonempty(list ...string) []string {
+	return slices.DeleteFunc(list, func(s string) bool { return s == "" })
 }

@@ -1,83 +1,84 @@
-// Package progress tells people how work in the regions goes on: one line for a
-// region and stage now and then, with counts or percent and the time that is
-// left, and one when it is done.
+// Package progress reports the progress of work in the Regions. A stage reports
+// one line from time to time, with a count or a percentage and the remaining
+// time, and one line at its end.
 package progress
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Reporter says what people are to read.
+// Reporter receives messages for the user.
 type Reporter struct {
-	// Info is told what happened.
+	// Info receives what happened.
 	Info func(message string)
-	// Progress is told how far something is that takes long. It is nil if
-	// nobody wants to know.
+	// Progress receives the progress of long work. Nil turns it off.
 	Progress func(message string)
 }
 
-// How often a stage in a region is heard of while it goes on: at each tenth, but
-// not at shorter intervals than this.
+// A stage in a Region reports its progress after each tenth, and not more often
+// than once per interval.
 const (
 	interval = 30 * time.Second
 	tenth    = 0.1
 )
 
-// Stage is work in one region. It is safe for concurrent use.
+// Stage is work in one Region. It is safe for concurrent use.
 type Stage struct {
 	reporter Reporter
 	region   string
 	start    time.Time
 
 	mu   sync.Mutex
-	last time.Time // when it was heard of last
-	told float64   // how far it was then, of 1
+	last time.Time // the time of the last report
+	told float64   // the part that was done then
 	done int
 }
 
-// Start begins a stage, and says nothing yet.
+// Start begins a stage. It reports nothing.
 func (t Reporter) Start(region string) *Stage {
 	now := time.Now()
 	return &Stage{reporter: t, region: region, start: now, last: now}
 }
 
-// Logf says something about the region.
+// Logf reports something that happened in the Region.
 func (s *Stage) Logf(format string, arguments ...any) {
 	s.reporter.Info(s.region + ": " + fmt.Sprintf(format, arguments...))
 }
 
-// Finishf is [Stage.Logf] at the end of the stage: it adds how long it took.
+// Finishf is [Stage.Logf] at the end of the stage. It adds the time that the
+// stage took.
 func (s *Stage) Finishf(format string, arguments ...any) {
 	s.Logf("%s after %s", fmt.Sprintf(format, arguments...), round(time.Since(s.start)))
 }
 
-// ShouldReport reports whether it is worth finding out how far the stage is.
+// ShouldReport reports whether a report is due. Call it before work
+// that finds out the progress, such as a call to AWS.
 func (s *Stage) ShouldReport() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reporter.Progress != nil && time.Since(s.last) >= interval
 }
 
-// Count counts one of total, and tells how many there are if it is time to.
+// Count adds one of total, and reports the progress if a report is due.
 func (s *Stage) Count(total int, doing string) {
 	s.mu.Lock()
 	s.done++
 	done := s.done
 	s.mu.Unlock()
-	s.tell(float64(done)/float64(total), func() string { return fmt.Sprintf("%s %s of %s", doing, Number(done), Number(total)) })
+	s.tell(float64(done)/float64(total), func() string { return fmt.Sprintf("%s %s of %s", doing, text.Number(done), text.Number(total)) })
 }
 
-// Percent tells how far the stage is, if it is time to. The rest of the time is
-// reckoned from what it took until now.
+// Percent reports the progress if a report is due. It estimates the remaining
+// time from the time until now.
 func (s *Stage) Percent(percent int, doing string) {
 	s.tell(float64(percent)/100, func() string { return fmt.Sprintf("%s, %d%%", doing, percent) })
 }
 
-func (s *Stage) tell(part float64, text func() string) {
+func (s *Stage) tell(part float64, words func() string) {
 	if !s.ShouldReport() {
 		return
 	}
@@ -89,7 +90,7 @@ func (s *Stage) tell(part float64, text func() string) {
 	}
 	s.told = part
 	left := time.Duration(float64(time.Since(s.start)) * (1 - part) / part)
-	s.reporter.Progress(fmt.Sprintf("%s: %s, about %s left", s.region, text(), round(left)))
+	s.reporter.Progress(fmt.Sprintf("%s: %s, about %s left", s.region, words(), round(left)))
 }
 
 // round keeps two units: 8m12s, 1h4m.
@@ -103,25 +104,8 @@ func round(d time.Duration) string {
 	return d.Round(time.Millisecond).String()
 }
 
-// Count is "1 grant" or "2,000 grants".
-func Count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	switch {
-	case strings.HasSuffix(thing, "ch"):
-		thing += "e"
-	case strings.HasSuffix(thing, "y"):
-		thing = strings.TrimSuffix(thing, "y") + "ie"
-	}
-	return Number(n) + " " + thing + "s"
-}
+// Count is [text.Count].
+func Count(n int, thing string) string { return text.Count(n, thing) }
 
-// Number groups digits by thousands.
-func Number(n int) string {
-	text := strconv.Itoa(n)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
+// Number is [text.Number].
+func Number(n int) string { return text.Number(n) }

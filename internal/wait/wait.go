@@ -1,7 +1,7 @@
-// Package wait is the one home of waiting for AWS: for states that take time
-// and for writes that readers see late. KMS and EC2 are eventually consistent:
-// a single good answer may come from an endpoint that is ahead of the others,
-// so a wait can ask for several in a row.
+// Package wait waits for AWS: for states that take time, and until readers see a
+// write. KMS and EC2 are eventually consistent. A single good answer can come
+// from an endpoint that is ahead of the others, so a wait can require several
+// good answers in a row.
 package wait
 
 import (
@@ -11,43 +11,44 @@ import (
 	"time"
 )
 
-// Policy is how to wait.
+// Policy says how to wait.
 type Policy struct {
-	// Interval between two checks at first, and between the good ones of a
-	// streak. Otherwise it grows to a fiftieth of the time waited, so that the
-	// wait ends late by 2%, or by one interval. Default 1 s.
+	// Interval is the time between the first two checks, and between the good
+	// checks of a streak. Otherwise the time grows to a fiftieth of the time
+	// waited, so that a wait ends late by 2% or by one interval. Defaults to 1 s.
 	Interval time.Duration
-	// MaxInterval between two checks. Default 15 s.
+	// MaxInterval is the longest time between two checks. Defaults to 15 s.
 	MaxInterval time.Duration
-	// Timeout for the whole wait; 0 leaves it to the context.
+	// Timeout bounds the whole wait. Defaults to no limit but the context's.
 	Timeout time.Duration
-	// Streak is how many checks in a row must be good. Default 1.
+	// Streak is how many checks in a row must be good. Defaults to 1.
 	Streak int
 }
 
-// Once is the policy with a streak of one: for something that is done when it
-// succeeds.
+// Once returns the policy with a streak of one. Use it for a check that changes
+// something and is done when it succeeds.
 func (p Policy) Once() Policy {
 	p.Streak = 1
 	return p
 }
 
-// TimeoutError is returned when the time is up.
+// TimeoutError is the error of a wait that reached its timeout.
 type TimeoutError struct {
 	After   time.Duration
-	Pending string // what was still missing
+	Pending string // what was missing at the last check
 }
 
 func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("timed out after %s: %s", e.After, e.Pending)
 }
 
-// lateness is the part of the time waited by which a wait may end late.
+// A wait may end late by one part in lateness of the time waited.
 const lateness = 50
 
 // Until calls check until it reports that nothing is pending, Streak times in a
-// row. check returns what is still pending, in words, or "". Its errors end the
-// wait, as do the context's end and the timeout ([*TimeoutError]).
+// row. check returns a description of what is pending, or "". An error of check,
+// the end of the context (with its cause), and the timeout ([*TimeoutError]) end
+// the wait.
 func Until(ctx context.Context, p Policy, check func(context.Context) (pending string, err error)) error {
 	start := time.Now()
 	shortest := cmp.Or(p.Interval, time.Second)

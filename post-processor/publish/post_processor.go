@@ -61,16 +61,19 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 	if err != nil {
 		return unpublished(input), true, err
 	}
+	cache := openCache(ui.Error)
+	if err := cache.claim(ctx, p.config.OutputDirectory, os.Getenv("PACKER_RUN_UUID"), p.config.build()); err != nil {
+		return unpublished(input), true, err
+	}
 	clients, err := awsclient.Load(ctx, p.config.Client("", spec.Key.PrimaryRegion))
 	if err != nil {
 		return unpublished(input), true, err
 	}
-	if folder, err := machineFolder(); err == nil { // else this build keeps the quotas by itself
-		clients.ShareQuotas(folder)
-	}
+	clients.OnWarning(ui.Error)
+	clients.ShareQuotas(cache.folder)
 	var files []string
 	runner := publish.Runner{
-		Clients: clients, Reporter: newReporter(ui), Lock: keyLock(spec.Key, ui.Say),
+		Clients: clients, Reporter: newReporter(ui), Lock: cache.keyLock(spec.Key, ui.Say),
 		Record: func(o publish.Outcome) (err error) {
 			files, err = record.Publication(p.config.OutputDirectory, o)
 			return err
@@ -128,9 +131,6 @@ func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) 
 	spec, err := p.config.spec(images)
 	if err != nil {
 		return publish.Spec{}, fmt.Errorf("key.extra_statements_file: %w", err)
-	}
-	if err := claim(p.config.OutputDirectory, os.Getenv("PACKER_RUN_UUID"), p.config.build()); err != nil {
-		return publish.Spec{}, err
 	}
 	return spec, manifest.Probe(p.config.OutputDirectory)
 }

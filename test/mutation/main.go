@@ -20,8 +20,8 @@ import (
 
 // packages are those whose tests must catch a mutation.
 var packages = []string{
-	"./internal/ami", "./internal/fanout", "./internal/grant", "./internal/kmskey", "./internal/launchcheck/evaluate", "./internal/record/manifest",
-	"./internal/pace", "./internal/policy", "./internal/progress", "./internal/publish", "./internal/wait",
+	"./internal/ami", "./internal/awsclient/...", "./internal/fanout", "./internal/grant", "./internal/kmskey", "./internal/launchcheck/evaluate", "./internal/record/manifest",
+	"./internal/policy", "./internal/progress", "./internal/publish", "./internal/text", "./internal/wait",
 }
 
 func main() {

@@ -163,11 +163,11 @@ var mutations = []mutation{
 		"good >= max(p.Streak, 1)", "good >= 1",
 	},
 	{
-		"each build keeps the quotas by itself", "internal/pace/pace.go",
-		"	if p.path == \"\" {", "	if true {",
+		"each build keeps the quotas by itself", "internal/awsclient/limiter/limiter.go",
+		"	if l.file == nil {", "	if true {",
 	},
 	{
-		"learn nothing from throttled calls", "internal/pace/pace.go",
+		"learn nothing from throttled calls", "internal/awsclient/limiter/limiter.go",
 		"	if s.Rate <= 0 || since < 0 {", "	if true {",
 	},
 	{

@@ -1,0 +1,151 @@
+package awsclient
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+)
+
+func listGrants(ctx context.Context, c *Clients) error {
+	for pages := kms.NewListGrantsPaginator(c.KMS(region), &kms.ListGrantsInput{KeyId: someGrant().KeyId}); pages.HasMorePages(); {
+		if _, err := pages.NextPage(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func listImages(ctx context.Context, c *Clients) error {
+	for pages := ec2.NewDescribeImagesPaginator(c.EC2(region), &ec2.DescribeImagesInput{}); pages.HasMorePages(); {
+		if _, err := pages.NextPage(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func listAccounts(ctx context.Context, c *Clients) error {
+	for pages := organizations.NewListAccountsPaginator(c.Organizations("aws"), &organizations.ListAccountsInput{}); pages.HasMorePages(); {
+		if _, err := pages.NextPage(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The text of an error says what was being done, which call returned what, and
+// what to do. Nothing in it controls a terminal.
+func TestErrorText(t *testing.T) {
+	for _, test := range []struct {
+		answer answer
+		want   string
+	}{
+		{jsonError("DisabledException", "key is disabled."), "listing k: KMS ListGrants returned DisabledException: key is disabled. Enable the key with 'aws kms enable-key'"},
+		{jsonError("StrangeException", "what?"), "listing k: KMS ListGrants returned StrangeException: what?"},
+		{jsonError("StrangeException", "a\nb"), `listing k: KMS ListGrants returned StrangeException: a\nb`},
+		{
+			answer{status: http.StatusBadRequest, body: `{"__type":"StrangeException","message":"\u001b[2J\u202eevil"}`},
+			`listing k: KMS ListGrants returned StrangeException: \x1b[2J\u202eevil`,
+		},
+	} {
+		inVirtualTime(t, always(test.answer), func(t *testing.T, c *Clients) {
+			_, err := c.KMS(region).ListGrants(t.Context(), &kms.ListGrantsInput{KeyId: someGrant().KeyId})
+			if got := Wrap(err, "listing %s", "k").Error(); got != test.want {
+				t.Errorf("error is %q, want %q", got, test.want)
+			}
+			if !IsClientError(err) || IsNoAnswer(err) {
+				t.Errorf("%v isn't a client error", err)
+			}
+		})
+	}
+	if err := Wrap(nil, "listing"); err != nil {
+		t.Errorf("nothing is %v", err)
+	}
+}
+
+// A call whose role can't be assumed blames STS.
+func TestErrorOfARole(t *testing.T) {
+	inVirtualTime(t, always(answer{status: http.StatusForbidden, body: `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>`}),
+		func(t *testing.T, c *Clients) {
+			member := c.Credentials(AssumeRole{RoleARN: "arn:aws:iam::200000000001:role/member"})
+			_, err := c.KMS(region).CreateGrant(t.Context(), someGrant(), WithCredentials(member))
+			want := "granting: STS AssumeRole returned AccessDenied: not authorized to perform: sts:AssumeRole. "
+			if got := Wrap(err, "granting").Error(); !strings.HasPrefix(got, want) || !IsAccessDenied(err) {
+				t.Errorf("error is %q, want %q", got, want)
+			}
+		})
+}
+
+func TestPredicates(t *testing.T) {
+	codes := func(code string) error {
+		var err error
+		inVirtualTime(t, always(jsonError(code, "no")), func(t *testing.T, c *Clients) {
+			_, err = c.KMS(region).ListGrants(t.Context(), &kms.ListGrantsInput{KeyId: someGrant().KeyId})
+		})
+		return err
+	}
+	for name, test := range map[string]struct {
+		is       func(error) bool
+		yes, not []string
+	}{
+		"IsNotFound":     {IsNotFound, []string{CodeNotFound, CodeImageNotFound, CodeParameterNotFound}, []string{CodeAccessDenied, CodeImageUnavailable}},
+		"IsAccessDenied": {IsAccessDenied, []string{CodeAccessDenied, CodeUnauthorized, CodeSTSAccessDenied}, []string{CodeNotFound, CodeDisabled}},
+		"IsThrottled":    {IsThrottled, []string{"ThrottlingException", "RequestLimitExceeded"}, []string{CodeLimitExceeded, CodeResourceLimit}},
+	} {
+		for _, code := range test.yes {
+			if !test.is(codes(code)) {
+				t.Errorf("not %s: %s", name, code)
+			}
+		}
+		for _, code := range test.not {
+			if test.is(codes(code)) {
+				t.Errorf("%s: %s", name, code)
+			}
+		}
+		if test.is(nil) {
+			t.Errorf("%s: nil", name)
+		}
+	}
+}
+
+// The error of missing credentials names them, and no missing endpoint.
+func TestNoCredentials(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	for variable, value := range map[string]string{
+		"AWS_EC2_METADATA_DISABLED":         "true",
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",
+	} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(variable, value)
+			c, err := Load(t.Context(), Config{Region: region})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			_, err = c.Identity(t.Context())
+			if err == nil || !IsNoCredentials(err) || !strings.HasPrefix(err.Error(), "asking AWS for the caller's identity in eu-west-1: no AWS credentials: ") || !strings.HasSuffix(err.Error(), signInFirst) {
+				t.Errorf("error is %v", err)
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+	// A call that was sent had credentials.
+	inVirtualTime(t, always(jsonError("DisabledException", "no")), func(t *testing.T, c *Clients) {
+		if err := listGrants(t.Context(), c); IsNoCredentials(err) {
+			t.Error(err)
+		}
+	})
+}
