@@ -57,6 +57,8 @@ func (d Desired) regionsWith(primary string) []string {
 type Observed struct {
 	ID            string // mrk-…
 	PrimaryRegion string
+	// Regions are all Regions that have a regional key, in order.
+	Regions []string
 	// Regional holds every desired Region that has a regional key, and the
 	// primary's Region.
 	Regional map[string]Regional

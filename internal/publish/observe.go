@@ -32,8 +32,11 @@ type Observed struct {
 	Sources map[string]ami.Image
 	Key     kmskey.Observed
 	// Images are the account's images that the publication can use, or that collide
-	// with it, by Region.
+	// with it, and all unpublished copies, by Region.
 	Images map[string]ami.Observed
+	// Unlisted are Regions of the key in which unpublished copies couldn't be looked
+	// for.
+	Unlisted []string
 	Grants grant.Observed
 	// Parameters are those that name the image, by Region; read only if there are to
 	// be some.
@@ -72,7 +75,22 @@ func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observ
 	observed.Organization, observed.Key, observed.Grants = withKey.Organization, withKey.Key, withKey.Grants
 	observed.Sources, observed.Images = withImages.Sources, withImages.Images
 	observed.Generations, observed.Parameters = withImages.Generations, withImages.Parameters
+	if err == nil {
+		observed.listElsewhere(ctx, clients)
+	}
 	return observed, err
+}
+
+// listElsewhere looks for unpublished copies in the key's other Regions. The
+// publication doesn't depend on what is there, so what can't be read is only noted.
+func (o *Observed) listElsewhere(ctx context.Context, clients *awsclient.Clients) {
+	elsewhere := slices.DeleteFunc(slices.Clone(o.Key.Regions), func(region string) bool { _, known := o.Images[region]; return known })
+	search := ami.Search{Publication: ami.PublicationID(slices.Collect(maps.Values(o.Sources)))}
+	found, _ := fanout.Collect(ctx, elsewhere, func(ctx context.Context, region string) (ami.Observed, error) {
+		return ami.Observe(ctx, clients.EC2, region, search)
+	})
+	maps.Copy(o.Images, found)
+	o.Unlisted = slices.DeleteFunc(elsewhere, func(region string) bool { _, read := found[region]; return read })
 }
 
 // readKey reads the key, its grants, and the organization that its policy names.

@@ -37,7 +37,9 @@ type Outcome struct {
 	// Unpublished are copies that failed or interrupted runs left, this one's among
 	// them.
 	Unpublished []ami.Unpublished
-	Err         error
+	// Unlisted are Regions in which such copies couldn't be looked for.
+	Unlisted []string
+	Err      error
 }
 
 // Key is the multi-Region key.
@@ -74,7 +76,7 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 		Caller: at.observed.Caller, Organization: at.observed.Organization, Now: at.observed.Now,
 		Sources: at.observed.Sources, Key: newKey(spec, at),
 		Images: map[string]Image{}, Grants: at.grants.Grants(), Revoked: at.revoked,
-		Checks: at.checks, Unpublished: at.unpublished, Err: err,
+		Checks: at.checks, Unpublished: at.unpublished, Unlisted: at.observed.Unlisted, Err: err,
 	}
 	if at.plan == nil {
 		return o

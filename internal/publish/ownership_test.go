@@ -413,3 +413,17 @@ func (w *world) buildAnother(t *testing.T) string {
 	time.Sleep(physics.CopyTime + time.Minute)
 	return aws.ToString(answer.ImageId)
 }
+
+// TestCopiesInOtherRegionsOfTheKeyAreListed: a publication to fewer Regions still
+// lists what an earlier run left in the others.
+func TestCopiesInOtherRegionsOfTheKeyAreListed(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		existingCopies(t, w)
+		spec := w.spec()
+		spec.Regions = spec.Regions[:1]
+		result := w.mustPublish(t, spec)
+		if len(result.Unpublished) != 2 {
+			t.Errorf("unpublished copies: %v", result.Unpublished)
+		}
+	})
+}

@@ -61,6 +61,11 @@ func Advice(o publish.Outcome) string {
 	if len(kept) > 0 {
 		fmt.Fprintf(&text, "These copies were kept. Running the same build again finds them by their tags:\n  %s\n", strings.Join(kept, "\n  "))
 	}
+	for _, region := range slices.Sorted(maps.Keys(o.Images)) {
+		if i := o.Images[region]; i.Origin == ami.Adopted {
+			fmt.Fprintf(&text, "The source AMI %s in %s is published as it is, so it is lost to everyone if Packer deletes it.\n", i.ID, region)
+		}
+	}
 	text.WriteString("Packer now deletes the source AMI, unless a post-processor before this one in the same `post-processors` chain kept it, as `manifest` does.")
 	from, ok := resumable(o)
 	switch {

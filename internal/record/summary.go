@@ -59,10 +59,13 @@ func checks(o publish.Outcome) string {
 // unpublishedLines lists the copies that failed or interrupted runs left, with the
 // commands that remove them.
 func unpublishedLines(o publish.Outcome) string {
-	if len(o.Unpublished) == 0 {
-		return ""
-	}
 	var text strings.Builder
+	if len(o.Unlisted) > 0 {
+		fmt.Fprintf(&text, "\n  Can't tell whether there are unpublished copies in %s: the Region couldn't be read.", strings.Join(o.Unlisted, ", "))
+	}
+	if len(o.Unpublished) == 0 {
+		return text.String()
+	}
 	fmt.Fprintf(&text, "\n  %s from failed or running builds. Nothing removes them automatically:", progress.Count(len(o.Unpublished), "unpublished copy"))
 	for _, u := range o.Unpublished {
 		fmt.Fprintf(&text, "\n    %s", u)
