@@ -37,7 +37,7 @@ func Read(ctx context.Context, clients Clients, desired Desired) (Observed, erro
 	}
 	observed := Observed{
 		ID: found.id, PrimaryRegion: found.topology.primary, Imported: found.origin != types.OriginTypeAwsKms,
-		Regions: slices.Sorted(maps.Keys(found.topology.arns)),
+		Regions:  slices.Sorted(maps.Keys(found.topology.arns)),
 		Regional: map[string]Regional{},
 	}
 	if desired.PrimaryFixed && observed.PrimaryRegion != desired.Primary {

@@ -37,7 +37,7 @@ type Observed struct {
 	// Unlisted are Regions of the key in which unpublished copies couldn't be looked
 	// for.
 	Unlisted []string
-	Grants grant.Observed
+	Grants   grant.Observed
 	// Parameters are those that name the image, by Region; read only if there are to
 	// be some.
 	Parameters map[string]ssmparam.Observed
