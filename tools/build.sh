@@ -2,7 +2,7 @@
 # Builds one of the tools pinned under tools/ once, into a cache outside the
 # checkout, and prints the path of the binary:
 #
-#     tools/build.sh packer|amazon|sdc|lint|gotestsum|goreleaser|sbom|licenses|govulncheck
+#     tools/build.sh packer|amazon|sdc|lint|vale|gotestsum|goreleaser|sbom|licenses|govulncheck
 #
 # The cache is $XDG_CACHE_HOME/orgami, or ~/.cache/orgami, keyed by tool and
 # version. Versions come from tools/NAME/go.mod and from nowhere else.
@@ -23,6 +23,7 @@ sbom) binary=cyclonedx-gomod duration="under a minute" ;;
 govulncheck) duration="under a minute" ;;
 licenses) binary=go-licenses duration="under a minute" ;;
 goreleaser) duration="about 5 minutes" ;;
+vale) duration="about 1 minute" ;;
 lint) binary=golangci-lint duration="about 3 minutes" ;;
 *) duration="under a minute" ;;
 esac
@@ -47,6 +48,7 @@ fi
 # Tools run here, whatever the caller builds for.
 GOOS=$(go env GOHOSTOS) GOARCH=$(go env GOHOSTARCH)
 export GOOS GOARCH GOWORK=off GOFLAGS=-mod=readonly CGO_ENABLED=0
+[ "$name" != vale ] || CGO_ENABLED=1 # its parsers of source code are written in C
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/orgami/$name-$version-$GOOS-$GOARCH
 if [ ! -x "$cache/$binary" ]; then

@@ -1,4 +1,4 @@
-// Package output makes the documents that tools downstream of a publication
+// Package downstream builds the documents that tools downstream of a publication
 // take: Karpenter, Terraform, CloudFormation. It is pure.
 package downstream
 
