@@ -68,7 +68,10 @@ func publication(o publish.Outcome, m manifest.Manifest) downstream.Publication 
 	if o.Spec.Grants.Via != string(grant.None) {
 		list = func(func(manifest.Grant) bool) {}
 	}
-	return downstream.Publication{Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: list}
+	return downstream.Publication{
+		Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: list,
+		MemberRole: o.Spec.Grants.MemberRole, GrantRoles: o.Spec.Grants.Roles, GrantOperations: grant.Operations,
+	}
 }
 
 func grants(o publish.Outcome) manifest.Grants {

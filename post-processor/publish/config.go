@@ -103,14 +103,21 @@ type Config struct {
 	// launch what where and why not, the key, and what this run changed. It is one
 	// file that loads nothing from elsewhere. By default `false`.
 	Report bool `mapstructure:"report"`
-	// What else is written for deploys downstream, of a publication that is
-	// complete: `"ec2nodeclass"`, `ec2nodeclass-REGION.json`, a merge patch that
-	// makes a Karpenter EC2NodeClass of that region select the image;
-	// `"terraform"`, `orgami.tfvars.json`, values of the variable `orgami` (images,
-	// key, Karpenter's policy, and with `via = "none"` the grants to make);
-	// `"cloudformation"`, `karpenter-kms-policy.template.json`, a template with
-	// Karpenter's managed policy, fit for a StackSet; `"ssm"`, a parameter in each
-	// region, see [ssm](#ssm). By default none.
+	// Additional files for downstream deploys, written only for a complete
+	// publication:
+	//
+	//   - `"ec2nodeclass"` writes `ec2nodeclass-REGION.json`, a merge patch that makes
+	//     a Karpenter EC2NodeClass of that Region select the image.
+	//   - `"terraform"` writes `orgami.tfvars.json`, the values of the variable
+	//     `orgami`: images, key, Karpenter's policy, and the grants that are still to
+	//     be created.
+	//   - `"cloudformation"` writes `orgami-member.template.json`, a template for
+	//     member accounts that a StackSet can deploy: Karpenter's managed policy, the
+	//     role that `grants.member_role` names, and, if its parameters ask for them,
+	//     the service-linked roles. CloudFormation has no resource for KMS grants.
+	//   - `"ssm"` sets a parameter in each Region. See [ssm](#ssm).
+	//
+	// Defaults to none.
 	Outputs []string `mapstructure:"outputs"`
 	// The parameters that name the image. See [ssm](#ssm).
 	SSM *SSMConfig `mapstructure:"ssm"`

@@ -31,7 +31,7 @@ post-processor "manifest" {
 		files = append(files, strings.TrimPrefix(file.Name, "orgami/"))
 	}
 	want := []string{
-		"ec2nodeclass-eu-west-1.json", "ec2nodeclass-us-east-1.json", "karpenter-kms-policy.json", "karpenter-kms-policy.template.json",
+		"ec2nodeclass-eu-west-1.json", "ec2nodeclass-us-east-1.json", "karpenter-kms-policy.json", "orgami-member.template.json",
 		"kms-grants.json", "orgami.json", "orgami.tfvars.json",
 	}
 	if diff := cmp.Diff(want, files); diff != "" {

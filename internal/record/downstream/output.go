@@ -5,9 +5,6 @@ package downstream
 import (
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
@@ -31,7 +28,7 @@ func Kinds() []Kind { return []Kind{EC2NodeClass, Terraform, CloudFormation, SSM
 // Names of the files. A NodeClass is a region's, as images are.
 const (
 	TerraformFile      = "orgami.tfvars.json"
-	CloudFormationFile = "karpenter-kms-policy.template.json"
+	CloudFormationFile = "orgami-member.template.json"
 )
 
 // EC2NodeClassFile is the name of the region's file.
@@ -44,6 +41,13 @@ type Publication struct {
 	// Grants are those that somebody else is to make; none where this plugin
 	// made them.
 	Grants iter.Seq[manifest.Grant]
+	// MemberRole is the path and name of the role that the plugin assumes in member
+	// accounts; empty if it assumes none.
+	MemberRole string
+	// GrantRoles are the paths and names of the roles that get grants.
+	GrantRoles []string
+	// GrantOperations are the operations of these grants.
+	GrantOperations []string
 }
 
 // Documents are the documents of the kinds, by the names of their files.
@@ -134,50 +138,4 @@ func terraform(p Publication) variables {
 		v.Grants[g.Region+"/"+g.Name] = terraformGrant{g.Region, g.KeyARN, g.Name, g.Role, g.Operations}
 	}
 	return variables{v}
-}
-
-// template is a CloudFormation template. It has no transform and names nothing
-// unless told to, so that a StackSet can put it into every account.
-type template struct {
-	Version     string               `json:"AWSTemplateFormatVersion"`
-	Description string               `json:"Description"`
-	Parameters  map[string]parameter `json:"Parameters"`
-	Conditions  map[string]any       `json:"Conditions"`
-	Resources   map[string]resource  `json:"Resources"`
-	Outputs     map[string]any       `json:"Outputs"`
-}
-
-type parameter struct {
-	Type        string `json:"Type"`
-	Default     string `json:"Default"`
-	Description string `json:"Description"`
-}
-
-type resource struct {
-	Type       string         `json:"Type"`
-	Properties map[string]any `json:"Properties"`
-}
-
-func cloudFormation(p Publication) template {
-	regions := slices.Sorted(maps.Keys(p.Manifest.Images))
-	return template{
-		Version:     "2010-09-09",
-		Description: fmt.Sprintf("Lets Karpenter launch from AMIs under key %s of account %s. IAM is global: deploy it in one region of each account. Regions of the key: %s.", p.Manifest.Key.ID, p.Manifest.Account, strings.Join(regions, ", ")),
-		Parameters: map[string]parameter{
-			"KarpenterRoleNames": {Type: "CommaDelimitedList", Default: "", Description: "Names of roles to attach the policy to; empty attaches it to none."},
-		},
-		Conditions: map[string]any{
-			"HasRoles": map[string]any{"Fn::Not": []any{map[string]any{"Fn::Equals": []any{map[string]any{"Fn::Join": []any{"", map[string]string{"Ref": "KarpenterRoleNames"}}}, ""}}}},
-		},
-		Resources: map[string]resource{
-			"KarpenterKMSPolicy": {Type: "AWS::IAM::ManagedPolicy", Properties: map[string]any{
-				"Description":    "Lets Karpenter launch from AMIs under key " + p.Manifest.Key.ID,
-				"PolicyDocument": p.Policy,
-				"Roles":          map[string]any{"Fn::If": []any{"HasRoles", map[string]string{"Ref": "KarpenterRoleNames"}, map[string]string{"Ref": "AWS::NoValue"}}},
-			}},
-		},
-		Outputs: map[string]any{
-			"PolicyArn": map[string]any{"Description": "The ARN of the policy", "Value": map[string]string{"Ref": "KarpenterKMSPolicy"}},
-		},
-	}
 }

@@ -27,7 +27,7 @@ const keyID = "mrk-0123456789abcdef0123456789abcdef"
 func publication(grants ...manifest.Grant) downstream.Publication {
 	wildcard := policy.WildcardKeyARN("aws", "111111111111", keyID)
 	m := manifest.Manifest{
-		Complete: true, Partition: "aws", Account: "111111111111",
+		Complete: true, Partition: "aws", Account: "111111111111", Organization: &manifest.Organization{ID: "o-exampleorgid"},
 		Key:    manifest.Key{ID: keyID, WildcardARN: wildcard, Regions: map[string]manifest.RegionalKey{}},
 		Images: map[string]manifest.Image{},
 	}
@@ -35,7 +35,11 @@ func publication(grants ...manifest.Grant) downstream.Publication {
 		m.Images[region] = manifest.Image{ImageID: image}
 		m.Key.Regions[region] = manifest.RegionalKey{ARN: policy.KeyARN("aws", region, "111111111111", keyID)}
 	}
-	return downstream.Publication{Manifest: m, Policy: policy.Karpenter("aws", wildcard), Grants: slices.Values(grants)}
+	return downstream.Publication{
+		Manifest: m, Policy: policy.Karpenter("aws", wildcard), Grants: slices.Values(grants),
+		MemberRole: "platform/orgami-grants", GrantRoles: []string{"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling", "Launcher"},
+		GrantOperations: []string{"Decrypt", "CreateGrant"},
+	}
 }
 
 func grants() []manifest.Grant {
