@@ -62,7 +62,7 @@ var remedies = map[string]string{
 	"ExpiredTokenException":  signIn,
 	"RequestExpired":         signIn + ". Check the clock of this machine",
 	CodeUnsupportedOperation: "Check the type of the key: it must be a symmetric multi-Region key with key material from KMS",
-	CodeMalformedPolicy:      "Check that every principal in the key policy exists, and that the policy still lets the caller change it",
+	CodeMalformedPolicy:      "Check that every principal in the key policy exists, and that the policy and the caller's IAM policy still let the caller change it (kms:PutKeyPolicy)",
 }
 
 const (

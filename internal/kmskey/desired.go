@@ -39,10 +39,25 @@ type Desired struct {
 	Policy  policy.KeyPolicy
 	// ExtraStatements as policy.ParseStatements returns them.
 	ExtraStatements []byte
-	// Rotation turns automatic rotation on. It never turns it off.
-	Rotation bool
+	Rotation        Rotation
 	// Tags that the key must have, in addition to its other tags.
 	Tags map[string]string
+}
+
+// Rotation says whether automatic rotation is turned on. It is never turned off.
+type Rotation string
+
+// The rotations.
+const (
+	RotateCreated Rotation = "created" // only of a key that the plugin created
+	RotateAlways  Rotation = "always"
+	RotateNever   Rotation = "never"
+)
+
+// rotates reports whether the observed key, which is new if it has no ID, is to be
+// rotated.
+func (d Desired) rotates(observed Observed) bool {
+	return d.Rotation == RotateAlways || d.Rotation == RotateCreated && (observed.ID == "" || observed.Created)
 }
 
 // regionsWith returns the desired Regions and the primary's, sorted.
@@ -65,6 +80,9 @@ type Observed struct {
 	// Rotation is a property that all regional keys share. It is read only if it
 	// is desired. Fact: 2.
 	Rotation bool
+	// Created says that the plugin created the key, as its tag tells. It is read
+	// only if rotation depends on it.
+	Created bool
 	// Imported says that the key material was imported: KMS can't rotate it
 	// automatically, and each replica needs its own import.
 	Imported bool

@@ -43,7 +43,7 @@ func Diff(desired Desired, observed Observed) Plan {
 	if observed.ID == "" && change.Blocking(observed.Findings) != nil {
 		return plan
 	}
-	plan.rotate = desired.Rotation && !observed.Rotation
+	plan.rotate = desired.rotates(observed) && !observed.Rotation
 	for _, region := range plan.regions {
 		step, findings := diffRegion(desired, observed, region)
 		plan.perRegion[region] = step
@@ -131,6 +131,15 @@ func (p Plan) ARN(region string) string {
 // Policy is the policy that the Region's key will have.
 func (p Plan) Policy(region string) policy.Document { return p.perRegion[region].policy }
 
+// PolicyDiff describes what of the policy of the Region's existing key changes; it
+// is empty if nothing does, and for a key to be created.
+func (p Plan) PolicyDiff(region string) []string {
+	if !p.perRegion[region].setPolicy {
+		return nil
+	}
+	return policy.DiffLines(p.observed.Regional[region].Policy, p.perRegion[region].policy)
+}
+
 // Changes lists what differs, what is up to date, and the findings.
 func (p Plan) Changes() []change.Change {
 	var changes []change.Change
@@ -153,7 +162,7 @@ func (p Plan) Changes() []change.Change {
 			}
 		}
 	}
-	if p.desired.Rotation && len(p.perRegion) > 0 {
+	if p.desired.rotates(p.observed) && len(p.perRegion) > 0 {
 		add(change.KeyRotation, p.rotate, change.Update, p.observed.PrimaryRegion, p.observed.ID, "on, for the primary and all replicas")
 	}
 	for _, finding := range p.findings {

@@ -80,7 +80,7 @@ func findingCases() map[string]findingCase {
 		w.create(t, primary, multiRegion())
 		w.alter = altering(t, primary, "EXTERNAL", "KeyMetadata", "Origin")
 	}
-	noRotation := func(d *kmskey.Desired) { d.Rotation = false }
+	noRotation := func(d *kmskey.Desired) { d.Rotation = kmskey.RotateNever }
 	return map[string]findingCase{
 		"disabled": {setUp: disabled, kind: change.Key, region: primary, blocks: true, says: []string{"is disabled in us-east-1", "aws kms enable-key --region us-east-1 --key-id mrk-"}},
 		"pending deletion": {setUp: func(t *testing.T, w *world) {

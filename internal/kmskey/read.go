@@ -48,7 +48,7 @@ func Read(ctx context.Context, clients Clients, desired Desired) (Observed, erro
 		return found.topology.arns[region] == ""
 	})
 	read, err := fanout.Collect(ctx, existing, func(ctx context.Context, region string) (regionRead, error) {
-		return readRegion(ctx, clients(region), desired, observed.ID, region)
+		return readRegion(ctx, clients(region), desired, observed.ID, region, region == observed.PrimaryRegion)
 	})
 	if err != nil {
 		return Observed{}, err
@@ -57,7 +57,8 @@ func Read(ctx context.Context, clients Clients, desired Desired) (Observed, erro
 		observed.Regional[region] = read[region].regional
 		observed.Findings = append(observed.Findings, read[region].findings...)
 	}
-	if !desired.Rotation || observed.Imported {
+	observed.Created = read[observed.PrimaryRegion].created
+	if !desired.rotates(observed) || observed.Imported {
 		return observed, nil
 	}
 	status, err := clients(observed.PrimaryRegion).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &observed.ID})
@@ -71,10 +72,12 @@ func Read(ctx context.Context, clients Clients, desired Desired) (Observed, erro
 // regionRead is what reading one Region's key reveals.
 type regionRead struct {
 	regional Regional
+	created  bool // the plugin created the key
 	findings []change.Finding
 }
 
-func readRegion(ctx context.Context, client *kms.Client, desired Desired, id, region string) (regionRead, error) {
+// readRegion reads one Region's key. The primary's tags tell who created the key.
+func readRegion(ctx context.Context, client *kms.Client, desired Desired, id, region string, primary bool) (regionRead, error) {
 	var read regionRead
 	key, err := describe(ctx, client, id, region)
 	if err != nil {
@@ -105,10 +108,12 @@ func readRegion(ctx context.Context, client *kms.Client, desired Desired, id, re
 		}
 		read.regional.HasAlias = target != nil
 	}
-	if len(desired.Tags) > 0 {
-		if read.regional.Tags, err = readTags(ctx, client, id, region); err != nil {
+	if len(desired.Tags) > 0 || primary && desired.Rotation == RotateCreated && desired.Alias != "" {
+		tags, err := readTags(ctx, client, id, region)
+		if err != nil && (len(desired.Tags) > 0 || !awsclient.IsAccessDenied(err)) {
 			return read, err
 		}
+		read.regional.Tags, read.created = tags, desired.Alias != "" && tags[TagAlias] == desired.Alias
 	}
 	return read, nil
 }

@@ -85,7 +85,7 @@ func (w *world) others(account, region string) *kms.Client {
 func desired() kmskey.Desired {
 	return kmskey.Desired{
 		Account: awssim.PublishingAccount, Partition: "aws", Alias: alias, Create: true,
-		Primary: primary, Regions: []string{primary, replica}, Rotation: true, Tags: map[string]string{"team": "base"},
+		Primary: primary, Regions: []string{primary, replica}, Rotation: kmskey.RotateAlways, Tags: map[string]string{"team": "base"},
 		Policy: policy.KeyPolicy{Partition: "aws", Owner: awssim.PublishingAccount, Variant: policy.Open, OrganizationID: awssim.OrganizationID},
 	}
 }

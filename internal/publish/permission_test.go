@@ -16,6 +16,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
@@ -56,7 +57,7 @@ func permissionCases() map[string]permissionCase {
 			},
 			spec: func(s *publish.Spec) {
 				accounts(s)
-				s.Share.Snapshots, s.Key.Create, s.Key.Rotation, s.Key.Tags = false, false, false, nil
+				s.Share.Snapshots, s.Key.Create, s.Key.Rotation, s.Key.Tags = false, false, kmskey.RotateNever, nil
 				s.Grants = publish.GrantsSpec{}
 			},
 			missing: []permission.Feature{permission.AdoptedKey},

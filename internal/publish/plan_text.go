@@ -29,10 +29,31 @@ func (p Plan) String() string {
 			fmt.Fprintf(&text, "  %s\n", c)
 		}
 	}
+	p.writePolicyDiffs(&text)
 	for _, assumption := range retention.Assumptions(p.Retire) {
 		fmt.Fprintf(&text, "  Retirement assumes: %s.\n", assumption)
 	}
 	return strings.TrimRight(text.String(), "\n")
+}
+
+// writePolicyDiffs writes what changes in the policies of existing keys, once for
+// all Regions in which the same changes.
+func (p Plan) writePolicyDiffs(to *strings.Builder) {
+	regions := map[string][]string{}
+	var diffs []string
+	for _, region := range p.Key.Regions() {
+		diff := strings.Join(p.Key.PolicyDiff(region), "\n      ")
+		if diff == "" {
+			continue
+		}
+		if regions[diff] == nil {
+			diffs = append(diffs, diff)
+		}
+		regions[diff] = append(regions[diff], region)
+	}
+	for _, diff := range diffs {
+		fmt.Fprintf(to, "    policy of key %s in %s:\n      %s\n", p.Key.ID(), strings.Join(regions[diff], ", "), diff)
+	}
 }
 
 // number counts the changes of the action.

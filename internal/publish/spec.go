@@ -3,6 +3,7 @@ package publish
 import (
 	"time"
 
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
@@ -65,7 +66,7 @@ type KeySpec struct {
 	// holds: a list of statement objects; nil when there are none.
 	ExtraStatements []byte
 	Administrators  []string // ARNs
-	Rotation        bool
+	Rotation        kmskey.Rotation
 	Tags            map[string]string
 }
 

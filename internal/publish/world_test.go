@@ -21,6 +21,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
@@ -98,7 +99,7 @@ func (w *world) spec() publish.Spec {
 	return publish.Spec{
 		Sources: []publish.Source{{Region: w.regions[0], ImageID: sourceImage}},
 		Regions: slices.Clone(w.regions),
-		Key:     publish.KeySpec{Alias: alias, PrimaryRegion: w.regions[0], Create: true, Policy: policy.Open, Rotation: true},
+		Key:     publish.KeySpec{Alias: alias, PrimaryRegion: w.regions[0], Create: true, Policy: policy.Open, Rotation: kmskey.RotateCreated},
 		Share:   publish.ShareSpec{Organization: true},
 		Grants: publish.GrantsSpec{
 			Accounts: awssim.MemberAccounts()[:2], Roles: slices.Clone(grant.DefaultRoles), Via: "owner", MissingRole: "skip",
@@ -229,7 +230,7 @@ func (w *world) checkKeys(t *testing.T, state awssim.State, spec publish.Spec) {
 	ids := map[string]bool{}
 	for _, key := range state.Keys {
 		ids[key.ARN[strings.LastIndexByte(key.ARN, '/'):]] = true
-		if key.State != "Enabled" || !key.MultiRegion || key.PrimaryRegion != spec.Key.PrimaryRegion || !slices.Equal(key.Aliases, []string{alias}) || key.Rotation != spec.Key.Rotation {
+		if key.State != "Enabled" || !key.MultiRegion || key.PrimaryRegion != spec.Key.PrimaryRegion || !slices.Equal(key.Aliases, []string{alias}) || key.Rotation != (spec.Key.Rotation != kmskey.RotateNever) {
 			t.Errorf("key %s is %s, primary in %s, aliases %v, rotation %v", key.ARN, key.State, key.PrimaryRegion, key.Aliases, key.Rotation)
 		}
 		for name, value := range spec.Key.Tags {

@@ -4,8 +4,9 @@ package publish
 
 import (
 	"github.com/hashicorp/hcl/v2/hcldec"
-	"github.com/orgami/packer-plugin-orgami/internal/access"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/orgami/packer-plugin-orgami/internal/access"
 )
 
 // FlatConfig is an auto-generated flat version of Config.

@@ -36,8 +36,9 @@ type KeyConfig struct {
 	// ARNs of IAM principals that may manage the key, besides those whom the
 	// account's own IAM policies let.
 	Administrators []string `mapstructure:"administrators"`
-	// Rotate the key material every year. By default `true`. `false` leaves a
-	// rotation that is on as it is.
+	// Rotate the key material every year. Defaults to `true` for a key that the
+	// plugin creates; the rotation of an adopted key stays as it is. `true` turns
+	// rotation on for an adopted key, too. `false` never changes it.
 	Rotation *bool `mapstructure:"rotation"`
 	// Tags of the key in every region; other tags of the key are left as they
 	// are. At most 49: AWS allows 50, and one is this plugin's.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
@@ -129,7 +130,7 @@ func TestSpecOfEverything(t *testing.T) {
 		Key: publish.KeySpec{
 			Alias: "alias/golden", PrimaryRegion: "us-west-2", PrimaryRegionSet: true, Create: false, Policy: "hardened",
 			ExtraStatements: []byte(`[{"Sid":"AllowAudit","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::444444444444:role/audit"},"Action":"kms:DescribeKey","Resource":"*"}]`),
-			Administrators:  []string{"arn:aws:iam::111111111111:role/admin"}, Rotation: false, Tags: map[string]string{"of": "key"},
+			Administrators:  []string{"arn:aws:iam::111111111111:role/admin"}, Rotation: kmskey.RotateNever, Tags: map[string]string{"of": "key"},
 		},
 		Organization: publish.OrganizationSpec{ID: "o-exampleorgid", ARN: "arn:aws:organizations::999999999999:organization/o-exampleorgid"},
 		Share: publish.ShareSpec{
@@ -172,7 +173,7 @@ func TestSpecByDefault(t *testing.T) {
 	want := publish.Spec{
 		Sources:     []publish.Source{{Region: "eu-west-1", ImageID: "ami-01234567"}, {Region: "us-east-1", ImageID: "ami-76543210"}},
 		Regions:     []string{"eu-west-1", "us-east-1"},
-		Key:         publish.KeySpec{Alias: "alias/golden", PrimaryRegion: "eu-west-1", Create: true, Policy: "open", Rotation: true},
+		Key:         publish.KeySpec{Alias: "alias/golden", PrimaryRegion: "eu-west-1", Create: true, Policy: "open", Rotation: kmskey.RotateCreated},
 		Share:       publish.ShareSpec{Organization: true},
 		Image:       publish.ImageSpec{CopySourceTags: true},
 		Check:       "fail",

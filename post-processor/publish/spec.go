@@ -8,6 +8,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/organization"
 	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
@@ -57,9 +58,21 @@ func (c KeyConfig) spec(firstRegion string) (publish.KeySpec, error) {
 		Policy:           cmp.Or(c.Policy, policy.Open),
 		ExtraStatements:  statements,
 		Administrators:   c.Administrators,
-		Rotation:         orDefault(c.Rotation, true),
+		Rotation:         c.rotation(),
 		Tags:             c.Tags,
 	}, err
+}
+
+// rotation leaves an adopted key's rotation as it is unless the user asks for it.
+func (c KeyConfig) rotation() kmskey.Rotation {
+	switch {
+	case c.Rotation == nil:
+		return kmskey.RotateCreated
+	case *c.Rotation:
+		return kmskey.RotateAlways
+	default:
+		return kmskey.RotateNever
+	}
 }
 
 // organization is what the configuration says of the organisation: the id is

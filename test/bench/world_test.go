@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
@@ -71,7 +72,7 @@ func specOf(c Cell) publish.Spec {
 	return publish.Spec{
 		Sources: []publish.Source{{Region: home, ImageID: sourceImage}},
 		Regions: regionNames[:c.Regions],
-		Key:     publish.KeySpec{Alias: alias, PrimaryRegion: home, Create: true, Policy: policy.Open, Rotation: true},
+		Key:     publish.KeySpec{Alias: alias, PrimaryRegion: home, Create: true, Policy: policy.Open, Rotation: kmskey.RotateCreated},
 		Share:   publish.ShareSpec{Organization: true},
 		Grants: publish.GrantsSpec{
 			Accounts: accountIDs(c.Accounts), Roles: grant.DefaultRoles, Via: string(grant.Owner), MissingRole: "fail",
