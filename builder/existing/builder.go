@@ -12,6 +12,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Builder is the component orgami-existing.
@@ -67,9 +68,9 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	ui.Say(fmt.Sprintf("Looking for %s in %s", query, query.Region))
 	image, err := ami.Resolve(ctx, clients.EC2, query)
 	if err != nil {
-		return nil, err
+		return nil, text.PrintableError(err)
 	}
-	ui.Say(fmt.Sprintf("Found %s %q of account %s, created %s", image.ID, image.Name, image.Owner, image.CreationDate))
+	ui.Say(text.Printable(fmt.Sprintf("Found %s %q of account %s, created %s", image.ID, image.Name, image.Owner, image.CreationDate)))
 	return found(image), nil
 }
 

@@ -4,7 +4,7 @@ package existing
 
 import (
 	"github.com/hashicorp/hcl/v2/hcldec"
-	"github.com/orgami/packer-plugin-orgami/internal/access"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -21,7 +21,7 @@ type FlatConfig struct {
 	PackerSensitiveVars []string                     `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
 	Profile             *string                      `mapstructure:"profile" cty:"profile" hcl:"profile"`
 	EndpointURL         *string                      `mapstructure:"endpoint_url" cty:"endpoint_url" hcl:"endpoint_url"`
-	AssumeRole          *access.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
+	AssumeRole          *config.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
 	Region              *string                      `mapstructure:"region" required:"true" cty:"region" hcl:"region"`
 	ImageID             *string                      `mapstructure:"image_id" cty:"image_id" hcl:"image_id"`
 	Filters             map[string]string            `mapstructure:"filters" cty:"filters" hcl:"filters"`
@@ -51,7 +51,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"packer_sensitive_variables": &hcldec.AttrSpec{Name: "packer_sensitive_variables", Type: cty.List(cty.String), Required: false},
 		"profile":                    &hcldec.AttrSpec{Name: "profile", Type: cty.String, Required: false},
 		"endpoint_url":               &hcldec.AttrSpec{Name: "endpoint_url", Type: cty.String, Required: false},
-		"assume_role":                &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*access.FlatAssumeRoleConfig)(nil).HCL2Spec())},
+		"assume_role":                &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*config.FlatAssumeRoleConfig)(nil).HCL2Spec())},
 		"region":                     &hcldec.AttrSpec{Name: "region", Type: cty.String, Required: false},
 		"image_id":                   &hcldec.AttrSpec{Name: "image_id", Type: cty.String, Required: false},
 		"filters":                    &hcldec.AttrSpec{Name: "filters", Type: cty.Map(cty.String), Required: false},

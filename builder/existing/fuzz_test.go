@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hcldec"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
 // FuzzPrepare: no value makes the configuration panic, and one that is accepted
@@ -36,7 +38,7 @@ func FuzzPrepare(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !regionForm.MatchString(query.Region) || (query.ID == "") == (len(query.Owners) == 0) {
+		if !pattern.Region.Match(query.Region) || (query.ID == "") == (len(query.Owners) == 0) {
 			t.Errorf("accepted: %+v", query)
 		}
 	})

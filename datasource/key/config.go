@@ -8,21 +8,18 @@ package key
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 
-	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
-	"github.com/hashicorp/packer-plugin-sdk/template/config"
+	sdkconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
 
-	"github.com/orgami/packer-plugin-orgami/internal/access"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
-	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 )
 
 // Config is the configuration of orgami-key. Exactly one of `alias` and `id` is
 // needed.
 type Config struct {
-	access.Config `mapstructure:",squash"`
+	config.Credentials `mapstructure:",squash"`
 
 	// The alias of the key, `alias/…`. Conflicts with `id`.
 	Alias string `mapstructure:"alias"`
@@ -52,57 +49,40 @@ type DatasourceOutput struct {
 	WildcardARN string `mapstructure:"wildcard_arn"`
 }
 
-var (
-	aliasForm  = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]{1,250}$`)
-	idForm     = regexp.MustCompile(`^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/)?mrk-[0-9a-f]{32}$`)
-	regionForm = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
-)
-
 // decode reads the configuration, starting from an empty one.
 func decode(raws ...any) (Config, error) {
 	var c Config
-	err := config.Decode(&c, &config.DecodeOpts{PluginType: "orgami-key"}, raws...)
+	err := sdkconfig.Decode(&c, &sdkconfig.DecodeOpts{PluginType: "orgami-key"}, raws...)
 	return c, err
 }
 
 // validate finds all that is wrong with the configuration without asking AWS.
 func (c Config) validate() error {
-	problems := c.Config.Validate()
-	add := func(format string, arguments ...any) { problems = append(problems, fmt.Errorf(format, arguments...)) }
-	wrong := func(value string, form *regexp.Regexp) bool {
-		return value != "" && !placeholder.In(value) && !form.MatchString(value)
-	}
+	var p config.Problems
+	c.Credentials.Validate(&p)
 	switch {
 	case c.Alias == "" && c.ID == "":
-		add(`alias: it is missing: name the key, as "alias/golden-ami", or its id`)
+		p.Addf(`alias: it is missing: name the key, as "alias/golden-ami", or its id`)
 	case c.Alias != "" && c.ID != "":
-		add("alias: it is set, and id too: leave one out")
+		p.Addf("alias: it is set, and id too: leave one out")
 	}
-	if wrong(c.Alias, aliasForm) {
-		add("alias: %q is not an alias: write alias/ and a name of letters, digits and /_-", c.Alias)
+	if c.Alias != "" {
+		p.Check("alias", c.Alias, pattern.Alias)
 	}
-	if wrong(c.ID, idForm) {
-		add("id: %q is not the id of a multi-Region key: write mrk- and 32 hexadecimal digits, or its ARN", c.ID)
+	if c.ID != "" {
+		p.Check("id", c.ID, pattern.MultiRegionKey)
 	}
-	if wrong(c.Region, regionForm) {
-		add("region: %q is not the name of a region: write it as us-east-1", c.Region)
+	if c.Region != "" {
+		p.Check("region", c.Region, pattern.Region)
 	}
-	for i, region := range c.Regions {
-		switch {
-		case region == "" || wrong(region, regionForm):
-			add("regions: %q is not the name of a region: write it as us-east-1", region)
-		case slices.Index(c.Regions, region) < i && !placeholder.In(region):
-			add("regions: %q is in the list twice: remove one", region)
-		}
+	if len(c.Regions) > 0 { // empty is the key's Regions
+		p.List("regions", c.Regions, pattern.Region)
 	}
-	if len(problems) == 0 {
-		return nil
-	}
-	return &packersdk.MultiError{Errors: problems}
+	return p.Err()
 }
 
 func (c Config) query() (kmskey.Query, error) {
-	if fields := placeholder.Fields(c); len(fields) > 0 {
+	if fields := config.UnknownFields(c); len(fields) > 0 {
 		return kmskey.Query{}, errors.New("no value for " + fmt.Sprint(fields) + ": the template uses something there that is not known when data sources are read")
 	}
 	return kmskey.Query{Name: c.Alias + c.ID, Region: c.Region, Regions: c.Regions}, nil

@@ -4,7 +4,7 @@ package key
 
 import (
 	"github.com/hashicorp/hcl/v2/hcldec"
-	"github.com/orgami/packer-plugin-orgami/internal/access"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -13,7 +13,7 @@ import (
 type FlatConfig struct {
 	Profile     *string                      `mapstructure:"profile" cty:"profile" hcl:"profile"`
 	EndpointURL *string                      `mapstructure:"endpoint_url" cty:"endpoint_url" hcl:"endpoint_url"`
-	AssumeRole  *access.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
+	AssumeRole  *config.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
 	Alias       *string                      `mapstructure:"alias" cty:"alias" hcl:"alias"`
 	ID          *string                      `mapstructure:"id" cty:"id" hcl:"id"`
 	Region      *string                      `mapstructure:"region" cty:"region" hcl:"region"`
@@ -34,7 +34,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 	s := map[string]hcldec.Spec{
 		"profile":      &hcldec.AttrSpec{Name: "profile", Type: cty.String, Required: false},
 		"endpoint_url": &hcldec.AttrSpec{Name: "endpoint_url", Type: cty.String, Required: false},
-		"assume_role":  &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*access.FlatAssumeRoleConfig)(nil).HCL2Spec())},
+		"assume_role":  &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*config.FlatAssumeRoleConfig)(nil).HCL2Spec())},
 		"alias":        &hcldec.AttrSpec{Name: "alias", Type: cty.String, Required: false},
 		"id":           &hcldec.AttrSpec{Name: "id", Type: cty.String, Required: false},
 		"region":       &hcldec.AttrSpec{Name: "region", Type: cty.String, Required: false},

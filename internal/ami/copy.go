@@ -142,7 +142,7 @@ func (c *copier) run(ctx, waiting context.Context) error {
 // copy walks the chain of client tokens from its first link, so that runs that
 // want the same copy at the same time create one. A link whose image is gone, or
 // that was used with other parameters, leads to the next. How long EC2 remembers
-// a token doesn't matter: a forgotten one creates the copy. Fact: 5.
+// a token doesn't matter: a forgotten one creates the copy. Fact: EC2-COPY-8.
 func (c *copier) copy(ctx, waiting context.Context) error {
 	attempts := 0
 	for link := range maxLinks {

@@ -40,7 +40,7 @@ func (c *copier) start(ctx, waiting context.Context, link int) (string, error) {
 }
 
 // startWhenAllowed retries CopyImage while EC2 refuses another concurrent copy.
-// Fact: 5.
+// Fact: EC2-COPY-33.
 func (c *copier) startWhenAllowed(ctx, waiting context.Context, d Desired, link int) (string, error) {
 	var id string
 	told := false

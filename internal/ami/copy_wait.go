@@ -12,13 +12,13 @@ import (
 )
 
 // visibility is how long a new image may be unknown to EC2's readers. EC2 gives
-// no bound. An image that is unknown for longer is taken for deregistered. Fact: 8.
+// no bound. An image that is unknown for longer is taken for deregistered. Fact: EC2-IMG-27.
 const visibility = 2 * time.Minute
 
 // lastLook bounds the final look at a copy after waiting for it was stopped.
 const lastLook = 10 * time.Second
 
-// keyActions are what EC2 does with the keys on the caller's behalf. Fact: 6.
+// keyActions are what EC2 does with the keys on the caller's behalf. Fact: LAUNCH-2, LAUNCH-3.
 const keyActions = "kms:CreateGrant, kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncryptFrom, kms:ReEncryptTo"
 
 // goneError says that a copy won't become available: it failed, or someone

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/orgami/packer-plugin-orgami/internal/expand"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // TagData is what the values of tags can refer to, as {{ .SourceImageName }}: what
@@ -28,7 +28,7 @@ type TagData struct {
 func ExpandTags(tags map[string]string, data TagData) (map[string]string, error) {
 	expanded := maps.Clone(tags)
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		value, err := expand.Text(tags[key], data)
+		value, err := text.Expand(tags[key], data)
 		if err != nil {
 			return nil, fmt.Errorf("the value of tag %q, %q: %w: use {{ .SourceImageID }}, .SourceImageName, .SourceImageCreationDate, .SourceRegion, .Region, .Name or .Architecture", key, tags[key], err)
 		}

@@ -70,7 +70,7 @@ type Shared struct {
 type SharePolicy struct {
 	Image Permissions
 	// Snapshots says to share the snapshots with Image.Accounts too: accounts
-	// that are to copy the image, not only launch it, need that. Fact: 5.
+	// that are to copy the image, not only launch it, need that. Fact: EC2-COPY-37, EC2-SHARE-13.
 	Snapshots bool
 	// Prune takes away the permissions of everybody else.
 	Prune bool

@@ -32,7 +32,7 @@ type Desired struct {
 	// Family groups generations; empty if the image belongs to none.
 	Family string
 	// CopyDuration makes the copy time-based, in minutes; 0 makes a standard copy.
-	// Fact: 5.
+	// Fact: EC2-COPY-34.
 	CopyDuration int64
 }
 
@@ -94,7 +94,7 @@ func (d Desired) fits(i Image) bool {
 		d.KeyID != "" && i.Tags[TagKey] == d.KeyID && !i.contradicts(d.KeyARN)
 }
 
-// maxNameLength is EC2's limit for the name of an image. Fact: 5.
+// maxNameLength is EC2's limit for the name of an image. Fact: EC2-IMG-1.
 const maxNameLength = 128
 
 // alternateName is the copy's name if EC2 refuses the wanted one because an

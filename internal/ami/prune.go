@@ -36,7 +36,7 @@ func (p Permissions) principals() []string {
 	return p.all()
 }
 
-// leftovers are the permissions beside those that are wanted, one change for each
+// leftovers are the permissions in addition to the desired ones, one change for each
 // kind: taken away, or reported.
 func leftovers(region, imageID string, want SharePolicy, have Shared) []change.Change {
 	var changes []change.Change

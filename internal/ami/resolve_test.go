@@ -20,10 +20,10 @@ const region = "us-east-1"
 
 // inWorld runs a test in virtual time, with clients of the publishing account
 // of a simulated AWS.
-func inWorld(t *testing.T, physics awssim.Options, test func(t *testing.T, clients *awsclient.Clients, world *awssim.World)) {
+func inWorld(t *testing.T, timing awssim.Options, test func(t *testing.T, clients *awsclient.Clients, world *awssim.World)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		world, err := awssim.New(awssim.DefaultWorld(), physics)
+		world, err := awssim.New(awssim.DefaultWorld(), timing)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -154,7 +154,7 @@ func (p Permissions) list() []types.LaunchPermission {
 }
 
 // readBackShared waits until the permissions show on an image that is available.
-// Fact: 8.
+// Fact: EC2-API-1.
 func readBackShared(ctx context.Context, clients Clients, image Image, policy SharePolicy) (Shared, error) {
 	var shared Shared
 	start := time.Now()

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Unpublished is a copy that a run left, because it failed, was canceled or died,
@@ -56,7 +57,7 @@ func (u Unpublished) String() string {
 	case u.SharedWith.Any():
 		sharing = "shared with " + strings.Join(u.SharedWith.principals(), ", ")
 	}
-	return fmt.Sprintf("%s: %s %q, copy of %s in %s, %s, %s, created %s, %d GiB", u.Image.Region, u.Image.ID, u.Image.Name, id, region, u.Image.State, sharing, u.Image.CreationDate, u.Size())
+	return text.Printable(fmt.Sprintf("%s: %s %q, copy of %s in %s, %s, %s, created %s, %d GiB", u.Image.Region, u.Image.ID, u.Image.Name, id, region, u.Image.State, sharing, u.Image.CreationDate, u.Size()))
 }
 
 // Age is how long ago the copy was created; 0 if EC2 doesn't say.

@@ -59,7 +59,7 @@ func Verify(ctx context.Context, clients Clients, copies Copies) (Verified, erro
 
 // readAvailable reads an image that was available a moment ago. An endpoint that
 // is behind may not know that yet. One that still says so after a while is
-// believed. Fact: 8.
+// believed. Fact: EC2-API-1.
 func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
 	var image Image
 	var problem error

@@ -1,14 +1,17 @@
 // Package artifact is what both components hand on to the next link of
 // Packer's chain: images by region, under the id that Amazon's plugin uses too.
+// It isn't part of package config: an artifact is a result at run time, not
+// something that a template configures, and the data source has none.
 package artifact
 
 import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
 // Ids of the components, as Packer knows the makers of artifacts.
@@ -23,11 +26,6 @@ type Image struct {
 	ID     string
 }
 
-var (
-	regionForm = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
-	imageForm  = regexp.MustCompile(`^ami-[0-9a-f]{8}([0-9a-f]{9})?$`)
-)
-
 // ParseID reads an artifact's id, "region:ami-…,region:ami-…", with one image a
 // region. All that is wrong with it is in the one error.
 func ParseID(id string) ([]Image, error) {
@@ -40,7 +38,7 @@ func ParseID(id string) ([]Image, error) {
 		region, image, found := strings.Cut(strings.TrimSpace(part), ":")
 		_, duplicate := images[region]
 		switch {
-		case !found || !regionForm.MatchString(region) || !imageForm.MatchString(image):
+		case !found || !pattern.Region.Match(region) || !pattern.Image.Match(image):
 			problems = append(problems, fmt.Errorf("%q is not region:ami-…", part))
 		case duplicate:
 			problems = append(problems, fmt.Errorf("region %s has two images, %s and %s", region, images[region], image))

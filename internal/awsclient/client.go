@@ -151,7 +151,7 @@ type roleCredentials struct {
 
 // Credentials returns credentials of the role, which are cached and renewed as
 // needed. They come from the STS endpoint of the base Region: the role's account
-// may not have enabled the publication's Regions. Fact: 7.
+// may not have enabled the publication's Regions. Fact: NET-1, NET-3.
 func (c *Clients) Credentials(role AssumeRole) aws.CredentialsProvider {
 	provider := stscreds.NewAssumeRoleProvider(c.sts, role.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = cmp.Or(role.SessionName, defaultSessionName)

@@ -14,7 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// AWS error codes that the stages act on. Fact: 8.
+// AWS error codes that the stages act on. Fact: ERR-1 to ERR-5.
 const (
 	CodeAlreadyExists        = "AlreadyExistsException"
 	CodeNotFound             = "NotFoundException"

@@ -56,7 +56,7 @@ type Organization struct {
 }
 
 // organizationsRegion is the Region of each partition's Organizations service.
-// Fact: 7.
+// Fact: ORG-11, ORG-12.
 var organizationsRegion = map[string]string{
 	"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1",
 }
@@ -69,7 +69,7 @@ func (c *Clients) Organizations(partition string) *organizations.Client {
 }
 
 // Organization returns the organization of the caller's account. Every member
-// account may ask. Fact: 7.
+// account may ask. Fact: ORG-1.
 func (c *Clients) Organization(ctx context.Context, partition string) (Organization, error) {
 	client := c.Organizations(partition)
 	answer, err := client.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})

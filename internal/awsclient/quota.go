@@ -17,7 +17,7 @@ import (
 )
 
 // quotas stay just below those of AWS, for the operations that a publication
-// calls often. ReplicateKey counts in the primary key's Region. Fact: 4, 7.
+// calls often. ReplicateKey counts in the primary key's Region. Fact: QUOTA-1 to QUOTA-8, STS-3.
 var quotas = map[string]limiter.Quota{
 	"CreateGrant":  {PerSecond: 49, Burst: 10},
 	"RevokeGrant":  {PerSecond: 29, Burst: 10},
@@ -115,7 +115,7 @@ type accountKey struct{}
 
 // WithCredentials returns an option that signs one call with other credentials.
 // The call then counts toward the quotas of the role's account when the
-// credentials come from [Clients.Credentials]. Fact: 4.
+// credentials come from [Clients.Credentials]. Fact: QUOTA-6.
 func WithCredentials(credentials aws.CredentialsProvider) func(*kms.Options) {
 	var account string
 	if role, ok := credentials.(roleCredentials); ok {

@@ -11,7 +11,7 @@ import (
 )
 
 // throttleCodes are the SDK's, without LimitExceededException: KMS returns it
-// when a resource quota is exhausted, which waiting doesn't change. Fact: 8.
+// when a resource quota is exhausted, which waiting doesn't change. Fact: QUOTA-9.
 var throttleCodes = func() map[string]struct{} {
 	codes := maps.Clone(retry.DefaultThrottleErrorCodes)
 	delete(codes, CodeLimitExceeded)
@@ -28,7 +28,7 @@ func IsThrottled(err error) bool {
 // account: AWS's quotas are per second, so a throttled call succeeds if it keeps
 // trying. The SDK's token bucket is off because it would let the throttling of
 // one Region fail the calls of another. [watch] bounds attempts without an
-// answer. Fact: 4, 8.
+// answer. Fact: ERR-1.
 func newRetryer() aws.Retryer {
 	return retry.NewStandard(patient, func(o *retry.StandardOptions) {
 		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(exhausted)}, o.Retryables...)

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Action is what happens to a resource.
@@ -17,8 +19,8 @@ const (
 	Update    Action = "update"  // it exists and differs
 	NoOp      Action = "keep"    // it exists and is as it shall be
 	Skip      Action = "skip"    // it cannot be made, for a reason that is stated
-	Unmanaged Action = "foreign" // it exists beside what was asked for, and is left alone
-	Delete    Action = "remove"  // it exists beside what was asked for, and is taken away
+	Unmanaged Action = "foreign" // it exists in addition to what is configured, and is left alone
+	Delete    Action = "remove"  // it exists in addition to what is configured, and is removed
 )
 
 // Kind is the kind of a resource.
@@ -59,7 +61,9 @@ type Change struct {
 // Mutates reports whether the change writes to AWS.
 func (c Change) Mutates() bool { return c.Action == Create || c.Action == Update || c.Action == Delete }
 
-// String is one line of a plan: "+ eu-west-1 key: replica of mrk-1".
+// String is one line of a plan: "+ eu-west-1 key: replica of mrk-1". It escapes
+// what would act on a terminal or begin another line, since IDs, names and tags
+// can come from other accounts.
 func (c Change) String() string {
 	sign := map[Action]string{Create: "+", Update: "~", NoOp: "=", Skip: "!", Unmanaged: "?", Delete: "-"}[c.Action]
 	line := fmt.Sprintf("%s %-14s %s", sign, c.Region, c.Kind)
@@ -69,7 +73,7 @@ func (c Change) String() string {
 	if c.Detail != "" {
 		line += ": " + c.Detail
 	}
-	return line
+	return text.Printable(line)
 }
 
 // Sort orders changes by kind, region, id and detail.

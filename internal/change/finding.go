@@ -2,6 +2,8 @@ package change
 
 import (
 	"errors"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Finding is something that reading AWS or comparing it with the configuration
@@ -32,7 +34,7 @@ func Blocking(findings []Finding) error {
 	var problems []error
 	for _, f := range findings {
 		if f.Blocks {
-			problems = append(problems, errors.New(f.Text))
+			problems = append(problems, errors.New(text.Printable(f.Text)))
 		}
 	}
 	return errors.Join(problems...)

@@ -16,6 +16,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -34,10 +35,10 @@ func (r Result) Grants() []Grant { return r.grants }
 
 const (
 	// missingRoleGrace is how long a grantee that KMS doesn't know is retried
-	// before it is an error: a new role may not be visible yet. Fact: 3.
+	// before it is an error: a new role may not be visible yet. Fact: GRANT-8.
 	missingRoleGrace = 20 * time.Second
 	// visibility is how long a new key or grant may take to show, several times
-	// what KMS usually needs. Fact: 8.
+	// what KMS usually needs. Fact: GRANT-24.
 	visibility = 10 * time.Minute
 )
 
@@ -59,17 +60,14 @@ func (p Plan) Apply(ctx context.Context, owner Clients, members Members, reporte
 		}
 	}
 	err := fanout.Each(ctx, slices.Collect(maps.Keys(byRegion)), func(ctx context.Context, region string) error {
-		return recovered(func() error {
-			return p.applyRegion(ctx, owner, members, reporter.Start(region), byRegion[region])
-		})
+		return p.applyRegion(ctx, owner, members, reporter.Start(region), byRegion[region])
 	})
 	return result, err
 }
 
 func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, stage *progress.Stage, grants []*Grant) error {
 	region, key := grants[0].Region, grants[0].KeyARN
-	err := each(ctx, len(grants), isQuota, func(ctx context.Context, i int) error {
-		g := grants[i]
+	err := each(ctx, region, grants, isQuota, func(ctx context.Context, g *Grant) error {
 		options := []func(*kms.Options){failAtQuota}
 		if p.desired.Via == Member {
 			options = append(options, awsclient.WithCredentials(members(roleARN(p.desired.Partition, g.Account, p.desired.MemberRole))))
@@ -83,7 +81,7 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, s
 		return fmt.Errorf("creating grants on key %s in %s: %w", key, region, context.Cause(ctx))
 	case isQuota(err):
 		return fmt.Errorf("key %s in %s is full: KMS allows %s grants on a key. Revoke grants that are no longer needed ('aws kms list-grants --region %[2]s --key-id %[1]s' lists them), or list fewer accounts in grants: %[4]w",
-			key, region, progress.Number(quota), err)
+			key, region, text.Number(quota), err)
 	case err != nil:
 		return err
 	}
@@ -91,7 +89,7 @@ func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, s
 		return err
 	}
 	if n := count(grants, Created); n > 0 {
-		stage.Finishf("created %s", progress.Count(n, "grant"))
+		stage.Finishf("created %s", text.Count(n, "grant"))
 	}
 	return nil
 }
@@ -148,7 +146,7 @@ func grantOperations(names []string) []types.GrantOperation {
 }
 
 // readBack waits until the Region's new grants are listed: a launch by a
-// service-linked role can't be given a grant token. Fact: 3.
+// service-linked role can't be given a grant token. Fact: GRANT-25.
 func readBack(ctx context.Context, owner Clients, region string, grants []*Grant) error {
 	grants = slices.DeleteFunc(slices.Clone(grants), func(g *Grant) bool { return g.Status != Created })
 	if len(grants) == 0 {

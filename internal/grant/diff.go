@@ -6,11 +6,11 @@ import (
 	"slices"
 
 	"github.com/orgami/packer-plugin-orgami/internal/change"
-	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // quota is how many grants a key holds, whoever created them, unless AWS raised
-// it. Fact: 3.
+// it. Fact: GRANT-30.
 const quota = 50_000
 
 // Plan is the desired grants, each Exists or Planned, and the stale ones.
@@ -54,7 +54,7 @@ func overQuota(plan Plan, observed Observed) []change.Finding {
 		}
 		findings = append(findings, change.Finding{Kind: change.Grant, Region: region, ID: keys[region], Blocks: true, Text: fmt.Sprintf(
 			"the key in %s has %s, and %s planned: KMS allows %s grants on a key. List fewer accounts, roles or Regions in grants, or revoke grants that are no longer needed",
-			region, progress.Count(have, "grant"), progress.Number(more)+" more are", progress.Number(quota))})
+			region, text.Count(have, "grant"), text.Number(more)+" more are", text.Number(quota))})
 	}
 	return findings
 }

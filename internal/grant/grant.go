@@ -1,6 +1,6 @@
 // Package grant manages the KMS grants that let service-linked roles of other
 // accounts use the key. These roles can't have an IAM policy, so that a grant on
-// each regional key is the only way. Fact: 3.
+// each regional key is the only way. Fact: IAM-ROLE-8, GRANT-28.
 //
 // [Read] only reads, [Diff] is pure, [Plan.Apply] and [Plan.Prune] write.
 package grant
@@ -14,18 +14,20 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Operations that a service-linked role needs to launch instances with volumes
 // that are encrypted with the key, as the EC2 Auto Scaling guide lists them.
-// Fact: 3.
+// Fact: GRANT-13.
 var Operations = []string{
 	"Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey",
 	"GenerateDataKeyWithoutPlaintext", "DescribeKey", "CreateGrant",
 }
 
 // DefaultRoles are the service-linked roles of EC2 Auto Scaling and of ECS
-// service auto scaling, below "role/". Fact: 3.
+// service auto scaling, below "role/". Fact: IAM-ROLE-2, IAM-ROLE-7.
 var DefaultRoles = []string{
 	"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
 	"aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
@@ -128,7 +130,7 @@ var notInNames = regexp.MustCompile(`[^a-zA-Z0-9_-]`)
 // Name is the grant's name. It depends on account and role alone, because KMS
 // returns the first grant's ID for another CreateGrant with the same name and
 // parameters. Names can't contain every character, so the role's path is in it as
-// a digest. Fact: 3.
+// a digest. Fact: GRANT-3, GRANT-5.
 func Name(account, role string) string {
 	sum := sha256.Sum256([]byte(role))
 	base := role[strings.LastIndexByte(role, '/')+1:]
@@ -142,17 +144,7 @@ func (g Grant) Command() string {
 		key = "KEY_ARN"
 	}
 	return fmt.Sprintf("aws kms create-grant --region %s --key-id %s --grantee-principal %s --operations %s --name %s",
-		g.Region, quote(key), quote(g.Role), strings.Join(g.Operations, " "), quote(g.Name))
-}
-
-var plain = regexp.MustCompile(`^[a-zA-Z0-9:/_.@%+=,-]+$`)
-
-// quote quotes the argument for a POSIX shell if necessary.
-func quote(argument string) string {
-	if plain.MatchString(argument) {
-		return argument
-	}
-	return "'" + strings.ReplaceAll(argument, "'", `'\''`) + "'"
+		g.Region, text.ShellQuote(key), text.ShellQuote(g.Role), strings.Join(g.Operations, " "), text.ShellQuote(g.Name))
 }
 
 // KeyPolicyNeeds are the roles and operations for which a hardened key policy must

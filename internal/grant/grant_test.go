@@ -104,9 +104,9 @@ func TestViaNoneChangesNothing(t *testing.T) {
 	if n := change.Mutating(plan.Changes()); n != 0 {
 		t.Errorf("%d changes", n)
 	}
-	settled, err := plan.Apply(t.Context(), nil, nil, progress.Reporter{})
-	if err != nil || len(settled.Grants()) != 8 || settled.Grants()[0].Status != Planned {
-		t.Errorf("settled is %+v, %v", settled, err)
+	result, err := plan.Apply(t.Context(), nil, nil, progress.Reporter{})
+	if err != nil || len(result.Grants()) != 8 || result.Grants()[0].Status != Planned {
+		t.Errorf("result is %+v, %v", result, err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // failAtQuota makes a client return LimitExceededException at once. KMS returns
 // it when a key is full, which no waiting changes. The SDK takes the code for
-// throttling. Fact: 3.
+// throttling. Fact: QUOTA-9.
 func failAtQuota(o *kms.Options) {
 	if o.Retryer != nil {
 		o.Retryer = quotaRetryer{o.Retryer}

@@ -15,11 +15,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Stale is a grant that an earlier run created, by its name, for an account or a
 // role that is no longer in the configuration. It still lets that role use the
-// key: a grant doesn't depend on the organization. Fact: 3.
+// key: a grant doesn't depend on the organization. Fact: GRANT-27.
 type Stale struct {
 	Region  string
 	KeyARN  string
@@ -99,7 +100,7 @@ func (p Plan) Prune(ctx context.Context, owner Clients, reporter progress.Report
 		byRegion[s.Region] = append(byRegion[s.Region], s)
 	}
 	revoked, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) ([]Stale, error) {
-		return byRegion[region], recovered(func() error { return revoke(ctx, owner, reporter.Start(region), byRegion[region]) })
+		return byRegion[region], revoke(ctx, owner, reporter.Start(region), byRegion[region])
 	})
 	var all []Stale
 	for _, region := range regions {
@@ -110,8 +111,7 @@ func (p Plan) Prune(ctx context.Context, owner Clients, reporter progress.Report
 
 func revoke(ctx context.Context, owner Clients, stage *progress.Stage, stale []Stale) error {
 	region, key := stale[0].Region, stale[0].KeyARN
-	err := each(ctx, len(stale), func(error) bool { return false }, func(ctx context.Context, i int) error {
-		s := stale[i]
+	err := each(ctx, region, stale, func(error) bool { return false }, func(ctx context.Context, s Stale) error {
 		_, err := owner(region).RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &s.KeyARN, GrantId: &s.GrantID})
 		stage.Count(len(stale), "revoking grants,")
 		if awsclient.Is(err, awsclient.CodeNotFound) {
@@ -140,6 +140,6 @@ func revoke(ctx context.Context, owner Clients, stage *progress.Stage, stale []S
 	if err != nil {
 		return fmt.Errorf("reading back the grants of key %s in %s after revoking: %w", key, region, err)
 	}
-	stage.Finishf("revoked %s", progress.Count(len(stale), "grant"))
+	stage.Finishf("revoked %s", text.Count(len(stale), "grant"))
 	return nil
 }

@@ -23,7 +23,7 @@ type Observed struct {
 	// byGrantee holds, by Region and grantee, the unconstrained grants.
 	byGrantee map[string]map[string][]existing
 	// total counts all grants of a Region's key, also those that AWS services
-	// created: they share the quota. Fact: 3.
+	// created: they share the quota. Fact: GRANT-30.
 	total map[string]int
 }
 

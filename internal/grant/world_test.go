@@ -20,6 +20,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -159,10 +160,10 @@ func TestQuotaInThePlan(t *testing.T) {
 			if !test.blocks {
 				return
 			}
-			text := plan.Findings()[0].Text
-			for _, says := range []string{"eu-west-1", progress.Number(test.have) + " grants", "4 more are planned", "50,000 grants on a key"} {
-				if !strings.Contains(text, says) {
-					t.Errorf("the finding doesn't say %q: %s", says, text)
+			finding := plan.Findings()[0].Text
+			for _, says := range []string{"eu-west-1", text.Number(test.have) + " grants", "4 more are planned", "50,000 grants on a key"} {
+				if !strings.Contains(finding, says) {
+					t.Errorf("the finding doesn't say %q: %s", says, finding)
 				}
 			}
 			result, err := plan.Apply(t.Context(), func(string) *kms.Client { t.Error("KMS was called"); return nil }, nil, quiet())
@@ -316,7 +317,7 @@ func TestEach(t *testing.T) {
 		gone, full := errors.New("gone"), errors.New("full")
 		never := func(error) bool { return false }
 		var calls atomic.Int32
-		err := each(t.Context(), 100, never, func(_ context.Context, i int) error {
+		err := each(t.Context(), "eu-west-1", numbers(100), never, func(_ context.Context, i int) error {
 			calls.Add(1)
 			switch i {
 			case 7:
@@ -327,11 +328,11 @@ func TestEach(t *testing.T) {
 				return nil
 			}
 		})
-		if calls.Load() != 100 || !errors.Is(err, gone) || !strings.Contains(err.Error(), "internal error; please report this issue: seven") {
+		if calls.Load() != 100 || !errors.Is(err, gone) || !strings.Contains(err.Error(), "eu-west-1: internal error; please report this issue: seven") {
 			t.Errorf("%d calls, %v", calls.Load(), err)
 		}
 		calls.Store(0)
-		err = each(t.Context(), 1_000, func(err error) bool { return errors.Is(err, full) }, func(ctx context.Context, i int) error {
+		err = each(t.Context(), "eu-west-1", numbers(1_000), func(err error) bool { return errors.Is(err, full) }, func(ctx context.Context, i int) error {
 			calls.Add(1)
 			if i == 20 {
 				return full
@@ -348,17 +349,25 @@ func TestEach(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(gone)
-		if err := each(ctx, 5, never, func(context.Context, int) error { return nil }); !errors.Is(err, gone) {
+		if err := each(ctx, "eu-west-1", numbers(5), never, func(context.Context, int) error { return nil }); !errors.Is(err, gone) {
 			t.Errorf("after the end of the context: %v", err)
 		}
-		few := make([]error, 13)
-		for i := range few[:12] {
+		few := make([]error, 12)
+		for i := range few {
 			few[i] = fmt.Errorf("error %d", i)
 		}
-		if text := joinFew(few).Error(); strings.Count(text, "\n") != 10 || !strings.HasSuffix(text, "error 9\nand 2 more errors like these") {
-			t.Errorf("joined: %s", text)
+		if joined := joinFew(few).Error(); strings.Count(joined, "\n") != 10 || !strings.HasSuffix(joined, "error 9\nand 2 more errors like these") {
+			t.Errorf("joined: %s", joined)
 		}
 	})
+}
+
+func numbers(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
 }
 
 // TestOurName: a grant is ours by the name that this plugin gives to its grantee.

@@ -21,7 +21,7 @@ import (
 
 // propagation is how long KMS may take until all its endpoints agree. A write
 // counts as visible once several reads in a row show it: one endpoint may be
-// ahead of the others. Fact: 3.
+// ahead of the others. Fact: KMS-KEY-24.
 var propagation = wait.Policy{Interval: 300 * time.Millisecond, MaxInterval: 5 * time.Second, Timeout: 10 * time.Minute, Streak: 3}
 
 // Apply completes the key: the primary first, then all replicas in parallel,
@@ -148,7 +148,7 @@ func (a applied) replicate(ctx context.Context, region string) error {
 }
 
 // waitEnabled waits until the regional key can get its alias and policy. A key
-// that was created a moment ago may not be found yet. Fact: 2, 8.
+// that was created a moment ago may not be found yet. Fact: KMS-MRK-10, KMS-MRK-11.
 func (a applied) waitEnabled(ctx context.Context, client *kms.Client, region string) error {
 	err := wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
 		key, err := describe(ctx, client, a.id, region)

@@ -1,6 +1,6 @@
 // Package kmskey reads, compares and completes one multi-Region KMS key: a
 // primary, a replica in each other Region, and in every one of these Regions its
-// own policy, alias and tags. Fact: 2.
+// own policy, alias and tags. Fact: KMS-MRK-3.
 //
 // [Read] only reads, [Diff] is pure, [Plan.Apply] writes what differs. What is
 // wrong with a key never makes reading fail: it becomes a [change.Finding], and
@@ -78,7 +78,7 @@ type Observed struct {
 	// primary's Region.
 	Regional map[string]Regional
 	// Rotation is a property that all regional keys share. It is read only if it
-	// is desired. Fact: 2.
+	// is desired. Fact: KMS-MRK-18.
 	Rotation bool
 	// Created says that the plugin created the key, as its tag tells. It is read
 	// only if rotation depends on it.

@@ -40,7 +40,7 @@ type Located struct {
 
 // Locate finds a key and its regional keys, and writes nothing. It is an error if
 // the key doesn't exist, is not a multi-Region key for EBS, or isn't usable in one
-// of the Regions. Fact: 2.
+// of the Regions. Fact: KMS-MRK-2, KMS-MRK-13.
 func Locate(ctx context.Context, clients Clients, query Query) (Located, error) {
 	region := query.Region
 	if parsed, err := arn.Parse(query.Name); err == nil {

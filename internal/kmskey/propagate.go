@@ -22,7 +22,7 @@ import (
 const policyWrites = 5
 
 // policyPatience is how long a new policy may take to show before the run assumes
-// that it was overwritten: several times what KMS usually needs. Fact: 8.
+// that it was overwritten: several times what KMS usually needs. Fact: KMS-KEY-24.
 const policyPatience = 2 * time.Minute
 
 // agreement is when several reads in a row return the same: one endpoint may be

@@ -1,5 +1,5 @@
 // Package organization finds the accounts of an AWS organization, or of some of
-// its organizational units. It only reads. Fact: 7.
+// its organizational units. It only reads. Fact: ORG-2, ORG-3.
 package organization
 
 import (
@@ -30,7 +30,7 @@ type Query struct {
 // Discover returns the IDs of the active accounts, in order. Suspended and closing
 // accounts, and those that are still being created, can't launch. Only the
 // management account and delegated administrators may ask. An account without an
-// ID or a state is an error: left out, it would lose its grants. Fact: 7.
+// ID or a state is an error: left out, it would lose its grants. Fact: ORG-6, ORG-8.
 func Discover(ctx context.Context, client *organizations.Client, query Query) ([]string, error) {
 	found, err := list(ctx, client, query.Units)
 	if err != nil {

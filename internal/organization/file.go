@@ -4,12 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-)
 
-var idForm = regexp.MustCompile(`^[0-9]{12}$`)
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
+)
 
 // Parse reads the ids in a file: a JSON list of strings, or one id a line, where
 // # begins a comment. Every id that is none is reported, with its line. The ids
@@ -27,7 +26,7 @@ func Parse(content string) ([]string, error) {
 		id, _, _ := strings.Cut(line, "#")
 		switch id = strings.TrimSpace(id); {
 		case id == "":
-		case !idForm.MatchString(id):
+		case !pattern.Account.Match(id):
 			problems = append(problems, fmt.Errorf("line %d: %q is no account id: write 12 digits", number, id))
 		default:
 			ids = append(ids, id)
@@ -46,7 +45,7 @@ func parseJSON(content string) ([]string, error) {
 	next := func() { _, _ = positions.Token() } // the content is known to be valid
 	next()
 	for _, id := range ids {
-		if next(); !idForm.MatchString(id) {
+		if next(); !pattern.Account.Match(id) {
 			problems = append(problems, fmt.Errorf("line %d: %q is no account id: write 12 digits", lineOf(content, positions.InputOffset()), id))
 		}
 	}

@@ -5,7 +5,7 @@
 // Existing policies are edited, not rewritten: a [Document] keeps each
 // statement that is not ours as the bytes that AWS returned, and only
 // statements with our Sids are set. Two documents are compared by meaning
-// ([Equal]), because KMS normalises what it stores. Fact: 1.
+// ([Equal]), because KMS normalises what it stores. Fact: KMS-KEY-23.
 package policy
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 // MaxKeyPolicySize is the largest key policy that KMS stores, in bytes; the
-// API's own shape allows more. Fact: 1.
+// API's own shape allows more. Fact: KMS-KEY-8.
 const MaxKeyPolicySize = 32_768
 
 // version is the policy language that our documents use.
@@ -73,9 +73,9 @@ func documentOf(members []Member) (d Document, statement Member, err error) {
 	for _, m := range members {
 		switch elementOf(m.Name, documentElements) {
 		case "Version":
-			d.Version, err = text(m.Value)
+			d.Version, err = stringOf(m.Value)
 		case "Id":
-			d.ID, err = text(m.Value)
+			d.ID, err = stringOf(m.Value)
 		case "Statement":
 			statement = m
 		default:
@@ -185,7 +185,7 @@ var uniqueID = regexp.MustCompile(`"(A(?:ROA|IDA)[A-Z0-9]{12,})"`)
 
 // DeletedPrincipals lists the unique ids of users and roles that stand where an
 // ARN was: KMS shows them so when they are deleted, and refuses to store a
-// policy that names them. Fact: 1.
+// policy that names them. Fact: KMS-KEY-21, KMS-KEY-22.
 func (d Document) DeletedPrincipals() []string {
 	var ids []string
 	for _, statement := range d.Statements {

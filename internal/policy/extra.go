@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // ParseStatements reads the statements that a user adds to the key policy: one
@@ -95,10 +97,10 @@ func (e *extra) statements() ([]Member, error) {
 func (e *extra) within(policy Member, members []Member) ([]Member, error) {
 	for _, m := range members {
 		if m.Name != "Policy" && m.Name != "PolicyName" {
-			return nil, defectf(m.named, "%q does not belong beside %q. Write the policy document alone", m.Name, "Policy")
+			return nil, defectf(m.named, "%q does not belong next to %q. Write the policy document alone", m.Name, "Policy")
 		}
 	}
-	document, err := text(policy.Value)
+	document, err := stringOf(policy.Value)
 	if err != nil {
 		return nil, policy.inside(err)
 	}
@@ -119,7 +121,7 @@ func kindIfValid(document string) string {
 // problem is what keeps KMS, or us, from using a statement.
 type problem struct{ element, text string }
 
-func (p problem) String() string { return p.element + ": " + p.text }
+func (p problem) String() string { return text.Printable(p.element + ": " + p.text) }
 
 // sidProblems says why a user's statement could not be found again.
 func (p parsed) sidProblems(seen map[string]bool) []problem {

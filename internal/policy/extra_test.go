@@ -87,7 +87,7 @@ func TestExtraStatementsAsPeopleWriteThem(t *testing.T) {
 		"UTF-16":                    {"\xff\xfe{\x00", "the file is encoded in UTF-16. Save it as UTF-8"},
 		"no JSON":                   {"[\n{\n'Sid':1}]", "line 3: this is not valid JSON: invalid character '\\''"},
 		"not a document":            {`{"Policy":"x","PolicyName":"default"}`, "line 1: Policy: the string is not a policy document"},
-		"more beside the policy":    {fmt.Sprintf(`{"Policy":%q,"ResponseMetadata":{}}`, document), `"ResponseMetadata" does not belong beside "Policy"`},
+		"more beside the policy":    {fmt.Sprintf(`{"Policy":%q,"ResponseMetadata":{}}`, document), `"ResponseMetadata" does not belong next to "Policy"`},
 		"a policy as an object":     {`{"Policy":` + document + `}`, `"Policy" is not an element of a policy statement`},
 		"a list of lists":           {"[[" + wholeStatement + "]]", "line 1, statement 1: expected a JSON object, not a list"},
 		"a number":                  {"1", "line 1, statement 1: expected a JSON object, not a number"},

@@ -53,7 +53,7 @@ type KeyPolicy struct {
 }
 
 // useActions are what copying, launching and attaching take, but for grants.
-// kms:ReEncrypt is no action of KMS; ReEncryptFrom and ReEncryptTo are. Fact: 1.
+// kms:ReEncrypt is no action of KMS; ReEncryptFrom and ReEncryptTo are. Fact: KMS-KEY-20.
 var useActions = Values{"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"}
 
 var grantActions = Values{"kms:CreateGrant", "kms:RetireGrant", "kms:RevokeGrant"}
@@ -67,7 +67,7 @@ var administrationActions = Values{
 // Statements returns our statements in the order in which they are written.
 //
 // The owner's statement comes first: without it IAM policies of the owner's
-// account count for nothing and the key can be locked for ever. Fact: 1.
+// account count for nothing and the key can be locked for ever. Fact: KMS-KEY-1, KMS-KEY-6.
 func (k KeyPolicy) Statements() []Statement {
 	statements := []Statement{{
 		Sid: SidOwner, Effect: "Allow",

@@ -8,10 +8,12 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Target is where a key policy stands. What is not known yet is empty, and what
-// depends on it is not judged.
+// depends on it is not checked.
 type Target struct {
 	Partition string // aws, aws-cn, aws-us-gov
 	Region    string
@@ -30,14 +32,14 @@ type Finding struct {
 // String is one line: `statement "Use": kms:ReEncrypt is no action of KMS;
 // write kms:ReEncryptFrom and kms:ReEncryptTo`.
 func (f Finding) String() string {
-	return fmt.Sprintf("statement %q: %s; %s", f.Statement, f.Problem, f.Correction)
+	return text.Printable(fmt.Sprintf("statement %q: %s; %s", f.Statement, f.Problem, f.Correction))
 }
 
 // Lint names what can never work in a key policy, in the order of its
 // statements: actions that KMS does not have, principals and services of another
 // partition, resources other than the key, and conditions that no launch can
 // meet. It says nothing about taste and nothing about what it is not sure of;
-// a statement that cannot be read is left to [Parse]. Fact: 1, 6, 9.
+// a statement that cannot be read is left to [Parse]. Fact: KMS-KEY-13, KMS-KEY-20.
 func Lint(document Document, target Target) []Finding {
 	var all []Finding
 	for i, raw := range document.Statements {
@@ -99,7 +101,7 @@ func (l *linter) principals() {
 			switch {
 			case strings.ContainsAny(name, "*?"):
 				l.found(fmt.Sprintf("the principal %s has a wildcard, which KMS takes for nobody", name),
-					`write "AWS": "*" and an ArnLike condition on aws:PrincipalArn beside one on aws:PrincipalOrgID`)
+					`write "AWS": "*" and an ArnLike condition on aws:PrincipalArn in addition to one on aws:PrincipalOrgID`)
 			case l.target.Partition != "" && parsed.Partition != l.target.Partition:
 				l.found(fmt.Sprintf("the principal %s is of the partition %s, and the key of %s", name, parsed.Partition, l.target.Partition),
 					"write arn:"+l.target.Partition+": and name a principal that exists there")
@@ -108,7 +110,7 @@ func (l *linter) principals() {
 	}
 }
 
-// resources: in a key policy "*" is the key that the policy stands on. Fact: 1.
+// resources: in a key policy "*" is the key that the policy stands on. Fact: KMS-KEY-12.
 func (l *linter) resources() {
 	for _, resource := range l.Resource {
 		if resource == "*" {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
 // operators of conditions, without ForAnyValue: or ForAllValues: before and
@@ -23,7 +25,7 @@ var kmsKeys = strings.Fields(`
 
 // callerKeys say on whose behalf an AWS service calls as itself. EC2 calls KMS
 // with the permissions of whoever launches, where they are absent; each with the
-// key that says the same of the launching principal. Fact: 6.
+// key that says the same of the launching principal. Fact: LAUNCH-1, IAM-EVAL-12.
 var callerKeys = map[string]string{
 	"aws:sourceaccount":  "aws:PrincipalAccount",
 	"aws:sourcearn":      "aws:PrincipalArn",
@@ -136,7 +138,7 @@ func (l *linter) values(comparison string, set bool, key string, values []string
 		l.viaService(comparison, values)
 	case "aws:principalorgid":
 		for _, value := range values {
-			if !strings.ContainsAny(value, "*?$") && !organizationID.MatchString(value) {
+			if !strings.ContainsAny(value, "*?$") && !pattern.Organization.Match(value) {
 				l.found(fmt.Sprintf("%s is %s, which is not an organization ID", l.spelled(key), value), "write the ID alone, like o-exampleorgid")
 			}
 		}
@@ -152,7 +154,7 @@ func (l *linter) values(comparison string, set bool, key string, values []string
 	}
 }
 
-// viaService judges values that begin with "ec2.". Fact: 6, 9.
+// viaService checks values that begin with "ec2.". Fact: KMS-COND-1.
 func (l *linter) viaService(comparison string, values []string) {
 	var ec2 []string
 	for _, value := range values {

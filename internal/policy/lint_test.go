@@ -149,7 +149,7 @@ func TestUnknownElementsAreExplained(t *testing.T) {
 	}
 }
 
-// FuzzLint: whatever can be parsed is judged without a panic, and always the same.
+// FuzzLint: whatever can be parsed is checked without a panic, and always the same.
 func FuzzLint(f *testing.F) {
 	f.Add(defaultKeyPolicy)
 	f.Add(`{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::*:x"},"Action":["kms:ReEncrypt","\u006bms:x",":","?"],"Resource":["a","arn:aws:kms:*"],"Condition":{"ForAnyValue:IfExists":{"aws:PrincipalOrgPaths":""},"StringLike":{"kms:ViaService":["ec2.","ec2.${x}"]}}}}`)

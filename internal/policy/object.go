@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Member is a name and its value in a JSON object, or an item of a JSON list,
@@ -24,7 +26,7 @@ type defect struct {
 	text   string
 }
 
-func (d *defect) Error() string { return d.text }
+func (d *defect) Error() string { return text.Printable(d.text) }
 
 func defectf(offset int, format string, args ...any) error {
 	return &defect{offset, fmt.Sprintf(format, args...)}
@@ -33,14 +35,14 @@ func defectf(offset int, format string, args ...any) error {
 // inside says of an error within the member's value where it is in the text that
 // has the member.
 func (m Member) inside(err error) error {
-	text := err.Error()
+	words := err.Error()
 	if m.Name != "" {
-		text = m.Name + ": " + text
+		words = m.Name + ": " + words
 	}
 	if d, found := errors.AsType[*defect](err); found {
-		return &defect{m.valued + d.offset, text}
+		return &defect{m.valued + d.offset, words}
 	}
-	return &defect{m.valued, text}
+	return &defect{m.valued, words}
 }
 
 // valid checks that the text is one JSON value.
@@ -135,8 +137,8 @@ func Texts(text []byte) ([]string, error) {
 	return texts, nil
 }
 
-// text reads a string.
-func text(raw []byte) (string, error) {
+// stringOf reads a string.
+func stringOf(raw []byte) (string, error) {
 	var value string
 	if raw[0] != '"' {
 		return "", defectf(0, "expected a string, not %s", kindOf(raw))

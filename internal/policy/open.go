@@ -7,14 +7,13 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
 var (
-	organizationID = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
-	unitID         = regexp.MustCompile(`^ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}$`)
-	accountID      = regexp.MustCompile(`^[0-9]{12}$`)
-	endpointID     = regexp.MustCompile(`^vpce-[0-9a-f]{8,17}$`)
-	networkID      = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
+	endpointID = regexp.MustCompile(`^vpce-[0-9a-f]{8,17}$`)
+	networkID  = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
 )
 
 // PublicStatements names the statements that are not known to be closed to the
@@ -68,11 +67,11 @@ func (p parsed) confined(by func(operator, key string, values []string) bool) bo
 // that is a pattern must be fixed in what names it. (IAM guide, global condition
 // context keys; S3 guide, "The meaning of public").
 var namedValue = map[string]func(value string) bool{
-	"aws:principalaccount":  accountID.MatchString,
-	"kms:calleraccount":     accountID.MatchString,
-	"aws:sourceaccount":     accountID.MatchString,
-	"aws:principalorgid":    organizationID.MatchString,
-	"aws:sourceorgid":       organizationID.MatchString,
+	"aws:principalaccount":  pattern.Account.Match,
+	"kms:calleraccount":     pattern.Account.Match,
+	"aws:sourceaccount":     pattern.Account.Match,
+	"aws:principalorgid":    pattern.Organization.Match,
+	"aws:sourceorgid":       pattern.Organization.Match,
 	"aws:principalorgpaths": ofOneOrganization,
 	"aws:sourceorgpaths":    ofOneOrganization,
 	"aws:sourcevpce":        endpointID.MatchString,
@@ -122,16 +121,16 @@ const wild = "*?$"
 // the ID of one organization.
 func ofOneOrganization(path string) bool {
 	id, _, found := strings.Cut(path, "/")
-	return found && organizationID.MatchString(id)
+	return found && pattern.Organization.Match(id)
 }
 
 // ofOneAccount reports whether all ARNs that match the pattern have one account.
 // Wildcards of ARN operators stay within their segment. Those of string operators
 // don't: they may reach from the partition into a role's path, which can have
 // colons.
-func ofOneAccount(pattern string, bySegment bool) bool {
-	parsed, err := arn.Parse(pattern)
-	if err != nil || !accountID.MatchString(parsed.AccountID) {
+func ofOneAccount(like string, bySegment bool) bool {
+	parsed, err := arn.Parse(like)
+	if err != nil || !pattern.Account.Match(parsed.AccountID) {
 		return false
 	}
 	before := parsed.Partition + parsed.Service + parsed.Region

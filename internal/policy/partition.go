@@ -3,10 +3,12 @@ package policy
 import (
 	"fmt"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
 // EC2ViaService is the kms:ViaService pattern of EC2 in every Region of the
-// partition. Fact: 6, 9.
+// partition. Fact: KMS-COND-1.
 func EC2ViaService(partition string) string {
 	pattern, _ := EC2Service(partition, "*")
 	return pattern
@@ -14,7 +16,7 @@ func EC2ViaService(partition string) string {
 
 // EC2Service is the value of kms:ViaService in calls that EC2 makes in the
 // Region. It is confirmed for the partitions aws, aws-us-gov and aws-cn only; for
-// others the name is a guess, and confirmed is false. Fact: 6, 9.
+// others the name is a guess, and confirmed is false. Fact: KMS-COND-1.
 func EC2Service(partition, region string) (name string, confirmed bool) {
 	name = "ec2." + region + ".amazonaws.com"
 	switch partition {
@@ -35,7 +37,7 @@ func OrganizationPaths(unitARNs []string) []string {
 	for _, arn := range unitARNs {
 		// arn:PARTITION:organizations::MANAGEMENT:ou/o-…/ou-…
 		resource := strings.Split(arn[strings.LastIndexByte(arn, ':')+1:], "/")
-		if len(resource) == 3 && resource[0] == "ou" && organizationID.MatchString(resource[1]) && unitID.MatchString(resource[2]) {
+		if len(resource) == 3 && resource[0] == "ou" && pattern.Organization.Match(resource[1]) && pattern.Unit.Match(resource[2]) {
 			paths = append(paths, fmt.Sprintf("%s/*/%s/*", resource[1], resource[2]))
 		}
 	}

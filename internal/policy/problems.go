@@ -11,7 +11,7 @@ import (
 // key policy, or why this plugin neither writes nor adopts it. It is empty for a
 // document that is fine. KMS can return policies that it no longer accepts: since
 // August 2025 it refuses statements without Action or Resource, which older keys
-// still have. Fact: 1.
+// still have. Fact: KMS-KEY-11.
 func (d Document) Problems() []string {
 	var all []string
 	for i, raw := range d.Statements {

@@ -77,7 +77,7 @@ func parseStatement(raw json.RawMessage) (parsed, error) {
 	}
 	for _, m := range members { // first of all, so that errors can name the statement
 		if elementOf(m.Name, elements) == "Sid" {
-			if p.Sid, err = text(m.Value); err != nil {
+			if p.Sid, err = stringOf(m.Value); err != nil {
 				return p, m.inside(err)
 			}
 		}
@@ -101,7 +101,7 @@ func parseStatement(raw json.RawMessage) (parsed, error) {
 func (p *parsed) parseElement(element string, raw json.RawMessage) (err error) {
 	switch element {
 	case "Effect":
-		if p.Effect, err = text(raw); err == nil && p.Effect != "Allow" && p.Effect != "Deny" {
+		if p.Effect, err = stringOf(raw); err == nil && p.Effect != "Allow" && p.Effect != "Deny" {
 			err = defectf(0, `%q is not an effect. Must be "Allow" or "Deny"`, p.Effect)
 		}
 	case "Principal":
@@ -189,7 +189,7 @@ func canonicalTexts(raw json.RawMessage, fold func(string) string) ([]string, er
 // account's number and the ARN of its root user are the same principal.
 func parsePrincipal(raw json.RawMessage) (map[string][]string, error) {
 	if raw[0] == '"' {
-		name, err := text(raw)
+		name, err := stringOf(raw)
 		if err == nil && name != "*" {
 			err = defectf(0, `expected "*" or an object like {"AWS": %q}, not %[1]q`, name)
 		}

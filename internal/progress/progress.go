@@ -44,9 +44,10 @@ func (t Reporter) Start(region string) *Stage {
 	return &Stage{reporter: t, region: region, start: now, last: now}
 }
 
-// Logf reports something that happened in the Region.
+// Logf reports something that happened in the Region, in one line. It escapes what
+// would act on a terminal or begin another line.
 func (s *Stage) Logf(format string, arguments ...any) {
-	s.reporter.Info(s.region + ": " + fmt.Sprintf(format, arguments...))
+	s.reporter.Info(text.Printable(s.region + ": " + fmt.Sprintf(format, arguments...)))
 }
 
 // Finishf is [Stage.Logf] at the end of the stage. It adds the time that the
@@ -90,7 +91,7 @@ func (s *Stage) tell(part float64, words func() string) {
 	}
 	s.told = part
 	left := time.Duration(float64(time.Since(s.start)) * (1 - part) / part)
-	s.reporter.Progress(fmt.Sprintf("%s: %s, about %s left", s.region, words(), round(left)))
+	s.reporter.Progress(text.Printable(fmt.Sprintf("%s: %s, about %s left", s.region, words(), round(left))))
 }
 
 // round keeps two units: 8m12s, 1h4m.
@@ -103,9 +104,3 @@ func round(d time.Duration) string {
 	}
 	return d.Round(time.Millisecond).String()
 }
-
-// Count is [text.Count].
-func Count(n int, thing string) string { return text.Count(n, thing) }
-
-// Number is [text.Number].
-func Number(n int) string { return text.Number(n) }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 type lines struct{ said, meanwhile []string }
@@ -62,7 +63,7 @@ func TestCount(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 			stage.Count(10_000, "granting")
 		}
-		stage.Finishf("made %s", progress.Count(10_000, "grant"))
+		stage.Finishf("made %s", text.Count(10_000, "grant"))
 		want := []string{
 			"eu-west-1: granting 1,500 of 10,000, about 2m50s left",
 			"eu-west-1: granting 3,000 of 10,000, about 2m20s left",
@@ -94,18 +95,19 @@ func TestQuiet(t *testing.T) {
 		}
 		stage.Percent(50, "copying ami-1")
 		stage.Count(2, "granting")
-		stage.Logf("made %s", progress.Count(1, "copy"))
+		stage.Logf("made %s", text.Count(1, "copy"))
 		if diff := cmp.Diff([]string{"eu-west-1: made 1 copy"}, l.said); diff != "" {
 			t.Error(diff)
 		}
 	})
 }
 
-func TestNumber(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 999: "999", 1_000: "1,000", 170_000: "170,000", 1_234_567: "1,234,567", -1_000: "-1,000", -100: "-100"} {
-		if got := progress.Number(n); got != want {
-			t.Errorf("%d is %q, want %q", n, got, want)
-		}
+// Text from AWS neither acts on a terminal nor adds a line.
+func TestTextFromOutside(t *testing.T) {
+	var l lines
+	l.reporter().Start("eu-west-1").Logf("copying %s", "golden\x1b[31m\neu-west-1: done")
+	if diff := cmp.Diff([]string{`eu-west-1: copying golden\x1b[31m\neu-west-1: done`}, l.said); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
-	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -33,7 +33,7 @@ type Checks struct {
 }
 
 // checkPatience is how long failing checks are repeated: a read may not show yet
-// what was written a moment ago. Fact: 8.
+// what was written a moment ago. Fact: EC2-API-1, KMS-KEY-24.
 const checkPatience = 2 * time.Minute
 
 // check checks, for each account, Region and launcher, whether it will be able to
@@ -51,7 +51,7 @@ func (r run) check(ctx context.Context, observed Observed, plan Plan, keys kmske
 	if err != nil {
 		return checks, err
 	}
-	return checks, r.judge(checks)
+	return checks, r.report(checks)
 }
 
 // checkUntil repeats the checks until none of those that count fails, or until the
@@ -76,9 +76,9 @@ func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects ma
 	}
 }
 
-// judge reports what the checks found, and is an error if that stops the
+// report prints what the checks found, and returns an error if that stops the
 // publication.
-func (r run) judge(checks Checks) error {
+func (r run) report(checks Checks) error {
 	if unsure := checks.Matrix.Only(evaluate.Inconclusive); len(unsure) > 0 {
 		r.Reporter.Info(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Inconclusive), "launch check"), unsure))
 	}
@@ -87,7 +87,7 @@ func (r run) judge(checks Checks) error {
 		problems = append(problems, fmt.Errorf("some launch checks are inconclusive, because AWS couldn't be read: %w", checks.Err))
 	}
 	if failing := r.failing(checks.Matrix); len(failing) > 0 {
-		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", progress.Number(failing.Count(evaluate.Fails)), progress.Count(checks.Matrix.Total(), "launch"), failing))
+		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", text.Number(failing.Count(evaluate.Fails)), text.Count(checks.Matrix.Total(), "launch"), failing))
 	}
 	err := errors.Join(problems...)
 	if err != nil && r.spec.Check != CheckFail {
@@ -130,14 +130,14 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 			return checks, err
 		}
 		checks.Err = errors.Join(readErr, checks.Err)
-		if err := r.judge(checks); err != nil {
+		if err := r.report(checks); err != nil {
 			r.Reporter.Info(err.Error())
 		}
 	}
 	failing := r.failing(checks.Matrix).Count(evaluate.Fails)
 	changes, problems := plan.Mutating(), len(plan.Problems())
 	if r.spec.FailOnDrift && changes+problems+failing > 0 {
-		return checks, fmt.Errorf("what is published has drifted: %s needed, %s that need manual action, %s would fail", are(changes, "change"), progress.Count(problems, "problem"), progress.Count(failing, "launch"))
+		return checks, fmt.Errorf("what is published has drifted: %s needed, %s that need manual action, %s would fail", are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"))
 	}
 	if r.spec.FailOnDrift && checks.Err != nil {
 		return checks, fmt.Errorf("can't tell whether what is published has drifted: %w", checks.Err)
@@ -148,7 +148,7 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 // are is "1 change is" or "2 changes are".
 func are(n int, thing string) string {
 	if n == 1 {
-		return progress.Count(n, thing) + " is"
+		return text.Count(n, thing) + " is"
 	}
-	return progress.Count(n, thing) + " are"
+	return text.Count(n, thing) + " are"
 }

@@ -57,7 +57,7 @@ func (w *world) checkComplete(t *testing.T, result outcome) {
 // which says so and keeps the copies.
 func TestHangingCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := physics
+		slow := timing
 		slow.CopyTimes = map[string]time.Duration{"eu-west-1": 48 * time.Hour}
 		w := newWorldWith(t, defaultWorld(), slow)
 		spec := w.spec()

@@ -139,7 +139,7 @@ func TestCancel(t *testing.T) {
 		if n := w.mutations()["ec2 CopyImage"]; n != 0 {
 			t.Errorf("the next run copied %d times", n)
 		}
-		if took := time.Since(start); took > physics.CopyTime+time.Minute {
+		if took := time.Since(start); took > timing.CopyTime+time.Minute {
 			t.Errorf("both runs took %v", took)
 		}
 	})

@@ -65,7 +65,7 @@ func firstSource(spec Spec, observed Observed) ami.Image {
 	return ami.Image{}
 }
 
-// maxNameLength is EC2's limit for the name of an image. Fact: 5.
+// maxNameLength is EC2's limit for the name of an image. Fact: EC2-IMG-1.
 const maxNameLength = 128
 
 // imageName is the one name of the published images in all regions.
@@ -83,7 +83,7 @@ func imageName(spec Spec, observed Observed, key kmskey.Plan) (string, error) {
 
 // imageNames are the names that the images may get. Sources that are all under
 // the key are published themselves, and their copies in other regions have
-// their name; a copy beside its source needs another one. Fact: 5.
+// their name; a copy in the Region of its source needs another one. Fact: EC2-IMG-3.
 func imageNames(spec Spec, observed Observed) []string {
 	if spec.Image.Name != "" {
 		return []string{spec.Image.Name}

@@ -15,7 +15,7 @@
 // # Promises
 //
 // AWS is written to only after the whole plan is made. No account sees an image
-// before every region's image is verified and every grant is settled: the types
+// before every region's image is verified and every grant exists or was skipped: the types
 // [kmskey.Keys], [ami.Images], [ami.Verified] and [grant.Result] are each made
 // by one stage and demanded by the next. A second run changes nothing; a run
 // that died is finished by the next one. A run that fails deregisters the

@@ -21,7 +21,7 @@ const (
 	stuck     awssim.FaultKind = "stale for a while"
 )
 
-// staleness is how far behind an endpoint may be in these tests. Fact: 8.
+// staleness is how far behind an endpoint may be in these tests. Fact: EC2-API-1.
 const staleness = time.Minute
 
 // overcome are the faults that a run survives: retries are the SDK's.

@@ -92,7 +92,7 @@ func matrixWorld() awssim.WorldFile {
 // endpoints are behind: what a run does while it waits is the same each time.
 func inMatrix(t *testing.T, test func(*testing.T, *world)) {
 	t.Helper()
-	quick := physics
+	quick := timing
 	quick.CopyTime = 90 * time.Second
 	synctest.Test(t, func(t *testing.T) { test(t, newWorldWith(t, matrixWorld(), quick)) })
 }

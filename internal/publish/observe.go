@@ -191,7 +191,7 @@ func readGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, obse
 	return grant.Read(ctx, clients.KMS, arns)
 }
 
-// checkRegions makes sure that the account can use every region. Fact: 2, 8.
+// checkRegions makes sure that the account can use every region. Fact: KMS-MRK-5, NET-4.
 func checkRegions(ctx context.Context, clients *awsclient.Clients, spec Spec) error {
 	status, err := ami.RegionStatus(ctx, clients.EC2, clients.Region())
 	if err != nil {

@@ -237,7 +237,7 @@ func TestResumeWithoutTheSource(t *testing.T) {
 		if err == nil {
 			t.Fatal("it was published")
 		}
-		time.Sleep(physics.CopyTime)
+		time.Sleep(timing.CopyTime)
 		w.deregisterSource(t)
 		resume := w.failure(t, failed)
 		if resume.Resume == nil {
@@ -312,7 +312,7 @@ func TestPendingCopyDisappears(t *testing.T) {
 // (defect D9). The pending copies stay, and the next run uses them.
 func TestFailFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorldWith(t, defaultWorld(), physics)
+		w := newWorldWith(t, defaultWorld(), timing)
 		w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
 			if call.Operation == "CopyImage" && call.Region == "eu-west-1" && !call.DryRun {
 				return &awssim.Fault{Kind: awssim.Denied}
@@ -410,7 +410,7 @@ func (w *world) buildAnother(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(physics.CopyTime + time.Minute)
+	time.Sleep(timing.CopyTime + time.Minute)
 	return aws.ToString(answer.ImageId)
 }
 

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/change"
-	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // String is the plan as it is printed: how much is created, updated, deleted and
@@ -64,7 +64,7 @@ func number(changes []change.Change, action change.Action) string {
 			n++
 		}
 	}
-	return progress.Number(n)
+	return text.Number(n)
 }
 
 // countedGrants is one line for all grants of a Region that change alike.
@@ -75,5 +75,5 @@ func countedGrants(like change.Change, changes []change.Change) string {
 			n++
 		}
 	}
-	return strings.Replace(like.String(), "grant", progress.Count(n, "grant"), 1)
+	return strings.Replace(like.String(), "grant", text.Count(n, "grant"), 1)
 }

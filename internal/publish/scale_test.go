@@ -28,8 +28,8 @@ func TestAThousandAccounts(t *testing.T) {
 		spec.Grants.Accounts = accounts
 		start := time.Now()
 		w.mustPublish(t, spec)
-		if took := time.Since(start); took > physics.CopyTime+time.Minute {
-			t.Errorf("the publication took %v, its copies %v", took, physics.CopyTime)
+		if took := time.Since(start); took > timing.CopyTime+time.Minute {
+			t.Errorf("the publication took %v, its copies %v", took, timing.CopyTime)
 		}
 		grants, throttled := 0, 0
 		for _, call := range w.sim.Journal() {
@@ -48,7 +48,7 @@ func TestAThousandAccounts(t *testing.T) {
 		if got := w.mutations(); len(got) > 0 {
 			t.Errorf("mutating calls of the second run: %v", got)
 		}
-		// 3 × 2,000 grants in pages of 100, to plan and to prove, and what any
+		// 3 × 2,000 grants in pages of 100, to plan and to check, and what any
 		// second run reads.
 		if reads := len(w.sim.Journal()); reads > 2*60+70 {
 			t.Errorf("the second run made %d calls", reads)

@@ -130,7 +130,7 @@ func (w *world) seenByMember(t *testing.T) int {
 // copies take to be made, what is shared can be launched at once.
 func TestGrantsCountBeforeSharing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := physics
+		slow := timing
 		slow.CopyTime, slow.PropagationLag = time.Second, 4*time.Minute
 		w := newWorldWith(t, defaultWorld(), slow)
 		for region, image := range w.mustPublish(t, w.spec()).Images() {

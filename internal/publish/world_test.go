@@ -68,20 +68,20 @@ func withImages(file awssim.WorldFile) awssim.WorldFile {
 	return file
 }
 
-// physics are those of most tests: everything takes its time.
-var physics = awssim.Options{
+// timing are those of most tests: everything takes its time.
+var timing = awssim.Options{
 	Latency: 50 * time.Millisecond, PropagationLag: 3 * time.Second, KeyCreationTime: 7 * time.Second,
 	CopyTime: 8 * time.Minute, ImageLag: 4 * time.Second, BuildTime: 10 * time.Second, Quotas: true,
 }
 
 func newWorld(t *testing.T, file awssim.WorldFile) *world {
 	t.Helper()
-	return newWorldWith(t, file, physics)
+	return newWorldWith(t, file, timing)
 }
 
-func newWorldWith(t *testing.T, file awssim.WorldFile, physics awssim.Options) *world {
+func newWorldWith(t *testing.T, file awssim.WorldFile, timing awssim.Options) *world {
 	t.Helper()
-	sim, err := awssim.New(file, physics)
+	sim, err := awssim.New(file, timing)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 func failure(o publish.Outcome, m manifest.Manifest) manifest.Failure {
@@ -56,27 +57,27 @@ build {
 
 // Advice tells what becomes of the images after a failure and how to resume.
 func Advice(o publish.Outcome) string {
-	var text strings.Builder
+	var b strings.Builder
 	kept := keptImages(o)
 	if len(kept) > 0 {
-		fmt.Fprintf(&text, "These copies were kept. Running the same build again finds them by their tags:\n  %s\n", strings.Join(kept, "\n  "))
+		fmt.Fprintf(&b, "These copies were kept. Running the same build again finds them by their tags:\n  %s\n", strings.Join(kept, "\n  "))
 	}
 	for _, region := range slices.Sorted(maps.Keys(o.Images)) {
 		if i := o.Images[region]; i.Origin == ami.Adopted {
-			fmt.Fprintf(&text, "The source AMI %s in %s is published as it is, so it is lost to everyone if Packer deletes it.\n", i.ID, region)
+			fmt.Fprintf(&b, "The source AMI %s in %s is published as it is, so it is lost to everyone if Packer deletes it.\n", i.ID, region)
 		}
 	}
-	text.WriteString("Packer now deletes the source AMI, unless a post-processor before this one in the same `post-processors` chain kept it, as `manifest` does.")
+	b.WriteString("Packer now deletes the source AMI, unless a post-processor before this one in the same `post-processors` chain kept it, as `manifest` does.")
 	from, ok := resumable(o)
 	switch {
 	case ok:
-		fmt.Fprintf(&text, " To finish without the source AMI, build this template:\n\n%s", template(from))
+		fmt.Fprintf(&b, " To finish without the source AMI, build this template:\n\n%s", template(from))
 	case len(kept) > 0:
-		text.WriteString(" No copy is available yet. Until one is, only the source AMI allows a resume.")
+		b.WriteString(" No copy is available yet. Until one is, only the source AMI allows a resume.")
 	default:
-		text.WriteString(" There is no copy yet, so only the source AMI, if it was kept, allows a resume.")
+		b.WriteString(" There is no copy yet, so only the source AMI, if it was kept, allows a resume.")
 	}
-	return text.String()
+	return b.String()
 }
 
 // keptImages lists the copies that this run created or found, a line each.
@@ -93,7 +94,7 @@ func keptImages(o publish.Outcome) []string {
 		} else if i.Shared.Image.Any() {
 			sharing = "shared in part"
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s %q, %s, %s", region, i.ID, i.Name, cmp.Or(i.State, "state unknown"), sharing))
+		lines = append(lines, text.Printable(fmt.Sprintf("%s: %s %q, %s, %s", region, i.ID, i.Name, cmp.Or(i.State, "state unknown"), sharing)))
 	}
 	return lines
 }

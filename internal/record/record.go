@@ -1,5 +1,5 @@
 // Package record turns the outcome of a run into what people and programs read:
-// the manifest and the files beside it, the report page, and the texts that Packer
+// the manifest and the files next to it, the report page, and the texts that Packer
 // prints at the end.
 package record
 

@@ -168,7 +168,7 @@ func (a RetentionAction) deregister(ctx context.Context, api API) error {
 	return errors.Join(problems...)
 }
 
-// readBack waits until readers see the change. Fact: 8.
+// readBack waits until readers see the change. Fact: EC2-API-1.
 func (a RetentionAction) readBack(ctx context.Context, api API, done func(Generation) bool) error {
 	err := wait.Until(ctx, wait.Policy{Timeout: visibility}, func(ctx context.Context) (string, error) {
 		found, err := describeImage(ctx, api, a.image.Region, a.image.ID)

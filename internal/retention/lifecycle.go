@@ -19,7 +19,7 @@ import (
 )
 
 // Lifecycle is what published images are configured to have. Zero fields leave
-// the image as it is. Fact: 5.
+// the image as it is. Fact: EC2-IMG-16, EC2-IMG-22.
 type Lifecycle struct {
 	// DeprecateAfter is the age at which the image is deprecated, counted from
 	// its creation.

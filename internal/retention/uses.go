@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Use is a resource of an account that refers to an image.
@@ -138,14 +139,11 @@ func (u *Uses) byInstances(ctx context.Context, api API, account string, ids []s
 	return nil
 }
 
+// few names the first of many items.
 func few[T any](list []T) string {
-	const named = 3
-	var names []string
-	for _, item := range list[:min(len(list), named+1)] {
-		names = append(names, fmt.Sprint(item))
+	names := make([]string, len(list))
+	for i, item := range list {
+		names[i] = fmt.Sprint(item)
 	}
-	if len(list) <= named+1 {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:named], ", "), len(list)-named)
+	return text.Few(names, 3)
 }

@@ -4,7 +4,7 @@
 // resolve:ssm:NAME.
 //
 // [Read] only reads, [Diff] is pure, [Put] writes. Earlier values remain in the
-// parameter's history. Fact: 10.
+// parameter's history. Fact: SSM-6.
 package ssmparam
 
 import (
@@ -19,7 +19,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
-	"github.com/orgami/packer-plugin-orgami/internal/expand"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -36,7 +36,7 @@ type nameData struct {
 // Name is the name of the Region's parameter. The template can refer to
 // {{ .Region }} and {{ .Architecture }}.
 func Name(template, region, architecture string) (string, error) {
-	name, err := expand.Text(template, nameData{region, architecture})
+	name, err := text.Expand(template, nameData{region, architecture})
 	if err != nil {
 		return "", fmt.Errorf("the name of the parameter, %q: %w. Use {{ .Region }} or {{ .Architecture }}", template, err)
 	}

@@ -1,5 +1,6 @@
 // Package text words values for people: counts, lists, arguments of shell
-// commands, and text from outside that must not control the terminal.
+// commands, texts of the configuration with references, and text from outside
+// that must not control the terminal.
 package text
 
 import (
@@ -66,6 +67,29 @@ func Printable(s string) string {
 	}
 	return b.String()
 }
+
+// PrintableLines is [Printable] for text with line breaks of our own: it keeps
+// them. Escape the parts that come from outside first, so that they add no line.
+func PrintableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = Printable(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// PrintableError returns err with [PrintableLines] for its text, or nil.
+func PrintableError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return printableError{err}
+}
+
+type printableError struct{ err error }
+
+func (e printableError) Error() string { return PrintableLines(e.err.Error()) }
+func (e printableError) Unwrap() error { return e.err }
 
 // unprintable includes the format characters (Cf), to which the bidirectional
 // marks and the zero-width characters belong, and every space but ' '.

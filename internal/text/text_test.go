@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"errors"
 	"os/exec"
 	"testing"
 
@@ -85,5 +86,18 @@ func TestShellQuote(t *testing.T) {
 	}
 	if got, want := text.ShellQuote("arn:aws:iam::123456789012:role/a"), "arn:aws:iam::123456789012:role/a"; got != want {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestPrintableLines(t *testing.T) {
+	if got, want := text.PrintableLines("a\n  \x1b[31mb\r\n"), "a\n  \\x1b[31mb\\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := text.PrintableError(nil); err != nil {
+		t.Error(err)
+	}
+	red := errors.New("a\n\x1b[31mb")
+	if err := text.PrintableError(red); !errors.Is(err, red) || err.Error() != "a\n\\x1b[31mb" {
+		t.Errorf("got %q", err)
 	}
 }

@@ -28,10 +28,10 @@ type claimed struct {
 	Time      time.Time `json:"time"`
 }
 
-// claim returns an error if another build of the same run of Packer writes to
+// claimDirectory returns an error if another build of the same run of Packer writes to
 // the directory: the builds would overwrite each other's files, and which ones
 // remain would be chance. Builds of other runs may write to it.
-func (c *cache) claim(ctx context.Context, directory, run, build string) error {
+func (c *cache) claimDirectory(ctx context.Context, directory, run, build string) error {
 	if c.folder == "" || run == "" || build == "" {
 		return nil
 	}

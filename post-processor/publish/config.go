@@ -11,16 +11,16 @@ import (
 	"time"
 
 	"github.com/hashicorp/packer-plugin-sdk/common"
-	"github.com/hashicorp/packer-plugin-sdk/template/config"
+	sdkconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
 
-	"github.com/orgami/packer-plugin-orgami/internal/access"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
 )
 
 // Config is the configuration of orgami-publish. Template functions of the old
 // JSON templates are not interpolated: use HCL.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
-	access.Config       `mapstructure:",squash"`
+	config.Credentials  `mapstructure:",squash"`
 
 	// The regions in which the image is published. By default the regions in
 	// which the artifact has an image. An image in a region that is not named
@@ -138,7 +138,7 @@ const (
 // each post-processor twice.
 func decode(raws ...any) (Config, error) {
 	var c Config
-	if err := config.Decode(&c, &config.DecodeOpts{PluginType: "orgami-publish"}, raws...); err != nil {
+	if err := sdkconfig.Decode(&c, &sdkconfig.DecodeOpts{PluginType: "orgami-publish"}, raws...); err != nil {
 		return Config{}, err
 	}
 	if c.WaitTimeout == 0 {

@@ -4,9 +4,8 @@ package publish
 
 import (
 	"github.com/hashicorp/hcl/v2/hcldec"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
 	"github.com/zclconf/go-cty/cty"
-
-	"github.com/orgami/packer-plugin-orgami/internal/access"
 )
 
 // FlatConfig is an auto-generated flat version of Config.
@@ -22,7 +21,7 @@ type FlatConfig struct {
 	PackerSensitiveVars         []string                     `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
 	Profile                     *string                      `mapstructure:"profile" cty:"profile" hcl:"profile"`
 	EndpointURL                 *string                      `mapstructure:"endpoint_url" cty:"endpoint_url" hcl:"endpoint_url"`
-	AssumeRole                  *access.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
+	AssumeRole                  *config.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
 	Regions                     []string                     `mapstructure:"regions" cty:"regions" hcl:"regions"`
 	Key                         *FlatKeyConfig               `mapstructure:"key" required:"true" cty:"key" hcl:"key"`
 	Organization                *FlatOrganizationConfig      `mapstructure:"organization" cty:"organization" hcl:"organization"`
@@ -70,7 +69,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"packer_sensitive_variables":     &hcldec.AttrSpec{Name: "packer_sensitive_variables", Type: cty.List(cty.String), Required: false},
 		"profile":                        &hcldec.AttrSpec{Name: "profile", Type: cty.String, Required: false},
 		"endpoint_url":                   &hcldec.AttrSpec{Name: "endpoint_url", Type: cty.String, Required: false},
-		"assume_role":                    &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*access.FlatAssumeRoleConfig)(nil).HCL2Spec())},
+		"assume_role":                    &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*config.FlatAssumeRoleConfig)(nil).HCL2Spec())},
 		"regions":                        &hcldec.AttrSpec{Name: "regions", Type: cty.List(cty.String), Required: false},
 		"key":                            &hcldec.BlockSpec{TypeName: "key", Nested: hcldec.ObjectSpec((*FlatKeyConfig)(nil).HCL2Spec())},
 		"organization":                   &hcldec.BlockSpec{TypeName: "organization", Nested: hcldec.ObjectSpec((*FlatOrganizationConfig)(nil).HCL2Spec())},

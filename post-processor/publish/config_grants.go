@@ -9,7 +9,7 @@ package publish
 type GrantsConfig struct {
 	// Ids of the accounts whose roles get grants, 12 digits each, in quotes.
 	// Needed unless `discover` or `accounts_file` is set; with these, accounts
-	// beside the ones that they bring.
+	// in addition to the ones that they bring.
 	Accounts []string `mapstructure:"accounts"`
 	// A file with further ids: a JSON list of strings, or one id a line, where
 	// `#` begins a comment.

@@ -3,11 +3,11 @@
 package publish
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
@@ -22,49 +22,44 @@ type SSMConfig struct {
 	Name string `mapstructure:"name" required:"true"`
 }
 
-var parameterForm = form{
-	"the name of a parameter", regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+){1,15}$|^[a-zA-Z0-9_.-]+$`),
-	"write it as /golden-ami/latest: letters, digits and .-_ between slashes, at most 15 levels", nil,
-}
-
-func (c Config) validateOutputs(p *problems) {
+func (c Config) validateOutputs(p *config.Problems) {
 	var known []string
 	for _, kind := range downstream.Kinds() {
 		known = append(known, string(kind))
 	}
 	if c.Outputs != nil && len(c.Outputs) == 0 {
-		p.addf("outputs: the list is empty: name at least one element, or leave the field out")
+		p.Addf("outputs: the list is empty: name at least one element, or leave the field out")
 	}
 	for i, kind := range c.Outputs {
-		p.oneOf("outputs", kind, known...)
+		p.OneOf("outputs", kind, known...)
 		if slices.Index(c.Outputs, kind) < i {
-			p.addf("outputs: %q is in the list twice: remove one", kind)
+			p.Addf("outputs: %q is in the list twice: remove one", kind)
 		}
 	}
 	wanted := slices.Contains(c.Outputs, string(downstream.SSM))
 	switch {
 	case c.SSM == nil && wanted:
-		p.addf(`ssm: the block is missing, and outputs asks for "ssm": write ssm { name = "/golden-ami/latest" }`)
+		p.Addf(`ssm: the block is missing, and outputs asks for "ssm": write ssm { name = "/golden-ami/latest" }`)
 	case c.SSM != nil && !wanted:
-		p.addf(`ssm: it is of use with outputs = ["ssm"] only: add that, or leave the block out`)
+		p.Addf(`ssm: it is of use with outputs = ["ssm"] only: add that, or leave the block out`)
 	case c.SSM != nil:
 		c.SSM.validate(p)
 	}
 }
 
-func (c SSMConfig) validate(p *problems) {
-	if placeholder.In(c.Name) {
+func (c SSMConfig) validate(p *config.Problems) {
+	if config.Unknown(c.Name) {
 		return
 	}
 	name, err := ssmparam.Name(c.Name, "us-east-1", "x86_64")
 	if err != nil {
-		p.addf("ssm.name: %w", err)
+		p.Addf("ssm.name: %w", err)
 		return
 	}
 	if first, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(name, "/")), "/"); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
-		p.addf("ssm.name: %q: names that begin with aws or ssm are AWS's own: choose another", c.Name)
+		p.Addf("ssm.name: %q: names that begin with aws or ssm are AWS's own: choose another", c.Name)
 	}
-	p.check("ssm.name", name, parameterForm)
+	p.Check("ssm.name", name, pattern.Parameter)
 }
 
 func (c Config) outputs() []downstream.Kind {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
@@ -157,7 +158,7 @@ func TestSpecOfEverything(t *testing.T) {
 		t.Error(diff)
 	}
 	if c := p.config; c.Profile != "p" || c.EndpointURL != "http://127.0.0.1:4566" || c.OutputDirectory != "out" || c.AssumeRole.SessionName != "session" || c.AssumeRole.Duration != time.Hour {
-		t.Errorf("access: %+v %+v, output_directory %q", c.Config, c.AssumeRole, c.OutputDirectory)
+		t.Errorf("access: %+v %+v, output_directory %q", c.Credentials, c.AssumeRole, c.OutputDirectory)
 	}
 }
 
@@ -273,9 +274,9 @@ func TestOutputDirectory(t *testing.T) {
 		file: "is not a directory", filepath.Join(file, "below"): "not a directory", dangling: "symbolic link", "a\x00b": "NUL",
 		directory: "", filepath.Join(directory, "new", "below"): "", link: "",
 	} {
-		var p problems
-		p.directory("output_directory", path)
-		err := p.err()
+		var p config.Problems
+		checkDirectory(&p, "output_directory", path)
+		err := p.Err()
 		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", path, err, want)
 		}

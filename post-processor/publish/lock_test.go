@@ -53,7 +53,7 @@ func TestCacheInHostileEnvironments(t *testing.T) {
 					t.Fatalf("waited %v, %v", waited, err)
 				}
 				release()
-				if err := c.claim(t.Context(), "orgami", "run", "build"); err != nil {
+				if err := c.claimDirectory(t.Context(), "orgami", "run", "build"); err != nil {
 					t.Error(err)
 				}
 			}
@@ -98,7 +98,7 @@ func TestCacheGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
-	if err := c.claim(t.Context(), "orgami", "run", "build"); err != nil {
+	if err := c.claimDirectory(t.Context(), "orgami", "run", "build"); err != nil {
 		t.Error(err)
 	}
 	if len(warnings) != 1 {
@@ -117,7 +117,7 @@ func TestCacheIsFull(t *testing.T) {
 	if err := os.Symlink(readOnly, c.claimsFile()); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.claim(t.Context(), "orgami", "run", "build"); err != nil {
+	if err := c.claimDirectory(t.Context(), "orgami", "run", "build"); err != nil {
 		t.Error(err)
 	}
 	if len(warnings) != 1 {
@@ -198,7 +198,7 @@ func TestClaim(t *testing.T) {
 		{"orgami", "", "b", ""},
 		{"orgami", "run1", "", ""},
 	} {
-		err := c.claim(t.Context(), test.directory, test.run, test.build)
+		err := c.claimDirectory(t.Context(), test.directory, test.run, test.build)
 		if (err == nil) != (test.refused == "") || err != nil && !strings.Contains(err.Error(), test.refused) {
 			t.Errorf("%v: %v", test, err)
 		}
@@ -210,7 +210,7 @@ func TestClaimsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cache{folder: t.TempDir(), warn: func(warning string) { t.Error(warning) }}
 		for n := range 100 {
-			if err := c.claim(t.Context(), "/orgami", fmt.Sprint("run", n), "a"); err != nil {
+			if err := c.claimDirectory(t.Context(), "/orgami", fmt.Sprint("run", n), "a"); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Hour)
@@ -225,10 +225,10 @@ func TestClaimsAreRemoved(t *testing.T) {
 		if err := os.WriteFile(c.claimsFile(), []byte(`[{"run":"`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.claim(t.Context(), "/orgami", "run", "a"); err != nil {
+		if err := c.claimDirectory(t.Context(), "/orgami", "run", "a"); err != nil {
 			t.Error(err)
 		}
-		if err := c.claim(t.Context(), "/orgami", "run", "b"); err == nil {
+		if err := c.claimDirectory(t.Context(), "/orgami", "run", "b"); err == nil {
 			t.Error("not refused after a damaged file")
 		}
 	})
@@ -243,13 +243,13 @@ func TestClaimWithSuspendedSibling(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		if err := c.claim(t.Context(), "/orgami", "run", "a"); err != nil || time.Since(start) != claimPatience || len(warnings) != 1 {
+		if err := c.claimDirectory(t.Context(), "/orgami", "run", "a"); err != nil || time.Since(start) != claimPatience || len(warnings) != 1 {
 			t.Errorf("%v after %v, %q", err, time.Since(start), warnings)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start = time.Now()
-		if err := c.claim(ctx, "/orgami", "run", "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+		if err := c.claimDirectory(ctx, "/orgami", "run", "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 	})
@@ -265,7 +265,7 @@ func TestClaimsAtTheSameTime(t *testing.T) {
 		for n := range 5 {
 			group.Go(func() {
 				c := &cache{folder: folder, warn: func(warning string) { t.Error(warning) }}
-				if err := c.claim(t.Context(), "/orgami", "run", fmt.Sprint("build", n)); err != nil {
+				if err := c.claimDirectory(t.Context(), "/orgami", "run", fmt.Sprint("build", n)); err != nil {
 					mu.Lock()
 					defer mu.Unlock()
 					refused++

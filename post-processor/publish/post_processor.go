@@ -13,11 +13,13 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // PostProcessor is the component orgami-publish.
@@ -51,7 +53,7 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, input 
 		}
 	}()
 	published, force, err := p.publish(ctx, ui, input)
-	return published, true, force, err
+	return published, true, force, text.PrintableError(err)
 }
 
 // publish reports with force whether the input must be kept whatever the
@@ -62,14 +64,14 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 		return unpublished(input), true, err
 	}
 	cache := openCache(ui.Error)
-	if err := cache.claim(ctx, p.config.OutputDirectory, os.Getenv("PACKER_RUN_UUID"), p.config.build()); err != nil {
+	if err := cache.claimDirectory(ctx, p.config.OutputDirectory, os.Getenv("PACKER_RUN_UUID"), p.config.build()); err != nil {
 		return unpublished(input), true, err
 	}
 	clients, err := awsclient.Load(ctx, p.config.Client("", spec.Key.PrimaryRegion))
 	if err != nil {
 		return unpublished(input), true, err
 	}
-	clients.OnWarning(ui.Error)
+	clients.OnWarning(printable(ui.Error))
 	clients.ShareQuotas(cache.folder)
 	var files []string
 	runner := publish.Runner{
@@ -89,7 +91,7 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 		files, writeErr = write(p.config.OutputDirectory, outcome)
 		err = errors.Join(err, writeErr)
 	}
-	ui.Say(record.Summary(outcome))
+	ui.Say(text.PrintableLines(record.Summary(outcome)))
 	if len(files) > 0 {
 		ui.Say("Wrote " + strings.Join(files, ", "))
 	}
@@ -106,19 +108,25 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 // the output isn't interactive: Packer sets PACKER_NO_COLOR in machine-readable
 // mode.
 func newReporter(ui packersdk.Ui) progress.Reporter {
-	r := progress.Reporter{Info: ui.Say, Progress: ui.Say}
+	r := progress.Reporter{Info: printable(ui.Say), Progress: printable(ui.Say)}
 	if os.Getenv("PACKER_NO_COLOR") != "" {
 		r.Progress = nil
 	}
 	return r
 }
 
+// printable makes the messages printable. What comes from AWS was escaped where
+// the message was composed, so that it can't add a line. This is for what was not.
+func printable(say func(string)) func(string) {
+	return func(message string) { say(text.PrintableLines(message)) }
+}
+
 // prepare finds out what can be found out without AWS.
 func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) {
-	if fields := placeholder.Fields(p.config); len(fields) > 0 {
+	if fields := config.UnknownFields(p.config); len(fields) > 0 {
 		return publish.Spec{}, fmt.Errorf("no value for %s: the template uses a build variable there that the builder does not set; use another, or write the value", strings.Join(fields, ", "))
 	}
-	if err := accept(input.BuilderId()); err != nil {
+	if err := checkBuilder(input.BuilderId()); err != nil {
 		return publish.Spec{}, err
 	}
 	images, err := artifact.ParseID(input.Id())
@@ -135,12 +143,12 @@ func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) 
 	return spec, manifest.Probe(p.config.OutputDirectory)
 }
 
-// samePartition refuses regions that no copy can reach. Fact: 5.
+// samePartition refuses regions that no copy can reach. Fact: EC2-COPY-1.
 func samePartition(images []artifact.Image, regions []string) error {
-	partition := partitionOf(images[0].Region)
+	partition := pattern.Partition(images[0].Region)
 	for _, region := range regions {
-		if partitionOf(region) != partition {
-			return fmt.Errorf("regions: %q belongs to the partition %s, and the artifact's image in %s to %s: AWS copies no image from one partition to another; build it there", region, partitionOf(region), images[0].Region, partition)
+		if pattern.Partition(region) != partition {
+			return fmt.Errorf("regions: %q belongs to the partition %s, and the artifact's image in %s to %s: AWS copies no image from one partition to another; build it there", region, pattern.Partition(region), images[0].Region, partition)
 		}
 	}
 	return nil
@@ -163,7 +171,7 @@ func published(input packersdk.Artifact, spec publish.Spec, outcome publish.Outc
 	return output
 }
 
-// labels are what HCP Packer records of the images, beside their ids.
+// labels are what HCP Packer records of the images in addition to their IDs.
 func labels(m manifest.Manifest) map[string]map[string]string {
 	labels := map[string]map[string]string{}
 	for region, i := range m.Images {

@@ -28,7 +28,7 @@ func TestAccept(t *testing.T) {
 		"fnoeding.null":                       "orgami-publish takes the images of amazon-ebs",
 		"":                                    "orgami-publish takes the images of amazon-ebs",
 	} {
-		err := accept(builder)
+		err := checkBuilder(builder)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", builder, err, want)
 		}

@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/organization"
-	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
@@ -95,7 +96,7 @@ type namedOrganization struct{ field, id string }
 func (c Config) organizationIDs() []namedOrganization {
 	var named []namedOrganization
 	add := func(field, id string) {
-		if organizationIDForm.pattern.MatchString(id) && !placeholder.In(id) {
+		if pattern.Organization.Match(id) && !config.Unknown(id) {
 			named = append(named, namedOrganization{field, id})
 		}
 	}

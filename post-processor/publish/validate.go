@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
-	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
@@ -26,10 +27,10 @@ const (
 
 // validate finds all that is wrong with the configuration without asking AWS.
 func (c Config) validate() error {
-	var p problems
-	p.list("regions", c.Regions, regionForm)
+	var p config.Problems
+	p.List("regions", c.Regions, pattern.Region)
 	if c.Key == nil {
-		p.addf(`key: the block is missing: write key { alias = "alias/NAME" }`)
+		p.Addf(`key: the block is missing: write key { alias = "alias/NAME" }`)
 	} else {
 		c.Key.validate(&p)
 	}
@@ -38,96 +39,96 @@ func (c Config) validate() error {
 	c.Grants.validate(&p)
 	c.validateAgreement(&p)
 	if c.AMIName != "" {
-		p.check("ami_name", c.AMIName, imageNameForm)
+		p.Check("ami_name", c.AMIName, pattern.ImageName)
 	}
-	p.tags("tags", c.Tags, ownImageTags)
-	p.tags("snapshot_tags", c.SnapshotTags, ownImageTags)
-	p.expandable("tags", c.Tags)
-	p.expandable("snapshot_tags", c.SnapshotTags)
-	c.validateLife(&p)
+	checkTags(&p, "tags", c.Tags, ownImageTags)
+	checkTags(&p, "snapshot_tags", c.SnapshotTags, ownImageTags)
+	checkExpandable(&p, "tags", c.Tags)
+	checkExpandable(&p, "snapshot_tags", c.SnapshotTags)
+	c.validateLifecycle(&p)
 	c.validateOutputs(&p)
 	if c.WaitTimeout < 0 {
-		p.addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
+		p.Addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
 	}
-	p.oneOf("check", c.Check, string(publish.CheckFail), string(publish.CheckWarn), string(publish.CheckOff))
-	p.list("check_roles", c.CheckRoles, roleForm)
+	p.OneOf("check", c.Check, string(publish.CheckFail), string(publish.CheckWarn), string(publish.CheckOff))
+	p.List("check_roles", c.CheckRoles, pattern.Role)
 	if c.FailOnDrift && !c.PlanOnly {
-		p.addf("fail_on_drift: it is of use with plan_only = true only: set that, or leave it out")
+		p.Addf("fail_on_drift: it is of use with plan_only = true only: set that, or leave it out")
 	}
-	p.directory("output_directory", c.OutputDirectory)
-	p.all = append(p.all, c.Config.Validate()...)
-	return p.err()
+	checkDirectory(&p, "output_directory", c.OutputDirectory)
+	c.Credentials.Validate(&p)
+	return p.Err()
 }
 
-// tags checks a block of tags; own is how many tags this plugin adds.
-func (p *problems) tags(field string, tags map[string]string, own int) {
+// checkTags checks a block of tags; own is how many tags this plugin adds.
+func checkTags(p *config.Problems, field string, tags map[string]string, own int) {
 	if len(tags)+own > maxTags {
-		p.addf("%s: %d tags are more than the %d that fit beside this plugin's %d: leave out some", field, len(tags), maxTags-own, own)
+		p.Addf("%s: %d tags are more than the %d that fit in addition to this plugin's %d: leave out some", field, len(tags), maxTags-own, own)
 	}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		value := tags[key]
 		switch {
 		case key == "":
-			p.addf("%s: a tag has an empty key: name it, or leave it out", field)
+			p.Addf("%s: a tag has an empty key: name it, or leave it out", field)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			p.addf("%s: %q: keys that begin with aws: are AWS's own: rename it", field, key)
+			p.Addf("%s: %q: keys that begin with aws: are AWS's own: rename it", field, key)
 		case strings.HasPrefix(key, ami.TagPrefix):
-			p.addf("%s: %q: keys that begin with %s are this plugin's own: rename it", field, key, ami.TagPrefix)
+			p.Addf("%s: %q: keys that begin with %s are this plugin's own: rename it", field, key, ami.TagPrefix)
 		case utf8.RuneCountInString(key) > maxTagKeyLength:
-			p.addf("%s: the key %q is longer than %d characters: shorten it", field, key, maxTagKeyLength)
+			p.Addf("%s: the key %q is longer than %d characters: shorten it", field, key, maxTagKeyLength)
 		}
 		if utf8.RuneCountInString(value) > maxTagValueLength {
-			p.addf("%s: the value of %q is longer than %d characters: shorten it", field, key, maxTagValueLength)
+			p.Addf("%s: the value of %q is longer than %d characters: shorten it", field, key, maxTagValueLength)
 		}
 	}
 }
 
-// expandable checks that the values of tags refer to nothing but what there is.
-func (p *problems) expandable(field string, tags map[string]string) {
+// checkExpandable checks that the values of tags refer to nothing but what there is.
+func checkExpandable(p *config.Problems, field string, tags map[string]string) {
 	if _, err := ami.ExpandTags(tags, ami.TagData{}); err != nil {
-		p.addf("%s: %w", field, err)
+		p.Addf("%s: %w", field, err)
 	}
 }
 
-// directory checks what can be known of the output directory before the build.
+// checkDirectory checks what can be known of the output directory before the build.
 // Whether it can be written to is found out after it.
-func (p *problems) directory(field, path string) {
-	if placeholder.In(path) {
+func checkDirectory(p *config.Problems, field, path string) {
+	if config.Unknown(path) {
 		return
 	}
 	if strings.ContainsRune(path, 0) {
-		p.addf("%s: %q has a NUL character in it: name a directory", field, path)
+		p.Addf("%s: %q has a NUL character in it: name a directory", field, path)
 		return
 	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.IsDir():
-		p.addf("%s: %s exists and is not a directory: name another", field, path)
+		p.Addf("%s: %s exists and is not a directory: name another", field, path)
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Lstat(path); err == nil {
-			p.addf("%s: %s is a symbolic link to something that does not exist: remove it, or name another", field, path)
+			p.Addf("%s: %s is a symbolic link to something that does not exist: remove it, or name another", field, path)
 		}
 	case err != nil:
-		p.addf("%s: %w: name a directory that can be written", field, err)
+		p.Addf("%s: %w: name a directory that can be written", field, err)
 	}
 }
 
 // validateAgreement checks that everything belongs to one partition and, where
 // an organisation is named more than once, to one organisation.
-func (c Config) validateAgreement(p *problems) {
+func (c Config) validateAgreement(p *config.Problems) {
 	var partition, by string
 	agree := func(field, value, other string) {
 		switch {
-		case placeholder.In(value):
+		case config.Unknown(value):
 		case partition == "":
 			partition, by = other, fmt.Sprintf("%s %q", field, value)
 		case partition != other:
-			p.addf("%s: %q belongs to the partition %s, and %s to %s: publish to each partition by itself", field, value, other, by, partition)
+			p.Addf("%s: %q belongs to the partition %s, and %s to %s: publish to each partition by itself", field, value, other, by, partition)
 		}
 	}
 	region := func(field, name string) {
-		if regionPattern.MatchString(name) {
-			agree(field, name, partitionOf(name))
+		if pattern.Region.Match(name) {
+			agree(field, name, pattern.Partition(name))
 		}
 	}
 	for _, name := range c.Regions {
@@ -146,7 +147,7 @@ func (c Config) validateAgreement(p *problems) {
 		case organization == "":
 			organization, by = named.id, named.field
 		case organization != named.id:
-			p.addf("%s names the organisation %s, and %s %s: correct one of them", named.field, named.id, by, organization)
+			p.Addf("%s names the organisation %s, and %s %s: correct one of them", named.field, named.id, by, organization)
 		}
 	}
 }

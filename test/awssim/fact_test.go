@@ -13,7 +13,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// The tests named TestFactN go through section N of docs/aws-facts.md.
+// The tests named TestFactN go through the facts of docs/aws-facts.md in the order
+// of the sections that earlier versions of the page had, which its end lists.
 
 // factMember is the member account of the tests.
 const factMember = "222222222222"

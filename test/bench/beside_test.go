@@ -51,7 +51,7 @@ func measureBeside(t *testing.T, cell Cell, builds int, shared bool) Beside {
 	beside.Bound = BoundOf(Cell{cell.Regions, builds * cell.Accounts, cell.CopyTime}).Total()
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		world, err := awssim.New(worldOf(cell), cell.Physics())
+		world, err := awssim.New(worldOf(cell), cell.Timing())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ type Cell struct {
 // Roles is how many service-linked roles of each account get a grant.
 const Roles = 2
 
-// Quotas of KMS and its pages that bound a publication. Fact: 3, 4.
+// Quotas of KMS and its pages that bound a publication. Fact: QUOTA-1 to QUOTA-5, GRANT-19.
 const (
 	createGrantPerSecond  = 50
 	replicateKeyPerSecond = 5
@@ -30,9 +30,9 @@ func (c Cell) Grants() int { return c.Regions * c.Accounts * Roles }
 // Pages is how many pages of ListGrants one region's grants fill.
 func (c Cell) Pages() int { return (c.Accounts*Roles + grantsPerPage - 1) / grantsPerPage }
 
-// Physics are those of all measurements in virtual time but for the time of a
+// Timing are those of all measurements in virtual time but for the time of a
 // copy: AWS's documented quotas, and latencies and lags as they are seen on AWS.
-func (c Cell) Physics() awssim.Options {
+func (c Cell) Timing() awssim.Options {
 	return awssim.Options{
 		Latency: 50 * time.Millisecond, PropagationLag: 3 * time.Second, KeyCreationTime: 7 * time.Second,
 		CopyTime: c.CopyTime, ImageLag: 4 * time.Second, Quotas: true,
@@ -40,7 +40,7 @@ func (c Cell) Physics() awssim.Options {
 }
 
 // Bound is the least time in which anybody can publish the cell and keep the
-// contract, stage by stage. Each term is derived from the physics; nothing in it
+// contract, stage by stage. Each term is derived from the timing; nothing in it
 // is measured.
 type Bound struct {
 	// Look: the source image and the key side by side, then the images of the
@@ -59,15 +59,15 @@ type Bound struct {
 	Grants time.Duration `json:"grants"`
 	// Share: ModifyImageAttribute, and reading it back.
 	Share time.Duration `json:"share"`
-	// Proof: reading all that launches depend on once more, side by side: the
+	// Check: reading again, in parallel, all that launches depend on: the
 	// image and then its snapshots' keys; one pass over the pages of a region's
 	// grants.
-	Proof time.Duration `json:"proof"`
+	Check time.Duration `json:"check"`
 }
 
 // Total is the critical path.
 func (b Bound) Total() time.Duration {
-	return b.Look + b.Key + max(b.Copy, b.Grants) + b.Share + b.Proof
+	return b.Look + b.Key + max(b.Copy, b.Grants) + b.Share + b.Check
 }
 
 // Binds names the longest term of the critical path.
@@ -84,7 +84,7 @@ func (b Bound) Binds() string {
 
 // BoundOf derives the cell's bound.
 func BoundOf(c Cell) Bound {
-	p := c.Physics()
+	p := c.Timing()
 	b := Bound{Look: 2 * p.Latency, Key: 2*p.Latency + p.PropagationLag + p.Latency, Share: 2 * p.Latency}
 	if c.Regions > 1 {
 		b.Key += p.Latency + p.KeyCreationTime + atQuota(c.Regions-1, replicateKeyPerSecond)
@@ -92,7 +92,7 @@ func BoundOf(c Cell) Bound {
 	b.Copy = p.Latency + p.CopyTime + 2*p.Latency
 	pass := time.Duration(c.Pages()) * p.Latency
 	b.Grants = atQuota(c.Accounts*Roles, createGrantPerSecond) + p.Latency + max(p.PropagationLag+p.Latency, pass)
-	b.Proof = max(2*p.Latency, pass)
+	b.Check = max(2*p.Latency, pass)
 	return b
 }
 

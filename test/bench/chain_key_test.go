@@ -26,13 +26,13 @@ func makeKey(t *testing.T, world *awssim.World) {
 			t.Fatal(err)
 		}
 	}
-	physics := Cell{}.Physics()
-	time.Sleep(physics.KeyCreationTime + physics.PropagationLag)
+	timing := Cell{}.Timing()
+	time.Sleep(timing.KeyCreationTime + timing.PropagationLag)
 	for _, region := range chainRegions {
 		_, err := clients.KMS(region).CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: aws.String(chainKey), TargetKeyId: key.KeyMetadata.KeyId})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(physics.PropagationLag)
+	time.Sleep(timing.PropagationLag)
 }

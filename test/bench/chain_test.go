@@ -81,10 +81,10 @@ func (w way) measure(t *testing.T, regions []string, copyTime time.Duration) Cha
 	file.Images = []awssim.ImageFile{{
 		Account: awssim.PublishingAccount, Region: chainRegions[0], ID: sourceImage, Name: "golden", Architecture: "x86_64", Snapshots: []int{8}, Encrypted: true,
 	}}
-	physics := Cell{CopyTime: copyTime}.Physics()
-	physics.BuildTime = 10 * time.Second
-	physics.ImageLag = 0 // amazon-ebs fails on a copy that readers do not see yet
-	world, err := awssim.New(file, physics)
+	timing := Cell{CopyTime: copyTime}.Timing()
+	timing.BuildTime = 10 * time.Second
+	timing.ImageLag = 0 // amazon-ebs fails on a copy that readers do not see yet
+	world, err := awssim.New(file, timing)
 	if err != nil {
 		t.Fatal(err)
 	}

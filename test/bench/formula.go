@@ -24,12 +24,12 @@ func WarmReads(c Cell) map[string]int {
 		"sts GetCallerIdentity":              1,
 		"organizations DescribeOrganization": 1,
 		"ec2 DescribeRegions":                1,
-		// The source; and each region's image, to plan, to verify and to prove.
+		// The source; and each region's image, to plan, to verify and to check.
 		"ec2 DescribeImages":    1 + 3*c.Regions,
 		"ec2 DescribeSnapshots": 1 + 3*c.Regions,
-		// The same, to plan, before sharing, and to prove.
+		// The same, to plan, before sharing, and to check.
 		"ec2 DescribeImageAttribute": 1 + 3*c.Regions,
-		// The alias, the key's state, and which key the alias names; and the proof.
+		// The alias, the key's state, and which key the alias names; and the check.
 		"kms DescribeKey":          (3 + 1) * c.Regions,
 		"kms GetKeyPolicy":         2 * c.Regions,
 		"kms GetKeyRotationStatus": 1,

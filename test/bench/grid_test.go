@@ -86,7 +86,7 @@ func measure(t *testing.T, cell Cell) Grid {
 	t.Helper()
 	grid := Grid{Cell: cell, Bound: BoundOf(cell)}
 	synctest.Test(t, func(t *testing.T) {
-		world, err := awssim.New(worldOf(cell), cell.Physics())
+		world, err := awssim.New(worldOf(cell), cell.Timing())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -12,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
@@ -97,7 +98,7 @@ func measurePerGrant(t *testing.T, cell Cell) PerGrant {
 	t.Helper()
 	measured := PerGrant{Cell: cell}
 	synctest.Test(t, func(t *testing.T) {
-		world, err := awssim.New(worldOf(cell), cell.Physics())
+		world, err := awssim.New(worldOf(cell), cell.Timing())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,12 +117,8 @@ func measurePerGrant(t *testing.T, cell Cell) PerGrant {
 		counted := count(world)
 		each := func(do func(*grantResource, context.Context) error) time.Duration {
 			start := time.Now()
-			var group errgroup.Group
-			group.SetLimit(perGrantParallelism)
-			for _, r := range resources {
-				group.Go(func() error { return do(r, t.Context()) })
-			}
-			if err := group.Wait(); err != nil {
+			errs := fanout.Limit(t.Context(), perGrantParallelism, "", resources, func(ctx context.Context, r *grantResource) error { return do(r, ctx) })
+			if err := errors.Join(errs...); err != nil {
 				t.Fatal(err)
 			}
 			return time.Since(start)

@@ -16,7 +16,7 @@ func TestBound(t *testing.T) {
 		want  time.Duration
 		binds string
 	}{
-		// 0.1 look + 3.15 key + 0.15 and the copy + 0.1 share + 0.1 proof.
+		// 0.1 look + 3.15 key + 0.15 and the copy + 0.1 share + 0.1 check.
 		{Cell{1, 10, 8 * time.Minute}, 483_600 * time.Millisecond, "copies"},
 		// 0.1 + 3.15 + 7.05 + 27 replicas beyond the first 5 at 5 a second + 9,950
 		// grants at 50 a second + 0.05 + 100 pages + 0.1 + 100 pages once more.

@@ -132,10 +132,10 @@ func attachPolicies(ctx context.Context, s *simulator, output string) error {
 }
 
 // launchTable launches everywhere, prints account × region × launcher, and
-// counts the launches that failed. Beside each stands what the plugin proved, if
+// counts the launches that failed. Next to each stands what the plugin reported, if
 // it did; where they differ, that is an error.
-func launchTable(ctx context.Context, s *simulator, images map[string]string, proved evaluate.Matrix) (int, error) {
-	t := launched{proved: proved, reasons: map[string]int{}}
+func launchTable(ctx context.Context, s *simulator, images map[string]string, checked evaluate.Matrix) (int, error) {
+	t := launched{checked: checked, reasons: map[string]int{}}
 	regions := slices.Sorted(maps.Keys(images))
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "  account\tlauncher\t%s\n", strings.Join(regions, "\t"))
@@ -165,7 +165,7 @@ func launchTable(ctx context.Context, s *simulator, images map[string]string, pr
 	for _, reason := range slices.SortedFunc(maps.Keys(t.reasons), func(a, b string) int { return t.reasons[a] - t.reasons[b] }) {
 		fmt.Printf("  (%d) %s\n", t.reasons[reason], reason)
 	}
-	if proved != nil {
+	if checked != nil {
 		fmt.Printf("\n  The plugin's verdicts, which it wrote down before, are the same: %d of %d.\n", t.agreed, t.agreed)
 	}
 	return t.failed, nil
@@ -173,7 +173,7 @@ func launchTable(ctx context.Context, s *simulator, images map[string]string, pr
 
 // launched counts launches, and numbers the reasons for which some failed.
 type launched struct {
-	proved         evaluate.Matrix
+	checked        evaluate.Matrix
 	failed, agreed int
 	reasons        map[string]int
 }
@@ -189,27 +189,27 @@ func (t *launched) add(account, region, launcher, reason string) (string, error)
 		}
 		cell = fmt.Sprintf("fails (%d)", t.reasons[reason])
 	}
-	if t.proved == nil {
+	if t.checked == nil {
 		return cell, nil
 	}
-	foretold, err := agree(t.proved, account, region, launcher, reason)
+	foretold, err := agree(t.checked, account, region, launcher, reason)
 	if err != nil {
 		return "", err
 	}
 	t.agreed++
-	return cell + ", proved: " + foretold, nil
+	return cell + ", checked: " + foretold, nil
 }
 
 // agree compares a launch, which failed for the reason unless that is empty, with
 // the plugin's verdict.
-func agree(proved evaluate.Matrix, account, region, launcher, reason string) (string, error) {
-	verdict, found := proved.Find(account, region, launcher)
+func agree(checked evaluate.Matrix, account, region, launcher, reason string) (string, error) {
+	verdict, found := checked.Find(account, region, launcher)
 	happened := evaluate.Launches
 	if reason != "" {
 		happened = evaluate.Fails
 	}
 	if !found || verdict.Outcome != happened {
-		return "", fmt.Errorf("the launch in %s of account %s as %s: %s (%s), and the plugin proved %q", region, account, launcher, happened, reason, verdict.Outcome)
+		return "", fmt.Errorf("the launch in %s of account %s as %s: %s (%s), and the plugin reported %q", region, account, launcher, happened, reason, verdict.Outcome)
 	}
 	return string(verdict.Outcome), nil
 }

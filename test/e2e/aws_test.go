@@ -15,14 +15,14 @@ type simulated struct {
 	environment []string
 }
 
-func newAWS(t *testing.T, physics awssim.Options) simulated {
+func newAWS(t *testing.T, timing awssim.Options) simulated {
 	t.Helper()
-	return newAWSWith(t, awssim.DefaultWorld(), physics)
+	return newAWSWith(t, awssim.DefaultWorld(), timing)
 }
 
-func newAWSWith(t *testing.T, file awssim.WorldFile, physics awssim.Options) simulated {
+func newAWSWith(t *testing.T, file awssim.WorldFile, timing awssim.Options) simulated {
 	t.Helper()
-	world, err := awssim.New(file, physics)
+	world, err := awssim.New(file, timing)
 	if err != nil {
 		t.Fatal(err)
 	}

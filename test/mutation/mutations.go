@@ -84,7 +84,7 @@ var mutations = []mutation{
 	},
 	{
 		"take any organisation for ours", "internal/policy/open.go",
-		"	\"aws:principalorgid\":    organizationID.MatchString,", "	\"aws:principalorgid\":    func(string) bool { return true },",
+		"	\"aws:principalorgid\":    pattern.Organization.Match,", "	\"aws:principalorgid\":    func(string) bool { return true },",
 	},
 	{
 		"no owner in a new key's policy", "internal/policy/keypolicy.go",

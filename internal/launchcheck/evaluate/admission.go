@@ -21,7 +21,7 @@ type admission struct {
 // explicit denial wins. Within the key's own account a key policy that names the
 // role is enough; one that names the account leaves it to the role's policies.
 // To a role of another account both must allow it. A grant stands for both.
-// Fact: 1, 6.
+// Fact: KMS-KEY-15.
 func (k *regionalKey) decide(by *caller) admission {
 	a := admission{regionalKey: k, by: by, identity: k.identity[by.launcher]}
 	a.key, a.own, a.granted = k.policy.rule(by, k.via), a.identity.rule(by, k.via), k.to(by)

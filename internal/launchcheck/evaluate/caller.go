@@ -14,7 +14,7 @@ type caller struct {
 	name      string // of the role, without its path
 	root      string // ARN of the account's root
 	session   string // ARN of every session of the role, up to the session's name
-	// What the organization is to KMS. Fact: 1.
+	// What the organization is to KMS. Fact: IAM-EVAL-1.
 	organization, path value
 }
 
@@ -117,10 +117,10 @@ var contextKeys = map[string]contextKey{
 }
 
 // isList says that AWS documents the key as one with several values, which are
-// to be tested with a set operator. Fact: 1.
+// to be tested with a set operator. Fact: IAM-EVAL-2.
 func (k contextKey) isList() bool { return k == principalOrgPaths || k == grantOperations }
 
-// value is what the request has under the key. Fact: 6.
+// value is what the request has under the key. Fact: KMS-COND-1, KMS-COND-3.
 func (r *request) value(k contextKey) value {
 	switch k {
 	case principalOrgID:
@@ -145,7 +145,7 @@ func (r *request) value(k contextKey) value {
 }
 
 // grantValue is what only a request for a grant has. EC2's grant is for the
-// attached volume, to decrypt its data key. Fact: 6.
+// attached volume, to decrypt its data key. Fact: GRANT-32.
 func (r *request) grantValue(k contextKey) value {
 	switch {
 	case !r.granting:

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // The links of the chain, in their order. Those that are about a key stand in it
@@ -30,10 +32,10 @@ func open(name, because, remedy string) Link { return newLink(name, Inconclusive
 
 // newLink is a link whose texts, which quote policies and AWS, can be printed.
 func newLink(name string, outcome Outcome, because, remedy string) Link {
-	return Link{Name: name, Outcome: outcome, Because: printable(because), Remedy: printable(remedy)}
+	return Link{Name: name, Outcome: outcome, Because: text.Printable(because), Remedy: text.Printable(remedy)}
 }
 
-// imageLink says whether the image can be launched at all. Fact: 5.
+// imageLink says whether the image can be launched at all. Fact: EC2-IMG-4.
 func (r *Region) imageLink() Link {
 	id := r.Image.ID
 	switch r.Image.State {
@@ -105,7 +107,7 @@ func describeImage(r *Region) string {
 }
 
 // sharedLink says whether the account may launch the image: as its owner, or by
-// a launch permission. Fact: 5, 6.
+// a launch permission. Fact: EC2-SHARE-1, EC2-SHARE-12.
 func (r *Region) sharedLink(a *Account) Link {
 	i := &r.Image
 	switch {
@@ -172,7 +174,7 @@ func (a *Account) isIn(permission string) (in answer, why string) {
 }
 
 // regionLink says whether the key can be used with the region's snapshots, by
-// the account. Fact: 6.
+// the account. Fact: KMS-KEY-16.
 func (k *regionalKey) regionLink(by *caller) Link {
 	switch {
 	case k.missing:
@@ -197,7 +199,7 @@ func describeKeyCommand(k *regionalKey) string {
 	return fmt.Sprintf("aws kms describe-key --region %s --key-id %s", k.in.Name, k.ARN)
 }
 
-// stateLink says whether the key is enabled. Fact: 2, 6.
+// stateLink says whether the key is enabled. Fact: LAUNCH-14.
 func (k *regionalKey) stateLink() Link {
 	enable := fmt.Sprintf("aws kms enable-key --region %s --key-id %s", k.in.Name, k.ARN)
 	because := fmt.Sprintf("the key %s is %s", k.ARN, k.State)

@@ -131,7 +131,7 @@ func TestLeastPrivilege(t *testing.T) {
 	})
 }
 
-// In China, services have another name. Fact: 6.
+// In China, services have another name.
 func TestPartitions(t *testing.T) {
 	china := func(via string) func(*scene) {
 		return func(s *scene) {

@@ -13,7 +13,7 @@ import (
 // comes to, ordered by region, account and launcher. It asks AWS nothing: it
 // is right if the world is, if nothing beyond the role's own policies and the
 // key's confines the role, such as a service control policy, and if volumes keep
-// their snapshots' keys (Fact: 6, the last row of its table).
+// their snapshots' keys (Fact: LAUNCH-13).
 func Evaluate(w Input) []Verdict {
 	accounts := slices.SortedFunc(slices.Values(w.Accounts), func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
 	launchers := slices.SortedFunc(slices.Values(w.Launchers), func(a, b Launcher) int { return cmp.Compare(a.Name, b.Name) })
@@ -111,7 +111,7 @@ func (k *regionalKey) parsePolicy() *document {
 }
 
 // identity is the role's policy, as far as it is about the key. Service-linked
-// roles have nothing of KMS in theirs. Fact: 3.
+// roles have nothing of KMS in theirs. Fact: IAM-ROLE-8.
 func (l *Launcher) identity(keyARN string) *document {
 	name := "the identity policy of " + l.Name
 	if l.ServiceLinked || len(l.Policy) == 0 {

@@ -22,7 +22,7 @@ func indexGrants(grants []Grant) map[string]granted {
 		g := &grants[i]
 		ops := operationsNamed(g.Operations)
 		// A grant that is made under a grant allows at most what that one does,
-		// and EC2's is to decrypt. Fact: 3, 6.
+		// and EC2's is to decrypt. Fact: GRANT-26, GRANT-33.
 		if ops&decrypt == none {
 			ops &^= createGrant
 		}

@@ -1,6 +1,6 @@
 // Package evaluate decides who can launch an image where, and why not, from what
 // AWS reports: the launch permissions, the keys of the snapshots, and the state,
-// the policy and the grants of these keys. It decides as AWS does (Fact: 3, 5, 6),
+// the policy and the grants of these keys. It decides as AWS does (Fact: LAUNCH-1, KMS-KEY-15, GRANT-9),
 // and asks AWS nothing. Absent information is never benign: what was not read or
 // is not supported makes a verdict [Inconclusive], never [Launches].
 package evaluate
@@ -43,7 +43,7 @@ type Account struct {
 	Organization string
 	// Path is where the account is in the organization, as aws:PrincipalOrgPaths
 	// has it: o-…/r-…/ou-…/ou-…/, with the slash at the end. Empty if it is not
-	// known. Fact: 3.
+	// known. Fact: IAM-EVAL-3.
 	Path string
 }
 
@@ -54,7 +54,7 @@ type Launcher struct {
 	// its ARN.
 	Role string
 	// ServiceLinked roles take no policy: what they may do with a customer
-	// managed key they may by grants alone. Fact: 3.
+	// managed key they may by grants alone. Fact: IAM-ROLE-8.
 	ServiceLinked bool
 	// Policy is the identity policy that the role is assumed to have, empty if
 	// none. EC2's own actions are taken for allowed; it is asked for KMS's only.
@@ -77,7 +77,7 @@ type Image struct {
 	// ProductCodes are those of AWS Marketplace and of EC2. An account needs a
 	// subscription to launch an image with one.
 	ProductCodes []string
-	// Launch permissions, in addition to the owner. Fact: 5.
+	// Launch permissions, in addition to the owner. Fact: EC2-SHARE-4.
 	Public              bool
 	Accounts            []string // ids
 	Organizations       []string // ARNs
@@ -108,7 +108,7 @@ type Key struct {
 	Grants        []Grant
 }
 
-// Grant is a grant on a key. Fact: 3.
+// Grant is a grant on a key. Fact: GRANT-7.
 type Grant struct {
 	ID         string
 	Name       string

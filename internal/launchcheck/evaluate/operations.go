@@ -8,7 +8,7 @@ import (
 // operations is a set of KMS's operations, of those that a launch needs.
 type operations uint8
 
-// What EC2 does with a snapshot's key for who launches. Fact: 6.
+// What EC2 does with a snapshot's key for who launches. Fact: LAUNCH-3, LAUNCH-6.
 const (
 	describeKey operations = 1 << iota
 	generateDataKeyWithoutPlaintext

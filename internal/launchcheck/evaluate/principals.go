@@ -23,7 +23,7 @@ type principals struct {
 var (
 	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
 	// nobody are unique ids, which stand for deleted identities, and principals
-	// that are no roles. Fact: 1.
+	// that are no roles. Fact: KMS-KEY-21.
 	nobody = regexp.MustCompile(`^(A(ROA|IDA)[A-Z0-9]+|arn:[a-z-]+:(iam::[0-9]{12}:user|sts::[0-9]{12}:federated-user)/.+)$`)
 )
 
@@ -94,9 +94,9 @@ func (p *principals) named(by *caller) (itself, account answer) {
 
 func (p *principals) accountOf(by *caller) bool { return p.accounts[by.account] || p.accounts[by.root] }
 
-// spares says whether a NotPrincipal element leaves the caller out: only if it
-// names the account, the role and the session. Fact: 1.
-func (p *principals) spares(by *caller) answer {
+// exempts says whether a NotPrincipal element leaves the caller out: only if it
+// names the account, the role and the session. Fact: IAM-EVAL-7.
+func (p *principals) exempts(by *caller) answer {
 	switch {
 	case p.all:
 		return yes

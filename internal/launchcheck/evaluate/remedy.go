@@ -21,7 +21,7 @@ func (a *admission) listRolePolicies(statements string, o operations) string {
 	return fmt.Sprintf("aws iam list-role-policies --role-name %s # and change %s, which denies %s", a.by.name, statements, o.actions())
 }
 
-// createGrant makes the grant that a service-linked role launches with. Fact: 3.
+// createGrant makes the grant that a service-linked role launches with. Fact: GRANT-13.
 func (a *admission) createGrant() string {
 	return fmt.Sprintf("aws kms create-grant --region %s --key-id %s --grantee-principal %s --operations %s",
 		a.in.Name, a.ARN, a.by.arn, strings.Join(allNeeded.names(""), " "))
@@ -42,7 +42,7 @@ func (a *admission) keyPolicySnippet(o operations) string {
 func (a *admission) identityPolicySnippet(o operations) string { return a.snippet("", a.ARN, o) }
 
 // snippet are statements for the list of a policy: kms:CreateGrant has one of its
-// own, for AWS's resources only. Fact: 6.
+// own, for AWS's resources only. Fact: LAUNCH-4.
 func (a *admission) snippet(who, resource string, o operations) string {
 	var statements []string
 	for _, granting := range []bool{false, true} {

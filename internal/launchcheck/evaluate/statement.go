@@ -51,7 +51,7 @@ func parseIdentityPolicy(name string, raw []byte, key string) *document {
 }
 
 // version2012 is the version of the policy language that has policy variables.
-// Fact: 1.
+// Fact: IAM-EVAL-5.
 const version2012 = "2012-10-17"
 
 func parseDocument(name string, raw []byte, key, principal string) *document {
@@ -206,13 +206,13 @@ func (s *statement) parseResources(m policy.Member, key string, variables bool) 
 }
 
 // about says how far the statement is about the caller: itself, or through its
-// account only, which leaves it to the account's own policies. Fact: 1.
+// account only, which leaves it to the account's own policies. Fact: KMS-KEY-15.
 func (s *statement) about(by *caller) (itself, account answer) {
 	switch {
 	case s.everybodies:
 		return yes, no
 	case s.butWho:
-		return yes - s.who.spares(by), no
+		return yes - s.who.exempts(by), no
 	default:
 		return s.who.named(by)
 	}

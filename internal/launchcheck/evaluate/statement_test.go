@@ -90,7 +90,7 @@ func TestDocuments(t *testing.T) {
 	})
 }
 
-// Whom a denial with NotPrincipal spares.
+// Whom a denial with NotPrincipal exempts.
 func TestNotPrincipal(t *testing.T) {
 	deny := func(names ...string) func(*scene) {
 		return func(s *scene) {
@@ -99,10 +99,10 @@ func TestNotPrincipal(t *testing.T) {
 	}
 	session := "arn:aws:sts::" + member + ":assumed-role/" + karpenter + "/me"
 	check(t, []ruling{
-		{"everybody is spared by *", deny("*"), evaluate.Launches, ""},
-		{"nobody is spared by another's name", deny(other), evaluate.Fails, "key-policy"},
-		{"a role is not spared by its account's name", deny(member), evaluate.Fails, "key-policy"},
-		{"a role is not spared by its name", deny(member, roleARN(member, karpenter)), evaluate.Fails, "key-policy"},
-		{"a session is spared by all three names, of which one is not known", deny(member, roleARN(member, karpenter), session), evaluate.Inconclusive, "key-policy"},
+		{"everybody is exempted by *", deny("*"), evaluate.Launches, ""},
+		{"nobody is exempted by another's name", deny(other), evaluate.Fails, "key-policy"},
+		{"a role is not exempted by its account's name", deny(member), evaluate.Fails, "key-policy"},
+		{"a role is not exempted by its name", deny(member, roleARN(member, karpenter)), evaluate.Fails, "key-policy"},
+		{"a session is exempted by all three names, of which one is not known", deny(member, roleARN(member, karpenter), session), evaluate.Inconclusive, "key-policy"},
 	})
 }

@@ -51,7 +51,7 @@ func generate(t *testing.T, seed uint64) *generatedWorld {
 	w.makeRoles()
 	for _, key := range w.keys {
 		w.makeGrants(key)
-		w.settle(key)
+		w.complete(key)
 	}
 	if g.chance(4) {
 		w.must(w.ec2(owner).DisableImage(t.Context(), &ec2.DisableImageInput{ImageId: &w.image}))
@@ -253,8 +253,8 @@ func (w *generatedWorld) grant(key, grantee string, constrained bool, operations
 	return *made.GrantId
 }
 
-// settle gives the key its policy and its state.
-func (w *generatedWorld) settle(key string) {
+// complete gives the key its policy and its state.
+func (w *generatedWorld) complete(key string) {
 	document := w.keyPolicy(key)
 	state := w.IntN(100)
 	if state < 5 {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
-	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Report is what the page tells.
@@ -64,7 +64,7 @@ func Write(w io.Writer, r Report) error {
 		"Report": r, "At": r.At.UTC().Format(time.RFC3339),
 		"Style": template.CSS(style), "Script": template.JS(script), //nolint:gosec // the package's own files
 		"Policy":   fmt.Sprintf("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '%s'; script-src '%s'", digest(style), digest(script)),
-		"Launches": progress.Number(launches), "Fails": progress.Number(fails), "Inconclusive": progress.Number(inconclusive), "Total": progress.Number(r.Launches.Total()),
+		"Launches": text.Number(launches), "Fails": text.Number(fails), "Inconclusive": text.Number(inconclusive), "Total": text.Number(r.Launches.Total()),
 		"AnyFails": fails > 0, "AnyInconclusive": inconclusive > 0,
 		"Problems": problems(r.Launches), "Regions": regions(r), "Changes": grouped(r.Changes),
 		"Data": newGrid(r.Launches),

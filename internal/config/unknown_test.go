@@ -1,11 +1,11 @@
-package placeholder_test
+package config_test
 
 import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/orgami/packer-plugin-orgami/internal/placeholder"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
 )
 
 type common struct {
@@ -16,7 +16,7 @@ type block struct {
 	Alias string `mapstructure:"alias"`
 }
 
-type config struct {
+type component struct {
 	common  `mapstructure:",squash"`
 	Name    string            `mapstructure:"name"`
 	Regions []string          `mapstructure:"regions"`
@@ -26,16 +26,16 @@ type config struct {
 	derived string
 }
 
-func TestFields(t *testing.T) {
-	c := config{
+func TestUnknownFields(t *testing.T) {
+	c := component{
 		common: common{Profile: "<unknown>"}, Name: "golden-<unknown>", Regions: []string{"us-east-1", "<unknown>", "<unknown>"},
 		Tags: map[string]string{"a": "b", "c": "<unknown>"}, Key: &block{Alias: "alias/<unknown>"}, derived: "<unknown>",
 	}
 	want := []string{"key.alias", "name", "profile", "regions", "tags"}
-	if diff := cmp.Diff(want, placeholder.Fields(c)); diff != "" {
+	if diff := cmp.Diff(want, config.UnknownFields(c)); diff != "" {
 		t.Error(diff)
 	}
-	if got := placeholder.Fields(config{Name: "unknown", Key: &block{Alias: "<known>"}}); len(got) > 0 {
+	if got := config.UnknownFields(component{Name: "unknown", Key: &block{Alias: "<known>"}}); len(got) > 0 {
 		t.Errorf("found %v where all is known", got)
 	}
 }

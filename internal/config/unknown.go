@@ -1,11 +1,4 @@
-// Package placeholder finds values that Packer does not know yet.
-//
-// Packer configures a post-processor twice, the first time with a placeholder
-// for every value that is not known before the build; `packer validate` does the
-// same for data sources. Such a value cannot be judged. It must not be used
-// either: where a template names a build variable that the builder does not
-// set, the placeholder is there for good, and Packer reports no error.
-package placeholder
+package config
 
 import (
 	"reflect"
@@ -13,15 +6,20 @@ import (
 	"strings"
 )
 
-// text is what Packer writes in the place of a string that is unknown.
-const text = "<unknown>"
+// placeholder is what Packer writes in the place of a string that it doesn't know
+// yet. Packer configures a post-processor twice, the first time with a placeholder
+// for every value that is not known before the build; `packer validate` does the
+// same for data sources. Such a value cannot be checked. It must not be used
+// either: where a template names a build variable that the builder does not
+// set, the placeholder is there for good, and Packer reports no error.
+const placeholder = "<unknown>"
 
-// In reports whether the value, or a part of it, is unknown.
-func In(value string) bool { return strings.Contains(value, text) }
+// Unknown reports whether Packer doesn't know the value, or a part of it, yet.
+func Unknown(value string) bool { return strings.Contains(value, placeholder) }
 
-// Fields names the fields of a configuration that hold unknown values, as the
+// UnknownFields names the fields of a configuration that hold unknown values, as the
 // user writes them, in order.
-func Fields(config any) []string {
+func UnknownFields(config any) []string {
 	var fields []string
 	walk(reflect.ValueOf(config), "", func(field string) { fields = append(fields, field) })
 	slices.Sort(fields)
@@ -31,7 +29,7 @@ func Fields(config any) []string {
 func walk(value reflect.Value, path string, found func(field string)) {
 	switch value.Kind() {
 	case reflect.String:
-		if In(value.String()) {
+		if Unknown(value.String()) {
 			found(path)
 		}
 	case reflect.Pointer, reflect.Interface:

@@ -1,6 +1,4 @@
-// Package expand fills in texts of the configuration with what a template of
-// Packer cannot know when it is written, as {{ .SourceImageName }}.
-package expand
+package text
 
 import (
 	"fmt"
@@ -9,9 +7,11 @@ import (
 	"text/template/parse"
 )
 
-// Text fills in a text from the fields of a struct. What refers to anything else,
-// or does more than to refer, is an error. A text without {{ stays as it is.
-func Text(text string, data any) (string, error) {
+// Expand fills in a text of the configuration with what a Packer template can't
+// know when it is written, such as {{ .SourceImageName }}, from the fields of a
+// struct. A text that refers to anything else, or does more than to refer, is an
+// error. A text without {{ stays as it is.
+func Expand(text string, data any) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
 	}

@@ -7,7 +7,7 @@ import (
 
 // Each wrong configuration gets an error that names the field as the user
 // writes it, and the remedy.
-func TestWrongConfigurations(t *testing.T) {
+func TestInvalidConfigurations(t *testing.T) {
 	for _, test := range wrongConfigurations {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := configure(t, test.body)
@@ -37,7 +37,7 @@ var wrongConfigurations = []struct {
 	{"reserved alias", `key { alias = "alias/aws/ebs" }`, []string{"key.alias", "AWS's own", "choose another"}},
 	{"alias with a blank", `key { alias = "alias/golden ami" }`, []string{"key.alias", "letters, digits and /_-"}},
 	{"empty alias name", `key { alias = "alias/" }`, []string{"key.alias", "letters, digits"}},
-	{"alias as id", `key { id = "alias/golden" }`, []string{"key.id", "write it in key.alias"}},
+	{"alias as id", `key { id = "alias/golden" }`, []string{"key.id", "set alias instead of id"}},
 	{"single-Region key", `key { id = "1234abcd-12ab-34cd-56ef-1234567890ab" }`, []string{"key.id", "single-Region key", "mrk-"}},
 	{"single-Region key's ARN", `key { id = "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab" }`, []string{"key.id", "single-Region"}},
 	{"short key id", `key { id = "mrk-123" }`, []string{"key.id", "32 hexadecimal digits"}},
@@ -204,7 +204,7 @@ grants {
 	{"a file of accounts that is not there", `key { alias = "alias/golden" }
 grants { accounts_file = "testdata/none.txt" }`, []string{"grants.accounts_file", "none.txt", "${path.root}"}},
 	{"a file of accounts with something else", `key { alias = "alias/golden" }
-grants { accounts_file = "wrong_test.go" }`, []string{"grants.accounts_file", "line 1:", "12 digits"}},
+grants { accounts_file = "invalid_config_test.go" }`, []string{"grants.accounts_file", "line 1:", "12 digits"}},
 	{"grants for no accounts", `key { alias = "alias/golden" }
 grants { accounts = [] }`, []string{"grants.accounts: the list is empty"}},
 	{"granted account twice", `key { alias = "alias/golden" }
@@ -326,7 +326,7 @@ key { alias = "alias/golden" }`, []string{"regions", "list of string required"}}
 plan_only = "maybe"`, []string{"plan_only", "bool"}},
 	{"unknown argument", `key { alias = "alias/golden" }
 region = "us-east-1"`, []string{"Unsupported argument", "region"}},
-	{"unknown kind of proof", `key { alias = "alias/golden" }
+	{"unknown kind of check", `key { alias = "alias/golden" }
 check = "maybe"`, []string{"check", `"maybe"`, `"warn"`}},
 	{"role to check with its prefix", `key { alias = "alias/golden" }
 check_roles = ["arn:aws:iam::222222222222:role/Launcher"]`, []string{"check_roles", `"Launcher"`}},

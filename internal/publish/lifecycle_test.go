@@ -80,9 +80,9 @@ func lifelong(s *publish.Spec) {
 	s.Lifecycle = retention.Lifecycle{DeprecateAfter: 90 * 24 * time.Hour, Protection: ami.ProtectedWithCooldown}
 }
 
-// TestLife: the published images are deprecated and protected as asked for, and
+// TestLifecycle: the published images are deprecated and protected as asked for, and
 // tagged with what only the run knows; a second run changes nothing.
-func TestLife(t *testing.T) {
+func TestLifecycle(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
 		lifelong(&spec)
@@ -121,10 +121,10 @@ func TestLife(t *testing.T) {
 	})
 }
 
-// TestLifeOfWhatIsPublished: an image that is published already gets what it
+// TestLifecycleOfWhatIsPublished: an image that is published already gets what it
 // lacks, one whose time has come is deprecated at once, and an adopted source is
 // marked as one that this plugin publishes.
-func TestLifeOfWhatIsPublished(t *testing.T) {
+func TestLifecycleOfWhatIsPublished(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.mustPublish(t, w.spec())
 		time.Sleep(91 * 24 * time.Hour)

@@ -49,10 +49,10 @@ func hands() map[string]hand {
 
 const organizationARN = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
 
-// TestSomeoneElsesHands has somebody change the world between any two calls of
+// TestInterference has somebody change the world between any two calls of
 // a run. The run publishes, or fails and leaves nothing visible; the next one
 // makes the world right, and what the other did is still there.
-func TestSomeoneElsesHands(t *testing.T) {
+func TestInterference(t *testing.T) {
 	for base, prepare := range map[string]func(*testing.T, *world){"a new key": func(*testing.T, *world) {}, "a publication that drifted": drift} {
 		u := undisturbedRun(t, prepare)
 		step := every(len(u.calls), 4)
@@ -109,10 +109,10 @@ func (h hand) interferes(t *testing.T, w *world, k int, u undisturbed) {
 
 // overwrote reports whether the run set the region's key policy so shortly after
 // the other's edit that no read could have shown it: KMS has no conditional
-// write. Fact: 8.
+// write. Fact: KMS-KEY-4.
 func (w *world) overwrote(region string, edited time.Time) bool {
 	return slices.ContainsFunc(w.sim.Mutations(), func(e awssim.Entry) bool {
-		return e.Operation == "PutKeyPolicy" && e.Region == region && e.Time.After(edited) && e.Time.Before(edited.Add(physics.PropagationLag+2*physics.Latency))
+		return e.Operation == "PutKeyPolicy" && e.Region == region && e.Time.After(edited) && e.Time.Before(edited.Add(timing.PropagationLag+2*timing.Latency))
 	})
 }
 

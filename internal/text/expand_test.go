@@ -1,15 +1,17 @@
-package expand
+package text_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 type data struct{ Name, Region string }
 
-func TestText(t *testing.T) {
+func TestExpand(t *testing.T) {
 	of := data{"golden {{ .Region }}", "eu-west-1"}
-	for text, want := range map[string]string{
+	for in, want := range map[string]string{
 		"":                           "",
 		"plain":                      "plain",
 		"{ }":                        "{ }",
@@ -17,32 +19,32 @@ func TestText(t *testing.T) {
 		"{{.Region}}-{{- .Region }}": "eu-west-1-eu-west-1",
 		"a {{ .Region }} b":          "a eu-west-1 b",
 	} {
-		if got, err := Text(text, of); err != nil || got != want {
-			t.Errorf("Text(%q) = %q, %v; want %q", text, got, err, want)
+		if got, err := text.Expand(in, of); err != nil || got != want {
+			t.Errorf("text.Expand(%q) = %q, %v; want %q", in, got, err, want)
 		}
 	}
-	for _, text := range []string{
+	for _, in := range []string{
 		"{{", "{{ }}", "{{ .Nobody }}", "{{ .Name.Nobody }}", `{{ print "x" }}`, "{{ range 9 }}x{{ end }}", "{{ $x := .Name }}{{ $x }}",
 		"{{ .Name | len }}", `{{ define "a" }}{{ template "a" }}{{ end }}`, `{{ template "a" }}`, "{{ . }}", `{{ "x" }}`, "{{ if .Name }}x{{ end }}",
 	} {
-		if got, err := Text(text, of); err == nil {
-			t.Errorf("Text(%q) = %q, want an error", text, got)
+		if got, err := text.Expand(in, of); err == nil {
+			t.Errorf("text.Expand(%q) = %q, want an error", in, got)
 		}
 	}
 }
 
 // Whatever the text, it is filled in or refused, and only fields are.
-func FuzzText(f *testing.F) {
+func FuzzExpand(f *testing.F) {
 	for _, seed := range []string{"", "{{ .Name }}", "{{ .Region }}x{{", "{{ range 1000000000 }}{{ end }}", `{{/* c */}}`, "{{- .Name -}} "} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		got, err := Text(text, data{"N", "R"})
-		if err == nil && len(got) > len(text) {
-			t.Errorf("Text(%q) = %q is longer", text, got)
+	f.Fuzz(func(t *testing.T, in string) {
+		got, err := text.Expand(in, data{"N", "R"})
+		if err == nil && len(got) > len(in) {
+			t.Errorf("text.Expand(%q) = %q is longer", in, got)
 		}
-		if err == nil && !strings.Contains(text, "{{") && got != text {
-			t.Errorf("Text(%q) = %q", text, got)
+		if err == nil && !strings.Contains(in, "{{") && got != in {
+			t.Errorf("text.Expand(%q) = %q", in, got)
 		}
 	})
 }

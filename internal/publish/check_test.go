@@ -16,9 +16,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// What is published is proved to launch: for every account, region and launcher
+// What is published is checked to launch: for every account, region and launcher
 // that there is.
-func TestProof(t *testing.T) {
+func TestLaunchChecks(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		result := w.mustPublish(t, w.spec())
 		// Karpenter in 2 accounts and one that stands for the others, and two
@@ -27,7 +27,7 @@ func TestProof(t *testing.T) {
 		w.sim.ResetJournal()
 		wantLaunches(t, w.mustPublish(t, w.spec()), 3*(3+2*2), 0)
 		if got := w.mutations(); len(got) > 0 {
-			t.Errorf("proving again changed: %v", got)
+			t.Errorf("checking again changed: %v", got)
 		}
 	})
 }
@@ -71,7 +71,7 @@ func withDenyIn(t *testing.T, w *world, region string) {
 
 // An adopted key keeps an account out: the publication fails, says who cannot
 // launch where and why, and is taken back.
-func TestProofFails(t *testing.T) {
+func TestLaunchChecksFails(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		withDeny(t, w)
 		spec := w.spec()
@@ -97,17 +97,17 @@ func TestProofFails(t *testing.T) {
 	})
 }
 
-func TestProofWarns(t *testing.T) {
+func TestLaunchChecksWarns(t *testing.T) {
 	for _, test := range []struct {
-		prove publish.Check
+		check publish.Check
 		said  bool
 	}{{publish.CheckWarn, true}, {publish.CheckOff, false}} {
-		t.Run(string(test.prove), func(t *testing.T) {
+		t.Run(string(test.check), func(t *testing.T) {
 			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 				withDeny(t, w)
 				w.lines = nil
 				spec := w.spec()
-				spec.Check, spec.Image.Name = test.prove, "golden-2"
+				spec.Check, spec.Image.Name = test.check, "golden-2"
 				w.mustPublish(t, spec)
 				if said := strings.Contains(w.said(), "NoMemberTwo"); said != test.said {
 					t.Errorf("said %v:\n%s", said, w.said())
@@ -118,7 +118,7 @@ func TestProofWarns(t *testing.T) {
 }
 
 // Grants that are made by hand are missing at first: that is told, and no error.
-func TestProofWithoutGrants(t *testing.T) {
+func TestLaunchChecksWithoutGrants(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
 		spec.Grants.Via = "none"
@@ -127,7 +127,7 @@ func TestProofWithoutGrants(t *testing.T) {
 }
 
 // A role that does not exist cannot launch, and is not asked to.
-func TestProofWithoutARole(t *testing.T) {
+func TestLaunchChecksWithoutARole(t *testing.T) {
 	file := defaultWorld()
 	for i, account := range file.Accounts {
 		if account.ID == awssim.MemberAccounts()[0] {
@@ -141,17 +141,17 @@ func TestProofWithoutARole(t *testing.T) {
 
 // What was written a moment ago, and is not read everywhere yet, is no reason to
 // fail.
-func TestProofIsPatient(t *testing.T) {
+func TestLaunchChecksArePatient(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
-		proving, stale, start := false, 0, time.Now()
+		checking, stale, start := false, 0, time.Now()
 		w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
 			// The copies take longer than the grants: what is listed after they are
 			// described with their snapshots is listed for the checks.
-			if time.Since(start) > physics.CopyTime && call.Operation == "DescribeSnapshots" {
-				proving = true
+			if time.Since(start) > timing.CopyTime && call.Operation == "DescribeSnapshots" {
+				checking = true
 			}
-			if proving && call.Operation == "ListGrants" {
-				proving = false
+			if checking && call.Operation == "ListGrants" {
+				checking = false
 				stale++
 				return &awssim.Fault{Kind: awssim.Stale, Behind: time.Since(start) - 11*time.Second} // there is a key, and no grant
 			}

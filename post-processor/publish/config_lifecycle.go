@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/config"
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
 
@@ -54,38 +55,38 @@ type RetireConfig struct {
 const maxCopyDuration = 48 * 60
 
 // maxDeprecation is how far ahead EC2 lets the deprecation of an image lie.
-// Fact: 5.
+// Fact: EC2-IMG-16.
 const maxDeprecation = 10 * 365 * 24 * time.Hour
 
-func (c Config) validateLife(p *problems) {
+func (c Config) validateLifecycle(p *config.Problems) {
 	if c.Family != "" && len(c.Family) > maxTagValueLength {
-		p.addf("family: it is longer than %d characters: shorten it", maxTagValueLength)
+		p.Addf("family: it is longer than %d characters: shorten it", maxTagValueLength)
 	}
 	if c.DeprecateAfter < 0 {
-		p.addf("deprecate_after: %s is negative: write an age, as in 2160h", c.DeprecateAfter)
+		p.Addf("deprecate_after: %s is negative: write an age, as in 2160h", c.DeprecateAfter)
 	}
 	if c.DeprecateAfter > maxDeprecation {
-		p.addf("deprecate_after: %s: EC2 takes at most 10 years, 87600h: shorten it, or leave it out", c.DeprecateAfter)
+		p.Addf("deprecate_after: %s: EC2 takes at most 10 years, 87600h: shorten it, or leave it out", c.DeprecateAfter)
 	}
 	if d := c.SnapshotCopyDurationMinutes; d != 0 && (d < 15 || d > maxCopyDuration || d%15 != 0) {
-		p.addf("snapshot_copy_duration_minutes: %d: write a multiple of 15 from 15 to %d, or leave it out", d, maxCopyDuration)
+		p.Addf("snapshot_copy_duration_minutes: %d: write a multiple of 15 from 15 to %d, or leave it out", d, maxCopyDuration)
 	}
 	if c.Protection != nil && c.Protection.WithCooldown && !c.Protection.Enabled {
-		p.addf("deregistration_protection.with_cooldown: it is of use with enabled = true only: set that, or leave it out")
+		p.Addf("deregistration_protection.with_cooldown: it is of use with enabled = true only: set that, or leave it out")
 	}
 	if c.Retire == nil {
 		return
 	}
 	if c.Family == "" {
-		p.addf(`retire: it needs family, which says which images are generations of each other: write family = "NAME"`)
+		p.Addf(`retire: it needs family, which says which images are generations of each other: write family = "NAME"`)
 	}
 	if c.Retire.Keep < 1 {
-		p.addf("retire.keep: %d: keep at least 1, the image that is published", c.Retire.Keep)
+		p.Addf("retire.keep: %d: keep at least 1, the image that is published", c.Retire.Keep)
 	}
 	c.Retire.validateAges(p)
 }
 
-func (c RetireConfig) validateAges(p *problems) {
+func (c RetireConfig) validateAges(p *config.Problems) {
 	ages := []struct {
 		field string
 		age   time.Duration
@@ -95,16 +96,16 @@ func (c RetireConfig) validateAges(p *problems) {
 	for n, a := range ages {
 		switch {
 		case a.age < 0:
-			p.addf("%s: %s is negative: write an age, as in 720h", a.field, a.age)
+			p.Addf("%s: %s is negative: write an age, as in 720h", a.field, a.age)
 		case a.age > 0 && some && a.age <= ages[before].age:
-			p.addf("%s: %s is not later than %s, %s: each step comes after the one before", a.field, a.age, ages[before].field, ages[before].age)
+			p.Addf("%s: %s is not later than %s, %s: each step comes after the one before", a.field, a.age, ages[before].field, ages[before].age)
 		}
 		if a.age > 0 {
 			before, some = n, true
 		}
 	}
 	if !some {
-		p.addf("retire: it says when to do nothing: set deprecate_after, disable_after or delete_after, or leave the block out")
+		p.Addf("retire: it says when to do nothing: set deprecate_after, disable_after or delete_after, or leave the block out")
 	}
 }
 

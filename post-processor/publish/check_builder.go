@@ -16,8 +16,8 @@ const (
 	amazonImport       = "packer.post-processor.amazon-import"
 )
 
-// accept says why the artifacts of a component cannot be published, if so.
-func accept(builderID string) error {
+// checkBuilder returns an error if the artifacts of the component cannot be published.
+func checkBuilder(builderID string) error {
 	const accepted = "orgami-publish takes the images of amazon-ebs, amazon-ebssurrogate, amazon-chroot, amazon-import, orgami-existing and of orgami-publish itself"
 	switch builderID {
 	case amazonEBS, amazonEBSSurrogate, amazonChroot, amazonImport, artifact.ExistingID, artifact.PublishID:

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
+)
+
+// Problems collects what is wrong with a configuration, so that the user sees
+// all of it at once. Each problem names the field as the user writes it, and
+// the remedy.
+type Problems struct{ all []error }
+
+// Addf adds a problem.
+func (p *Problems) Addf(format string, arguments ...any) {
+	p.all = append(p.all, fmt.Errorf(format, arguments...))
+}
+
+// Err returns all problems as one error, or nil.
+func (p *Problems) Err() error {
+	if len(p.all) == 0 {
+		return nil
+	}
+	return &packersdk.MultiError{Errors: p.all}
+}
+
+// Check reports whether the value matches the pattern or is unknown, and adds a
+// problem if not.
+func (p *Problems) Check(field, value string, form pattern.Pattern) bool {
+	if Unknown(value) || form.Match(value) {
+		return true
+	}
+	p.Addf("%s: %s", field, form.Problem(value))
+	return false
+}
+
+// List checks the elements of a list, that it has some if it is given, and
+// that none is in it twice.
+func (p *Problems) List(field string, values []string, form pattern.Pattern) {
+	if values != nil && len(values) == 0 {
+		p.Addf("%s: the list is empty: name at least one element, or leave the field out", field)
+	}
+	for i, value := range values {
+		if !p.Check(field, value, form) {
+			continue
+		}
+		if !Unknown(value) && slices.Index(values, value) < i {
+			p.Addf("%s: %q is in the list twice: remove one", field, value)
+		}
+	}
+}
+
+// OneOf checks a field with few possible values. Empty is the default.
+func (p *Problems) OneOf(field, value string, allowed ...string) {
+	if value == "" || Unknown(value) || slices.Contains(allowed, value) {
+		return
+	}
+	p.Addf("%s: %q is unknown: use %s", field, value, quotedList(allowed))
+}
+
+func quotedList(values []string) string {
+	quoted := make([]string, len(values))
+	for i, value := range values {
+		quoted[i] = fmt.Sprintf("%q", value)
+	}
+	last := len(quoted) - 1
+	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+}
