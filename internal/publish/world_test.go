@@ -81,6 +81,8 @@ func newWorld(t *testing.T, file awssim.WorldFile) *world {
 
 func newWorldWith(t *testing.T, file awssim.WorldFile, timing awssim.Options) *world {
 	t.Helper()
+	// The plugin still relies on both.
+	timing.OwnerGrantsCount, timing.VolumesKeepKey = true, true
 	sim, err := awssim.New(file, timing)
 	if err != nil {
 		t.Fatal(err)

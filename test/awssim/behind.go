@@ -13,7 +13,8 @@ type behind struct {
 }
 
 // runBehind lets a call that only reads be answered by such an endpoint. Both
-// EC2 and KMS are eventually consistent, and promise no bound. Fact: 8.
+// EC2 and KMS are eventually consistent, and promise no bound. Fact: EC2-API-1,
+// EC2-API-2, KMS-KEY-24.
 func (w *World) runBehind(c *call, by time.Duration) (any, error) {
 	past, err := w.asOf(c.now.Add(-by))
 	if err != nil {

@@ -44,7 +44,7 @@ func (w *World) controlled(r *http.Request) (any, error) {
 		if err := decode(&request); err != nil {
 			return nil, err
 		}
-		return w.LaunchAsServiceLinkedRole(request.Account, request.Role, request.Region, request.ImageID)
+		return w.launchAndRecord(request)
 	default:
 		return nil, fmt.Errorf("awssim has no %s", what)
 	}
@@ -56,6 +56,8 @@ type launchRequest struct {
 	Region  string `json:"region"`
 	ImageID string `json:"image_id"`
 	Role    string `json:"role"` // the role's name
+	// KMSKeyID is the key that the launch names for its volumes, if any.
+	KMSKeyID string `json:"kms_key_id,omitempty"`
 }
 
 // controlService is the service that the journal names for control calls.
@@ -117,11 +119,22 @@ func (w *World) repeat(e Entry) error {
 // LaunchAsServiceLinkedRole launches an instance as a service-linked role of
 // the account does: EC2 Auto Scaling, for example. The role is named without
 // its path. Its own policies have nothing of KMS and cannot be changed, so only
-// a grant, or a key of its own account, lets it use an encrypted image. Fact: 3.
+// a grant that its own account issued, or a key of its own account, lets it use an
+// encrypted image. Fact: GRANT-9 to GRANT-16, IAM-ROLE-8.
 func (w *World) LaunchAsServiceLinkedRole(account, roleName, region, imageID string) (LaunchResult, error) {
+	return w.launchAndRecord(launchRequest{Account: account, Region: region, ImageID: imageID, Role: roleName})
+}
+
+// LaunchWithKey is [World.LaunchAsServiceLinkedRole] of a launch that names a key,
+// by ARN, for all of its volumes. Fact: LAUNCH-9, LAUNCH-13.
+func (w *World) LaunchWithKey(account, roleName, region, imageID, keyARN string) (LaunchResult, error) {
+	return w.launchAndRecord(launchRequest{Account: account, Region: region, ImageID: imageID, Role: roleName, KMSKeyID: keyARN})
+}
+
+func (w *World) launchAndRecord(request launchRequest) (LaunchResult, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	request := launchRequest{Account: account, Region: region, ImageID: imageID, Role: roleName}
+	account, roleName, region := request.Account, request.Role, request.Region
 	now := time.Now()
 	result, err := w.launchAsServiceLinkedRole(request, now)
 	body, _ := json.Marshal(request) // strings always encode

@@ -14,8 +14,7 @@
 // # Fidelity
 //
 // Behavior follows the project's page of AWS facts. A comment such as
-// "Fact: EC2-COPY-6" at a rule cites the ID of the fact in docs/aws-facts.md that
-// it rests on; a number stands for a section of earlier versions of the page, which
-// lists them at its end. Where AWS's behavior is not certain, the simulator is stricter than AWS. It is never
-// made laxer to let the plugin pass.
+// "Fact: GRANT-10" at a rule names the row of docs/aws-facts.md that it rests on.
+// Where AWS's behavior isn't certain, the simulator is stricter than AWS. It is
+// never made laxer to let the plugin pass.
 package awssim

@@ -14,8 +14,8 @@ import (
 )
 
 // TestBuildAnImage goes the way of Packer's amazon-ebs, in an account with EBS
-// encryption by default: the image ends up under aws/ebs and cannot be shared.
-// Fact: 5.
+// encryption by default: the image ends up encrypted with aws/ebs and cannot be
+// shared. Fact: EC2-SHARE-2.
 func TestBuildAnImage(t *testing.T) {
 	inVirtualTime(t, physics, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -9,7 +9,7 @@ import (
 // copyKeys finds the key of copies from another region or the same, if one is
 // needed, and checks that EC2 may use it and the sources' keys for the caller:
 // decrypting happens via EC2 in the source's region, encrypting in the
-// destination's. Fact: 5, 6.
+// destination's. Fact: EC2-COPY-2 to EC2-COPY-6, EC2-COPY-29.
 func (c *call) copyKeys(sourceRegion string, sources []*snapshot, encrypt bool, keyID string) (*kmsKey, *stateReasonItem) {
 	from := map[string]*kmsKey{}
 	for _, s := range sources {
@@ -26,12 +26,12 @@ func (c *call) copyKeys(sourceRegion string, sources []*snapshot, encrypt bool, 
 	}
 	var uses []keyUse
 	for _, arn := range slices.Sorted(maps.Keys(from)) {
-		uses = append(uses, keyUse{from[arn], []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom"}})
+		uses = append(uses, keyUse{key: from[arn], actions: []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom"}})
 	}
 	if use, problem := c.firstMissing(sourceRegion, uses); problem != nil {
 		return key, keyFailure(use.key.arn, problem)
 	}
-	use := keyUse{key, []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:CreateGrant"}}
+	use := keyUse{key: key, actions: []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:CreateGrant"}}
 	if len(from) > 0 {
 		use.actions = append(use.actions, "kms:ReEncryptTo")
 	}

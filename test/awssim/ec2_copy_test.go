@@ -80,7 +80,8 @@ func TestFailCopy(t *testing.T) {
 	})
 }
 
-// TestCopySnapshot goes by the rules of images. Fact: 5.
+// TestCopySnapshot goes by the rules of images. Fact: EC2-COPY-29,
+// EC2-COPY-39.
 func TestCopySnapshot(t *testing.T) {
 	inImageWorld(t, awssim.Options{CopyTime: time.Minute}, func(t *testing.T, w *awssim.World) {
 		arn := newGoldenKey(t, w)
@@ -124,7 +125,7 @@ func TestCopySnapshot(t *testing.T) {
 }
 
 // TestCopyNeedsTheStorage: an image that is shared can be launched, and copied
-// only if its snapshots are shared as well. Fact: 5.
+// only if its snapshots are shared as well. Fact: EC2-COPY-37.
 func TestCopyNeedsTheStorage(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, other := ec2In(w, factMember, "us-east-1"), ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -150,7 +151,7 @@ func TestCopyNeedsTheStorage(t *testing.T) {
 }
 
 // TestCopiesOfOneName: CopyImage does not enforce unique names, others do.
-// Fact: 5.
+// Fact: EC2-IMG-3.
 func TestCopiesOfOneName(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		newGoldenKey(t, w)

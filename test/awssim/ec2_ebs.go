@@ -1,7 +1,7 @@
 package awssim
 
 // This file has the account's settings of EBS encryption and what EC2 needs of
-// KMS. Fact: 5.
+// KMS. Fact: EC2-API-4, LAUNCH-1.
 
 type noParameters struct{}
 
@@ -96,14 +96,16 @@ func resetEBSDefaultKey(c *call, _ noParameters) (any, error) {
 type keyUse struct {
 	key     *kmsKey
 	actions []string
+	// what says which key it is, for a diagnosis.
+	what string
 }
 
 // firstMissing returns the first use that EC2 may not make of a key for the caller
-// in the region, with KMS's reason. Fact: 6.
+// in the region, with KMS's reason. Fact: LAUNCH-1, LAUNCH-2.
 func (c *call) firstMissing(region string, uses []keyUse) (keyUse, *Error) {
 	for _, use := range uses {
 		for _, action := range use.actions {
-			request := kmsRequest{principal: c.caller, action: action, key: use.key, viaService: c.w.viaEC2(region), now: c.now}
+			request := kmsRequest{principal: c.caller, action: action, key: use.key, viaService: viaEC2(region), now: c.now}
 			if action == "kms:CreateGrant" {
 				request.grantIsForAWSResource = true
 				request.grantOperations = attachmentOperations

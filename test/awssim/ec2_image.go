@@ -4,13 +4,14 @@ import (
 	"regexp"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // amazonAccount owns the public images that exist in every region, as Amazon
 // Linux does.
 const amazonAccount = "137112412989"
 
-// state is the image's state. Fact: 5.
+// state is the image's state. Fact: EC2-IMG-4.
 func (i *image) state(now time.Time) string {
 	switch {
 	case now.Before(i.readyAt):
@@ -36,9 +37,16 @@ func (i *image) snapshots() []*snapshot {
 }
 
 // imageVisibleTo reports whether the account may see and launch the image: its
-// own, public ones, and those shared with it, its organisation or a unit that it
-// is in at any depth. Fact: 5, 6.
-func (w *World) imageVisibleTo(i *image, accountID string) bool {
+// own, public ones, and those shared with it, its organization or a unit that it
+// is in at any depth, unless the setting Allowed AMIs of the account in the image's
+// Region hides it. Fact: EC2-SHARE-1, EC2-SHARE-5, EC2-ALLOW-2.
+func (w *World) imageVisibleTo(i *image, accountID string, now time.Time) bool {
+	return w.imageSharedWith(i, accountID) && !w.hidesImage(i, accountID, now)
+}
+
+// imageSharedWith reports whether the image is the account's own, public or shared
+// with it.
+func (w *World) imageSharedWith(i *image, accountID string) bool {
 	return i.owner == accountID || i.public || w.sharedWith(i, accountID)
 }
 
@@ -70,7 +78,7 @@ func (c *call) imageIn(region, id string) (*image, *Error) {
 		return nil, badRequest("InvalidAMIID.Malformed", "Invalid id: %q (expecting \"ami-...\")", id)
 	}
 	i := c.w.ec2In(region).images[id]
-	if i == nil || c.now.Before(i.visibleFrom) || !c.w.imageVisibleTo(i, c.caller.Account) {
+	if i == nil || c.now.Before(i.visibleFrom) || !c.w.imageVisibleTo(i, c.caller.Account, c.now) {
 		return nil, badRequest("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
 	}
 	return i, nil
@@ -104,7 +112,7 @@ func unavailable(i *image, state string) *Error {
 	return badRequest("InvalidAMIID.Unavailable", "The image ID '%s' is not available: it is %s", i.id, state)
 }
 
-// imageNamePattern is what EC2 allows in the name of an image. Fact: 5.
+// imageNamePattern is what EC2 allows in the name of an image. Fact: EC2-IMG-1.
 var imageNamePattern = regexp.MustCompile(`^[A-Za-z0-9()\[\] ./\-'@_]{3,128}$`)
 
 func checkImageName(name string) *Error {
@@ -114,8 +122,20 @@ func checkImageName(name string) *Error {
 	return nil
 }
 
+// maxImageDescription limits the description of an image. AWS documents no limit
+// for CopyImage, CreateImage and ModifyImageAttribute. This is the one that the API
+// reference of ExportImage names.
+const maxImageDescription = 255
+
+func checkImageDescription(description string) *Error {
+	if utf8.RuneCountInString(description) > maxImageDescription {
+		return badRequest("InvalidParameterValue", "Value for parameter description is invalid. Its length exceeds %d characters.", maxImageDescription)
+	}
+	return nil
+}
+
 // uniqueImageName refuses a name that an image of the caller's has in the
-// region. CopyImage does not. Fact: 5.
+// region. CopyImage does not. Fact: EC2-IMG-3.
 func (c *call) uniqueImageName(name string) *Error {
 	for id, i := range c.here().images {
 		if i.owner == c.caller.Account && i.name == name {

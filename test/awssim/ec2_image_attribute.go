@@ -1,6 +1,9 @@
 package awssim
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 type attributeValue struct {
 	Value string `xml:"value"`
@@ -33,10 +36,13 @@ func modifyImageAttribute(c *call, r modifyImageAttributeRequest) (any, error) {
 	case r.IMDSSupport != nil && r.IMDSSupport.Value != "v2.0":
 		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter imdsSupport is invalid.", r.IMDSSupport.Value)
 	}
-	if problem := c.shareable(i, changes.Add); problem != nil {
+	if problem := cmp.Or(c.shareable(i, changes.Add), changes.limit(i.shared, i.public)); problem != nil {
 		return nil, problem
 	}
 	if r.Description != nil {
+		if problem := checkImageDescription(r.Description.Value); problem != nil {
+			return nil, problem
+		}
 		i.description = r.Description.Value
 	}
 	if r.IMDSSupport != nil {
@@ -48,7 +54,7 @@ func modifyImageAttribute(c *call, r modifyImageAttributeRequest) (any, error) {
 
 // shareable refuses to share what aws/ebs encrypts, be it one snapshot of
 // several, and to make public what is encrypted or what the account blocks.
-// Fact: 5.
+// Fact: EC2-SHARE-2, EC2-SHARE-3.
 func (c *call) shareable(i *image, with []permission) *Error {
 	if len(with) == 0 {
 		return nil
@@ -136,7 +142,8 @@ type modifySnapshotAttributeRequest struct {
 	legacyPermissions
 }
 
-// modifySnapshotAttribute shares a snapshot, with accounts only. Fact: 5.
+// modifySnapshotAttribute shares a snapshot, with accounts only.
+// Fact: EC2-SHARE-13.
 func modifySnapshotAttribute(c *call, r modifySnapshotAttributeRequest) (any, error) {
 	s, problem := c.ownSnapshot(r.SnapshotID)
 	if problem != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // defaultConcurrentCopies is AWS's default quota of image copies that an account
-// can have pending in a destination Region. Fact: 5.
-const defaultConcurrentCopies = 100
+// can have pending in a destination Region. Fact: EC2-COPY-31.
+const defaultConcurrentCopies = 300
 
 type copyImageRequest struct {
 	SourceRegion                          string `param:",required"`
@@ -29,7 +29,8 @@ type imageAnswer struct {
 }
 
 // copyImage starts a copy into the region that is called. What is wrong with the
-// keys shows in the copy's state, not in the answer. Fact: 5.
+// keys shows in the copy's state, not in the answer.
+// Fact: EC2-COPY-3, EC2-COPY-28.
 func copyImage(c *call, r copyImageRequest) (any, error) {
 	if id, problem := c.before(r.ClientToken); id != "" || problem != nil {
 		return answerOr(imageAnswer{id}, problem)
@@ -67,7 +68,7 @@ func answerOr(answer any, problem *Error) (any, error) {
 }
 
 // before returns what an earlier call with the same client token made, even if
-// that failed or is gone. Fact: 5.
+// that failed or is gone. Fact: EC2-COPY-7 to EC2-COPY-12.
 func (c *call) before(token string) (id string, problem *Error) {
 	made, known := c.here().tokens[idempotency{c.caller.Account, c.operation, token}]
 	memory := c.w.options.TokenMemory
@@ -92,7 +93,7 @@ func (c *call) parameters() string { return c.form.Encode() }
 
 // copySource finds the image to copy, and checks that it can be copied as asked.
 func (c *call) copySource(r copyImageRequest) (*image, *Error) {
-	if problem := checkImageName(r.Name); problem != nil {
+	if problem := cmp.Or(checkImageName(r.Name), checkImageDescription(r.Description)); problem != nil {
 		return nil, problem
 	}
 	if c.w.options.RefuseTakenNames {

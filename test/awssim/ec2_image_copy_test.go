@@ -15,7 +15,7 @@ import (
 )
 
 // Every snapshot of a copy is under the key of the copy's region, however the key
-// is named, and whatever encrypted the source. Fact: 5.
+// is named, and whatever encrypted the source. Fact: EC2-COPY-2, EC2-COPY-6.
 func TestCopyEncryptsEverySnapshot(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		primary := newGoldenKey(t, w)
@@ -43,7 +43,8 @@ func TestCopyEncryptsEverySnapshot(t *testing.T) {
 }
 
 // A client token stands for one copy in its region: also when that is gone or has
-// failed, so that a new attempt needs a new token. Fact: 5.
+// failed, so that a new attempt needs a new token.
+// Fact: EC2-COPY-8, EC2-COPY-12.
 func TestCopyClientToken(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		key := newGoldenKey(t, w)
@@ -125,7 +126,7 @@ func TestCopyTakesTime(t *testing.T) {
 }
 
 // The snapshots of an image can be deleted with it and after it, not before it,
-// and not while another image uses them. Fact: 5.
+// and not while another image uses them. Fact: EC2-IMG-18 to EC2-IMG-20.
 func TestDeregisterImage(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

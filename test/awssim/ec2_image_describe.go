@@ -1,9 +1,6 @@
 package awssim
 
-import (
-	"slices"
-	"strconv"
-)
+import "slices"
 
 type describeImagesRequest struct {
 	ImageIDs          []string `param:"ImageId"`
@@ -45,7 +42,7 @@ func (c *call) imagesFor(r describeImagesRequest) ([]*image, *Error) {
 		switch gone := c.here().deregistered[id]; {
 		case problem == nil:
 			images = append(images, i)
-		case gone == nil || !c.w.imageVisibleTo(gone, c.caller.Account):
+		case gone == nil || !c.w.imageVisibleTo(gone, c.caller.Account, c.now):
 			return nil, problem
 		case c.stillListed(gone):
 			images = append(images, gone)
@@ -55,12 +52,12 @@ func (c *call) imagesFor(r describeImagesRequest) ([]*image, *Error) {
 	}
 	if len(r.ImageIDs) == 0 {
 		for _, i := range c.here().deregistered {
-			if c.stillListed(i) && c.w.imageVisibleTo(i, c.caller.Account) {
+			if c.stillListed(i) && c.w.imageVisibleTo(i, c.caller.Account, c.now) {
 				images = append(images, i)
 			}
 		}
 		for _, i := range c.here().images {
-			if !c.now.Before(i.visibleFrom) && c.w.imageVisibleTo(i, c.caller.Account) {
+			if !c.now.Before(i.visibleFrom) && c.w.imageVisibleTo(i, c.caller.Account, c.now) {
 				images = append(images, i)
 			}
 		}
@@ -125,36 +122,6 @@ func (c *call) executableBy(i *image, asked []string) bool {
 	})
 }
 
-var imageFilters = filterTable[*image]{
-	"architecture":        func(_ *call, i *image) []string { return []string{i.architecture} },
-	"boot-mode":           func(_ *call, i *image) []string { return some(i.bootMode != "", i.bootMode) },
-	"creation-date":       func(_ *call, i *image) []string { return []string{timestamp(i.created)} },
-	"description":         func(_ *call, i *image) []string { return []string{i.description} },
-	"ena-support":         func(_ *call, i *image) []string { return []string{strconv.FormatBool(i.ena)} },
-	"hypervisor":          func(*call, *image) []string { return []string{"xen"} },
-	"image-id":            func(_ *call, i *image) []string { return []string{i.id} },
-	"image-type":          func(*call, *image) []string { return []string{"machine"} },
-	"is-public":           func(_ *call, i *image) []string { return []string{strconv.FormatBool(i.public)} },
-	"name":                func(_ *call, i *image) []string { return []string{i.name} },
-	"owner-alias":         func(_ *call, i *image) []string { return some(i.owner == amazonAccount, "amazon") },
-	"owner-id":            func(_ *call, i *image) []string { return []string{i.owner} },
-	"product-code":        func(_ *call, i *image) []string { return i.productCodes },
-	"root-device-name":    func(_ *call, i *image) []string { return []string{i.rootDeviceName} },
-	"root-device-type":    func(_ *call, i *image) []string { return []string{i.rootDeviceType} },
-	"source-image-id":     func(_ *call, i *image) []string { return some(i.sourceImage != "", i.sourceImage) },
-	"source-image-region": func(_ *call, i *image) []string { return some(i.sourceRegion != "", i.sourceRegion) },
-	"source-instance-id":  func(_ *call, i *image) []string { return some(i.sourceInstanceID != "", i.sourceInstanceID) },
-	"state":               func(c *call, i *image) []string { return []string{i.state(c.now)} },
-	"virtualization-type": func(_ *call, i *image) []string { return []string{i.virtualizationType} },
-	"block-device-mapping.snapshot-id": func(_ *call, i *image) []string {
-		var ids []string
-		for _, s := range i.snapshots() {
-			ids = append(ids, s.id)
-		}
-		return ids
-	},
-}
-
 // imageItem is how EC2 describes an image.
 type imageItem struct {
 	ImageID            string           `xml:"imageId"`
@@ -189,6 +156,8 @@ type imageItem struct {
 	StateReason        *stateReasonItem `xml:"stateReason"`
 	Tags               set[tagItem]     `xml:"tagSet"`
 	ProductCodes       set[productCode] `xml:"productCodes"`
+	// ImageAllowed is missing while Allowed AMIs is disabled. Fact: EC2-ALLOW-4.
+	ImageAllowed *bool `xml:"imageAllowed"`
 }
 
 type productCode struct {
@@ -222,6 +191,10 @@ func (c *call) imageItem(i *image) imageItem {
 		BootMode: i.bootMode, IMDSSupport: i.imds, TPMSupport: i.tpm, DeprecationTime: timestamp(i.deprecatedAt),
 		Tags:         tagSet(c.tags(i.id)),
 		ProductCodes: setFrom(i.productCodes, func(code string) productCode { return productCode{code, "marketplace"} }),
+	}
+	if setting := c.account().allowedImages[c.region]; setting.state() != allowedDisabled {
+		allowed := c.w.imageAllowed(i, c.caller.Account, c.now)
+		item.ImageAllowed = &allowed
 	}
 	if i.owner == amazonAccount {
 		item.ImageOwnerAlias = "amazon"

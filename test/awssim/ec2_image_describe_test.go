@@ -76,7 +76,8 @@ func TestDescribeImagesSelects(t *testing.T) {
 }
 
 // TestWhoSeesAnImage: its owner, who it is shared with, and everybody if it is
-// public. Tags are their owner's. Fact: 5.
+// public. Tags are their owner's. Fact: EC2-SHARE-5,
+// EC2-SHARE-16.
 func TestWhoSeesAnImage(t *testing.T) {
 	outside := types.LaunchPermission{UserId: aws.String(awssim.OutsideAccount)}
 	organization := types.LaunchPermission{OrganizationArn: aws.String(organizationARN)}

@@ -37,7 +37,8 @@ type deletedSnapshot struct {
 }
 
 // deregisterImage leaves the snapshots unless told otherwise, and then those
-// that another image uses, or that the caller may not delete. Fact: 5.
+// that another image uses, or that the caller may not delete.
+// Fact: EC2-IMG-18, EC2-IMG-19.
 func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
 	i, problem := c.ownImage(r.ImageID)
 	if problem != nil {
@@ -51,7 +52,7 @@ func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
 		return deregisterImageAnswer{Return: true}, nil
 	}
 	var deleted set[deletedSnapshot]
-	permitted := c.w.identityAllows(c.caller, "ec2:DeleteSnapshot", "*", nil, c.now)
+	permitted := c.allows("ec2:DeleteSnapshot", "*")
 	for _, s := range i.snapshots() {
 		result := deletedSnapshot{s.id, "success"}
 		switch {

@@ -146,7 +146,7 @@ func TestImageAttributes(t *testing.T) {
 }
 
 // TestSnapshotsAreSharedWithAccounts, not with organisations, and not if aws/ebs
-// encrypts them. Fact: 5.
+// encrypts them. Fact: EC2-SHARE-2, EC2-SHARE-13.
 func TestSnapshotsAreSharedWithAccounts(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, other := ec2In(w, awssim.PublishingAccount, "us-east-1"), ec2In(w, factMember, "us-east-1")

@@ -36,8 +36,8 @@ type createImageRequest struct {
 }
 
 // createImage snapshots the instance's volumes. Snapshots keep the keys of the
-// volumes, so that with EBS encryption by default the image is under aws/ebs.
-// Fact: 5.
+// volumes, so that with EBS encryption by default the image is encrypted with
+// aws/ebs. Fact: LAUNCH-8.
 func createImage(c *call, r createImageRequest) (any, error) {
 	tags, problem := c.specifiedTags(r.TagSpecifications, "image", "snapshot")
 	if problem != nil {
@@ -50,7 +50,7 @@ func createImage(c *call, r createImageRequest) (any, error) {
 	if state := from.state(c.now); state != "running" && state != "stopped" {
 		return nil, badRequest("IncorrectInstanceState", "Instance is not in state 'running' or 'stopped': %s is %s", from.id, state)
 	}
-	if problem := cmp.Or(checkImageName(r.Name), c.uniqueImageName(r.Name)); problem != nil {
+	if problem := cmp.Or(checkImageName(r.Name), checkImageDescription(r.Description), c.uniqueImageName(r.Name)); problem != nil {
 		return nil, problem
 	}
 	var volumes []volumePlan
@@ -108,7 +108,7 @@ func registerImage(c *call, r registerImageRequest) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	if problem := cmp.Or(checkImageName(r.Name), c.uniqueImageName(r.Name)); problem != nil {
+	if problem := cmp.Or(checkImageName(r.Name), checkImageDescription(r.Description), c.uniqueImageName(r.Name)); problem != nil {
 		return nil, problem
 	}
 	volumes, problem := c.override(nil, r.BlockDevices)
@@ -135,7 +135,9 @@ func registerImage(c *call, r registerImageRequest) (any, error) {
 type volumePlan struct {
 	device
 	// key is nil for a volume that is not encrypted.
-	key    *kmsKey
+	key *kmsKey
+	// named says that the request names the key.
+	named  bool
 	volume *volume
 	// problem is what was wrong with the key that the request named.
 	problem *stateReasonItem
@@ -172,7 +174,7 @@ func (c *call) overrideEBS(v *volumePlan, e blockDeviceEBS) *Error {
 		if problem != nil {
 			return problem
 		}
-		v.snapshot, v.size, v.key = s, s.size, s.key
+		v.snapshot, v.size, v.key = s, s.size, c.restoredKey(s)
 	}
 	v.volumeType = cmp.Or(e.VolumeType, v.volumeType)
 	if e.VolumeSize != nil {
@@ -206,7 +208,7 @@ func (c *call) overrideEncryption(v *volumePlan, e blockDeviceEBS) *Error {
 		v.problem = keyFailure(e.KmsKeyID, problem)
 	}
 	if v.key == nil || e.KmsKeyID != "" {
-		v.key = key
+		v.key, v.named = key, e.KmsKeyID != ""
 	}
 	return nil
 }

@@ -123,7 +123,8 @@ func startInstances(c *call, r instancesRequest) (any, error) {
 	return answerOr(answer, problem)
 }
 
-// terminateInstances detaches the volumes, which ends EC2's grants. Fact: 3.
+// terminateInstances detaches the volumes, which ends EC2's grants.
+// Fact: GRANT-31.
 func terminateInstances(c *call, r instancesRequest) (any, error) {
 	from := []string{"pending", "running", "stopping", "stopped"}
 	moved, answer, problem := c.move(r, from, []string{"shutting-down", "terminated"}, phase{from: "shutting-down", to: "terminated"})

@@ -117,7 +117,7 @@ func (c *call) launchPlan(r runInstancesRequest) (launchPlan, *Error) {
 }
 
 // launch makes the plan's instances with their volumes. Instances whose keys
-// cannot be used end, late and without volumes. Fact: 6.
+// cannot be used end, late and without volumes. Fact: LAUNCH-15.
 func (c *call) launch(p launchPlan) ([]*instance, *Error) {
 	kind, problem := instanceTypeNamed(p.instanceType)
 	if problem != nil {
@@ -132,6 +132,9 @@ func (c *call) launch(p launchPlan) ([]*instance, *Error) {
 	}
 	volumes, problem := c.planVolumes(p.image, p.devices)
 	if problem != nil {
+		return nil, problem
+	}
+	if problem := c.launchDenial(p, kind.name, volumes); problem != nil {
 		return nil, problem
 	}
 	if len(p.groups) == 0 {

@@ -29,6 +29,11 @@ var ec2Operations = map[string]operation{
 	"DescribeImageUsageReportEntries": reading(describeImageUsageReportEntries),
 	"DeleteImageUsageReport":          changing(deleteImageUsageReport),
 
+	"GetAllowedImagesSettings":                    reading(getAllowedImagesSettings),
+	"EnableAllowedImagesSettings":                 changing(enableAllowedImagesSettings),
+	"DisableAllowedImagesSettings":                changing(disableAllowedImagesSettings),
+	"ReplaceImageCriteriaInAllowedImagesSettings": changing(replaceImageCriteria),
+
 	"DescribeSnapshots":         reading(describeSnapshots),
 	"CreateSnapshot":            changing(createSnapshot),
 	"CopySnapshot":              changing(copySnapshot),

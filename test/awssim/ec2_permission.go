@@ -32,7 +32,7 @@ var (
 )
 
 // check refuses what EC2 refuses: ids in the place of ARNs, accounts that do not
-// exist, more or less than one field. Fact: 5.
+// exist, more or less than one field. Fact: EC2-SHARE-4.
 func (p permission) check(w *World) *Error {
 	fields := 0
 	for _, field := range []string{p.Group, p.UserID, p.OrganizationARN, p.OrganizationalUnitARN} {
@@ -51,6 +51,41 @@ func (p permission) check(w *World) *Error {
 		return badRequest("InvalidParameterValue", "Value (%s) for parameter organizationArn is invalid. The ARN is malformed.", p.OrganizationARN)
 	case p.OrganizationalUnitARN != "" && !w.wellFormed(organizationUnitARNSyntax, p.OrganizationalUnitARN):
 		return badRequest("InvalidParameterValue", "Value (%s) for parameter organizationalUnitArn is invalid. The ARN is malformed.", p.OrganizationalUnitARN)
+	}
+	return nil
+}
+
+// exists refuses an organization or unit that the world doesn't have, or has with
+// another management account. Whether EC2 does so isn't documented.
+// Fact: EC2-SHARE-7.
+func (p permission) exists(w *World) *Error {
+	arn := p.OrganizationARN + p.OrganizationalUnitARN
+	if arn == "" || w.options.AcceptUnknownOrganizations {
+		return nil
+	}
+	known := w.organization != nil && arn == w.organizationARN()
+	if w.organization != nil && p.OrganizationalUnitARN != "" {
+		unit := arn[strings.LastIndexByte(arn, '/')+1:]
+		known = w.organization.units[unit] != nil && arn == w.organizationalUnitARN(unit)
+	}
+	if !known {
+		return badRequest("InvalidParameterValue", "Value (%s) for a launch permission is invalid. The organization or organizational unit does not exist.", arn)
+	}
+	return nil
+}
+
+// maxLaunchPermissions is how many entities an image can be shared with in a
+// Region. An organization or unit counts as one. Fact: EC2-SHARE-8.
+const maxLaunchPermissions = 1_000
+
+// limit refuses changes after which an image would have too many launch
+// permissions. The code is the general one for limits of resources: AWS documents
+// none for this limit.
+func (changes permissionChanges) limit(shared map[string]bool, public bool) *Error {
+	after := maps.Clone(shared)
+	changes.apply(after, &public)
+	if len(after) > maxLaunchPermissions {
+		return badRequest("ResourceLimitExceeded", "An image can be shared with %d entities", maxLaunchPermissions)
 	}
 	return nil
 }
@@ -121,11 +156,16 @@ func (l legacyPermissions) join(w *World, structured *permissionChanges) (permis
 			return all, problem
 		}
 	}
+	for _, p := range all.Add {
+		if problem := p.exists(w); problem != nil {
+			return all, problem
+		}
+	}
 	return all, nil
 }
 
 // apply changes who something is shared with. Adding twice is no error, nor is
-// removing what is not there. Fact: 5.
+// removing what is not there. Fact: EC2-SHARE-9.
 func (changes permissionChanges) apply(shared map[string]bool, public *bool) {
 	for _, p := range changes.Add {
 		if p.Group == everybody {
@@ -162,7 +202,8 @@ func permissionsOf(shared map[string]bool, public bool) set[permission] {
 	return list
 }
 
-// managedKeyProblem is why what aws/ebs encrypts cannot be shared. Fact: 5.
+// managedKeyProblem is why what aws/ebs encrypts cannot be shared.
+// Fact: EC2-SHARE-2, EC2-SHARE-3.
 func managedKeyProblem() *Error {
 	return badRequest("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared")
 }

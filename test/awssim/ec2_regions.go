@@ -46,8 +46,16 @@ func describeRegions(c *call, r describeRegionsRequest) (any, error) {
 		return nil, problem
 	}
 	return describeRegionsAnswer{setFrom(regions, func(r *region) regionItem {
-		return regionItem{r.name, c.w.viaEC2(r.name), c.optInStatus(r)}
+		return regionItem{r.name, c.w.ec2Endpoint(r.name), c.optInStatus(r)}
 	})}, nil
+}
+
+// ec2Endpoint is the host of EC2's endpoint in the Region.
+func (w *World) ec2Endpoint(region string) string {
+	if w.partition == "aws-cn" {
+		return "ec2." + region + ".amazonaws.com.cn"
+	}
+	return "ec2." + region + ".amazonaws.com"
 }
 
 func (c *call) optInStatus(r *region) string {
@@ -62,7 +70,7 @@ func (c *call) optInStatus(r *region) string {
 }
 
 var regionFilters = filterTable[*region]{
-	"endpoint":      func(c *call, r *region) []string { return []string{c.w.viaEC2(r.name)} },
+	"endpoint":      func(c *call, r *region) []string { return []string{c.w.ec2Endpoint(r.name)} },
 	"opt-in-status": func(c *call, r *region) []string { return []string{c.optInStatus(r)} },
 	"region-name":   func(_ *call, r *region) []string { return []string{r.name} },
 }

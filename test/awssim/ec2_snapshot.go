@@ -36,7 +36,7 @@ func (s *snapshot) readableBy(account string) bool {
 	return s.owner == account || s.public || s.shared[account]
 }
 
-// underManagedKey reports whether aws/ebs encrypts it. Fact: 5.
+// underManagedKey reports whether aws/ebs encrypts it. Fact: EC2-SHARE-2.
 func (s *snapshot) underManagedKey() bool { return s.key != nil && s.key.manager == "AWS" }
 
 var snapshotIDPattern = regexp.MustCompile(`^snap-([0-9a-f]{8}|[0-9a-f]{17})$`)
@@ -181,7 +181,8 @@ type snapshotRequest struct {
 	SnapshotID string `param:"SnapshotId,required"`
 }
 
-// deleteSnapshot refuses the snapshot of an image. Fact: 5.
+// deleteSnapshot refuses the snapshot of an image.
+// Fact: EC2-IMG-20.
 func deleteSnapshot(c *call, r snapshotRequest) (any, error) {
 	s, problem := c.ownSnapshot(r.SnapshotID)
 	if problem != nil {

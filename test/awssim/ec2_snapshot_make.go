@@ -42,7 +42,8 @@ type copySnapshotAnswer struct {
 }
 
 // copySnapshot starts a copy into the region that is called. As with images,
-// what is wrong with the keys shows in the copy's state. Fact: 5.
+// what is wrong with the keys shows in the copy's state.
+// Fact: EC2-COPY-29.
 func copySnapshot(c *call, r copySnapshotRequest) (any, error) {
 	tags, problem := c.specifiedTags(r.TagSpecifications, "snapshot")
 	if problem != nil {

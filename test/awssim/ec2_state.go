@@ -39,7 +39,7 @@ type ec2Region struct {
 }
 
 // tagged is a resource with its tags' owner: an account sees its own tags only,
-// also on a resource that is another's. Fact: 5.
+// also on a resource that is another's. Fact: EC2-SHARE-16.
 type tagged struct{ account, resource string }
 
 // idempotency is a client token in its scope.
@@ -89,7 +89,7 @@ type image struct {
 	readyAt time.Time
 	failure *stateReasonItem
 	copied  bool
-	// visibleFrom is when readers see the image, its owner's included. Fact: 8.
+	// visibleFrom is when readers see the image, its owner's included. Fact: EC2-IMG-27.
 	visibleFrom  time.Time
 	disabled     bool
 	deprecatedAt time.Time
@@ -151,7 +151,7 @@ type attachment struct {
 	instance, device    string
 	deleteOnTermination bool
 	// grant is the id of EC2's grant on the volume's key, which holds while the
-	// volume is attached; empty if the volume is not encrypted. Fact: 3.
+	// volume is attached; empty if the volume is not encrypted. Fact: GRANT-31.
 	grant string
 	at    time.Time
 }

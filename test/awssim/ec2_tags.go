@@ -6,9 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// maxTags is how many tags a resource can have.
+// maxTags is how many tags a resource can have. Fact: EC2-IMG-28, KMS-KEY-25.
 const maxTags = 50
 
 type tagParameter struct{ Key, Value string }
@@ -39,7 +40,7 @@ func (c *call) setTags(resource string, tags map[string]string) {
 
 // mayTag refuses a caller without ec2:CreateTags.
 func (c *call) mayTag() *Error {
-	if c.w.identityAllows(c.caller, "ec2:CreateTags", "*", nil, c.now) {
+	if c.allows("ec2:CreateTags", "*") {
 		return nil
 	}
 	return &Error{
@@ -74,6 +75,8 @@ func (c *call) specifiedTags(specifications []tagSpecification, types ...string)
 	return byType, nil
 }
 
+// checkedTags checks tags. EC2 accepts any character in them. Fact: EC2-IMG-28,
+// EC2-IMG-29.
 func checkedTags(list []tagParameter) (map[string]string, *Error) {
 	tags := map[string]string{}
 	for _, t := range list {
@@ -81,11 +84,11 @@ func checkedTags(list []tagParameter) (map[string]string, *Error) {
 			return nil, badRequest("InvalidParameterValue", "Duplicate tag key '%s' specified.", t.Key)
 		}
 		switch {
-		case t.Key == "" || len(t.Key) > 128:
+		case t.Key == "" || utf8.RuneCountInString(t.Key) > maxTagKey:
 			return nil, badRequest("InvalidParameterValue", "Tag key must have 1 to 128 characters: '%s'", t.Key)
 		case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
 			return nil, badRequest("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
-		case len(t.Value) > 256:
+		case utf8.RuneCountInString(t.Value) > maxTagValue:
 			return nil, badRequest("InvalidParameterValue", "Tag value exceeds the maximum length of 256 characters")
 		}
 		tags[t.Key] = t.Value

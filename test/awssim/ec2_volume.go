@@ -36,7 +36,7 @@ func (c *call) volumesOf(i *instance) []*volume {
 }
 
 // attach attaches a volume; EC2 makes a grant on the key of an encrypted one.
-// Fact: 3.
+// Fact: GRANT-31, GRANT-32.
 func (c *call) attach(v *volume, i *instance, deviceName string, deleteOnTermination bool) {
 	v.attachment = &attachment{instance: i.id, device: deviceName, deleteOnTermination: deleteOnTermination, at: c.now}
 	if v.key != nil {

@@ -33,10 +33,12 @@ type ImageFile struct {
 	RootDeviceType string `json:"root_device_type,omitempty"`
 	// Snapshots are the sizes of the snapshots in GiB; by default one of 8.
 	Snapshots []int `json:"snapshots,omitempty"`
-	// Encrypted says that the account's aws/ebs key encrypts the snapshots. Keys
-	// of one's own do not exist before the world does.
-	Encrypted bool              `json:"encrypted,omitempty"`
-	Tags      map[string]string `json:"tags,omitempty"`
+	// Encrypted says that the account's aws/ebs key encrypts the snapshots, or the
+	// key that KMSKey names.
+	Encrypted bool `json:"encrypted,omitempty"`
+	// KMSKey is the ARN or alias of a key of the world file. Requires Encrypted.
+	KMSKey string            `json:"kms_key,omitempty"`
+	Tags   map[string]string `json:"tags,omitempty"`
 	// LaunchPermissions are account ids and ARNs of organisations and units.
 	LaunchPermissions []string `json:"launch_permissions,omitempty"`
 	// Public images can be launched and copied by everybody.
@@ -85,6 +87,12 @@ func (w *World) addImageFile(file ImageFile) error {
 			return problem
 		}
 	}
+	if file.KMSKey != "" {
+		_, problem := w.resolveKey(file.Account, file.Region, file.KMSKey, baseRelease.Add(w.options.PropagationLag))
+		if problem != nil || !file.Encrypted {
+			return fmt.Errorf("kms_key %q requires a key of the region, and encrypted: %w", file.KMSKey, cmp.Or(problem, badRequest("NotEncrypted", "encrypted is not set")))
+		}
+	}
 	r := w.ec2In(file.Region)
 	if r.images[file.ID] != nil {
 		return fmt.Errorf("there are two images %s in %s", file.ID, file.Region)
@@ -123,6 +131,9 @@ func (w *World) addFiledImage(r *ec2Region, file ImageFile, created time.Time) {
 		}
 		if file.Encrypted {
 			s.key = w.awsManagedKey(i.owner, i.region)
+			if k, problem := w.resolveKey(i.owner, i.region, file.KMSKey, baseRelease.Add(w.options.PropagationLag)); file.KMSKey != "" && problem == nil {
+				s.key = k
+			}
 		}
 		r.snapshots[s.id] = s
 		i.devices = append(i.devices, device{name: name, snapshot: s, size: size, volumeType: defaultVolumeType, deleteOnTermination: true})

@@ -81,7 +81,7 @@ func TestImageFilesAreChecked(t *testing.T) {
 	}
 }
 
-// TestEBSDefaults are of one account and one region. Fact: 5.
+// TestEBSDefaults are of one account and one Region. Fact: EC2-API-4.
 func TestEBSDefaults(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		arn := newGoldenKey(t, w)

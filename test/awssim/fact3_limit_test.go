@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,10 +12,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// A key has room for 50,000 grants, those of AWS services included. The test is
-// inside the package, since 50,000 calls would take too long.
+// A key has room for 50,000 grants, those of AWS services included. Without room, a
+// launch whose volume has the key fails. The test is inside the package, since
+// 50,000 calls would take too long. Fact: GRANT-30, GRANT-31.
 func TestFact3GrantLimit(t *testing.T) {
-	w, err := New(DefaultWorld(), Options{})
+	file := DefaultWorld()
+	file.Keys = []KeyFile{{Account: PublishingAccount, Region: "us-east-1"}}
+	file.Images = []ImageFile{{Account: PublishingAccount, Region: "us-east-1", ID: "ami-00000000000000001", Name: "golden", Encrypted: true, KMSKey: file.Keys[0].ARN("us-east-1")}}
+	w, err := New(file, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,16 +28,13 @@ func TestFact3GrantLimit(t *testing.T) {
 		Region: "us-east-1", HTTPClient: w.Client(), RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 	})
-	made, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := w.kms.keys[*made.KeyMetadata.Arn]
+	arn := file.Keys[0].ARN("us-east-1")
+	key := w.kms.keys[arn]
 	for range maxGrants - 1 {
 		w.grantForAttachment(key, w.administrator(PublishingAccount), "i-1", "vol-1", time.Now())
 	}
 	grant := &kms.CreateGrantInput{
-		KeyId: made.KeyMetadata.Arn, Operations: []types.GrantOperation{"Decrypt"},
+		KeyId: &arn, Operations: []types.GrantOperation{"Decrypt"},
 		GranteePrincipal: aws.String("arn:aws:iam::222222222222:role/" + LauncherRole),
 	}
 	if _, err := client.CreateGrant(t.Context(), grant); err != nil {
@@ -41,5 +43,14 @@ func TestFact3GrantLimit(t *testing.T) {
 	_, err = client.CreateGrant(t.Context(), grant)
 	if limit := new(types.LimitExceededException); !errors.As(err, &limit) {
 		t.Errorf("one grant too many: %v, want LimitExceededException", err)
+	}
+	c := &call{w: w, now: time.Now(), service: "ec2", operation: "RunInstances", region: "us-east-1", caller: w.administrator(PublishingAccount)}
+	i, problem := c.launchImage("ami-00000000000000001")
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	launched, problem := c.launch(launchPlan{image: i, instanceType: "t3.micro", count: 1})
+	if problem != nil || launched[0].reason == nil || !strings.Contains(launched[0].diagnosis, "50000 grants") {
+		t.Errorf("a launch without room for a grant: %v, %+v", problem, launched)
 	}
 }

@@ -1,6 +1,7 @@
 package awssim_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -18,16 +19,17 @@ func newGrant(t *testing.T, client *kms.Client, key, grantee string, operations 
 	return aws.ToString(made.GrantId)
 }
 
-// A grant replaces key policy and identity policy, for its operations, on its
-// regional key, once it has propagated.
+// A grant that the grantee's account issued replaces key policy and identity
+// policy, for its operations, on its regional key, once it has propagated.
+// Fact: GRANT-9, GRANT-24, GRANT-28.
 func TestFact3GrantReplacesPolicies(t *testing.T) {
 	inVirtualTime(t, physics, func(t *testing.T, w *awssim.World) {
 		owner := kmsClient(w, awssim.PublishingAccount, "us-east-1")
-		key := newKey(t, w, true)
+		key := newKey(t, w, true, createGrants)
 		must(owner.ReplicateKey(t.Context(), &kms.ReplicateKeyInput{KeyId: &key, ReplicaRegion: aws.String("eu-west-1")}))(t)
 		role := newRole(t, w, factMember, "Grantee", "")
 		time.Sleep(max(physics.PropagationLag, physics.KeyCreationTime))
-		newGrant(t, owner, key, role, "DescribeKey")
+		newGrant(t, kmsClient(w, factMember, "us-east-1"), key, role, "DescribeKey")
 		session := sessionOf(t, config(w, factMember, "us-east-1"), role, "us-east-1")
 		member := kms.NewFromConfig(session)
 		describe := &kms.DescribeKeyInput{KeyId: &key}
@@ -48,11 +50,11 @@ func TestFact3GrantReplacesPolicies(t *testing.T) {
 // again.
 func TestFact3GrantIsForTheRoleNotItsName(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
-		owner := kmsClient(w, awssim.PublishingAccount, "us-east-1")
-		key := newKey(t, w, false)
+		issuer := kmsClient(w, factMember, "us-east-1")
+		key := newKey(t, w, false, createGrants)
 		role := newRole(t, w, factMember, "Grantee", "")
 		grant := &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: &role, Operations: []types.GrantOperation{"DescribeKey"}, Name: aws.String("n")}
-		first := must(owner.CreateGrant(t.Context(), grant))(t)
+		first := must(issuer.CreateGrant(t.Context(), grant))(t)
 		describe := &kms.DescribeKeyInput{KeyId: &key}
 		must(asRole(t, w, factMember, role).DescribeKey(t.Context(), describe))(t)
 
@@ -61,7 +63,7 @@ func TestFact3GrantIsForTheRoleNotItsName(t *testing.T) {
 		newRole(t, w, factMember, "Grantee", "")
 		_, err := asRole(t, w, factMember, role).DescribeKey(t.Context(), describe)
 		wantCode(t, err, "AccessDeniedException")
-		if again := must(owner.CreateGrant(t.Context(), grant))(t); aws.ToString(again.GrantId) == aws.ToString(first.GrantId) {
+		if again := must(issuer.CreateGrant(t.Context(), grant))(t); aws.ToString(again.GrantId) == aws.ToString(first.GrantId) {
 			t.Error("the new role got the old role's grant")
 		}
 		must(asRole(t, w, factMember, role).DescribeKey(t.Context(), describe))(t)
@@ -85,9 +87,9 @@ func TestFact3NewGranteeIsVisibleLate(t *testing.T) {
 // A grant made under a grant allows no more than that one.
 func TestFact3GrantUnderAGrant(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
-		key := newKey(t, w, false)
+		key := newKey(t, w, false, createGrants)
 		role, other := newRole(t, w, factMember, "Grantee", ""), newRole(t, w, factMember, "Other", "")
-		newGrant(t, kmsClient(w, awssim.PublishingAccount, "us-east-1"), key, role, "CreateGrant", "Decrypt")
+		newGrant(t, kmsClient(w, factMember, "us-east-1"), key, role, "CreateGrant", "Decrypt")
 		client := asRole(t, w, factMember, role)
 		newGrant(t, client, key, other, "Decrypt")
 		_, err := client.CreateGrant(t.Context(), &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: &other, Operations: []types.GrantOperation{"Decrypt", "Encrypt"}})
@@ -163,12 +165,12 @@ func TestFact3EndingGrants(t *testing.T) {
 // A grant does not look at the organisation.
 func TestFact3GrantsIgnoreTheOrganization(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
-		key := newKey(t, w, false, openStatement)
+		key := newKey(t, w, false, openStatement, strings.Replace(createGrants, factMember, awssim.OutsideAccount, 1))
 		role := "arn:aws:iam::" + awssim.OutsideAccount + ":role/" + awssim.LauncherRole
 		client := asRole(t, w, awssim.OutsideAccount, role)
 		_, err := client.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &key})
 		wantCode(t, err, "AccessDeniedException")
-		newGrant(t, kmsClient(w, awssim.PublishingAccount, "us-east-1"), key, role, "DescribeKey")
+		newGrant(t, kmsClient(w, awssim.OutsideAccount, "us-east-1"), key, role, "DescribeKey")
 		must(client.DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &key}))(t)
 	})
 }

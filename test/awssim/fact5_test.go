@@ -26,6 +26,9 @@ const (
 
 const golden = "alias/golden"
 
+// otherUnit is a unit of [inImageWorld] without accounts.
+const otherUnit = "ou-ab12-99999999"
+
 // inImageWorld runs the test in the default world with the images above and
 // without EBS encryption by default.
 func inImageWorld(t *testing.T, options awssim.Options, test func(*testing.T, *awssim.World)) {
@@ -35,6 +38,7 @@ func inImageWorld(t *testing.T, options awssim.Options, test func(*testing.T, *a
 		for i := range file.Accounts {
 			file.Accounts[i].EncryptionByDefault = nil
 		}
+		file.Organization.Units = append(file.Organization.Units, awssim.UnitFile{ID: otherUnit, Name: "other", Parent: "r-ab12"})
 		tags := map[string]string{"owner": "me"}
 		file.Images = []awssim.ImageFile{
 			{Account: awssim.PublishingAccount, Region: "us-east-1", ID: plainImage, Name: "plain", Tags: tags},
@@ -283,20 +287,21 @@ func TestFact5LaunchPermissions(t *testing.T) {
 	}
 }
 
-// At most 100 copies are pending at once in a destination region.
+// At most 300 copies are pending at once in a destination Region.
+// Fact: EC2-COPY-31.
 func TestFact5ConcurrentCopies(t *testing.T) {
 	inImageWorld(t, awssim.Options{CopyTime: time.Minute}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "eu-west-1")
 		input := func(n int) *ec2.CopyImageInput {
 			return &ec2.CopyImageInput{SourceRegion: aws.String("us-east-1"), SourceImageId: aws.String(plainImage), Name: aws.String(fmt.Sprintf("copy-%d", n))}
 		}
-		for n := range 100 {
+		for n := range 300 {
 			must(client.CopyImage(t.Context(), input(n)))(t)
 		}
-		_, err := client.CopyImage(t.Context(), input(100))
+		_, err := client.CopyImage(t.Context(), input(300))
 		wantCode(t, err, "ResourceLimitExceeded")
-		must(ec2In(w, awssim.PublishingAccount, "ap-southeast-2").CopyImage(t.Context(), input(100)))(t)
+		must(ec2In(w, awssim.PublishingAccount, "ap-southeast-2").CopyImage(t.Context(), input(300)))(t)
 		time.Sleep(time.Minute)
-		must(client.CopyImage(t.Context(), input(100)))(t)
+		must(client.CopyImage(t.Context(), input(300)))(t)
 	})
 }

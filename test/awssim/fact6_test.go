@@ -83,10 +83,12 @@ func (l launch) setIdentity(t *testing.T, statements string) {
 	putRolePolicy(t, l.w, factMember, "Launcher", statements)
 }
 
+// grant creates a grant for the role with credentials of its account, which the key
+// policy must allow. Fact: GRANT-10.
 func (l launch) grant(t *testing.T, key string, operations []kmstypes.GrantOperation) {
 	t.Helper()
 	region := strings.Split(key, ":")[3]
-	must(kmsClient(l.w, awssim.PublishingAccount, region).CreateGrant(t.Context(), &kms.CreateGrantInput{
+	must(kmsClient(l.w, factMember, region).CreateGrant(t.Context(), &kms.CreateGrantInput{
 		KeyId: &key, GranteePrincipal: &l.role, Operations: operations,
 	}))(t)
 }
@@ -185,7 +187,7 @@ func TestFact6Launch(t *testing.T) {
 		}},
 		"shared with another unit": {refused: "InvalidAMIID.NotFound", alter: func(t *testing.T, l launch) {
 			must(l.publisher().ResetImageAttribute(t.Context(), &ec2.ResetImageAttributeInput{ImageId: &l.image, Attribute: "launchPermission"}))(t)
-			other := strings.Replace(organizationARN, "organization/", "ou/", 1) + "/ou-ab12-99999999"
+			other := strings.Replace(organizationARN, "organization/", "ou/", 1) + "/" + otherUnit
 			must(l.publisher().ModifyImageAttribute(t.Context(), share(l.image, types.LaunchPermission{OrganizationalUnitArn: &other})))(t)
 		}},
 		"deregistered": {refused: "InvalidAMIID.NotFound", alter: func(t *testing.T, l launch) {
@@ -259,8 +261,8 @@ func TestFact6EveryActionIsNeeded(t *testing.T) {
 	}
 }
 
-// A grant replaces key policy and identity policy, on that regional key and for
-// the operations that it names.
+// A grant of the grantee's account replaces key policy and identity policy, on that
+// regional key and for the operations that it names. Fact: GRANT-9, GRANT-28.
 func TestFact6GrantInsteadOfPolicies(t *testing.T) {
 	noPolicies := func(t *testing.T, l launch) {
 		l.setKeyPolicy(t)
@@ -268,16 +270,16 @@ func TestFact6GrantInsteadOfPolicies(t *testing.T) {
 	}
 	tests := map[string]launchTest{
 		"all operations": {alter: func(t *testing.T, l launch) {
-			noPolicies(t, l)
 			l.grant(t, l.key, launchGrantOperations)
+			noPolicies(t, l)
 		}},
 		"of another region": {reason: internalError, diagnosis: []string{"kms:DescribeKey", "no grant on this key"}, alter: func(t *testing.T, l launch) {
-			noPolicies(t, l)
 			l.grant(t, strings.Replace(l.key, "us-east-1", "eu-west-1", 1), launchGrantOperations)
+			noPolicies(t, l)
 		}},
 		"but a denial": {reason: internalError, diagnosis: []string{"the key policy denies"}, alter: func(t *testing.T, l launch) {
-			noPolicies(t, l)
 			l.grant(t, l.key, launchGrantOperations)
+			noPolicies(t, l)
 			l.setKeyPolicy(t, `{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::`+factMember+`:root"},"Action":"kms:Decrypt","Resource":"*"}`)
 		}},
 	}
@@ -285,8 +287,8 @@ func TestFact6GrantInsteadOfPolicies(t *testing.T) {
 		tests["without "+string(operation)] = launchTest{
 			reason: internalError, diagnosis: []string{"perform: kms:" + string(operation) + " "},
 			alter: func(t *testing.T, l launch) {
-				noPolicies(t, l)
 				l.grant(t, l.key, without(launchGrantOperations, operation))
+				noPolicies(t, l)
 			},
 		}
 	}

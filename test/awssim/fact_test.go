@@ -13,8 +13,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// The tests named TestFactN go through the facts of docs/aws-facts.md in the order
-// of the sections that earlier versions of the page had, which its end lists.
+// The tests named TestFactN go through what was section N of docs/aws-facts.md: see
+// "Old section numbers" there.
 
 // factMember is the member account of the tests.
 const factMember = "222222222222"
@@ -29,6 +29,9 @@ func keyPolicy(statements ...string) *string {
 	}
 	return aws.String(policy + "]}")
 }
+
+// createGrants lets the member's principals with an IAM policy create grants.
+const createGrants = `{"Sid":"Grants","Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"kms:CreateGrant","Resource":"*"}`
 
 // openStatement admits the organisation of the default world.
 const openStatement = `{"Sid":"Org","Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid"}}}`

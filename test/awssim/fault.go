@@ -20,7 +20,7 @@ const (
 	TimeoutAfter FaultKind = "timeout-after" // the answer never comes
 	CustomError  FaultKind = "error"         // Fault.Error
 	// Stale has a call that only reads answered by an endpoint that is
-	// Fault.Behind behind the others. Fact: 8.
+	// Fault.Behind behind the others. Fact: EC2-API-1.
 	Stale FaultKind = "stale"
 )
 
@@ -188,7 +188,8 @@ func (f *Fault) before(c *call) *Error {
 	}
 }
 
-// throttled is the service's answer to too many requests. Fact: 4.
+// throttled is the service's answer to too many requests. Fact: QUOTA-9,
+// EC2-API-3.
 func throttled(service string) *Error {
 	switch service {
 	case "ec2":

@@ -77,11 +77,12 @@ func createRole(c *call) (any, error) {
 	return describeRole(r), nil
 }
 
-// serviceLinkedRoleNames by service. Fact: 3.
+// serviceLinkedRoleNames by service. Fact: IAM-ROLE-2 to IAM-ROLE-7.
 var serviceLinkedRoleNames = map[string]string{
 	"autoscaling.amazonaws.com":                 "AWSServiceRoleForAutoScaling",
 	"ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
 	"spot.amazonaws.com":                        "AWSServiceRoleForEC2Spot",
+	"spotfleet.amazonaws.com":                   "AWSServiceRoleForEC2SpotFleet",
 	"ec2fleet.amazonaws.com":                    "AWSServiceRoleForEC2Fleet",
 	"eks-nodegroup.amazonaws.com":               "AWSServiceRoleForAmazonEKSNodegroup",
 }

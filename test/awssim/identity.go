@@ -87,14 +87,18 @@ func (w *World) checkCaller(c *call) *Error {
 	return nil
 }
 
-// identityAllows reports whether the principal's own policies allow the action.
-// An account's administrator may do everything; a service-linked role has only
-// what its service gave it, which is nothing of KMS.
+// identityAllows reports whether the principal's own policies, and the service
+// control policies of its account, allow the action. An account's administrator
+// may do everything. A service-linked role has only what its service gave it,
+// which is nothing of KMS. Fact: IAM-ROLE-8, IAM-EVAL-13.
 func (w *World) identityAllows(p Principal, action, resource string, context map[string][]string, now time.Time) bool {
 	return w.identityDecision(p, action, resource, context, now).Effect == authz.Allow
 }
 
 func (w *World) identityDecision(p Principal, action, resource string, context map[string][]string, now time.Time) authz.Decision {
+	if why := w.controlDenial(p, action, resource, context); why != "" {
+		return authz.Decision{Effect: authz.Deny, Statement: "a service control policy", Reason: why}
+	}
 	if p.RoleARN == "" {
 		return authz.Decision{Effect: authz.Allow, Reason: "the account's administrator"}
 	}
@@ -142,7 +146,7 @@ func (w *World) roleByARN(arn string) *role {
 
 // principalExists reports whether KMS would know the principal: an account, its
 // root, or a user or role of it. A role that was just made is not visible to KMS
-// until the propagation lag is over. Fact: 1, 3.
+// until the propagation lag is over. Fact: KMS-KEY-2, KMS-KEY-3, GRANT-8.
 func (w *World) principalExists(principal string, now time.Time) bool {
 	if principal == "*" || w.accounts[principal] != nil {
 		return true
@@ -164,7 +168,8 @@ func (w *World) principalExists(principal string, now time.Time) bool {
 
 // principalContext are the global condition keys of a request. No principal of
 // the simulator is an AWS service that calls for itself: a service that uses its
-// service-linked role is none. Fact: 1, 6.
+// service-linked role is none. Fact: IAM-EVAL-1, IAM-EVAL-3, IAM-EVAL-9 to
+// IAM-EVAL-12.
 func (w *World) principalContext(p Principal) map[string][]string {
 	context := map[string][]string{
 		"aws:PrincipalAccount": {p.Account}, "aws:PrincipalArn": {p.ARN}, "aws:PrincipalType": {"User"}, "aws:PrincipalIsAWSService": {"false"},

@@ -14,7 +14,7 @@ type aliasRequest struct {
 }
 
 // aliasCall reads an alias operation and authorises it on the target key, and by
-// the caller's own policies on the alias. Fact: 2.
+// the caller's own policies on the alias. Fact: KMS-MRK-17.
 func (c *call) aliasCall() (aliasRequest, *kmsKey, error) {
 	r, err := decodeJSON[aliasRequest](c)
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *call) aliasCall() (aliasRequest, *kmsKey, error) {
 		return r, nil, badRequest("ValidationException", "%s contains invalid characters for an alias", r.AliasName)
 	}
 	arn := c.w.aliasARN(c.region, c.caller.Account, r.AliasName)
-	if decision := c.w.identityDecision(c.caller, "kms:"+c.operation, arn, nil, c.now); decision.Effect != authz.Allow {
+	if decision := c.w.identityDecision(c.caller, "kms:"+c.operation, arn, c.requestContext(), c.now); decision.Effect != authz.Allow {
 		return r, nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:%s on resource: %s because no identity-based policy allows the kms:%[2]s action (%[4]s)",
 			c.caller.ARN, c.operation, arn, decision.Reason)
 	}

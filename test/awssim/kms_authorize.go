@@ -20,11 +20,14 @@ type kmsRequest struct {
 	grantIsForAWSResource bool
 	grantOperations       []string
 	granteePrincipal      string
+	retiringPrincipal     string
+	grantConstraints      []string // their types
 	now                   time.Time
 }
 
 // crossAccount are the operations that another account can use at all,
-// whatever the policies say. Fact: 1.
+// whatever the policies say. GetPublicKey is missing, since no key here is
+// asymmetric. Fact: KMS-KEY-14.
 var crossAccount = []string{
 	"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
 	"kms:DescribeKey", "kms:CreateGrant", "kms:ListGrants", "kms:RetireGrant", "kms:RevokeGrant", "kms:GetKeyRotationStatus",
@@ -37,7 +40,10 @@ var cryptographic = []string{
 
 // authorizeKMS decides as KMS does, and says which link is missing: an explicit
 // denial anywhere, the key's state, a grant, the key policy, or the caller's
-// own policies. Fact: 1, 3, 6.
+// own policies. For a key of another account KMS also evaluates key trust: a
+// grant or an IAM policy of the caller's account must allow the use. So a grant
+// that another account issued replaces the key policy only. Fact: KMS-KEY-15,
+// GRANT-9, GRANT-16, GRANT-17.
 func (w *World) authorizeKMS(r kmsRequest) *Error {
 	if slices.Contains(cryptographic, r.action) {
 		if problem := r.key.usable(r.now); problem != nil {
@@ -57,13 +63,20 @@ func (w *World) authorizeKMS(r kmsRequest) *Error {
 	request := authz.Request{Action: r.action, Resource: r.key.arn, Principal: authzPrincipal(r.principal), Context: context}
 	keyPolicy := w.present(r.key.policy.asOf(seen)).parsed.Evaluate(request)
 	identity := w.identityDecision(r.principal, r.action, r.key.arn, context, r.now)
+	grant := w.grantFor(r, seen)
+	trusted := grant != nil && (!foreign || grant.issuer == r.principal.Account || w.options.OwnerGrantsCount)
 	switch {
 	case keyPolicy.Effect == authz.Deny:
 		return refuse("the key policy denies it explicitly (%s)", keyPolicy.Statement)
+	case w.controlDenial(r.principal, r.action, r.key.arn, context) != "":
+		return refuse("%s", w.controlDenial(r.principal, r.action, r.key.arn, context))
 	case identity.Effect == authz.Deny:
 		return refuse("an identity-based policy denies it explicitly (%s)", identity.Statement)
-	case w.granted(r, seen):
+	case trusted, grant != nil && identity.Effect == authz.Allow:
 		return nil
+	case grant != nil:
+		return refuse("no identity-based policy allows the %s action (%s), and the grant %s for this principal was issued by account %s: create the grant with credentials of account %s",
+			r.action, identity.Reason, grant.id, grant.issuer, r.principal.Account)
 	case keyPolicy.Effect != authz.Allow:
 		return refuse("no resource-based policy allows the %s action (key policy: %s; and no grant on this key for this principal)", r.action, keyPolicy.Reason)
 	case (foreign || keyPolicy.ViaAccount) && identity.Effect != authz.Allow:
@@ -73,29 +86,41 @@ func (w *World) authorizeKMS(r kmsRequest) *Error {
 	}
 }
 
-// kmsContext are the request's condition keys. Fact: 3, 6.
+// kmsContext are the request's condition keys. Fact: KMS-COND-1 to KMS-COND-8,
+// IAM-EVAL-16.
 func (w *World) kmsContext(r kmsRequest) map[string][]string {
 	context := w.principalContext(r.principal)
 	context["kms:CallerAccount"] = []string{r.principal.Account}
+	context["aws:RequestedRegion"] = []string{r.key.region}
+	context["aws:ViaAWSService"] = []string{fmt.Sprint(r.viaService != "")}
 	if r.viaService != "" {
 		context["kms:ViaService"] = []string{r.viaService}
 	}
-	if r.action == "kms:CreateGrant" {
+	if slices.Contains([]string{"kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"}, r.action) {
 		context["kms:GrantIsForAWSResource"] = []string{fmt.Sprint(r.grantIsForAWSResource)}
+	}
+	if r.action == "kms:CreateGrant" {
 		if len(r.grantOperations) > 0 {
 			context["kms:GrantOperations"] = r.grantOperations
 		}
 		if r.granteePrincipal != "" {
 			context["kms:GranteePrincipal"] = []string{r.granteePrincipal}
 		}
+		if r.retiringPrincipal != "" {
+			context["kms:RetiringPrincipal"] = []string{r.retiringPrincipal}
+		}
+		if len(r.grantConstraints) > 0 {
+			context["kms:GrantConstraintType"] = r.grantConstraints
+		}
 	}
 	return context
 }
 
-// granted reports whether a grant on the regional key lets the principal do it.
-// Grants do not look at the organisation. A grant made under a grant cannot allow
-// more than that. Fact: 3.
-func (w *World) granted(r kmsRequest, seen time.Time) bool {
+// grantFor returns a grant on the regional key that lets the principal do it, if
+// there is one. One that the principal's own account issued comes first. Grants
+// don't look at the organization. A grant that is created with the permission of
+// another one cannot allow more. Fact: GRANT-26 to GRANT-28.
+func (w *World) grantFor(r kmsRequest, seen time.Time) *kmsGrant {
 	operation := strings.TrimPrefix(r.action, "kms:")
 	who, id := r.principal.ARN, ""
 	if r.principal.RoleARN != "" {
@@ -104,15 +129,20 @@ func (w *World) granted(r kmsRequest, seen time.Time) bool {
 			id = role.id
 		}
 	}
-	return slices.ContainsFunc(activeOf(r.key.grants.byGrantee[who], seen), func(g *kmsGrant) bool {
+	var found *kmsGrant
+	for _, g := range activeOf(r.key.grants.byGrantee[who], seen) {
 		wider := func(o string) bool { return !slices.Contains(g.operations, o) }
-		return g.granteeID == id && len(g.constraints) == 0 &&
+		allows := g.granteeID == id && len(g.constraints) == 0 &&
 			slices.Contains(g.operations, operation) && !slices.ContainsFunc(r.grantOperations, wider)
-	})
+		if allows && (found == nil || g.issuer == r.principal.Account) {
+			found = g
+		}
+	}
+	return found
 }
 
 // usable returns what KMS answers to a cryptographic operation with a key that
-// is not enabled. Fact: 2.
+// is not enabled. Fact: KMS-MRK-10 to KMS-MRK-12.
 func (k *kmsKey) usable(now time.Time) *Error {
 	switch state := k.state(now); state {
 	case "Enabled":
@@ -124,11 +154,12 @@ func (k *kmsKey) usable(now time.Time) *Error {
 	}
 }
 
-// grantForAttachment is the grant that EC2 makes for an attached encrypted
-// volume; it counts against the key's limit. Fact: 3.
+// grantForAttachment is the grant that EC2 creates for an attached encrypted
+// volume, on the volume's key. It counts against the key's limit. Fact: GRANT-30
+// to GRANT-32.
 func (w *World) grantForAttachment(k *kmsKey, p Principal, instanceID, volumeID string, now time.Time) (grantID string) {
 	g := &kmsGrant{
-		id: w.newID("", 64), grantee: w.arn("sts", "", p.Account, "assumed-role/aws:ec2-infrastructure/"+instanceID), issuer: p.ARN,
+		id: w.newID("", 64), grantee: w.arn("sts", "", p.Account, "assumed-role/aws:ec2-infrastructure/"+instanceID), issuer: p.Account,
 		operations:  attachmentOperations,
 		constraints: map[string]map[string]string{"EncryptionContextSubset": {"aws:ebs:id": volumeID}},
 		created:     now, byService: true,

@@ -8,7 +8,7 @@ import (
 )
 
 // maxGrants is how many grants a key holds, AWS services' own among them.
-// Fact: 3.
+// Fact: GRANT-30.
 const maxGrants = 50_000
 
 // grantOperations are the operations a grant on a symmetric key can allow.
@@ -28,8 +28,9 @@ type createGrantRequest struct {
 	DryRun            bool
 }
 
-// createGrant: with the same name and parameters the first grant is answered.
-// An alias is not accepted; the grantee must exist. Fact: 3.
+// createGrant issues a grant for the caller's account. With the same name and
+// parameters the first grant is returned. An alias isn't accepted, and the
+// grantee must exist. Fact: GRANT-1 to GRANT-8, GRANT-18.
 func createGrant(c *call) (any, error) {
 	r, err := decodeJSON[createGrantRequest](c)
 	if err != nil {
@@ -43,7 +44,8 @@ func createGrant(c *call) (any, error) {
 		return nil, problem
 	}
 	problem = c.w.authorizeKMS(kmsRequest{
-		principal: c.caller, action: "kms:CreateGrant", key: k, now: c.now, grantOperations: r.Operations, granteePrincipal: r.GranteePrincipal,
+		principal: c.caller, action: "kms:CreateGrant", key: k, now: c.now, grantOperations: r.Operations,
+		granteePrincipal: r.GranteePrincipal, retiringPrincipal: r.RetiringPrincipal, grantConstraints: slices.Sorted(maps.Keys(r.Constraints)),
 	})
 	if problem != nil {
 		return nil, problem
@@ -52,7 +54,7 @@ func createGrant(c *call) (any, error) {
 		return nil, badRequest("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
 	}
 	g := &kmsGrant{
-		name: r.Name, grantee: r.GranteePrincipal, retiring: r.RetiringPrincipal, issuer: c.caller.ARN,
+		name: r.Name, grantee: r.GranteePrincipal, retiring: r.RetiringPrincipal, issuer: c.caller.Account,
 		operations: slices.Sorted(slices.Values(r.Operations)), constraints: r.Constraints, created: c.now,
 	}
 	if r := c.w.roleByARN(g.grantee); r != nil {
@@ -62,11 +64,15 @@ func createGrant(c *call) (any, error) {
 		return map[string]string{"GrantId": existing.id, "GrantToken": "token-" + existing.id}, nil
 	}
 	if k.grants.holding() >= maxGrants {
-		return nil, badRequest("LimitExceededException", "The key %s has %d grants.", k.arn, maxGrants)
+		return nil, tooManyGrants(k)
 	}
 	g.id = c.w.newID("", 64)
 	k.grants.add(g)
 	return map[string]string{"GrantId": g.id, "GrantToken": "token-" + g.id}, nil
+}
+
+func tooManyGrants(k *kmsKey) *Error {
+	return badRequest("LimitExceededException", "The key %s has %d grants.", k.arn, maxGrants)
 }
 
 func (r createGrantRequest) check(c *call) *Error {
@@ -125,13 +131,13 @@ func listGrants(c *call) (any, error) {
 			return (r.GrantID != "" && r.GrantID != g.id) || (r.GranteePrincipal != "" && r.GranteePrincipal != g.grantee)
 		})
 	}
-	return kmsPage("Grants", grants, r, 50, 100, func(g *kmsGrant) map[string]any { return g.entry(k) })
+	return kmsPage("Grants", grants, r, 50, 100, func(g *kmsGrant) map[string]any { return c.w.grantEntry(k, g) })
 }
 
-// entry is the grant as KMS lists it.
-func (g *kmsGrant) entry(k *kmsKey) map[string]any {
+// grantEntry is the grant as KMS lists it. Fact: GRANT-18.
+func (w *World) grantEntry(k *kmsKey, g *kmsGrant) map[string]any {
 	entry := map[string]any{
-		"KeyId": k.arn, "GrantId": g.id, "GranteePrincipal": g.grantee, "IssuingAccount": g.issuer,
+		"KeyId": k.arn, "GrantId": g.id, "GranteePrincipal": g.grantee, "IssuingAccount": w.arn("iam", "", g.issuer, "root"),
 		"Operations": g.operations, "CreationDate": float64(g.created.Unix()),
 	}
 	if g.name != "" {
@@ -173,26 +179,4 @@ func (c *call) endGrant(k *kmsKey, id string, dryRun bool) (any, error) {
 	}
 	c.w.revokeGrant(k, id, c.now)
 	return nil, nil
-}
-
-// retireGrant is for the retiring principal, or for a grantee whose grant
-// allows it. Fact: 3.
-func retireGrant(c *call) (any, error) {
-	r, err := decodeJSON[endGrantRequest](c)
-	if err != nil {
-		return nil, err
-	}
-	k, problem := c.w.resolveKey(c.caller.Account, c.region, r.KeyID, c.now)
-	if problem != nil {
-		return nil, problem
-	}
-	who := c.caller.ARN
-	if c.caller.RoleARN != "" {
-		who = c.caller.RoleARN
-	}
-	g := k.grants.byID[r.GrantID]
-	if g != nil && g.activeAt(c.now) && g.retiring != who && (g.grantee != who || !slices.Contains(g.operations, "RetireGrant")) {
-		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:RetireGrant", c.caller.ARN)
-	}
-	return c.endGrant(k, r.GrantID, r.DryRun)
 }

@@ -37,6 +37,8 @@ func init() {
 		"ListGrants":           {ownAuthorization: true, handle: listGrants},
 		"RevokeGrant":          {mutating: true, ownAuthorization: true, handle: revokeGrantCall},
 		"RetireGrant":          {mutating: true, ownAuthorization: true, handle: retireGrant},
+		"ListRetirableGrants":  {ownAuthorization: true, handle: listRetirableGrants},
+		"ImportKeyMaterial":    {mutating: true, ownAuthorization: true, handle: importKeyMaterial},
 	}
 	for _, name := range []string{"Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"} {
 		kmsOperations[name] = operation{ownAuthorization: true, handle: useKey}
@@ -51,7 +53,7 @@ type keyRequest struct {
 }
 
 // key finds the key and authorises the call on it. An operation that works on a
-// key id or ARN only refuses aliases. Fact: 3.
+// key id or ARN only refuses aliases. Fact: GRANT-1.
 func (c *call) key(id string, aliases bool) (*kmsKey, *Error) {
 	if !aliases && (strings.HasPrefix(id, "alias/") || strings.Contains(id, ":alias/")) {
 		return nil, badRequest("NotFoundException", "Invalid keyId '%s'", id)
@@ -78,11 +80,14 @@ func createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.Contains([]string{"", "AWS_KMS", "EXTERNAL"}, r.Origin) {
+		return nil, badRequest("UnsupportedOperationException", "the simulator has no key store for the origin %s", r.Origin)
+	}
 	policy, problem := c.checkKeyPolicy(r.Policy, r.BypassPolicyLockoutSafetyCheck)
-	if problem != nil {
+	if problem = cmp.Or(problem, checkDescription(r.Description), checkKMSTags(r.Tags)); problem != nil {
 		return nil, problem
 	}
-	if len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", c.ownKeys(), nil, c.now) {
+	if len(r.Tags) > 0 && !c.allows("kms:TagResource", c.ownKeys()) {
 		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:TagResource", c.caller.ARN)
 	}
 	if r.MultiRegion {
@@ -99,95 +104,43 @@ func createKey(c *call) (any, error) {
 	f := &kmsFamily{
 		id: id, multiRegion: r.MultiRegion, primary: c.region, members: map[string]*kmsKey{},
 		spec: cmp.Or(r.KeySpec, "SYMMETRIC_DEFAULT"), usage: cmp.Or(r.KeyUsage, "ENCRYPT_DECRYPT"),
+		imported: r.Origin == "EXTERNAL",
 	}
 	k := c.w.addKey(f, c.caller.Account, c.region, policy, c.now)
-	k.description = r.Description
+	k.description, k.withoutMaterial = r.Description, f.imported
 	return map[string]any{"KeyMetadata": c.w.metadata(k, c.now)}, k.setTags(r.Tags)
 }
 
 // serviceLinkedRoleForMultiRegionKeys makes the role that KMS needs to keep
 // regional keys alike, with the first multi-Region primary key of an account.
-// Fact: 2.
+// Fact: KMS-MRK-16.
 func (c *call) serviceLinkedRoleForMultiRegionKeys() *Error {
 	const path, name, action = "/aws-service-role/mrk.kms.amazonaws.com/", "AWSServiceRoleForKeyManagementServiceMultiRegionKeys", "iam:CreateServiceLinkedRole"
 	a := c.w.accounts[c.caller.Account]
 	if a.roles[strings.TrimPrefix(path, "/")+name] != nil {
 		return nil
 	}
-	if !c.w.identityAllows(c.caller, action, c.w.arn("iam", "", a.id, "role"+path+name), nil, c.now) {
+	if !c.allows(action, c.w.arn("iam", "", a.id, "role"+path+name)) {
 		return badRequest("AccessDeniedException", "User: %s is not authorized to perform: %s, which the first multi-Region key of an account needs", c.caller.ARN, action)
 	}
 	_, problem := c.w.addRole(a, path, name, "", c.now)
 	return problem
 }
 
-// setTags returns an untyped nil for no problem.
+// setTags adds tags, all or none. It returns an untyped nil for no problem.
 func (k *kmsKey) setTags(tags []kmsTag) error {
-	for _, tag := range tags {
-		if strings.HasPrefix(strings.ToLower(tag.TagKey), "aws:") || tag.TagKey == "" || len(tag.TagKey) > 128 || len(tag.TagValue) > 256 {
-			return badRequest("TagException", "Invalid tag %q", tag.TagKey)
-		}
-		k.tags[tag.TagKey] = tag.TagValue
+	if problem := checkKMSTags(tags); problem != nil {
+		return problem
 	}
-	if len(k.tags) > 50 {
+	all := maps.Clone(k.tags)
+	for _, tag := range tags {
+		all[tag.TagKey] = tag.TagValue
+	}
+	if len(all) > maxTags {
 		return badRequest("LimitExceededException", "Too many tags for %s", k.arn)
 	}
+	k.tags = all
 	return nil
-}
-
-type replicateKeyRequest struct {
-	KeyID                          string `json:"KeyId"`
-	ReplicaRegion                  string
-	Policy, Description            string
-	BypassPolicyLockoutSafetyCheck bool
-	Tags                           []kmsTag
-}
-
-func replicateKey(c *call) (any, error) {
-	r, err := decodeJSON[replicateKeyRequest](c)
-	if err != nil {
-		return nil, err
-	}
-	k, problem := c.key(r.KeyID, false)
-	if problem != nil {
-		return nil, problem
-	}
-	target := c.w.regions[r.ReplicaRegion]
-	switch {
-	case !k.family.multiRegion || !k.primary():
-		return nil, badRequest("UnsupportedOperationException", "%s is not a multi-Region primary key.", k.arn)
-	case k.usable(c.now) != nil:
-		return nil, k.usable(c.now)
-	case target == nil:
-		return nil, badRequest("ValidationException", "%s is not a region of this partition", r.ReplicaRegion)
-	case !c.w.accounts[c.caller.Account].enabledIn(target):
-		return nil, badRequest("AccessDeniedException", "region %s is not enabled for the account", r.ReplicaRegion)
-	case !c.w.identityAllows(c.caller, "kms:CreateKey", "*", nil, c.now):
-		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:CreateKey in %s", c.caller.ARN, r.ReplicaRegion)
-	case len(r.Tags) > 0 && !c.w.identityAllows(c.caller, "kms:TagResource", c.ownKeys(), nil, c.now):
-		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:TagResource", c.caller.ARN)
-	case k.family.members[r.ReplicaRegion] != nil && !k.family.members[r.ReplicaRegion].gone(c.now):
-		return nil, badRequest("AlreadyExistsException", "The replica key already exists in %s.", r.ReplicaRegion)
-	case c.w.options.Quotas && !c.w.replicaQuota(c, r.ReplicaRegion):
-		return nil, throttled("kms")
-	}
-	policy, problem := c.checkKeyPolicy(r.Policy, r.BypassPolicyLockoutSafetyCheck)
-	if problem != nil {
-		return nil, problem
-	}
-	replica := c.w.addKey(k.family, c.caller.Account, r.ReplicaRegion, policy, c.now)
-	replica.usableFrom, replica.description = c.now.Add(c.w.options.KeyCreationTime), r.Description
-	if err := replica.setTags(r.Tags); err != nil {
-		return nil, err
-	}
-	return map[string]any{"ReplicaKeyMetadata": c.w.metadata(replica, c.now), "ReplicaPolicy": policy, "ReplicaTags": replica.tagList()}, nil
-}
-
-// replicaQuota counts a replication as two CreateKey calls in the replica's
-// region. Fact: 4.
-func (w *World) replicaQuota(c *call, region string) bool {
-	limit := kmsQuotas["CreateKey"]
-	return w.quotas.allow(quotaKey{c.caller.Account, region, "kms", "CreateKey"}, limit, limit, c.now, 2)
 }
 
 // metadata is a key's KeyMetadata.
@@ -195,7 +148,7 @@ func (w *World) metadata(k *kmsKey, now time.Time) map[string]any {
 	m := map[string]any{
 		"AWSAccountId": k.account, "KeyId": k.id, "Arn": k.arn, "CreationDate": float64(k.created.UnixMilli()) / 1000,
 		"Enabled": k.state(now) == "Enabled", "Description": k.description, "KeyUsage": k.family.usage, "KeyState": k.state(now),
-		"Origin": "AWS_KMS", "KeyManager": k.manager, "KeySpec": k.family.spec, "CustomerMasterKeySpec": k.family.spec,
+		"Origin": k.family.origin(), "KeyManager": k.manager, "KeySpec": k.family.spec, "CustomerMasterKeySpec": k.family.spec,
 		"EncryptionAlgorithms": []string{"SYMMETRIC_DEFAULT"}, "MultiRegion": k.family.multiRegion,
 	}
 	if !k.deletion.IsZero() {

@@ -19,7 +19,7 @@ type keyPolicy struct {
 
 // newKeyPolicy stores a policy that was checked before.
 func (w *World) newKeyPolicy(text string) keyPolicy {
-	parsed, err := authz.ParseResourcePolicy(text)
+	parsed, err := parseStored(text)
 	if err != nil {
 		panic("the policy was checked before: " + err.Error())
 	}
@@ -32,8 +32,19 @@ func (w *World) newKeyPolicy(text string) keyPolicy {
 	return p
 }
 
+// parseStored parses a policy that KMS stores, perhaps since before it checked the
+// statements' elements.
+func parseStored(text string) (*authz.Policy, error) {
+	text, statements := effective(text)
+	if statements == 0 {
+		return &authz.Policy{}, nil
+	}
+	return authz.ParseResourcePolicy(text)
+}
+
 // present is the policy as KMS shows and evaluates it now: the unique id stands
-// for a role that was deleted since, even if another one has its name. Fact: 1.
+// for a role that was deleted since, even if another one has its name.
+// Fact: KMS-KEY-21.
 func (w *World) present(p keyPolicy) keyPolicy {
 	text := p.text
 	for arn, id := range p.roles {
@@ -47,19 +58,21 @@ func (w *World) present(p keyPolicy) keyPolicy {
 	return w.newKeyPolicy(text)
 }
 
-// defaultKeyPolicy is what KMS attaches when none is given. Fact: 1.
+// defaultKeyPolicy is what KMS attaches when none is given. Fact: KMS-KEY-6.
 func (w *World) defaultKeyPolicy(account string) string {
 	return `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"` + w.arn("iam", "", account, "root") + `"},"Action":"kms:*","Resource":"*"}]}`
 }
 
-// checkKeyPolicy refuses what KMS refuses: too large, malformed, principals that
-// do not exist, and a policy that would lock the caller out. Fact: 1.
+// checkKeyPolicy refuses what KMS refuses: a policy that is too large or
+// malformed, statements without Action or Resource, principals that don't exist,
+// and a policy that would lock the caller out. Fact: KMS-KEY-1, KMS-KEY-2,
+// KMS-KEY-8 to KMS-KEY-11, KMS-KEY-22.
 func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
 	if policy == "" {
 		policy = c.w.defaultKeyPolicy(c.caller.Account)
 	}
-	if len(policy) > 32_768 {
-		return "", badRequest("LimitExceededException", "The key policy is larger than 32768 bytes.")
+	if problem := checkPolicyText(policy); problem != nil {
+		return "", problem
 	}
 	parsed, err := authz.ParseResourcePolicy(policy)
 	if err != nil {
@@ -73,7 +86,7 @@ func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
 	context := c.w.principalContext(c.caller)
 	context["kms:CallerAccount"] = []string{c.caller.Account}
 	later := parsed.Evaluate(authz.Request{Action: "kms:PutKeyPolicy", Resource: "*", Principal: authzPrincipal(c.caller), Context: context})
-	if !bypass && (later.Effect != authz.Allow || later.ViaAccount && !c.w.identityAllows(c.caller, "kms:PutKeyPolicy", c.ownKeys(), nil, c.now)) {
+	if !bypass && (later.Effect != authz.Allow || later.ViaAccount && !c.allows("kms:PutKeyPolicy", c.ownKeys())) {
 		return "", badRequest("MalformedPolicyDocumentException", "The new key policy will not allow you to update the key policy in the future.")
 	}
 	return policy, nil
@@ -100,7 +113,7 @@ func getKeyPolicy(c *call) (any, error) {
 }
 
 // normalised writes a policy as KMS stores it: indented, and a list of one
-// element as that element. Fact: 1 (B).
+// element as that element. Fact: KMS-KEY-23.
 func normalised(policy string) string {
 	var document any
 	if json.Unmarshal([]byte(policy), &document) != nil {

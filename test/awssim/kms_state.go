@@ -20,18 +20,21 @@ func newKMSState() kmsState {
 
 // kmsFamily is what the regional keys of one multi-Region key share: id,
 // origin, spec, usage and rotation. A single-Region key is a family of one.
-// Fact: 2.
+// Fact: KMS-MRK-3.
 type kmsFamily struct {
 	id          string
 	multiRegion bool
 	primary     string // region
 	spec, usage string
-	rotation    bool
-	members     map[string]*kmsKey // by region
+	// imported says that the origin is EXTERNAL: the key material is imported, for
+	// each regional key on its own. Fact: KMS-MRK-19.
+	imported bool
+	rotation bool
+	members  map[string]*kmsKey // by region
 }
 
 // kmsKey is a key in one region, with everything that regional keys do not
-// share: policy, state, tags, aliases, grants. Fact: 2.
+// share: policy, state, tags, aliases, grants. Fact: KMS-MRK-3.
 type kmsKey struct {
 	arn, id, region, account string
 	family                   *kmsFamily
@@ -39,9 +42,10 @@ type kmsKey struct {
 	description              string
 	created                  time.Time
 	usableFrom               time.Time // Creating until then
+	withoutMaterial          bool      // PendingImport
 	disabled                 bool
 	// deletion is when the key is deleted, zero when it is not to be. A primary
-	// with replicas waits for these: pendingReplicas. Fact: 2.
+	// with replicas waits for these: pendingReplicas. Fact: KMS-MRK-14.
 	deletion        time.Time
 	pendingReplicas bool
 	policy          lagged[keyPolicy]
@@ -59,8 +63,9 @@ type kmsGrant struct {
 	id, name          string
 	grantee, retiring string
 	// granteeID is the unique id of a grantee that is a role: a role that is
-	// deleted and made again is another one. Fact: 3.
-	granteeID   string
+	// deleted and created again is another one. Fact: GRANT-15, GRANT-21.
+	granteeID string
+	// issuer is the account whose principal created the grant. Fact: GRANT-18.
 	issuer      string
 	operations  []string
 	constraints map[string]map[string]string
@@ -69,7 +74,7 @@ type kmsGrant struct {
 	byService   bool      // EC2 made it for an attached volume
 }
 
-// state is the key's state. Fact: 2.
+// state is the key's state. Fact: KMS-MRK-13.
 func (k *kmsKey) state(now time.Time) string {
 	switch {
 	case now.Before(k.usableFrom):
@@ -78,6 +83,8 @@ func (k *kmsKey) state(now time.Time) string {
 		return "PendingReplicaDeletion"
 	case !k.deletion.IsZero():
 		return "PendingDeletion"
+	case k.withoutMaterial:
+		return "PendingImport"
 	case k.disabled:
 		return "Disabled"
 	default:
@@ -168,7 +175,7 @@ func (w *World) addKey(f *kmsFamily, account, region, policy string, now time.Ti
 
 // awsManagedKey is the account's aws/ebs of the region, which is there as soon
 // as somebody needs it. Its policy cannot be changed: it admits the account's
-// own principals, via EC2 only. Fact: 5.
+// own principals, via EC2 only. Fact: LAUNCH-12.
 func (w *World) awsManagedKey(account, region string) *kmsKey {
 	arn := w.aliasARN(region, account, "alias/aws/ebs")
 	if alias := w.kms.aliases[arn]; alias != nil {
@@ -179,7 +186,7 @@ func (w *World) awsManagedKey(account, region string) *kmsKey {
 	digits := hex.EncodeToString(sum[:16])
 	id := strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]}, "-")
 	f := &kmsFamily{id: id, primary: region, spec: "SYMMETRIC_DEFAULT", usage: "ENCRYPT_DECRYPT", rotation: true, members: map[string]*kmsKey{}}
-	policy := `{"Version":"2012-10-17","Id":"auto-ebs-2","Statement":[{"Sid":"Allow access through EBS for all principals in the account that are authorized to use EBS","Effect":"Allow","Principal":{"AWS":"*"},"Action":["kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*","Condition":{"StringEquals":{"kms:CallerAccount":"` + account + `","kms:ViaService":"` + w.viaEC2(region) + `"}}},{"Sid":"Allow direct access to key metadata to the account","Effect":"Allow","Principal":{"AWS":"` + w.arn("iam", "", account, "root") + `"},"Action":["kms:Describe*","kms:Get*","kms:List*","kms:RevokeGrant"],"Resource":"*"}]}`
+	policy := `{"Version":"2012-10-17","Id":"auto-ebs-2","Statement":[{"Sid":"Allow access through EBS for all principals in the account that are authorized to use EBS","Effect":"Allow","Principal":{"AWS":"*"},"Action":["kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*","Condition":{"StringEquals":{"kms:CallerAccount":"` + account + `","kms:ViaService":"` + viaEC2(region) + `"}}},{"Sid":"Allow direct access to key metadata to the account","Effect":"Allow","Principal":{"AWS":"` + w.arn("iam", "", account, "root") + `"},"Action":["kms:Describe*","kms:Get*","kms:List*","kms:RevokeGrant"],"Resource":"*"}]}`
 	k := w.addKey(f, account, region, policy, time.Time{})
 	k.manager = "AWS"
 	alias := &kmsAlias{name: "alias/aws/ebs", arn: arn, region: region, account: account}
@@ -188,10 +195,6 @@ func (w *World) awsManagedKey(account, region string) *kmsKey {
 	return k
 }
 
-// viaEC2 is kms:ViaService for EC2 in the region. Fact: 6.
-func (w *World) viaEC2(region string) string {
-	if w.partition == "aws-cn" {
-		return "ec2." + region + ".amazonaws.com.cn"
-	}
-	return "ec2." + region + ".amazonaws.com"
-}
+// viaEC2 is kms:ViaService for EC2 in the Region. It ends in amazonaws.com in all
+// partitions, unlike the host of EC2's endpoint. Fact: KMS-COND-1, KMS-COND-2.
+func viaEC2(region string) string { return "ec2." + region + ".amazonaws.com" }

@@ -44,7 +44,8 @@ func (c *call) keyOfRequest() (*kmsKey, error) {
 // deletionWindow is KMS's default waiting period in days.
 const deletionWindow = 30
 
-// scheduleKeyDeletion: a primary waits until its replicas are gone. Fact: 2.
+// scheduleKeyDeletion: a primary waits until its replicas are gone.
+// Fact: KMS-MRK-14.
 func scheduleKeyDeletion(c *call) (any, error) {
 	r, err := decodeJSON[struct {
 		KeyID               string `json:"KeyId"`
@@ -61,7 +62,7 @@ func scheduleKeyDeletion(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	if state := k.state(c.now); state != "Enabled" && state != "Disabled" {
+	if state := k.state(c.now); !slices.Contains([]string{"Enabled", "Disabled", "PendingImport"}, state) {
 		return nil, badRequest("KMSInvalidStateException", "%s is %s.", k.arn, state)
 	}
 	replicas := slices.ContainsFunc(slices.Collect(maps.Values(k.family.members)), func(m *kmsKey) bool { return m != k && !m.gone(c.now) })
@@ -73,7 +74,7 @@ func scheduleKeyDeletion(c *call) (any, error) {
 	return map[string]any{"KeyId": k.arn, "KeyState": k.state(c.now), "PendingWindowInDays": days}, nil
 }
 
-// cancelKeyDeletion leaves the key Disabled. Fact: 2.
+// cancelKeyDeletion leaves the key Disabled. Fact: KMS-MRK-8.
 func cancelKeyDeletion(c *call) (any, error) {
 	k, err := c.keyOfRequest()
 	if err != nil {
@@ -89,11 +90,15 @@ func cancelKeyDeletion(c *call) (any, error) {
 func enableKeyRotation(c *call) (any, error)  { return c.setRotation(true) }
 func disableKeyRotation(c *call) (any, error) { return c.setRotation(false) }
 
-// setRotation works on the primary only: rotation is shared. Fact: 2.
+// setRotation works on the primary only: rotation is shared. Imported material
+// has none. Fact: KMS-MRK-18, KMS-MRK-20.
 func (c *call) setRotation(on bool) (any, error) {
 	k, err := c.keyOfRequest()
 	if err != nil {
 		return nil, err
+	}
+	if k.family.imported {
+		return nil, badRequest("UnsupportedOperationException", "%s origin is EXTERNAL which is not valid for this operation.", k.arn)
 	}
 	if problem := k.usable(c.now); problem != nil {
 		return nil, problem
@@ -128,6 +133,9 @@ func tagKey(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := k.taggable(c.now); problem != nil {
+		return nil, problem
+	}
 	return nil, k.setTags(r.Tags)
 }
 
@@ -140,10 +148,22 @@ func untagKey(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := k.taggable(c.now); problem != nil {
+		return nil, problem
+	}
 	for _, key := range r.TagKeys {
 		delete(k.tags, key)
 	}
 	return nil, nil
+}
+
+// taggable refuses changes of tags of a key that is to be deleted.
+// Fact: KMS-MRK-12.
+func (k *kmsKey) taggable(now time.Time) *Error {
+	if state := k.state(now); state == "PendingDeletion" || state == "PendingReplicaDeletion" {
+		return badRequest("KMSInvalidStateException", "%s is pending deletion.", k.arn)
+	}
+	return nil
 }
 
 func (k *kmsKey) tagList() []kmsTag {

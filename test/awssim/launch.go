@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// This file decides whether a principal can launch an image: the links of Fact 6,
-// one after the other. What is wrong with the image is answered at once. What is
-// wrong with a key shows late, as AWS does it: the instance is pending, and then
-// terminated with a state reason that says little. The simulator keeps the
-// first missing link beside it.
+// This file decides whether a principal can launch an image: the links of a launch
+// in docs/aws-facts.md, one after the other. A problem with the image fails the
+// request. A problem with a key shows late, as in AWS: the instance is pending, and
+// then terminated with a state reason that says little (Fact: LAUNCH-15). The
+// simulator keeps the first missing link with the instance.
 
 // launchImage finds an image that the caller can launch.
 func (c *call) launchImage(id string) (*image, *Error) {
@@ -24,16 +24,16 @@ func (c *call) launchImage(id string) (*image, *Error) {
 	return i, nil
 }
 
-// planVolumes says which volumes a launch makes of the image's devices and of
-// the request's, each with its key: the one that the request names, else the
-// snapshot's, else with encryption by default the account's default key.
-// Fact: 6.
+// planVolumes says which volumes a launch creates from the image's devices and the
+// request's, each with its key: the one that the request names; else, for an
+// encrypted snapshot, that of restoredKey; else, with encryption by default, the
+// account's default key. Fact: LAUNCH-7 to LAUNCH-13.
 func (c *call) planVolumes(i *image, with []blockDevice) ([]volumePlan, *Error) {
 	var volumes []volumePlan
 	for _, d := range i.devices {
 		v := volumePlan{device: d}
 		if d.snapshot != nil {
-			v.key = d.snapshot.key
+			v.key = c.restoredKey(d.snapshot)
 		}
 		volumes = append(volumes, v)
 	}
@@ -50,26 +50,49 @@ func (c *call) planVolumes(i *image, with []blockDevice) ([]volumePlan, *Error) 
 	return volumes, nil
 }
 
-// keyUses are what EC2 does with the keys of a volume and its snapshot when it
-// launches an instance for the caller. Fact: 6.
-func (v volumePlan) keyUses() []keyUse {
-	var from *kmsKey
-	if v.snapshot != nil {
-		from = v.snapshot.key
+// restoredKey is the key of a volume that is restored from the snapshot if the
+// request names none: the snapshot's for a snapshot of the caller's account, and
+// the account's default EBS key for an encrypted one of another account. It is nil
+// for an unencrypted snapshot. Fact: LAUNCH-7, LAUNCH-8, LAUNCH-11.
+func (c *call) restoredKey(s *snapshot) *kmsKey {
+	if s.key == nil || s.owner == c.caller.Account || c.w.options.VolumesKeepKey {
+		return s.key
 	}
+	return c.defaultKey()
+}
+
+// launchKeyActions are what AWS lists for users of EBS encryption and of a shared
+// snapshot's key. Which of them a launch needs on the shared key if the volume has
+// another one isn't documented: all are required. Fact: LAUNCH-2, LAUNCH-3,
+// LAUNCH-5.
+var launchKeyActions = []string{
+	"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant",
+}
+
+// keyUses are what EC2 does with the keys of a volume and its snapshot when it
+// launches an instance for the caller: first the snapshot's, then the volume's.
+// Fact: LAUNCH-2 to LAUNCH-6, LAUNCH-12.
+func (c *call) keyUses(v volumePlan) []keyUse {
+	what := "the default EBS key of account " + c.caller.Account
+	if v.named {
+		what = "the key that the launch names"
+	}
+	if v.snapshot == nil || v.snapshot.key == nil {
+		if v.key == nil {
+			return nil
+		}
+		return []keyUse{{v.key, []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:CreateGrant"}, what}}
+	}
+	from := "the key of the snapshot " + v.snapshot.id
 	switch {
-	case v.key == nil:
-		return nil
-	case from == nil:
-		return []keyUse{{v.key, []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:CreateGrant"}}}
-	case from == v.key:
-		return []keyUse{{v.key, []string{
-			"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant",
-		}}}
+	case v.snapshot.key == v.key:
+		return []keyUse{{v.key, launchKeyActions, from}}
+	case v.snapshot.owner != c.caller.Account:
+		return []keyUse{{v.snapshot.key, launchKeyActions, from}, {v.key, launchKeyActions, what}}
 	default:
 		return []keyUse{
-			{from, []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom"}},
-			{v.key, []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:ReEncryptTo", "kms:CreateGrant"}},
+			{v.snapshot.key, []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom"}, from},
+			{v.key, []string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:ReEncryptTo", "kms:CreateGrant"}, what},
 		}
 	}
 }
@@ -81,9 +104,13 @@ func (c *call) diagnose(volumes []volumePlan) (*stateReasonItem, string) {
 		if v.problem != nil {
 			return terse(v.problem.Code), fmt.Sprintf("volume %s: %s", v.name, v.problem.Message)
 		}
-		if use, problem := c.firstMissing(c.region, v.keyUses()); problem != nil {
+		use, problem := c.firstMissing(c.region, c.keyUses(v))
+		if problem == nil && v.key != nil && v.key.grants.holding() >= maxGrants {
+			use, problem = keyUse{key: v.key, what: "the volume's key"}, tooManyGrants(v.key)
+		}
+		if problem != nil {
 			reason := terse(keyFailure(use.key.arn, problem).Code)
-			return reason, fmt.Sprintf("volume %s via %s: %s", v.name, c.w.viaEC2(c.region), problem.Message)
+			return reason, fmt.Sprintf("volume %s via %s, %s (%s): %s", v.name, viaEC2(c.region), use.what, use.key.arn, problem.Message)
 		}
 	}
 	return nil, ""
@@ -141,6 +168,33 @@ func (w *World) serviceLinkedSession(accountID, roleName string) (Principal, err
 	return Principal{}, fmt.Errorf("account %s has no service-linked role %s", accountID, roleName)
 }
 
+// hiddenImage says that Allowed AMIs hides an image, which AWS doesn't tell; or it
+// returns the message. Fact: EC2-IMG-26.
+func (c *call) hiddenImage(id, message string) string {
+	i := c.here().images[id]
+	if i == nil || !c.w.imageSharedWith(i, c.caller.Account) || !c.w.hidesImage(i, c.caller.Account, c.now) {
+		return message
+	}
+	return fmt.Sprintf("%s: Allowed AMIs of account %s is enabled in %s, and the image %s of account %s (%q) meets none of its %d criteria",
+		message, c.caller.Account, c.region, i.id, i.owner, i.name, len(c.account().allowedImages[c.region].criteria))
+}
+
+// devices are the block device mappings of a launch that names a key: every EBS
+// volume of the image with Encrypted and the key. Fact: LAUNCH-13.
+func (r launchRequest) devices(i *image) []blockDevice {
+	if r.KMSKeyID == "" {
+		return nil
+	}
+	var devices []blockDevice
+	encrypted := true
+	for _, d := range i.devices {
+		if d.virtual == "" {
+			devices = append(devices, blockDevice{DeviceName: d.name, EBS: &blockDeviceEBS{Encrypted: &encrypted, KmsKeyID: r.KMSKeyID}})
+		}
+	}
+	return devices
+}
+
 // launchAsServiceLinkedRole runs one instance as the role of the account. It
 // does not wait: the instance is past its pending state at once.
 func (w *World) launchAsServiceLinkedRole(r launchRequest, now time.Time) (LaunchResult, error) {
@@ -149,15 +203,18 @@ func (w *World) launchAsServiceLinkedRole(r launchRequest, now time.Time) (Launc
 		return LaunchResult{}, err
 	}
 	region := w.regions[r.Region]
-	if region == nil || !w.accounts[r.Account].enabledIn(region) {
-		return LaunchResult{}, fmt.Errorf("account %s cannot use region %q", r.Account, r.Region)
+	if region == nil {
+		return LaunchResult{}, fmt.Errorf("there is no region %q", r.Region)
+	}
+	if !w.accounts[r.Account].enabledIn(region) { // Fact: KMS-KEY-16, NET-4
+		return LaunchResult{State: "refused", Reason: "OptInRequired", Diagnosis: fmt.Sprintf("account %s hasn't enabled the opt-in Region %s", r.Account, r.Region)}, nil
 	}
 	c := &call{w: w, now: now, service: "ec2", operation: "RunInstances", region: r.Region, caller: principal}
 	i, problem := c.launchImage(r.ImageID)
 	if problem != nil {
-		return LaunchResult{State: "refused", Reason: problem.Code, Diagnosis: problem.Message}, nil //nolint:nilerr // a refusal is a result
+		return LaunchResult{State: "refused", Reason: problem.Code, Diagnosis: c.hiddenImage(r.ImageID, problem.Message)}, nil //nolint:nilerr // a refusal is a result
 	}
-	launched, problem := c.launch(launchPlan{image: i, instanceType: launchType[i.architecture], count: 1})
+	launched, problem := c.launch(launchPlan{image: i, instanceType: launchType[i.architecture], count: 1, devices: r.devices(i)})
 	if problem != nil {
 		return LaunchResult{State: "refused", Reason: problem.Code, Diagnosis: problem.Message}, nil //nolint:nilerr // a refusal is a result
 	}

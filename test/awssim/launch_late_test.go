@@ -1,12 +1,10 @@
 package awssim_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
@@ -14,7 +12,7 @@ import (
 )
 
 // What is wrong with a key shows late: until BuildTime has passed, the instance
-// is pending and has no state reason. Fact: 6.
+// is pending and has no state reason. Fact: LAUNCH-15.
 func TestLaunchFailureShowsLate(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: physics.BuildTime}, func(t *testing.T, w *awssim.World) {
 		l := newLaunch(t, w)
@@ -33,7 +31,7 @@ func TestLaunchFailureShowsLate(t *testing.T) {
 	})
 }
 
-// A copy cannot be launched while it is pending. Fact: 5.
+// A copy cannot be launched while it is pending. Fact: EC2-IMG-4.
 func TestLaunchNeedsAnAvailableImage(t *testing.T) {
 	inImageWorld(t, awssim.Options{CopyTime: physics.CopyTime}, func(t *testing.T, w *awssim.World) {
 		newGoldenKey(t, w)
@@ -49,10 +47,10 @@ func TestLaunchNeedsAnAvailableImage(t *testing.T) {
 }
 
 // A grant that was just made does not help yet, since EC2 and Auto Scaling cannot
-// be given its token. Fact: 3.
+// be given its token. Fact: GRANT-24, GRANT-25.
 func TestLaunchWithAGrantJustMade(t *testing.T) {
 	inImageWorld(t, awssim.Options{PropagationLag: physics.PropagationLag}, func(t *testing.T, w *awssim.World) {
-		l := launch{w: w, key: newKey(t, w, true), role: "arn:aws:iam::" + factMember + ":role/" + awssim.DefaultServiceLinkedRoles()[0]}
+		l := launch{w: w, key: newKey(t, w, true, createGrants), role: "arn:aws:iam::" + factMember + ":role/" + awssim.DefaultServiceLinkedRoles()[0]}
 		input := copyOf(plainImage)
 		input.KmsKeyId = &l.key // there is no alias yet
 		l.image = *copyImage(t, l.publisher(), input).ImageId
@@ -66,29 +64,6 @@ func TestLaunchWithAGrantJustMade(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		if got := must(w.LaunchAsServiceLinkedRole(factMember, autoScaling, "us-east-1", l.image))(t); got.State != "running" {
 			t.Errorf("once it is: %+v", got)
-		}
-	})
-}
-
-// With encryption by default on, and another default key, a volume keeps its
-// snapshot's key; what is not encrypted gets the default one. Fact: 6.
-func TestLaunchKeepsTheSnapshotsKey(t *testing.T) {
-	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
-		l := newLaunch(t, w)
-		client := ec2In(w, factMember, "us-east-1")
-		must(client.EnableEbsEncryptionByDefault(t.Context(), nil))(t)
-		mine := *must(kmsClient(w, factMember, "us-east-1").CreateKey(t.Context(), nil))(t).KeyMetadata.Arn
-		must(client.ModifyEbsDefaultKmsKeyId(t.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: &mine}))(t)
-		keys := map[string][]string{l.image: {l.key}, awssim.BaseImage("us-east-1"): {mine}}
-		for image := range keys {
-			if got := must(run(t, client, image))(t); got.State.Name != types.InstanceStateNameRunning {
-				t.Errorf("the instance of %s is %s: %s", image, got.State.Name, w.Diagnosis(*got.InstanceId))
-			}
-		}
-		for _, i := range w.Snapshot().Instances {
-			if !slices.Equal(i.VolumeKeys, keys[i.ImageID]) {
-				t.Errorf("the volumes of %s are under %v, want %v", i.ImageID, i.VolumeKeys, keys[i.ImageID])
-			}
 		}
 	})
 }

@@ -17,8 +17,9 @@ import (
 // autoScaling is the service-linked role of EC2 Auto Scaling.
 const autoScaling = "AWSServiceRoleForAutoScaling"
 
-// TestLaunchByAServiceLinkedRole: only a grant on the regional key helps, since
-// the role's own policy has nothing of KMS. Fact: 3, 6.
+// TestLaunchByAServiceLinkedRole: only a grant that the role's account issued on
+// the regional key helps, since the role's own policy has nothing of KMS.
+// Fact: GRANT-9 to GRANT-16, IAM-ROLE-8.
 func TestLaunchByAServiceLinkedRole(t *testing.T) {
 	roles := awssim.DefaultServiceLinkedRoles()
 	grantTo := func(region, role string, operations ...kmstypes.GrantOperation) func(*testing.T, launch) {
@@ -34,9 +35,13 @@ func TestLaunchByAServiceLinkedRole(t *testing.T) {
 	tests := map[string]test{
 		"with a grant": {grantTo("us-east-1", roles[0], launchGrantOperations...), nil},
 		"with a grant and no key policy": {func(t *testing.T, l launch) {
-			l.setKeyPolicy(t)
 			grantTo("us-east-1", roles[0], launchGrantOperations...)(t, l)
+			l.setKeyPolicy(t)
 		}, nil},
+		"with a grant that the key's owner issued": {func(t *testing.T, l launch) {
+			role := "arn:aws:iam::" + factMember + ":role/" + roles[0]
+			newGrant(t, l.kms(), l.key, role, launchGrantOperations...)
+		}, []string{"kms:DescribeKey", "issued by account " + awssim.PublishingAccount, "create the grant with credentials of account " + factMember}},
 		"with the key policy alone": {func(*testing.T, launch) {}, []string{"no identity-based policy", "no grant on this key"}},
 		"with a grant elsewhere":    {grantTo("eu-west-1", roles[0], launchGrantOperations...), []string{"no grant on this key"}},
 		"with another role's grant": {grantTo("us-east-1", roles[1], launchGrantOperations...), []string{"no grant on this key"}},
@@ -88,7 +93,7 @@ func TestLaunchAsServiceLinkedRoleRefuses(t *testing.T) {
 		for name, arguments := range map[string][3]string{
 			"account": {"777777777777", autoScaling, "us-east-1"},
 			"role":    {factMember, awssim.LauncherRole, "us-east-1"},
-			"region":  {factMember, autoScaling, "af-south-1"},
+			"region":  {factMember, autoScaling, "mars-north-1"},
 		} {
 			if _, err := w.LaunchAsServiceLinkedRole(arguments[0], arguments[1], arguments[2], plainImage); err == nil {
 				t.Errorf("no error about the %s", name)
@@ -97,13 +102,20 @@ func TestLaunchAsServiceLinkedRoleRefuses(t *testing.T) {
 	})
 }
 
-// TestAttachedVolumesHoldGrants: EC2 makes a grant for each attached encrypted
-// volume, which anybody sees who lists the key's grants. Fact: 3.
+// TestAttachedVolumesHoldGrants: EC2 creates a grant for each attached encrypted
+// volume on the volume's key. An instance of another account has its own account's
+// key, unless the launch names the shared one. Fact: GRANT-31, GRANT-32, LAUNCH-11,
+// LAUNCH-13.
 func TestAttachedVolumesHoldGrants(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: physics.BuildTime}, func(t *testing.T, w *awssim.World) {
 		l := newLaunch(t, w)
 		client := l.member(t)
-		instance := must(run(t, client, l.image))(t)
+		must(run(t, client, l.image))(t)
+		input := runInput(l.image)
+		input.BlockDeviceMappings = []types.BlockDeviceMapping{
+			{DeviceName: aws.String("/dev/xvda"), Ebs: &types.EbsBlockDevice{Encrypted: aws.Bool(true), KmsKeyId: &l.key}},
+		}
+		instance := must(client.RunInstances(t.Context(), input))(t).Instances[0]
 		time.Sleep(physics.BuildTime)
 		instance = describeInstance(t, client, *instance.InstanceId)
 		grants := func() []kmstypes.GrantListEntry {

@@ -17,11 +17,12 @@ var organizationsOperations = map[string]operation{
 	"ListParents":                      {handle: listParents},
 }
 
-// organizationsRegions is where the service lives, by partition. Fact: 7.
+// organizationsRegions is where the service lives, by partition. Fact: ORG-11,
+// ORG-12.
 var organizationsRegions = map[string]string{"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
 
 // organizationOf returns the caller's organisation. Only the management account
-// and delegated administrators may list it. Fact: 7.
+// and delegated administrators may list it. Fact: ORG-1, ORG-2.
 func organizationOf(c *call, administrators bool) (*organization, *Error) {
 	if c.region != organizationsRegions[c.w.partition] {
 		return nil, badRequest("InvalidSignatureException", "Credential should be scoped to a valid region: %s", organizationsRegions[c.w.partition])
@@ -62,7 +63,7 @@ type listRequest struct {
 }
 
 // page cuts one page out of a list, 20 at most. Organizations may return an
-// empty page with a token, and here the first one is: Fact: 7.
+// empty page with a token, and here the first one is. Fact: ORG-3.
 func page[T any](key string, all []T, r listRequest) (any, error) {
 	size := min(cmp.Or(r.MaxResults, 20), 20)
 	if r.NextToken == "" {
@@ -123,7 +124,7 @@ func listAccountsForParent(c *call) (any, error) {
 }
 
 // parentRequest is a request for what is right below a root or a unit, which must
-// be there. Fact: 7.
+// be there. Fact: ORG-4.
 func parentRequest(c *call) (listRequest, *organization, error) {
 	r, err := decodeJSON[listRequest](c)
 	if err != nil {

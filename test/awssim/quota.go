@@ -7,20 +7,21 @@ import (
 )
 
 // kmsQuotas are KMS's default request quotas, per second, for each account and
-// region; cross-account calls count for the caller. Fact: 4.
+// Region. A cross-account call counts for the caller's account. Fact: QUOTA-1 to
+// QUOTA-4, QUOTA-6.
 var kmsQuotas = map[string]int{
-	"CreateGrant": 50, "RevokeGrant": 30, "RetireGrant": 30, "ListGrants": 100, "PutKeyPolicy": 15,
-	"CreateKey": 5, "ReplicateKey": 5, "CreateAlias": 5, "UpdateAlias": 5, "TagResource": 10, "UntagResource": 10,
-	"EnableKeyRotation": 15, "DescribeKey": 2_000, "GetKeyPolicy": 1_000, "GetKeyRotationStatus": 1_000,
+	"CreateGrant": 50, "RevokeGrant": 50, "RetireGrant": 50, "ListGrants": 100, "ListRetirableGrants": 100, "PutKeyPolicy": 15,
+	"CreateKey": 5, "ReplicateKey": 5, "CreateAlias": 5, "UpdateAlias": 5, "DeleteAlias": 15, "TagResource": 10, "UntagResource": 5,
+	"EnableKeyRotation": 15, "ScheduleKeyDeletion": 15, "CancelKeyDeletion": 5, "DescribeKey": 2_000, "GetKeyPolicy": 1_000, "GetKeyRotationStatus": 1_000,
 	"ListAliases": 500, "ListKeys": 500, "ListResourceTags": 2_000,
 }
 
 // stsQuotas are STS's, per second, for each account and region: believed, and
-// less than AWS allows. Fact: 7 (B).
+// less than AWS allows (Fact: STS-3).
 var stsQuotas = map[string]int{"AssumeRole": 100}
 
 // ec2Bucket is a token bucket: EC2 refills per second up to a size. The sizes
-// are believed, not documented for every operation. Fact: 4 (B).
+// are documented for some operations only. Fact: EC2-API-3, QUOTA-7, QUOTA-8.
 type ec2Bucket struct{ refill, size int }
 
 var ec2Buckets = map[string]ec2Bucket{

@@ -36,7 +36,7 @@ type parameterVersion struct {
 }
 
 // maxParameterVersions is how many versions are kept. A new version replaces the
-// oldest, unless that has a label. Fact: 10; API reference of PutParameter,
+// oldest, unless that has a label. Fact: SSM-6; API reference of PutParameter,
 // ParameterMaxVersionLimitExceeded.
 const maxParameterVersions = 100
 
@@ -53,7 +53,7 @@ type putParameterRequest struct {
 }
 
 // putParameter answers before the value of an image is validated; one that is
-// not valid is never seen, and nothing says so. Fact: 10.
+// not valid is never seen, and nothing says so. Fact: SSM-1, SSM-2.
 func putParameter(c *call) (any, error) {
 	r, err := decodeJSON[putParameterRequest](c)
 	if err != nil {
@@ -95,7 +95,7 @@ func putParameter(c *call) (any, error) {
 // takesImage is the check that goes on after the answer.
 func (c *call) takesImage(id string) bool {
 	_, problem := c.launchImage(id)
-	return problem == nil && c.w.identityAllows(c.caller, "ec2:DescribeImages", "*", nil, c.now)
+	return problem == nil && c.allows("ec2:DescribeImages", "*")
 }
 
 func (c *call) parameterARN(name string) string {
@@ -105,7 +105,7 @@ func (c *call) parameterARN(name string) string {
 // mayParameter refuses a caller whose policies do not allow the operation on the
 // parameter.
 func (c *call) mayParameter(name string) *Error {
-	if c.w.identityAllows(c.caller, "ssm:"+c.operation, c.parameterARN(name), nil, c.now) {
+	if c.allows("ssm:"+c.operation, c.parameterARN(name)) {
 		return nil
 	}
 	return denied(c)

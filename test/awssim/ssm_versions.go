@@ -209,7 +209,7 @@ func (c *call) imageID(named string) (string, *Error) {
 		return named, nil
 	}
 	name, _ := splitSelector(reference)
-	if !c.w.identityAllows(c.caller, "ssm:GetParameters", c.parameterARN(name), nil, c.now) {
+	if !c.allows("ssm:GetParameters", c.parameterARN(name)) {
 		return "", badRequest("SsmAccessDenied", "User: %s is not authorized to perform: ssm:GetParameters on resource: %s", c.caller.ARN, c.parameterARN(name))
 	}
 	p, number, problem := c.selected(reference)

@@ -38,6 +38,8 @@ type GrantState struct {
 	Name       string   `json:"name"`
 	Grantee    string   `json:"grantee"`
 	Operations []string `json:"operations"`
+	// Issuer is the account that issued the grant.
+	Issuer string `json:"issuer"`
 }
 
 // Snapshot returns the world's present state.
@@ -68,7 +70,7 @@ func (w *World) keyState(k *kmsKey, now time.Time) KeyState {
 	}
 	for _, g := range k.grants.active(now) {
 		if !g.byService {
-			s.Grants = append(s.Grants, GrantState{g.id, g.name, g.grantee, g.operations})
+			s.Grants = append(s.Grants, GrantState{g.id, g.name, g.grantee, g.operations, g.issuer})
 		}
 	}
 	slices.SortFunc(s.Grants, func(a, b GrantState) int {

@@ -28,7 +28,8 @@ func getCallerIdentity(c *call) (any, error) {
 var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 
 // maxSession is the longest session of a role, in seconds: the default of its
-// MaxSessionDuration, and the limit for a role that another one assumes. Fact: 7.
+// MaxSessionDuration, and the limit for a role that another one assumes.
+// Fact: STS-1, STS-2.
 const maxSession = 3600
 
 type assumeRoleResult struct {
@@ -46,7 +47,8 @@ type assumeRoleResult struct {
 
 // assumeRole needs the role's trust policy to admit the caller; a caller of
 // another account, or one that the trust policy admits through its account
-// only, also needs its own policies to allow sts:AssumeRole. Fact: 7.
+// only, also needs its own policies to allow sts:AssumeRole. Fact: STS-1, STS-2,
+// NET-1.
 func assumeRole(c *call) (any, error) {
 	arn, name := c.form.Get("RoleArn"), c.form.Get("RoleSessionName")
 	if !sessionName.MatchString(name) {
@@ -57,7 +59,15 @@ func assumeRole(c *call) (any, error) {
 	if r == nil || r.trust == nil {
 		return nil, refused
 	}
-	context := c.w.principalContext(c.caller)
+	// Fact: NET-1. The error's text is that of the API reference of AssumeRole.
+	if region := c.w.regions[c.region]; !c.w.accounts[r.account].enabledIn(region) {
+		return nil, &Error{Status: http.StatusForbidden, Code: "RegionDisabledException", Message: "STS is not activated in this region for account:" + r.account + ". Your account administrator can activate STS in this region using the IAM Console."}
+	}
+	context := c.requestContext()
+	if why := c.w.controlDenial(c.caller, "sts:AssumeRole", arn, context); why != "" {
+		refused.Message += " because " + why
+		return nil, refused
+	}
 	if id := c.form.Get("ExternalId"); id != "" {
 		context["sts:ExternalId"] = []string{id}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
 )
 
 // Options are the physics of a world. The zero value is a world in which
@@ -14,22 +16,36 @@ type Options struct {
 	// Latency is how long every call takes, before it has any effect.
 	Latency time.Duration
 	// PropagationLag is how long KMS key policies, aliases, grants and IAM
-	// policies take until readers and authorisation see them. Fact: 1, 3.
+	// policies take until readers and authorisation see them. Fact: KMS-KEY-24,
+	// GRANT-24.
 	PropagationLag time.Duration
-	// KeyCreationTime is how long a replica key is Creating. Fact: 2.
+	// KeyCreationTime is how long a replica key is Creating. Fact: KMS-MRK-10.
 	KeyCreationTime time.Duration
 	// CopyTime is how long an image copy is pending; by region where
 	// CopyTimes has an entry.
 	CopyTime  time.Duration
 	CopyTimes map[string]time.Duration
 	// ImageLag is how long a new copy is InvalidAMIID.NotFound to readers.
-	// Fact: 8.
+	// Fact: EC2-IMG-27.
 	ImageLag time.Duration
 	// BuildTime is how long instances take to run and stop, and how long
 	// CreateImage is pending.
 	BuildTime time.Duration
-	// Quotas turns on AWS's documented request quotas. Fact: 4.
+	// Quotas turns on AWS's documented request quotas. Fact: QUOTA-1 to QUOTA-6.
 	Quotas bool
+	// AcceptUnknownOrganizations makes EC2 accept launch permissions for
+	// organizations and units that the world doesn't have. AWS documents that an
+	// image can be shared with other organizations, but not what happens to an ARN
+	// that names nothing. Fact: EC2-SHARE-6, EC2-SHARE-7. Defaults to false.
+	AcceptUnknownOrganizations bool
+	// OwnerGrantsCount makes KMS trust a grant whatever account issued it. It is
+	// wrong (Fact: GRANT-9, GRANT-12), and is to be removed as soon as members
+	// create the grants for their roles.
+	OwnerGrantsCount bool
+	// VolumesKeepKey makes volumes of other accounts' snapshots keep the
+	// snapshot's key. It is wrong (Fact: LAUNCH-11), and is to be removed as soon
+	// as nothing relies on it.
+	VolumesKeepKey bool
 	CopyOptions
 }
 
@@ -54,7 +70,7 @@ type CopyOptions struct {
 	TokenMemory time.Duration `json:"-"`
 	// ConcurrentCopies is how many copies an account can have pending in a
 	// destination Region. One more is refused with ResourceLimitExceeded. Defaults
-	// to 100, AWS's quota. Fact: 5.
+	// to 300, AWS's quota. Fact: EC2-COPY-31.
 	ConcurrentCopies int `json:"concurrent_copies,omitempty"`
 	// DeregisterLag is how long DescribeImages returns an image that was
 	// deregistered, as it was. AWS documents "a short interval" without its length
@@ -89,7 +105,7 @@ type World struct {
 	nextID uint64
 }
 
-// region is a region of the partition. Fact: 2, 8.
+// region is a Region of the partition. Fact: KMS-MRK-5, NET-4.
 type region struct {
 	name string
 	// optIn says that accounts must opt in before they can use the region.
@@ -104,15 +120,19 @@ type account struct {
 	// itself first: r-ab12, ou-ab12-11111111, … Empty for an account outside
 	// the organisation.
 	organizationalUnits []string
-	// status is ACTIVE, SUSPENDED or PENDING_CLOSURE. Fact: 7.
+	// status is ACTIVE, SUSPENDED or PENDING_CLOSURE. Fact: ORG-6.
 	status string
 	// enabled lists the opt-in regions that this account has enabled.
 	enabled map[string]bool
 	roles   map[string]*role // by path and name: "aws-service-role/autoscaling.amazonaws.com/AWSService…"
-	// ebsEncryptionByDefault by region. Fact: 5.
+	// ebsEncryptionByDefault by region. Fact: EC2-API-4.
 	ebsEncryptionByDefault map[string]bool
-	// ebsDefaultKey by region, "" for aws/ebs.
+	// ebsDefaultKey is a key's ARN by region, "" for aws/ebs.
 	ebsDefaultKey map[string]string
+	// allowedImages is the setting Allowed AMIs by region. Fact: EC2-ALLOW-1.
+	allowedImages map[string]*allowedImages
+	// controlPolicies are the service control policies that apply to the account.
+	controlPolicies []*authz.Policy
 }
 
 // organization is the AWS organisation that the accounts belong to.

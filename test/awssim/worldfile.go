@@ -20,6 +20,7 @@ type WorldFile struct {
 	Organization *OrganizationFile `json:"organization,omitempty"`
 	Accounts     []AccountFile     `json:"accounts"`
 	Regions      []RegionFile      `json:"regions"`
+	Keys         []KeyFile         `json:"keys,omitempty"`
 	Images       []ImageFile       `json:"images,omitempty"`
 	Physics      Physics           `json:"physics"`
 }
@@ -46,14 +47,28 @@ type AccountFile struct {
 	Name string `json:"name"`
 	// Parent is the organisational unit or root; empty for an account outside
 	// the organisation.
-	Parent             string     `json:"parent,omitempty"`
-	Status             string     `json:"status,omitempty"` // default ACTIVE
+	Parent string `json:"parent,omitempty"`
+	Status string `json:"status,omitempty"` // default ACTIVE
+	// EnabledRegions are the opt-in Regions that the account has enabled. In the
+	// others it can't be used: not for calls, sessions of its roles or launches.
 	EnabledRegions     []string   `json:"enabled_regions,omitempty"`
 	Roles              []RoleFile `json:"roles,omitempty"`
 	ServiceLinkedRoles []string   `json:"service_linked_roles,omitempty"` // paths and names below "role/"
 	// EncryptionByDefault lists the regions in which EBS encryption by default
 	// is on; "*" means all.
 	EncryptionByDefault []string `json:"ebs_encryption_by_default,omitempty"`
+	// EBSDefaultKey is the default key of EBS encryption by Region; "*" means all.
+	// A key is named by ID, ARN or alias. Defaults to alias/aws/ebs.
+	EBSDefaultKey map[string]string `json:"ebs_default_kms_key,omitempty"`
+	// AllowedImages is the setting Allowed AMIs by Region; "*" means all. Defaults
+	// to disabled.
+	AllowedImages map[string]AllowedImagesFile `json:"allowed_images,omitempty"`
+	// ServiceControlPolicies are the documents of all service control policies that
+	// apply to the account. As in AWS, one of them must allow an action, and none
+	// may deny it: a list of Denies starts with [FullAWSAccess]. Requires an account
+	// of the organization. They have no effect on the management account. Defaults
+	// to no restriction.
+	ServiceControlPolicies []json.RawMessage `json:"service_control_policies,omitempty"`
 }
 
 // RoleFile is an IAM role.
@@ -69,48 +84,6 @@ type RoleFile struct {
 type RegionFile struct {
 	Name  string `json:"name"`
 	OptIn bool   `json:"opt_in,omitempty"`
-}
-
-// Physics are [Options] as Go duration strings.
-type Physics struct {
-	Latency         string `json:"latency,omitempty"`
-	PropagationLag  string `json:"propagation_lag,omitempty"`
-	KeyCreationTime string `json:"key_creation_time,omitempty"`
-	CopyTime        string `json:"copy_time,omitempty"`
-	ImageLag        string `json:"image_lag,omitempty"`
-	BuildTime       string `json:"build_time,omitempty"`
-	Quotas          bool   `json:"quotas,omitempty"`
-	// TokenMemory and DeregisterLag are those of [CopyOptions].
-	TokenMemory   string `json:"token_memory,omitempty"`
-	DeregisterLag string `json:"deregister_lag,omitempty"`
-	CopyOptions
-}
-
-// Options turns the strings into durations.
-func (p Physics) Options() (Options, error) {
-	options := Options{Quotas: p.Quotas, CopyOptions: p.CopyOptions}
-	var problems []error
-	for _, field := range []struct {
-		text string
-		to   *time.Duration
-	}{
-		{p.Latency, &options.Latency},
-		{p.PropagationLag, &options.PropagationLag},
-		{p.KeyCreationTime, &options.KeyCreationTime},
-		{p.CopyTime, &options.CopyTime},
-		{p.ImageLag, &options.ImageLag},
-		{p.BuildTime, &options.BuildTime},
-		{p.TokenMemory, &options.TokenMemory},
-		{p.DeregisterLag, &options.DeregisterLag},
-	} {
-		if field.text == "" {
-			continue
-		}
-		duration, err := time.ParseDuration(field.text)
-		problems = append(problems, err)
-		*field.to = duration
-	}
-	return options, errors.Join(problems...)
 }
 
 // ReadWorldFile reads a world file.
@@ -155,6 +128,16 @@ func New(file WorldFile, options Options) (*World, error) {
 			return nil, fmt.Errorf("account %s: %w", a.ID, err)
 		}
 	}
+	for _, key := range file.Keys {
+		if err := w.addKeyFile(key); err != nil {
+			return nil, fmt.Errorf("key %s: %w", key.KeyID(), err)
+		}
+	}
+	for _, a := range file.Accounts {
+		if err := w.setEBSDefaultKeys(a); err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.ID, err)
+		}
+	}
 	for _, image := range file.Images {
 		if err := w.addImageFile(image); err != nil {
 			return nil, fmt.Errorf("image %s: %w", image.Name, err)
@@ -187,6 +170,9 @@ func (w *World) addAccount(file AccountFile) error {
 		a.organizationalUnits = path
 	}
 	w.accounts[a.id] = a
+	if err := errors.Join(w.addAllowedImages(a, file), w.addControlPolicies(a, file)); err != nil {
+		return err
+	}
 	for _, pathName := range file.ServiceLinkedRoles {
 		slash := strings.LastIndexByte(pathName, '/') + 1
 		if _, problem := w.addRole(a, "/"+pathName[:slash], pathName[slash:], "", time.Time{}); problem != nil {

@@ -41,7 +41,8 @@ type generatedWorld struct {
 func generate(t *testing.T, seed uint64) *generatedWorld {
 	t.Helper()
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0))}
-	sim, err := awssim.New(generatedFile(), awssim.Options{})
+	// The evaluator still assumes both.
+	sim, err := awssim.New(generatedFile(), awssim.Options{OwnerGrantsCount: true, VolumesKeepKey: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@
 // It is pure: a [Policy] is parsed once and evaluated against a [Request] that
 // carries everything the answer depends on. It decides one document at a time.
 // How documents combine (key policy with identity policy, own account with
-// another account, grants) is the caller's business. Fact: 1, 3, 6.
+// another account, grants) is the caller's business. Fact: KMS-KEY-15, GRANT-9.
 //
 // # Strictness
 //

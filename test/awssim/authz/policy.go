@@ -96,7 +96,8 @@ func (p *Policy) Evaluate(r Request) Decision {
 // Principals returns the AWS principals that the statements name, in Principal
 // and NotPrincipal, as they are written there: account ids, ARNs, unique ids of
 // deleted identities. The list is sorted and free of duplicates; "*" is not in
-// it. KMS refuses a key policy that names one which does not exist. Fact: 1.
+// it. KMS refuses a key policy that names one which does not exist.
+// Fact: KMS-KEY-2.
 func (p *Policy) Principals() []string {
 	names := map[string]bool{}
 	for _, s := range p.statements {

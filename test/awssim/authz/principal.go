@@ -177,7 +177,7 @@ var (
 	// parts of an ARN cannot be wildcards.
 	identityARN = regexp.MustCompile(`^arn:aws[a-z-]*:(iam::[0-9]{12}:(root|(user|role)/[\w+=,.@/-]+)|sts::[0-9]{12}:(assumed-role/[\w+=,.@-]+/[\w+=,.@-]+|federated-user/[\w+=,.@-]+))$`)
 	// uniqueID is what AWS puts in the place of an identity that was deleted.
-	// It matches nobody. Fact: 1.
+	// It matches nobody. Fact: KMS-KEY-21.
 	uniqueID = regexp.MustCompile(`^A(ROA|IDA)[A-Z0-9]{12,124}$`)
 
 	serviceForm = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)

@@ -49,7 +49,9 @@ def test_launch_in_member():
     got = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
     equal(got["State"]["Name"], "running")
     volume = got["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
-    equal(ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["KmsKeyId"], KEY[REPLICA])
+    # The volume has the launching account's default EBS key. Fact: LAUNCH-11.
+    aws_ebs = client("kms", MEMBER, REPLICA).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"]
+    equal(ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["KmsKeyId"], aws_ebs)
     ec2.terminate_instances(InstanceIds=[instance])
 
 
