@@ -82,6 +82,9 @@ func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout
 		desired := plan.desired
 		desired.KeyID, desired.KeyARN = keys.ID(), keys.ARN(region)
 		c := copier{desired: desired, plan: plan, clients: clients, client: clients(region), timeout: timeout, stage: reporter.Start(region), dead: map[string]bool{}}
+		for _, id := range plan.failed {
+			c.dead[id] = true
+		}
 		err := c.run(ctx, waiting)
 		if err != nil && !errors.Is(err, ErrStopped) {
 			stop(ErrStopped)
@@ -114,6 +117,10 @@ const (
 	maxAttempts = 3
 	// maxLinks bounds the walk along the tokens of earlier copies.
 	maxLinks = 200
+	// maxUnseen is how many images that CopyImage returned EC2 may not, or no longer,
+	// know. Each may be an earlier copy that was deregistered, or a new one of a Region
+	// whose answers are incomplete: that one must not be copied to again and again.
+	maxUnseen = 10
 )
 
 // run leaves the image in c, as far as there is one. Waiting ends with the context
@@ -144,7 +151,7 @@ func (c *copier) run(ctx, waiting context.Context) error {
 // that was used with other parameters, leads to the next. How long EC2 remembers
 // a token doesn't matter: a forgotten one creates the copy. Fact: EC2-COPY-8.
 func (c *copier) copy(ctx, waiting context.Context) error {
-	attempts := 0
+	attempts, unseen := 0, 0
 	for link := range maxLinks {
 		started := time.Now()
 		id, err := c.start(ctx, waiting, link)
@@ -166,6 +173,12 @@ func (c *copier) copy(ctx, waiting context.Context) error {
 		c.dead[id] = true
 		if gone.since(started) {
 			attempts++
+		}
+		if !gone.failed {
+			unseen++
+		}
+		if unseen == maxUnseen {
+			return fmt.Errorf("copying %s to %s: EC2 doesn't know %d images that CopyImage returned, the last one %s. They were deregistered, or EC2's answers are incomplete. Run again later, or set `ami_name` to another name", c.desired.Source.ID, c.desired.Region, unseen, id)
 		}
 		if gone.failed && gone.since(started) || attempts == maxAttempts {
 			return fmt.Errorf("copying %s to %s: %w", c.desired.Source.ID, c.desired.Region, gone)

@@ -43,6 +43,9 @@ type Plan struct {
 	// existing is the image to use, pending or available; nil to copy.
 	existing *Image
 	adopted  bool
+	// failed are copies of the publication that failed before the run: their client
+	// tokens lead to them, and they say nothing about a new copy.
+	failed   []string
 	problems []string
 }
 
@@ -62,6 +65,11 @@ func Diff(desired Desired, observed Observed) Plan {
 			return cmp.Or(rank(observed.Shared[b.ID].Image.Any(), observed.Shared[a.ID].Image.Any()), rank(b.available(), a.available()), cmp.Compare(a.age(), b.age()))
 		})
 		plan.existing, plan.adopted = &chosen, chosen.ID == desired.Source.ID
+	}
+	for _, image := range observed.Images {
+		if image.dead() && image.Tags[TagPublication] == desired.Publication {
+			plan.failed = append(plan.failed, image.ID)
+		}
 	}
 	if !plan.adopted {
 		plan.problems = desired.Conflicts(observed)

@@ -41,6 +41,9 @@ func Verify(ctx context.Context, clients Clients, copies Copies) (Verified, erro
 			return verified{}, fmt.Errorf("verifying the image in %s: there is none", region)
 		}
 		image, err := readAvailable(ctx, clients(region), region, m.image.ID)
+		if notVisible(err) {
+			return verified{}, fmt.Errorf("verifying image %s in %s: %w. Someone deregistered it. Run again to copy the image again", m.image.ID, region, err)
+		}
 		if err != nil {
 			return verified{}, fmt.Errorf("verifying image %s in %s: %w", m.image.ID, region, err)
 		}

@@ -32,7 +32,7 @@ func every(calls, n int) int {
 // figures count what the matrices of this process tried.
 var figures struct {
 	sync.Mutex
-	calls, crashes, faults, hands, worlds, violations int
+	calls, crashes, faults, hands, twoRuns, modes, answers, preconditions, worlds, violations int
 }
 
 // cell runs one cell of a matrix, in a world of its own beside the others, and
@@ -41,17 +41,21 @@ func cell(t *testing.T, of *int, name string, test func(*testing.T, *world)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
-		defer func() {
-			figures.Lock()
-			defer figures.Unlock()
-			*of++
-			figures.worlds++
-			if t.Failed() {
-				figures.violations++
-			}
-		}()
+		defer count(t, of)
 		inMatrix(t, test)
 	})
+}
+
+// count adds a cell that has ended to the figures.
+func count(t *testing.T, of *int) {
+	t.Helper()
+	figures.Lock()
+	defer figures.Unlock()
+	*of++
+	figures.worlds++
+	if t.Failed() {
+		figures.violations++
+	}
 }
 
 // writeFigures writes the one line that `make test` prints, if it is wanted and
@@ -61,8 +65,8 @@ func writeFigures() error {
 	if path == "" || figures.worlds == 0 {
 		return nil
 	}
-	line := fmt.Sprintf("calls %d, crash points tried %d, faults tried %d, interferences tried %d, worlds compared %d, violations %d\n",
-		figures.calls, figures.crashes, figures.faults, figures.hands, figures.worlds, figures.violations)
+	line := fmt.Sprintf("calls %d, crash points tried %d, faults tried %d, interferences tried %d, pairs of runs tried %d, modes tried %d, answers altered %d, preconditions tried %d, worlds compared %d, violations %d\n",
+		figures.calls, figures.crashes, figures.faults, figures.hands, figures.twoRuns, figures.modes, figures.answers, figures.preconditions, figures.worlds, figures.violations)
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

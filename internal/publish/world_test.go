@@ -45,6 +45,8 @@ const openToTheWorld = `{"Version":"2012-10-17","Statement":[{"Sid":"Everybody",
 type world struct {
 	sim     *awssim.World
 	regions []string
+	// recorded, if set, gets every publication that is recorded as complete.
+	recorded func(publish.Outcome)
 
 	mu    sync.Mutex
 	lines []string
@@ -128,8 +130,15 @@ func (w *world) publishWith(ctx context.Context, spec publish.Spec) (outcome, er
 
 func (w *world) publishLocked(ctx context.Context, spec publish.Spec, lock publish.Locker) (outcome, error) {
 	clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
-	o, err := publish.Runner{Clients: clients, Reporter: w.reporter(), Lock: lock}.Run(ctx, spec)
+	o, err := publish.Runner{Clients: clients, Reporter: w.reporter(), Lock: lock, Record: w.record}.Run(ctx, spec)
 	return outcome{o}, err
+}
+
+func (w *world) record(o publish.Outcome) error {
+	if w.recorded != nil {
+		w.recorded(o)
+	}
+	return nil
 }
 
 // outcome is that of a run, with the documents that are made of it.
