@@ -1,5 +1,7 @@
-# Publish an image that exists already, without building: after a publication
-# that failed, or for images made by other tools.
+# Publish an existing image without building: after a publication that failed, or
+# for images that other tools create. A second run publishes the same image again,
+# and so changes nothing, although the published copies match the filters too: the
+# builder prefers originals to the copies that orgami-publish created.
 
 packer {
   required_plugins {
@@ -13,8 +15,8 @@ packer {
 source "orgami-existing" "golden" {
   region = "us-east-1"
 
-  # Either the image's id, image_id = "ami-…", or filters. A name can be anybody's:
-  # filters need owners.
+  # Set either image_id or filters. Anyone can use a name, so filters require
+  # owners.
   filters     = { name = "golden-*", architecture = "x86_64" }
   owners      = ["self"]
   most_recent = true
@@ -24,8 +26,8 @@ build {
   sources = ["source.orgami-existing.golden"]
 
   post-processors {
-    # First, always: when a post-processor fails, Packer destroys the image that
-    # was built, unless an earlier link of the same chain kept it. This one does.
+    # Keep manifest first. When a post-processor fails, Packer deletes the AMI that
+    # was built, unless an earlier post-processor of the same chain kept it.
     post-processor "manifest" {
       output = "packer-manifest.json"
     }
@@ -37,9 +39,13 @@ build {
         alias = "alias/golden-ami"
       }
 
-      # Build variables tell about the image: build.SourceAMI, SourceAMIName,
-      # SourceAMIOwner, SourceAMICreationDate, BuildRegion.
-      ami_name = "${build.SourceAMIName}-encrypted"
+      # Build variables describe the image: build.SourceAMI, SourceAMIName,
+      # SourceAMIOwner, SourceAMICreationDate, BuildRegion. ami_name defaults to the
+      # image's name with the suffix -shared.
+      tags = {
+        BuiltAs = build.SourceAMIName
+        BuiltAt = build.SourceAMICreationDate
+      }
     }
   }
 }

@@ -60,7 +60,7 @@ func Advice(o publish.Outcome) string {
 	var b strings.Builder
 	kept := keptImages(o)
 	if len(kept) > 0 {
-		fmt.Fprintf(&b, "These copies were kept. Running the same build again finds them by their tags:\n  %s\n", strings.Join(kept, "\n  "))
+		fmt.Fprintf(&b, "These copies were kept. Publishing the same source AMI again uses them:\n  %s\n", strings.Join(kept, "\n  "))
 	}
 	for _, region := range slices.Sorted(maps.Keys(o.Images)) {
 		if i := o.Images[region]; i.Origin == ami.Adopted {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +20,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// story is the demo: build and publish, launch before and after, publish again.
+// story is the demo: build and publish, launch before and after, publish again, and
+// finish a publication that failed.
 func story(ctx context.Context, s *simulator, p packer, work string) error {
 	number := nextNumber(work)
 	output := filepath.Join(work, "orgami")
@@ -52,7 +55,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	for _, region := range slices.Sorted(maps.Keys(published.Images)) {
 		untreated[region] = published.Sources[0].ImageID
 	}
-	headingf("2. Before: the AMI as amazon-ebs made it, encrypted by default under aws/ebs")
+	headingf("2. Before: the AMI as amazon-ebs created it, encrypted by default with aws/ebs")
 	if err := tryToShare(ctx, s, published.Sources[0], published.Organization.ARN); err != nil {
 		return err
 	}
@@ -78,6 +81,9 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 		return fmt.Errorf("%d launches of the published AMI failed", failed)
 	}
 	if err := again(ctx, s, p, variables); err != nil {
+		return err
+	}
+	if err := finishLater(ctx, s, p, variables); err != nil {
 		return err
 	}
 	headingf("The documents for the deploys downstream")
@@ -132,10 +138,10 @@ func attachPolicies(ctx context.Context, s *simulator, output string) error {
 }
 
 // launchTable launches everywhere, prints account × region × launcher, and
-// counts the launches that failed. Next to each stands what the plugin reported, if
-// it did; where they differ, that is an error.
-func launchTable(ctx context.Context, s *simulator, images map[string]string, checked evaluate.Matrix) (int, error) {
-	t := launched{checked: checked, reasons: map[string]int{}}
+// counts the launches that failed. If there are launch checks, it compares each
+// launch with them; a difference is an error.
+func launchTable(ctx context.Context, s *simulator, images map[string]string, checks evaluate.Matrix) (int, error) {
+	t := launched{checks: checks, reasons: map[string]int{}}
 	regions := slices.Sorted(maps.Keys(images))
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "  account\tlauncher\t%s\n", strings.Join(regions, "\t"))
@@ -165,15 +171,15 @@ func launchTable(ctx context.Context, s *simulator, images map[string]string, ch
 	for _, reason := range slices.SortedFunc(maps.Keys(t.reasons), func(a, b string) int { return t.reasons[a] - t.reasons[b] }) {
 		fmt.Printf("  (%d) %s\n", t.reasons[reason], reason)
 	}
-	if checked != nil {
-		fmt.Printf("\n  The plugin's verdicts, which it wrote down before, are the same: %d of %d.\n", t.agreed, t.agreed)
+	if checks != nil {
+		fmt.Printf("\n  The launch checks, which the plugin made before it shared the AMI, agree: %d of %d.\n", t.agreed, t.agreed)
 	}
 	return t.failed, nil
 }
 
 // launched counts launches, and numbers the reasons for which some failed.
 type launched struct {
-	checked        evaluate.Matrix
+	checks         evaluate.Matrix
 	failed, agreed int
 	reasons        map[string]int
 }
@@ -189,34 +195,34 @@ func (t *launched) add(account, region, launcher, reason string) (string, error)
 		}
 		cell = fmt.Sprintf("fails (%d)", t.reasons[reason])
 	}
-	if t.checked == nil {
+	if t.checks == nil {
 		return cell, nil
 	}
-	foretold, err := agree(t.checked, account, region, launcher, reason)
+	predicted, err := agree(t.checks, account, region, launcher, reason)
 	if err != nil {
 		return "", err
 	}
 	t.agreed++
-	return cell + ", checked: " + foretold, nil
+	return cell + ", check: " + predicted, nil
 }
 
 // agree compares a launch, which failed for the reason unless that is empty, with
 // the plugin's verdict.
-func agree(checked evaluate.Matrix, account, region, launcher, reason string) (string, error) {
-	verdict, found := checked.Find(account, region, launcher)
+func agree(checks evaluate.Matrix, account, region, launcher, reason string) (string, error) {
+	verdict, found := checks.Find(account, region, launcher)
 	happened := evaluate.Launches
 	if reason != "" {
 		happened = evaluate.Fails
 	}
 	if !found || verdict.Outcome != happened {
-		return "", fmt.Errorf("the launch in %s of account %s as %s: %s (%s), and the plugin reported %q", region, account, launcher, happened, reason, verdict.Outcome)
+		return "", fmt.Errorf("the launch in %s of account %s as %s: %s (%s), and the launch check said %q", region, account, launcher, happened, reason, verdict.Outcome)
 	}
 	return string(verdict.Outcome), nil
 }
 
-// again publishes the same image once more, brought in by orgami-existing.
+// again publishes the same image again, brought in by orgami-existing.
 func again(ctx context.Context, s *simulator, p packer, variables map[string]string) error {
-	headingf("4. Again: orgami-existing brings in the same AMI, orgami-publish has nothing to do")
+	headingf("4. Again: orgami-existing brings in the same AMI, and orgami-publish has nothing to do")
 	before, err := s.journal(ctx)
 	if err != nil {
 		return err
@@ -234,6 +240,52 @@ func again(ctx context.Context, s *simulator, p packer, variables map[string]str
 		return errors.New("publishing again changed something")
 	}
 	return nil
+}
+
+// finishLater has a publication fail in one Region, and finishes it.
+func finishLater(ctx context.Context, s *simulator, p packer, variables map[string]string) error {
+	variables = maps.Clone(variables)
+	variables["image_name"] += "-next"
+	headingf("5. Failure: EC2 denies the copy to eu-west-1, and nothing is shared. The files of the last publication stay as they are")
+	path := filepath.Join(variables["output_directory"], manifest.File)
+	published, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	// The first CopyImage is the dry run.
+	fault := map[string]any{"service": "ec2", "operation": "CopyImage", "region": "eu-west-1", "kind": "denied", "skip": 1}
+	if err := s.control(ctx, http.MethodPost, "fault", fault, &struct{}{}); err != nil {
+		return err
+	}
+	if err := p.build(ctx, "amazon-ebs.golden", variables); err == nil {
+		return errors.New("the publication didn't fail")
+	}
+	now, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, published) {
+		return fmt.Errorf("the failed run changed %s", path)
+	}
+	headingf("6. Resume: orgami-existing brings in the same AMI, and only the missing copy is created")
+	before, err := s.journal(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.build(ctx, "orgami-existing.golden", variables); err != nil {
+		return err
+	}
+	after, err := s.journal(ctx)
+	if err != nil {
+		return err
+	}
+	changed := mutations(after[len(before):])
+	fmt.Printf("\nCalls that changed something: %s\n", changed)
+	if !strings.Contains(changed, "ec2 CopyImage × 1,") {
+		return errors.New("the copies of the failed run weren't used")
+	}
+	_, err = readManifest(variables["output_directory"])
+	return err
 }
 
 // mutations counts the successful mutating calls by operation.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -68,6 +69,20 @@ func (s simulated) changed() []string {
 	}
 	slices.Sort(operations)
 	return operations
+}
+
+// checkUnshared checks that no image of the name is shared, and that each is
+// marked as unpublished.
+func (s simulated) checkUnshared(t *testing.T, name string) {
+	t.Helper()
+	for _, image := range s.Snapshot().Images {
+		if image.Name != name || image.Owner != awssim.PublishingAccount {
+			continue
+		}
+		if len(image.LaunchPermissions) > 0 || image.Tags[ami.TagState] != ami.StateUnpublished {
+			t.Errorf("%s in %s is shared with %v, and has the tags %v", image.ID, image.Region, image.LaunchPermissions, image.Tags)
+		}
+	}
 }
 
 // checkPublished checks that the images are those of a complete publication, and

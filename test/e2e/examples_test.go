@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
@@ -28,6 +30,8 @@ type exampleRun struct {
 	arguments   []string
 	planOnly    bool
 	without     []string // accounts that must not launch any more
+	// again checks that the example, built again, changes nothing.
+	again func(*testing.T, simulated, packer, string)
 }
 
 var exampleRuns = map[string]exampleRun{
@@ -40,7 +44,7 @@ var exampleRuns = map[string]exampleRun{
 	"demo":                 {arguments: []string{"-only=amazon-ebs.golden"}},
 	"discover":             {world: withAccountsRole},
 	"downstream":           {},
-	"existing-ami":         {before: buildImage("golden-1")},
+	"existing-ami":         {before: buildImage("golden-1"), again: existingAgain},
 	"govcloud":             {partition: "aws-us-gov", regions: []string{"us-gov-west-1", "us-gov-east-1"}, world: withAdministrator},
 	"hardened-key":         {world: withAdministrator},
 	"key-data-source":      {before: publishDemo("earlier", `["222222222222"]`)},
@@ -107,6 +111,30 @@ func (r exampleRun) test(t *testing.T, name string) {
 		t.Errorf("the publication is not complete:\n%s", output)
 	}
 	sim.checkGrants(t, folder, m, r.without)
+	if r.again != nil {
+		r.again(t, sim, p, folder)
+	}
+}
+
+// existingAgain builds example/existing-ami again, whose filters match the published
+// copies too: first while the original exists, then without it.
+func existingAgain(t *testing.T, s simulated, p packer, folder string) {
+	t.Helper()
+	for _, original := range []string{s.images("golden-1")["us-east-1"], ""} {
+		s.ResetJournal()
+		output := p.mustBuild(folder)
+		if changed := s.changed(); len(changed) > 0 {
+			t.Errorf("with the original %q, it changed something: %v\n%s", original, changed, output)
+		}
+		if original == "" {
+			return
+		}
+		id, secret := s.AccessKey(awssim.PublishingAccount)
+		client := ec2.NewFromConfig(aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), HTTPClient: s.Client()})
+		if _, err := client.DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: &original}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // checkGrants launches by every grant that was made, and by none that was

@@ -19,24 +19,24 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/golden"
 )
 
-// mistake is what goes wrong for somebody who pastes the README's template.
+// mistake is something that goes wrong with the README's template.
 type mistake struct {
 	title, story string
 	world        func(*awssim.WorldFile)
 	before       func(*testing.T, simulated)
 	credentials  func(*testing.T, simulated) []string
 	template     func(string) string
-	// says is in the error: the next command to type.
+	// says is the part of the error that tells what to do next.
 	says string
-	// not is what would be of no use, and is not in the error.
+	// not is advice that wouldn't help and must not be in the error.
 	not string
 }
 
 func mistakes() []mistake {
 	return []mistake{
 		{
-			title: "The account is in no organisation",
-			story: "The template of the README as it is, in an account that never joined.",
+			title: "The account is in no organization",
+			story: "The unchanged template of the README, in an account that isn't a member of an organization.",
 			world: func(file *awssim.WorldFile) {
 				for i := range file.Accounts {
 					if file.Accounts[i].ID == awssim.PublishingAccount {
@@ -44,19 +44,19 @@ func mistakes() []mistake {
 					}
 				}
 			},
-			says: "aws organizations describe-organization",
+			says: "Run in a member account of the organization, or share with accounts instead of an organization",
 			not:  "set organization.id",
 		},
 		{
-			title:       "The role may not ask AWS Organizations",
-			story:       "The role that builds may do everything but read the organisation.",
+			title:       "The role isn't allowed to read AWS Organizations",
+			story:       "The role that builds has all permissions except to read the organization.",
 			world:       builderBut("organizations:DescribeOrganization"),
 			credentials: asBuilder,
 			says:        "set organization.id and organization.arn",
 		},
 		{
 			title: "The alias is taken",
-			story: "`alias/golden-ami` is there already, and names a single-Region key.",
+			story: "`alias/golden-ami` exists and names a single-Region key.",
 			before: func(t *testing.T, s simulated) {
 				t.Helper()
 				client := s.kms()
@@ -72,14 +72,14 @@ func mistakes() []mistake {
 		},
 		{
 			title:       "A permission is missing",
-			story:       "The role that builds may do everything but share images.",
+			story:       "The role that builds has all permissions except to share images.",
 			world:       builderBut("ec2:ModifyImageAttribute"),
 			credentials: asBuilder,
 			says:        "aws sts get-caller-identity",
 		},
 		{
-			title: "The AMI is another account's",
-			story: "Amazon's own image, brought in by `orgami-existing`.",
+			title: "The AMI belongs to another account",
+			story: "Amazon's own image, found by `orgami-existing`.",
 			template: func(text string) string {
 				begin, end := strings.Index(text, `source "amazon-ebs"`), strings.Index(text, "build {")
 				return text[:begin] + `source "orgami-existing" "golden" {
@@ -96,18 +96,17 @@ func mistakes() []mistake {
 	}
 }
 
-// The commonest mistakes of a first run end in an error that says what to type
-// next, and change nothing. What is printed is kept in docs/first-run.md, which
-// this test writes with -update.
+// The most common mistakes of a first run end in an error that says what to do next,
+// and change nothing. docs/first-run.md holds what is printed; -update writes it.
 func TestFirstRun(t *testing.T) {
 	t.Parallel()
 	pasted := readmeTemplate(t)
 	page := new(strings.Builder)
 	page.WriteString(`# A first run
 
-What somebody sees who pastes the template of the [README](../README.md) and runs it: when it works, and after each of the commonest mistakes. Printed by real Packer and real ` + "`amazon-ebs`" + ` on the simulated AWS; ids are replaced by examples, and only the lines of ` + "`orgami-publish`" + ` and the errors are kept. A test writes this page.
+What you see when you run the template of the [README](../README.md): when it works, and after each of the most common mistakes. A test writes this page from the output of real Packer and real ` + "`amazon-ebs`" + ` on the simulated AWS. It keeps the lines of ` + "`orgami-publish`" + ` and the errors, and replaces IDs with examples.
 `)
-	right := mistake{title: "It works", story: "The template of the README as it is: the key does not exist yet."}
+	right := mistake{title: "It works", story: "The unchanged template of the README. The key doesn't exist yet."}
 	for _, m := range append([]mistake{right}, mistakes()...) {
 		file := awssim.DefaultWorld()
 		if m.world != nil {
@@ -127,6 +126,7 @@ What somebody sees who pastes the template of the [README](../README.md) and run
 			text = m.template(text)
 		}
 		folder := write(t, text)
+		sim.ResetJournal()
 		output, err := p.build(folder)
 		if (err == nil) != (m.says == "") || !strings.Contains(output, m.says) {
 			t.Errorf("%s: %v, without %q:\n%s", m.title, err, m.says, output)
@@ -134,8 +134,11 @@ What somebody sees who pastes the template of the [README](../README.md) and run
 		if m.not != "" && strings.Contains(output, m.not) {
 			t.Errorf("%s: it says %q:\n%s", m.title, m.not, output)
 		}
-		if keys := len(sim.Snapshot().Keys); m.says != "" && sim.called("CreateKey") > 1 {
-			t.Errorf("%s: a key was made, there are %d", m.title, keys)
+		publishing := slices.DeleteFunc(sim.changed(), func(call string) bool {
+			return !strings.HasPrefix(call, "kms ") && !strings.Contains(call, "CopyImage")
+		})
+		if m.says != "" && len(publishing) > 0 {
+			t.Errorf("%s: it changed something: %v", m.title, publishing)
 		}
 		fmt.Fprintf(page, "\n## %s\n\n%s\n\n```\n%s```\n", m.title, m.story, transcript(output))
 	}
@@ -177,15 +180,21 @@ var (
 	}
 )
 
-// transcript is what orgami-publish said, and the errors. How far regions are
-// that work side by side is said in any order, and left out.
+// transcript is what orgami-publish printed, and the error. It omits the progress of
+// Regions, which work in parallel and report in any order.
 func transcript(output string) string {
+	const failed = "* Post-processor failed"
 	var lines []string
+	inError, seen := false, false
 	for line := range strings.Lines(output) {
 		line = strings.TrimRight(line, "\n")
-		ours := strings.Contains(line, "(orgami-publish): ")
-		isError := strings.Contains(line, "* Post-processor failed") && !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "* Post-processor failed") })
-		if !ours && !isError {
+		if strings.HasPrefix(line, failed) && !seen {
+			inError, seen = true, true
+		}
+		if strings.HasPrefix(line, "==> Wait completed") {
+			inError = false
+		}
+		if !strings.Contains(line, "(orgami-publish): ") && !inError {
 			continue
 		}
 		line = prefix.ReplaceAllString(line, "")
@@ -197,10 +206,10 @@ func transcript(output string) string {
 		}
 		lines = append(lines, line)
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return strings.TrimSpace(strings.Join(lines, "\n")) + "\n"
 }
 
-var progressLine = regexp.MustCompile(`^[a-z]{2}-[a-z]+-[0-9]: (made|copying|shared|ami-[0-9a-f]+ is available)`)
+var progressLine = regexp.MustCompile(`^[a-z]{2}-[a-z]+-[0-9]: (created|copying|shared|ami-[0-9a-f]+ is available)`)
 
 func (s simulated) kms() *kms.Client {
 	id, secret := s.AccessKey(awssim.PublishingAccount)

@@ -31,8 +31,9 @@ post-processor "manifest" {
 		files = append(files, strings.TrimPrefix(file.Name, "orgami/"))
 	}
 	want := []string{
-		"ec2nodeclass-eu-west-1.json", "ec2nodeclass-us-east-1.json", "karpenter-kms-policy.json", "orgami-member.template.json",
-		"kms-grants.json", "orgami.json", "orgami.tfvars.json",
+		"karpenter-kms-policy.json", "kms-grants.json",
+		"ec2nodeclass-eu-west-1.json", "ec2nodeclass-us-east-1.json", "orgami-member.template.json", "orgami.tfvars.json",
+		"orgami.json", // the manifest is written last
 	}
 	if diff := cmp.Diff(want, files); diff != "" {
 		t.Errorf("files:\n%s", diff)

@@ -30,7 +30,9 @@ func binary(t *testing.T, variable string) string {
 type packer struct {
 	t           *testing.T
 	binary      string
+	home        string
 	environment []string
+	user        int // that runs it, 0 for the test's own
 }
 
 func newPacker(t *testing.T, environment ...string) packer {
@@ -44,6 +46,7 @@ func newPacker(t *testing.T, environment ...string) packer {
 		"github.com/orgami/orgami":    binary(t, "ORGAMI_TEST_PLUGIN"),
 	}
 	home := t.TempDir()
+	p.home = home
 	p.environment = append(cleanEnvironment(),
 		"HOME="+home,
 		"CHECKPOINT_DISABLE=1",
@@ -78,6 +81,7 @@ func (p packer) command(folder string, arguments ...string) *exec.Cmd {
 	command := exec.CommandContext(p.t.Context(), p.binary, arguments...)
 	command.Dir = folder
 	command.Env = p.environment
+	p.runAs(command)
 	output := new(bytes.Buffer)
 	command.Stdout, command.Stderr = output, output
 	return command

@@ -4,11 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -98,46 +95,5 @@ build {
 	}
 	if calls := aws.Journal(); len(calls) > 0 {
 		t.Errorf("AWS was asked: %+v", calls)
-	}
-}
-
-// A cancelled build takes its copies back, and says in the manifest that it is
-// not complete.
-func TestCancelledBuildTakesItsCopiesBack(t *testing.T) {
-	t.Parallel()
-	aws := newAWS(t, awssim.Options{CopyTime: time.Hour})
-	p := newPacker(t, aws.environment...)
-	folder := template(t, fromEBS, keep, publish)
-	copying := make(chan struct{}, 2)
-	aws.OnCall(func(call awssim.Entry) {
-		if call.Operation == "CopyImage" && call.Error == "" {
-			copying <- struct{}{}
-		}
-	})
-	build := p.command(folder, "build", "-color=false", ".")
-	if err := build.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- build.Wait() }()
-	for range 2 {
-		select {
-		case <-copying:
-		case err := <-ended:
-			t.Fatalf("the build ended before it copied: %v\n%s", err, build.Stdout)
-		}
-	}
-	if err := build.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; err == nil {
-		t.Errorf("a cancelled build succeeded:\n%s", build.Stdout)
-	}
-	state := aws.Snapshot()
-	if len(state.Images) != 1 || len(state.Snapshots) != 1 {
-		t.Errorf("left, beside the image that was built: %+v, %+v\n%s", state.Images, state.Snapshots, build.Stdout)
-	}
-	if m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.File); m.Complete || len(m.Errors) == 0 {
-		t.Errorf("the manifest: %+v", m)
 	}
 }

@@ -14,14 +14,16 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
 
 // packages are those whose tests must catch a mutation.
 var packages = []string{
-	"./internal/ami", "./internal/awsclient/...", "./internal/fanout", "./internal/grant", "./internal/kmskey", "./internal/launchcheck/evaluate", "./internal/record/manifest",
-	"./internal/policy", "./internal/progress", "./internal/publish", "./internal/text", "./internal/wait",
+	"./internal/ami", "./internal/awsclient/...", "./internal/fanout", "./internal/grant", "./internal/kmskey", "./internal/launchcheck/evaluate", "./internal/record/...",
+	"./internal/policy", "./internal/progress", "./internal/publish", "./internal/retention", "./internal/ssmparam", "./internal/text", "./internal/wait",
+	"./post-processor/publish",
 }
 
 func main() {
@@ -36,7 +38,13 @@ func main() {
 
 func run(ctx context.Context, out io.Writer) error {
 	from := flag.Int("from", 1, "number of the first mutation to try")
+	only := flag.String("only", "", "try only the mutations whose name matches this pattern")
+	tests := flag.String("run", "", "run only the tests that match this pattern")
 	flag.Parse()
+	chosen, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
 	tree, err := os.MkdirTemp("", "orgami-mutation-*")
 	if err != nil {
 		return err
@@ -45,16 +53,17 @@ func run(ctx context.Context, out io.Writer) error {
 	if err := copyTree(ctx, tree); err != nil {
 		return err
 	}
-	if output, err := test(ctx, tree); err != nil {
+	if output, err := test(ctx, tree, *tests, packages...); err != nil {
 		return fmt.Errorf("the tests fail before anything is broken: %w\n%s", err, output)
 	}
-	survived := 0
+	tried, survived := 0, 0
 	for i, m := range mutations {
-		if i+1 < *from {
+		if i+1 < *from || !chosen.MatchString(m.name) {
 			continue
 		}
+		tried++
 		start := time.Now()
-		caught, err := m.try(ctx, tree)
+		caught, err := m.try(ctx, tree, *tests)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -65,7 +74,6 @@ func run(ctx context.Context, out io.Writer) error {
 		}
 		fmt.Fprintf(out, "%2d  %-60s %s (%s)\n", i+1, m.name, verdict, time.Since(start).Round(time.Second))
 	}
-	tried := len(mutations) - *from + 1
 	fmt.Fprintf(out, "mutations %d, caught %d, survived %d\n", tried, tried-survived, survived)
 	if survived > 0 {
 		return errors.New("the tests do not notice every mutation")
@@ -98,9 +106,9 @@ func copyTree(ctx context.Context, to string) error {
 	return nil
 }
 
-func test(ctx context.Context, tree string) (string, error) {
+func test(ctx context.Context, tree, tests string, packages ...string) (string, error) {
 	// -vet=off: a mutation may leave a variable that only the vet check minds.
-	command := exec.CommandContext(ctx, "go", append([]string{"test", "-short", "-vet=off"}, packages...)...)
+	command := exec.CommandContext(ctx, "go", append([]string{"test", "-short", "-failfast", "-vet=off", "-run", tests}, packages...)...)
 	command.Dir = tree
 	output, err := command.CombinedOutput()
 	return string(output), err
@@ -111,9 +119,9 @@ type mutation struct {
 	name, file, old, new string
 }
 
-// try breaks the tree, runs the tests and mends the tree. It returns the tests
-// that failed.
-func (m mutation) try(ctx context.Context, tree string) (caught string, err error) {
+// try breaks the tree, runs the tests and restores the tree. It returns the tests
+// that failed. The file's own package comes first: most mutations are caught there.
+func (m mutation) try(ctx context.Context, tree, tests string) (caught string, err error) {
 	path := filepath.Join(tree, m.file)
 	original, err := os.ReadFile(path)
 	if err != nil {
@@ -126,7 +134,10 @@ func (m mutation) try(ctx context.Context, tree string) (caught string, err erro
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.WriteFile(path, original, 0o644)) }()
-	output, testErr := test(ctx, tree)
+	output, testErr := test(ctx, tree, tests, "./"+filepath.ToSlash(filepath.Dir(m.file)))
+	if testErr == nil {
+		output, testErr = test(ctx, tree, tests, packages...)
+	}
 	if testErr == nil {
 		return "", ctx.Err()
 	}

@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+)
+
+// Two processes of `packer build` publish one template. One of them is killed with
+// all its plugins, as when its machine dies, right after a call of its own or of
+// the other one. The other one completes and keeps its images. A third run
+// has nothing to do.
+func TestOneOfTwoBuildsIsKilled(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		// The killed build starts first, or a moment after the other.
+		first bool
+		// machines share no lock if there are two.
+		machines int
+		// operation is the call after which it dies: its own, or that of either build.
+		operation string
+		either    bool
+	}{
+		"first, creating the key":             {true, 2, "CreateKey", false},
+		"first, copying":                      {true, 1, "CopyImage", false},
+		"first, granting":                     {true, 1, "CreateGrant", false},
+		"second, copying":                     {false, 2, "CopyImage", false},
+		"first, when one shares":              {true, 2, "ModifyImageAttribute", true},
+		"second, when one shares":             {false, 1, "ModifyImageAttribute", true},
+		"second, when one marks as published": {false, 2, "CreateTags", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := awssim.DefaultWorld()
+			builderBut("ec2:Nothing")(&file)
+			// Each call takes a moment, so that the two builds overlap.
+			aws := newAWSWith(t, file, awssim.Options{Latency: 20 * time.Millisecond, CopyTime: 3 * time.Second})
+			survivor := newPacker(t, aws.environment...)
+			survivor.mustBuild(template(t, fromEBS, keep))
+			killed := survivor
+			if test.machines == 2 {
+				killed = newPacker(t, aws.environment...)
+			}
+			// The calls of the killed build are those of the role.
+			killed.environment = append(killed.environment[:len(killed.environment):len(killed.environment)], asBuilder(t, aws)...)
+
+			folder := template(t, fromExisting, keep, publish)
+			var once sync.Once
+			var pid atomic.Int64
+			aws.OnCall(func(call awssim.Entry) {
+				isKilled := strings.Contains(call.Principal, "assumed-role/Builder")
+				if call.Operation == test.operation && call.Error == "" && !call.DryRun && (isKilled || test.either) && pid.Load() != 0 {
+					// The group holds Packer and its plugins.
+					once.Do(func() { _ = syscall.Kill(-int(pid.Load()), syscall.SIGKILL) })
+				}
+			})
+			dies, lives := killed.command(folder, "build", "-color=false", "."), survivor.command(folder, "build", "-color=false", ".")
+			dies.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			var died, lived <-chan error
+			startDying := func() {
+				died = start(t, dies)
+				pid.Store(int64(dies.Process.Pid))
+			}
+			if test.first {
+				startDying()
+				time.Sleep(200 * time.Millisecond)
+				lived = start(t, lives)
+			} else {
+				lived = start(t, lives)
+				time.Sleep(200 * time.Millisecond)
+				startDying()
+			}
+			if err := <-lived; err != nil {
+				t.Errorf("the other build: %v\n%s", err, lives.Stdout)
+			}
+			if err := <-died; err == nil {
+				t.Errorf("nothing was killed:\n%s", dies.Stdout.(*bytes.Buffer))
+			}
+			aws.OnCall(nil)
+			aws.checkPublished(t, "golden-shared", "us-east-1", "eu-west-1")
+			m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.File)
+			published := map[string]string{}
+			for region, image := range m.Images {
+				published[region] = image.ImageID
+			}
+			if diff := cmp.Diff(aws.images("golden-shared"), published); diff != "" || !m.Complete {
+				t.Errorf("complete %v, images of the manifest:\n%s", m.Complete, diff)
+			}
+			if state := aws.Snapshot(); len(state.Images) != 3 {
+				t.Errorf("%d images", len(state.Images))
+			}
+			aws.ResetJournal()
+			survivor.mustBuild(folder)
+			if changed := aws.changed(); len(changed) > 0 {
+				t.Errorf("the third run changed something: %v", changed)
+			}
+		})
+	}
+}
