@@ -59,7 +59,8 @@ build {
       }
 
       grants {
-        accounts = var.accounts
+        accounts    = var.accounts
+        member_role = "orgami-grants"
       }
 
       output_directory = var.output_directory

@@ -47,7 +47,10 @@ build {
       grants {
         accounts = ["222222222222", "333333333333"]
 
-        # The default is the first two.
+        # The plugin assumes this role in each account to create the account's grants.
+        member_role = "orgami-grants"
+
+        # The first three are the default, which needn't exist in every account.
         roles = [
           "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
           "aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",

@@ -49,6 +49,7 @@ build {
         # one of these does. An account that closes or leaves the unit loses its
         # grants with the next run.
         discover             = true
+        member_role          = "orgami-grants"
         discover_role_arn    = "arn:aws:iam::999999999999:role/orgami-accounts"
         organizational_units = ["ou-ab12-11111111"]
         exclude              = ["444444444444"]

@@ -47,8 +47,9 @@ build {
       }
 
       grants {
+        # Without member_role, each account creates its own grants: with Terraform
+        # (terraform/grants), with create-grants.sh, or from kms-grants.json.
         accounts = ["222222222222", "333333333333"]
-        via      = "none" # Terraform makes them
       }
 
       outputs = ["ec2nodeclass", "terraform", "cloudformation", "ssm"]

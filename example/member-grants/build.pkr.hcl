@@ -1,6 +1,6 @@
-# The grants are made from within each account, as the EC2 Auto Scaling guide
-# describes it, by a role that this account may assume there. A role that does
-# not exist fails the run, before anything is shared.
+# The plugin assumes a role in each account and creates the account's grants there, as
+# the EC2 Auto Scaling guide describes it. A role of grants.roles that doesn't exist
+# stops the run before anything is shared.
 
 packer {
   required_plugins {
@@ -45,7 +45,6 @@ build {
 
       grants {
         accounts     = ["222222222222", "333333333333"]
-        via          = "member"
         member_role  = "deploy/OrgamiGrantMaker"
         missing_role = "fail"
       }

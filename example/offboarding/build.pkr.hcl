@@ -50,10 +50,11 @@ build {
       }
 
       grants {
-        # 444444444444 left: its grants, which earlier runs made, are revoked. A
-        # grant does not look at the organisation: it would outlive the membership.
-        accounts = ["222222222222", "333333333333"]
-        prune    = true
+        # 444444444444 left the organization. Its grants from earlier runs are revoked:
+        # a grant doesn't depend on the organization and would remain valid.
+        accounts    = ["222222222222", "333333333333"]
+        member_role = "orgami-grants"
+        prune       = true
       }
     }
   }

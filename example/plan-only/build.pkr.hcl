@@ -39,7 +39,8 @@ build {
       }
 
       grants {
-        accounts = ["222222222222"]
+        accounts    = ["222222222222"]
+        member_role = "orgami-grants"
       }
     }
   }

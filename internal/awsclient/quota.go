@@ -17,10 +17,10 @@ import (
 )
 
 // quotas stay just below those of AWS, for the operations that a publication
-// calls often. ReplicateKey counts in the primary key's Region. Fact: QUOTA-1 to QUOTA-8, STS-3.
+// calls often. ReplicateKey counts in the primary key's Region. Fact: QUOTA-1, QUOTA-5, STS-3.
 var quotas = map[string]limiter.Quota{
 	"CreateGrant":  {PerSecond: 49, Burst: 10},
-	"RevokeGrant":  {PerSecond: 29, Burst: 10},
+	"RevokeGrant":  {PerSecond: 49, Burst: 10},
 	"ReplicateKey": {PerSecond: 4.8, Burst: 4},
 	"AssumeRole":   {PerSecond: 90, Burst: 10},
 }

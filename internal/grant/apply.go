@@ -1,11 +1,11 @@
 package grant
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,8 +24,8 @@ import (
 // each time.
 type Members func(roleARN string) aws.CredentialsProvider
 
-// Result says that every desired grant exists, or was skipped for a stated
-// reason, or is left to the user to create. Only [Plan.Apply] creates it.
+// Result says that every desired grant exists, was skipped for a stated reason, or
+// is left for its account to create. Only [Plan.Apply] creates it.
 type Result struct {
 	grants []Grant
 }
@@ -40,73 +40,131 @@ const (
 	// visibility is how long a new key or grant may take to show, several times
 	// what KMS usually needs. Fact: GRANT-24.
 	visibility = 10 * time.Minute
+	// accountsAtOnce bounds the accounts whose grants are created at the same time.
+	// KMS counts CreateGrant for each account, so only STS and this machine bind.
+	// Fact: QUOTA-6, STS-3.
+	accountsAtOnce = 16
 )
 
-// Apply creates the planned grants, all Regions in parallel, and waits until they
-// read back. The grants are returned on failure too, as far as they got. It
-// writes nothing if a finding blocks.
+// Apply creates the planned grants and waits until they read back. The accounts
+// work in parallel, each in all Regions. The failure of an account stops no other:
+// the error names each account that failed. The grants are returned on failure
+// too, as far as they got. Apply writes nothing if a finding blocks.
 func (p Plan) Apply(ctx context.Context, owner Clients, members Members, reporter progress.Reporter) (Result, error) {
 	result := Result{grants: slices.Clone(p.grants)}
-	if p.desired.Via == None {
-		return result, nil
-	}
 	if err := change.Blocking(p.findings); err != nil {
 		return result, err
 	}
-	byRegion := map[string][]*Grant{}
+	c := creator{desired: p.desired, owner: owner, members: members, regions: map[string]*regional{}}
+	byAccount := map[string][]*Grant{}
 	for i := range result.grants {
-		if g := &result.grants[i]; g.Status == Planned {
-			byRegion[g.Region] = append(byRegion[g.Region], g)
+		g := &result.grants[i]
+		if g.Status != Planned {
+			continue
 		}
+		byAccount[g.Account] = append(byAccount[g.Account], g)
+		if c.regions[g.Region] == nil {
+			c.regions[g.Region] = &regional{stage: reporter.Start(g.Region)}
+		}
+		c.regions[g.Region].grants = append(c.regions[g.Region].grants, g)
+	}
+	accounts := slices.Sorted(maps.Keys(byAccount))
+	failed := fanout.Limit(ctx, accountsAtOnce, "grants", accounts, func(ctx context.Context, account string) error {
+		c.account(ctx, account, byAccount[account])
+		return nil
+	})
+	if ctx.Err() != nil { // reported once, not for each grant
+		return result, fmt.Errorf("creating grants: %w", context.Cause(ctx))
+	}
+	for _, region := range slices.Sorted(maps.Keys(c.regions)) {
+		failed = append(failed, c.regions[region].full)
+	}
+	failed = append(failed, joinFailures(c.failures), c.readBack(ctx))
+	return result, joined(failed)
+}
+
+// creator creates the grants of one run.
+type creator struct {
+	desired Desired
+	owner   Clients
+	members Members
+	regions map[string]*regional
+
+	mu       sync.Mutex
+	failures []failure
+}
+
+// regional is the work in a Region.
+type regional struct {
+	stage  *progress.Stage
+	grants []*Grant
+
+	mu   sync.Mutex
+	full error // set once the key has no room for further grants
+}
+
+// account creates the account's grants, all Regions in parallel, with one session.
+func (c *creator) account(ctx context.Context, account string, grants []*Grant) {
+	options := []func(*kms.Options){failAtQuota}
+	if account != c.desired.Owner {
+		role := roleARN(c.desired.Partition, account, c.desired.MemberRole)
+		session := c.members(role)
+		if _, err := session.Retrieve(ctx); err != nil {
+			c.failed(ctx, account, "", fmt.Errorf("creating the grants of account %s: can't assume %s (grants.member_role): %w", account, role, awsclient.Wrap(err, "assuming the role")))
+			return
+		}
+		options = append(options, awsclient.WithCredentials(session))
+	}
+	byRegion := map[string][]*Grant{}
+	for _, g := range grants {
+		byRegion[g.Region] = append(byRegion[g.Region], g)
 	}
 	err := fanout.Each(ctx, slices.Collect(maps.Keys(byRegion)), func(ctx context.Context, region string) error {
-		return p.applyRegion(ctx, owner, members, reporter.Start(region), byRegion[region])
+		for _, g := range byRegion[region] {
+			c.create(ctx, g, options)
+		}
+		return nil
 	})
-	return result, err
+	if err != nil {
+		c.failed(ctx, account, "", err)
+	}
 }
 
-func (p Plan) applyRegion(ctx context.Context, owner Clients, members Members, stage *progress.Stage, grants []*Grant) error {
-	region, key := grants[0].Region, grants[0].KeyARN
-	err := each(ctx, region, grants, isQuota, func(ctx context.Context, g *Grant) error {
-		options := []func(*kms.Options){failAtQuota}
-		if p.desired.Via == Member {
-			options = append(options, awsclient.WithCredentials(members(roleARN(p.desired.Partition, g.Account, p.desired.MemberRole))))
-		}
-		err := p.create(ctx, owner(region), g, options...)
-		stage.Count(len(grants), "creating grants,")
-		return err
-	})
+// failed records a failure in the Region, or in all if it is "".
+func (c *creator) failed(ctx context.Context, account, region string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failures = append(c.failures, failure{account, region, err})
+}
+
+// create creates a grant, unless the key is known to be full.
+func (c *creator) create(ctx context.Context, g *Grant, options []func(*kms.Options)) {
+	r := c.regions[g.Region]
+	r.mu.Lock()
+	full := r.full != nil
+	r.mu.Unlock()
+	if full || ctx.Err() != nil {
+		return
+	}
+	err := c.desired.create(ctx, c.owner(g.Region), g, options...)
+	r.stage.Count(len(r.grants), "creating grants,")
 	switch {
-	case ctx.Err() != nil: // reported once, not for each grant
-		return fmt.Errorf("creating grants on key %s in %s: %w", key, region, context.Cause(ctx))
 	case isQuota(err):
-		return fmt.Errorf("key %s in %s is full: KMS allows %s grants on a key. Revoke grants that are no longer needed ('aws kms list-grants --region %[2]s --key-id %[1]s' lists them), or list fewer accounts in grants: %[4]w",
-			key, region, text.Number(quota), err)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.full = fmt.Errorf("key %s in %s is full: KMS allows %s grants on a key. Revoke grants that are no longer needed ('aws kms list-grants --region %[2]s --key-id %[1]s' lists them), or list fewer accounts in grants: %[4]w",
+			g.KeyARN, g.Region, text.Number(quota), err)
 	case err != nil:
-		return err
+		c.failed(ctx, g.Account, g.Region, err)
 	}
-	if err := readBack(ctx, owner, region, grants); err != nil {
-		return err
-	}
-	if n := count(grants, Created); n > 0 {
-		stage.Finishf("created %s", text.Count(n, "grant"))
-	}
-	return nil
-}
-
-func count(grants []*Grant, status Status) int {
-	n := 0
-	for _, g := range grants {
-		if g.Status == status {
-			n++
-		}
-	}
-	return n
 }
 
 // create creates one grant and records how it stands. Its ID stays empty if the
-// answer doesn't have it; [readBack] fills it in.
-func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant, options ...func(*kms.Options)) error {
+// answer doesn't have it; [creator.readBack] fills it in.
+func (d Desired) create(ctx context.Context, client *kms.Client, g *Grant, options ...func(*kms.Options)) error {
 	var answer *kms.CreateGrantOutput
 	start := time.Now()
 	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: visibility}, func(ctx context.Context) (string, error) {
@@ -115,7 +173,7 @@ func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant, options 
 			KeyId: &g.KeyARN, GranteePrincipal: &g.Role, Name: &g.Name, Operations: grantOperations(g.Operations),
 		}, options...)
 		switch {
-		case awsclient.Is(err, awsclient.CodeInvalidArn) && !p.desired.SkipMissing && time.Since(start) < missingRoleGrace:
+		case awsclient.Is(err, awsclient.CodeInvalidArn) && !d.SkipMissing && time.Since(start) < missingRoleGrace:
 			return "the role is not visible to KMS", nil
 		case awsclient.Is(err, awsclient.CodeNotFound):
 			return "the key is not visible", nil // a new one
@@ -123,19 +181,21 @@ func (p Plan) create(ctx context.Context, client *kms.Client, g *Grant, options 
 		return "", err
 	})
 	switch {
-	case awsclient.Is(err, awsclient.CodeInvalidArn) && p.desired.SkipMissing:
-		g.Status = Skipped
-		g.Reason = "the role does not exist. AWS creates it when the account first uses the service; run again afterwards"
+	case awsclient.Is(err, awsclient.CodeInvalidArn) && d.SkipMissing:
+		g.Status, g.Reason = Skipped, MissingRole
 		return nil
 	case awsclient.Is(err, awsclient.CodeInvalidArn):
 		return fmt.Errorf("%w: the role may not exist yet. Create it with 'aws iam create-service-linked-role' in account %s, or set grants.missing_role = \"skip\"",
 			awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role), g.Account)
 	case err != nil:
-		return awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role)
+		return awsclient.Wrap(err, "granting key %s in %s to %s with credentials of account %s", g.KeyARN, g.Region, g.Role, g.Account)
 	}
-	g.Status, g.GrantID = Created, aws.ToString(answer.GrantId)
+	g.Status, g.Reason, g.GrantID = Created, "", aws.ToString(answer.GrantId)
 	return nil
 }
+
+// MissingRole is why a grant is skipped whose role doesn't exist. Fact: GRANT-15.
+const MissingRole = "the role doesn't exist in the account. AWS creates it when the account first uses the service; run again afterwards"
 
 func grantOperations(names []string) []types.GrantOperation {
 	operations := make([]types.GrantOperation, len(names))
@@ -143,46 +203,4 @@ func grantOperations(names []string) []types.GrantOperation {
 		operations[i] = types.GrantOperation(name)
 	}
 	return operations
-}
-
-// readBack waits until the Region's new grants are listed: a launch by a
-// service-linked role can't be given a grant token. Fact: GRANT-25.
-func readBack(ctx context.Context, owner Clients, region string, grants []*Grant) error {
-	grants = slices.DeleteFunc(slices.Clone(grants), func(g *Grant) bool { return g.Status != Created })
-	if len(grants) == 0 {
-		return nil
-	}
-	err := untilListed(ctx, owner, region, grants[0].KeyARN, func(observed Observed) string {
-		missing := 0
-		for _, g := range grants {
-			id, ok := observed.find(*g)
-			if !ok {
-				missing++
-			}
-			g.GrantID = cmp.Or(g.GrantID, id)
-		}
-		if missing > 0 {
-			return fmt.Sprintf("%d of %d grants are not listed yet", missing, len(grants))
-		}
-		return ""
-	})
-	if err != nil {
-		return fmt.Errorf("reading back the grants of key %s in %s: %w", grants[0].KeyARN, region, err)
-	}
-	return nil
-}
-
-// untilListed reads the key's grants until pending returns "", for at most
-// [visibility]. The key itself may be so new that it is not visible.
-func untilListed(ctx context.Context, owner Clients, region, keyARN string, pending func(Observed) string) error {
-	return wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: visibility}, func(ctx context.Context) (string, error) {
-		observed, err := Read(ctx, owner, map[string]string{region: keyARN})
-		if awsclient.Is(err, awsclient.CodeNotFound) {
-			return "the key is not visible", nil
-		}
-		if err != nil {
-			return "", err
-		}
-		return pending(observed), nil
-	})
 }

@@ -13,12 +13,15 @@ import (
 // it. Fact: GRANT-30.
 const quota = 50_000
 
-// Plan is the desired grants, each Exists or Planned, and the stale ones.
+// Plan is the desired grants, each Exists, Planned or ToCreate, and the stale ones.
 type Plan struct {
-	desired  Desired
-	grants   []Grant
-	stale    []Stale
-	findings []change.Finding
+	desired Desired
+	grants  []Grant
+	stale   []Stale
+	// ineffective are grants for desired roles that another account than the role's
+	// created.
+	ineffective []ineffective
+	findings    []change.Finding
 }
 
 // Diff compares. keyARN returns the ARN of a Region's key, or "" while it doesn't
@@ -27,8 +30,26 @@ func Diff(desired Desired, observed Observed, keyARN func(region string) string)
 	plan := Plan{desired: desired, grants: desired.Grants(keyARN)}
 	for i := range plan.grants {
 		g := &plan.grants[i]
-		if id, ok := observed.find(*g); ok {
-			g.Status, g.GrantID = Exists, id
+		found, ok := observed.find(*g)
+		if ok {
+			g.Status, g.GrantID = Exists, found.id
+			if found.name != "" {
+				g.Name = found.name
+			}
+		} else {
+			g.Reason = observed.insufficient(*g)
+		}
+		for _, e := range observed.byGrantee[g.Region][g.Role] {
+			if e.issuer == g.Account {
+				continue
+			}
+			if !ok && e.name == g.Name {
+				g.Name = replacedName(g.Name)
+			}
+			plan.ineffective = append(plan.ineffective, ineffective{
+				Stale:  Stale{Region: g.Region, KeyARN: g.KeyARN, GrantID: e.id, Name: e.name, Grantee: g.Role},
+				issuer: e.issuer, instead: *g,
+			})
 		}
 	}
 	plan.stale = observed.stale(desired, keyARN)
@@ -36,15 +57,17 @@ func Diff(desired Desired, observed Observed, keyARN func(region string) string)
 	return plan
 }
 
-// overQuota finds the keys that the planned grants don't fit on. Stale grants
+// overQuota finds the keys that the missing grants don't fit on. Stale grants
 // count: they are revoked after the new ones are created. A key that holds more
 // than the default quota shows that AWS raised it: then there is nothing to
 // compare with.
 func overQuota(plan Plan, observed Observed) []change.Finding {
 	planned, keys := map[string]int{}, map[string]string{}
-	for _, g := range plan.planned() {
-		planned[g.Region]++
-		keys[g.Region] = g.KeyARN
+	for _, g := range plan.grants {
+		if g.Status == Planned || g.Status == ToCreate {
+			planned[g.Region]++
+			keys[g.Region] = g.KeyARN
+		}
 	}
 	var findings []change.Finding
 	for _, region := range slices.Sorted(maps.Keys(planned)) {
@@ -61,9 +84,6 @@ func overQuota(plan Plan, observed Observed) []change.Finding {
 
 // planned are the grants that applying the plan creates.
 func (p Plan) planned() []Grant {
-	if p.desired.Via == None {
-		return nil
-	}
 	return slices.DeleteFunc(slices.Clone(p.grants), func(g Grant) bool { return g.Status != Planned })
 }
 
@@ -80,30 +100,53 @@ func (p Plan) Missing() map[string]string {
 // Grants are the desired grants as they stand, for a plan that is not applied.
 func (p Plan) Grants() []Grant { return p.grants }
 
-// Stale are our grants that are no longer in the configuration.
-func (p Plan) Stale() []Stale { return p.stale }
+// Stale are our grants that are no longer in the configuration, and those that
+// don't count because another account than the role's created them.
+func (p Plan) Stale() []Stale {
+	stale := slices.Clone(p.stale)
+	for _, i := range p.ineffective {
+		if i.ours() {
+			stale = append(stale, i.Stale)
+		}
+	}
+	return stale
+}
 
-// Findings are what has to be fixed before a run can go on: keys that the planned
+// Findings are what has to be fixed before a run can go on: keys that the missing
 // grants don't fit on.
 func (p Plan) Findings() []change.Finding { return p.findings }
 
-// Changes says what applying the plan does. Grants that are created by hand (Via
-// None) change nothing.
+// Expected is how many grants are missing whose roles the configuration lists.
+// Default roles may not exist, so that their grants aren't expected.
+func (p Plan) Expected() int {
+	if !p.desired.RolesListed {
+		return 0
+	}
+	return len(slices.DeleteFunc(slices.Clone(p.grants), func(g Grant) bool { return g.Status == Exists }))
+}
+
+// Changes says what applying the plan does. Grants that the accounts create
+// themselves change nothing.
 func (p Plan) Changes() []change.Change {
 	var changes []change.Change
 	for _, g := range p.grants {
 		c := change.Change{Kind: change.Grant, Region: g.Region, ID: g.Role, Action: change.NoOp}
-		switch {
-		case g.Status != Planned:
-		case p.desired.Via == None:
-			c.Action, c.Detail = change.Skip, `grants.via is "none": create it with the command in the grants file`
-		default:
+		switch g.Status {
+		case Planned:
 			c.Action = change.Create
+		case ToCreate:
+			c.Action, c.Detail = change.Skip, "the account of the role has to create it. Run create-grants.sh or the command in kms-grants.json"
+			if !p.desired.RolesListed {
+				c.Detail += "; the role may not exist"
+			}
 		}
 		changes = append(changes, c)
 	}
 	for _, s := range p.stale {
 		changes = append(changes, s.change(p.desired.Prune))
+	}
+	for _, i := range p.ineffective {
+		changes = append(changes, i.change(p.desired.Prune))
 	}
 	for _, finding := range p.findings {
 		changes = append(changes, finding.Change())

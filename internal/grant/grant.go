@@ -1,6 +1,7 @@
-// Package grant manages the KMS grants that let service-linked roles of other
-// accounts use the key. These roles can't have an IAM policy, so that a grant on
-// each regional key is the only way. Fact: IAM-ROLE-8, GRANT-28.
+// Package grant manages the KMS grants that let service-linked roles use the key.
+// These roles can't have an IAM policy, so that a grant on each regional key is the
+// only way. A grant counts only if the account of the role created it. Fact:
+// GRANT-9 to GRANT-16, IAM-ROLE-8.
 //
 // [Read] only reads, [Diff] is pure, [Plan.Apply] and [Plan.Prune] write.
 package grant
@@ -26,40 +27,34 @@ var Operations = []string{
 	"GenerateDataKeyWithoutPlaintext", "DescribeKey", "CreateGrant",
 }
 
-// DefaultRoles are the service-linked roles of EC2 Auto Scaling and of ECS
-// service auto scaling, below "role/". Fact: IAM-ROLE-2, IAM-ROLE-7.
+// DefaultRoles are the service-linked roles of EC2 Auto Scaling, of ECS service
+// auto scaling and of Spot Instances, below "role/". An account has those of the
+// services that it uses. Fact: IAM-ROLE-2, IAM-ROLE-3, IAM-ROLE-7.
 var DefaultRoles = []string{
 	"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
 	"aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+	"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot",
 }
 
-// Via says whose credentials create the grants.
-type Via string
-
-const (
-	// Owner creates them with the key owner's credentials.
-	Owner Via = "owner"
-	// Member assumes a role in each account and creates them there, as the EC2
-	// Auto Scaling guide does.
-	Member Via = "member"
-	// None creates none: the grants file lists the commands.
-	None Via = "none"
-)
-
-// Desired are the grants as configured.
+// Desired are the grants as configured. Grants for roles of the owner's account
+// are created with the owner's credentials.
 type Desired struct {
 	Partition string
 	Owner     string // account ID of the key's owner
 	Accounts  []string
 	Roles     []string // below "role/"
+	// RolesListed says that the configuration lists the roles, so that each is
+	// expected to exist. A default role may not exist in an account.
+	RolesListed bool
 	// Regions in which instances will be launched.
 	Regions []string
-	Via     Via
-	// MemberRole below "role/" is assumed in each account, with Via Member.
+	// MemberRole, below "role/", is assumed in each account other than the owner's
+	// to create the account's grants. If it is empty, these grants are left for
+	// the accounts to create.
 	MemberRole string
 	// Prune revokes stale grants.
 	Prune bool
-	// SkipMissing reports a grantee that does not exist instead of failing.
+	// SkipMissing reports a grantee that doesn't exist instead of failing.
 	SkipMissing bool
 }
 
@@ -68,23 +63,26 @@ type Status string
 
 // The states of a grant.
 const (
-	Planned Status = "planned" // to be created, by this plan or by hand
-	Created Status = "created" // by this run
-	Exists  Status = "exists"  // created earlier
-	Skipped Status = "skipped" // not created, for the reason stated
+	Planned  Status = "planned"   // this plan creates it
+	ToCreate Status = "to_create" // the role's account has to create it
+	Created  Status = "created"   // by this run
+	Exists   Status = "exists"    // created earlier
+	Skipped  Status = "skipped"   // not created, for the reason stated
 )
 
 // Grant is one desired grant.
 type Grant struct {
-	Account    string
+	Account    string // of the role: its credentials create the grant
 	Role       string // the role's ARN: the grantee
 	Region     string
 	KeyARN     string
 	Name       string
 	Operations []string
 	Status     Status
-	Reason     string // why it was skipped
-	GrantID    string
+	// Reason says why the grant was skipped, or why the role's existing grants
+	// don't count.
+	Reason  string
+	GrantID string
 }
 
 // Grants lists every grant in the order of Region, account and role. keyARN
@@ -108,12 +106,20 @@ func (d Desired) Grants(keyARN func(region string) string) []Grant {
 					Role:       roleARN(d.Partition, account, role),
 					Name:       Name(account, role),
 					Operations: Operations,
-					Status:     Planned,
+					Status:     d.missing(account),
 				})
 			}
 		}
 	}
 	return grants
+}
+
+// missing is the status of a grant of the account that doesn't exist.
+func (d Desired) missing(account string) Status {
+	if account != d.Owner && d.MemberRole == "" {
+		return ToCreate
+	}
+	return Planned
 }
 
 // roleARN is the ARN of a role; role is what follows "role/".
@@ -137,7 +143,14 @@ func Name(account, role string) string {
 	return fmt.Sprintf("orgami/%s/%s-%s", account, notInNames.ReplaceAllString(base, "-"), hex.EncodeToString(sum[:4]))
 }
 
-// Command is the AWS CLI command that creates the grant by hand.
+// replacedName is the name of a grant that replaces one with the other name, which
+// another account created. It isn't documented whether KMS takes the creating
+// account for one of the parameters that tell two grants with one name apart.
+// Fact: GRANT-3, GRANT-6.
+func replacedName(name string) string { return name + "/member" }
+
+// Command is the AWS CLI command that creates the grant. It is run with
+// credentials of the grant's account.
 func (g Grant) Command() string {
 	key := g.KeyARN
 	if key == "" {
@@ -147,10 +160,15 @@ func (g Grant) Command() string {
 		g.Region, text.ShellQuote(key), text.ShellQuote(g.Role), strings.Join(g.Operations, " "), text.ShellQuote(g.Name))
 }
 
-// KeyPolicyNeeds are the roles and operations for which a hardened key policy must
-// let the accounts create grants themselves; none unless Via is Member.
+// Members are the accounts other than the owner that create grants, in order.
+func (d Desired) Members() []string {
+	return slices.DeleteFunc(sorted(d.Accounts), func(account string) bool { return account == d.Owner })
+}
+
+// KeyPolicyNeeds are the roles and operations for which the key policy must let
+// the accounts create grants; none if there is no account other than the owner's.
 func (d Desired) KeyPolicyNeeds() (roles, operations []string) {
-	if d.Via != Member {
+	if len(d.Members()) == 0 {
 		return nil, nil
 	}
 	return sorted(d.Roles), Operations

@@ -11,16 +11,13 @@ import (
 )
 
 // Preflight asks KMS by a dry run in each Region whether the owner may create the
-// first of the planned grants, where the key already exists. It reports only
-// missing permissions.
+// first of the planned grants for its own roles, where the key already exists. It
+// reports only missing permissions. Fact: GRANT-29.
 func (p Plan) Preflight(ctx context.Context, owner Clients) error {
-	if p.desired.Via != Owner {
-		return nil
-	}
 	first := map[string]Grant{}
 	var regions []string
-	for _, g := range p.grants {
-		if _, known := first[g.Region]; !known && g.Status == Planned && g.KeyARN != "" {
+	for _, g := range p.planned() {
+		if _, known := first[g.Region]; !known && g.KeyARN != "" && g.Account == p.desired.Owner {
 			first[g.Region] = g
 			regions = append(regions, g.Region)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,8 +31,17 @@ type Stale struct {
 	Grantee string
 }
 
+// ineffective is a grant for a desired role that doesn't let the role use the key,
+// because another account than the role's created it. Fact: GRANT-9, GRANT-16.
+type ineffective struct {
+	Stale
+
+	issuer  string // "" if KMS didn't return it
+	instead Grant  // the desired grant, as it stands
+}
+
 var (
-	ourNames = regexp.MustCompile(`^orgami/[0-9]{12}/[a-zA-Z0-9_-]*-[0-9a-f]{8}$`)
+	ourNames = regexp.MustCompile(`^orgami/[0-9]{12}/[a-zA-Z0-9_-]*-[0-9a-f]{8}(/member)?$`)
 	uniqueID = regexp.MustCompile(`^ARO[A-Z0-9]+$`)
 )
 
@@ -46,7 +56,11 @@ func ourName(name, grantee string) string {
 		return name
 	}
 	role, err := arn.Parse(grantee)
-	if err != nil || name != Name(role.AccountID, strings.TrimPrefix(role.Resource, "role/")) {
+	if err != nil {
+		return ""
+	}
+	ours := Name(role.AccountID, strings.TrimPrefix(role.Resource, "role/"))
+	if name != ours && name != replacedName(ours) {
 		return ""
 	}
 	return name
@@ -84,21 +98,70 @@ func (s Stale) change(prune bool) change.Change {
 	return c
 }
 
+// ours reports whether it is a grant that pruning may revoke. Without the issuing
+// account, nothing is known against it.
+func (i ineffective) ours() bool { return i.Name != "" && i.issuer != "" }
+
+func (i ineffective) change(prune bool) change.Change {
+	c := change.Change{Kind: change.Grant, Action: change.Unmanaged, Region: i.Region, ID: i.Grantee}
+	if i.issuer == "" {
+		c.Detail = "KMS didn't return which account created it, so it doesn't count"
+		return c
+	}
+	c.Detail = "created by account " + i.issuer + "; it doesn't let the role use the key"
+	switch {
+	case i.Name == "": // not ours
+	case !prune:
+		c.Detail += ". Set grants.prune to revoke it once the role's account has created its own"
+	case i.instead.Status == ToCreate:
+		c.Detail += ". A later run revokes it, once the role's account has created its own"
+	default:
+		c.Action = change.Delete
+		c.Detail += ". It is revoked once the grant of the role's account is listed"
+	}
+	return c
+}
+
+// replaced are our grants that another account than the role's created, and that a
+// grant of the role's account replaces: one that KMS lists now.
+func (p Plan) replaced(ctx context.Context, owner Clients) ([]Stale, error) {
+	keys := map[string]string{}
+	for _, i := range p.ineffective {
+		if i.ours() {
+			keys[i.Region] = i.KeyARN
+		}
+	}
+	now, err := Read(ctx, owner, keys)
+	if err != nil {
+		return nil, err
+	}
+	var replaced []Stale
+	for _, i := range p.ineffective {
+		if _, listed := now.find(i.instead); listed && i.ours() {
+			replaced = append(replaced, i.Stale)
+		}
+	}
+	return replaced, nil
+}
+
 // Prune revokes the stale grants, if that is configured, with the owner's
-// credentials, and waits until they are no longer listed. One that no longer
-// exists counts as revoked. It returns those that it revoked, also on failure.
+// credentials, and waits until they are no longer listed. It also revokes our
+// grants that another account than the role's created, where KMS lists the grant
+// that replaces one. A grant that no longer exists counts as revoked. It returns
+// those that it revoked, also on failure.
 func (p Plan) Prune(ctx context.Context, owner Clients, reporter progress.Reporter) ([]Stale, error) {
-	if !p.desired.Prune || len(p.stale) == 0 {
+	if !p.desired.Prune {
 		return nil, nil
 	}
+	replaced, err := p.replaced(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
 	byRegion := map[string][]Stale{}
-	var regions []string
-	for _, s := range p.stale {
-		if byRegion[s.Region] == nil {
-			regions = append(regions, s.Region)
-		}
+	for _, s := range slices.Concat(p.stale, replaced) {
 		byRegion[s.Region] = append(byRegion[s.Region], s)
 	}
+	regions := slices.Sorted(maps.Keys(byRegion))
 	revoked, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) ([]Stale, error) {
 		return byRegion[region], revoke(ctx, owner, reporter.Start(region), byRegion[region])
 	})
@@ -109,9 +172,12 @@ func (p Plan) Prune(ctx context.Context, owner Clients, reporter progress.Report
 	return all, err
 }
 
+// revokedAtOnce bounds the calls under way at once in a Region.
+const revokedAtOnce = 16
+
 func revoke(ctx context.Context, owner Clients, stage *progress.Stage, stale []Stale) error {
 	region, key := stale[0].Region, stale[0].KeyARN
-	err := each(ctx, region, stale, func(error) bool { return false }, func(ctx context.Context, s Stale) error {
+	failed := fanout.Limit(ctx, revokedAtOnce, region, stale, func(ctx context.Context, s Stale) error {
 		_, err := owner(region).RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &s.KeyARN, GrantId: &s.GrantID})
 		stage.Count(len(stale), "revoking grants,")
 		if awsclient.Is(err, awsclient.CodeNotFound) {
@@ -122,10 +188,10 @@ func revoke(ctx context.Context, owner Clients, stage *progress.Stage, stale []S
 	if ctx.Err() != nil {
 		return fmt.Errorf("revoking grants on key %s in %s: %w", key, region, context.Cause(ctx))
 	}
-	if err != nil {
-		return err
+	if len(failed) > 0 {
+		return joined(few(failed))
 	}
-	err = untilListed(ctx, owner, region, key, func(observed Observed) string {
+	err := untilListed(ctx, owner, region, key, func(observed Observed) string {
 		listed := 0
 		for _, s := range stale {
 			if slices.ContainsFunc(observed.byGrantee[region][s.Grantee], func(e existing) bool { return e.id == s.GrantID }) {

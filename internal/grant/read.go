@@ -1,13 +1,15 @@
 package grant
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
@@ -30,6 +32,7 @@ type Observed struct {
 type existing struct {
 	id         string
 	name       string // "" unless it is one of ours
+	issuer     string // account ID; "" if KMS didn't return it
 	operations []string
 }
 
@@ -41,6 +44,7 @@ type Listed struct {
 	ID         string
 	Name       string // of ours only
 	Grantee    string // ARN, or the ID of a role that was deleted
+	Issuer     string // ID of the account that created it; "" if KMS didn't return it
 	Operations []string
 }
 
@@ -49,7 +53,7 @@ func (o Observed) Listed(region string) []Listed {
 	var all []Listed
 	for grantee, grants := range o.byGrantee[region] {
 		for _, g := range grants {
-			all = append(all, Listed{g.id, g.name, grantee, g.operations})
+			all = append(all, Listed{g.id, g.name, grantee, g.issuer, g.operations})
 		}
 	}
 	return all
@@ -105,7 +109,9 @@ func list(ctx context.Context, client *kms.Client, keyARN, region string) (keyGr
 			if named := operationNames(g.Operations); !slices.Equal(named, operations) {
 				operations = named
 			}
-			found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{id, ourName(aws.ToString(g.Name), grantee), operations})
+			found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{
+				id: id, name: ourName(aws.ToString(g.Name), grantee), issuer: issuer(aws.ToString(g.IssuingAccount)), operations: operations,
+			})
 		}
 	}
 	return found, nil
@@ -138,13 +144,64 @@ func operationNames(operations []types.GrantOperation) []string {
 	return names
 }
 
-// find returns the ID of a grant that covers what g needs, whoever created it.
-func (o Observed) find(g Grant) (string, bool) {
-	covering := slices.DeleteFunc(slices.Clone(o.byGrantee[g.Region][g.Role]), func(e existing) bool {
-		return slices.ContainsFunc(g.Operations, func(o string) bool { return !slices.Contains(e.operations, o) })
-	})
-	if len(covering) == 0 {
-		return "", false
+// issuer is the ID of the account that created a grant, from what KMS returns: the
+// ARN of the account's root principal. "" if that is neither an ARN nor an ID.
+// Fact: GRANT-18.
+func issuer(returned string) string {
+	if accountID.MatchString(returned) {
+		return returned
 	}
-	return slices.MinFunc(covering, func(a, b existing) int { return cmp.Compare(a.id, b.id) }).id, true
+	account, err := arn.Parse(returned)
+	if err != nil || !accountID.MatchString(account.AccountID) {
+		return ""
+	}
+	return account.AccountID
+}
+
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+
+// find returns the first grant, by ID, that covers what g needs.
+func (o Observed) find(g Grant) (existing, bool) {
+	var found existing
+	for _, e := range o.byGrantee[g.Region][g.Role] {
+		if e.covers(g) && (found.id == "" || e.id < found.id) {
+			found = e
+		}
+	}
+	return found, found.id != ""
+}
+
+// covers reports whether the role's account created the grant, with all operations
+// that g needs. Fact: GRANT-9, GRANT-10.
+func (e existing) covers(g Grant) bool {
+	return e.issuer == g.Account && len(e.lacks(g)) == 0
+}
+
+// lacks are the operations of g that the grant doesn't allow.
+func (e existing) lacks(g Grant) []string {
+	var lacks []string
+	for _, operation := range g.Operations {
+		if !slices.Contains(e.operations, operation) {
+			lacks = append(lacks, operation)
+		}
+	}
+	return lacks
+}
+
+// insufficient says why the role's existing grants don't count; "" if there are
+// none.
+func (o Observed) insufficient(g Grant) string {
+	var reasons []string
+	for _, e := range o.byGrantee[g.Region][g.Role] {
+		switch {
+		case e.issuer == "":
+			reasons = append(reasons, fmt.Sprintf("KMS didn't return which account created grant %s, so it doesn't count", e.id))
+		case e.issuer != g.Account:
+			reasons = append(reasons, fmt.Sprintf("grant %s was created by account %s; it doesn't let the role use the key", e.id, e.issuer))
+		default:
+			reasons = append(reasons, fmt.Sprintf("grant %s doesn't allow %s", e.id, strings.Join(e.lacks(g), ", ")))
+		}
+	}
+	slices.Sort(reasons)
+	return strings.Join(reasons, "; ")
 }

@@ -2,13 +2,11 @@ package grant
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +29,7 @@ type world struct {
 	sim    *awssim.World
 	key    string // ARN
 	client *kms.Client
+	sign   *awsclient.Clients
 	alter  func(operation string, body []byte) []byte
 }
 
@@ -44,14 +43,34 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 		w := &world{sim: sim}
 		id, secret := sim.AccessKey(awssim.PublishingAccount)
 		config := aws.Config{Region: region, HTTPClient: &http.Client{Transport: w}, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
-		w.client = awsclient.New(config).KMS(region)
-		answer, err := w.client.CreateKey(t.Context(), &kms.CreateKeyInput{})
+		w.sign = awsclient.New(config)
+		w.client = w.sign.KMS(region)
+		answer, err := w.client.CreateKey(t.Context(), &kms.CreateKeyInput{Policy: aws.String(membersPolicy)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.key = *answer.KeyMetadata.Arn
 		f(t, w)
 	})
+}
+
+// membersPolicy lets every account of the organization use the key and create grants.
+const membersPolicy = `{"Version":"2012-10-17","Statement":[
+	{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + awssim.PublishingAccount + `:root"},"Action":"kms:*","Resource":"*"},
+	{"Effect":"Allow","Principal":{"AWS":"*"},"Action":["kms:CreateGrant","kms:DescribeKey"],"Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"` + awssim.OrganizationID + `"}}}]}`
+
+// members assumes roles, one session each.
+func (w *world) members() Members {
+	var mu sync.Mutex
+	sessions := map[string]aws.CredentialsProvider{}
+	return func(role string) aws.CredentialsProvider {
+		mu.Lock()
+		defer mu.Unlock()
+		if sessions[role] == nil {
+			sessions[role] = w.sign.Credentials(awsclient.AssumeRole{RoleARN: role})
+		}
+		return sessions[role]
+	}
 }
 
 // RoundTrip lets alter replace the bodies of successful answers.
@@ -76,8 +95,8 @@ func (w *world) keyARN(string) string { return w.key }
 
 func (w *world) desired() Desired {
 	return Desired{
-		Partition: "aws", Owner: awssim.PublishingAccount, Accounts: awssim.MemberAccounts()[:2], Roles: DefaultRoles,
-		Regions: []string{region}, Via: Owner,
+		Partition: "aws", Owner: awssim.PublishingAccount, Accounts: awssim.MemberAccounts()[:2], Roles: DefaultRoles[:2],
+		Regions: []string{region}, MemberRole: awssim.GrantRole,
 	}
 }
 
@@ -107,7 +126,7 @@ func quiet() progress.Reporter { return progress.Reporter{Info: func(string) {}}
 // revoked.
 func TestCreatesAndPrunes(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		result, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, nil, quiet())
+		result, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, w.members(), quiet())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +137,7 @@ func TestCreatesAndPrunes(t *testing.T) {
 		}
 		w.sim.ResetJournal()
 		plan := w.plan(t, w.desired())
-		again, err := plan.Apply(t.Context(), w.clients, nil, quiet())
+		again, err := plan.Apply(t.Context(), w.clients, w.members(), quiet())
 		if err != nil || w.count("CreateGrant") > 0 || len(again.Grants()) != 4 || again.Grants()[0].Status != Exists || again.Grants()[0].GrantID != result.Grants()[0].GrantID {
 			t.Errorf("another run: %v, %+v", err, again.Grants())
 		}
@@ -139,20 +158,19 @@ func TestCreatesAndPrunes(t *testing.T) {
 // created.
 func TestQuotaInThePlan(t *testing.T) {
 	for name, test := range map[string]struct {
-		have   int
-		via    Via
-		blocks bool
+		have       int
+		memberRole string
+		blocks     bool
 	}{
-		"one too many":               {49_997, Owner, true},
-		"just enough":                {49_996, Owner, false},
-		"a quota that AWS raised":    {50_001, Owner, false},
-		"full":                       {50_000, Member, true},
-		"created by hand, if at all": {50_000, None, false},
+		"one too many":            {49_997, "GrantMaker", true},
+		"just enough":             {49_996, "GrantMaker", false},
+		"a quota that AWS raised": {50_001, "GrantMaker", false},
+		"created by the accounts": {49_997, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := world{key: "arn:aws:kms:eu-west-1:111111111111:key/mrk-1"}
 			d := w.desired()
-			d.Via = test.via
+			d.MemberRole = test.memberRole
 			plan := Diff(d, Observed{total: map[string]int{region: test.have}}, w.keyARN)
 			if got := change.Blocking(plan.Findings()); (got != nil) != test.blocks {
 				t.Errorf("findings: %v", got)
@@ -167,7 +185,7 @@ func TestQuotaInThePlan(t *testing.T) {
 				}
 			}
 			result, err := plan.Apply(t.Context(), func(string) *kms.Client { t.Error("KMS was called"); return nil }, nil, quiet())
-			if err == nil || result.Grants()[0].Status != Planned {
+			if err == nil || result.Grants()[0].Status != d.missing(d.Accounts[0]) {
 				t.Errorf("applied: %v", err)
 			}
 		})
@@ -184,11 +202,11 @@ func TestFullKey(t *testing.T) {
 			Error: &awssim.Error{Status: http.StatusBadRequest, Code: "LimitExceededException", Message: "Too many grants"},
 		})
 		d := w.desired()
-		for i := range 500 {
-			d.Accounts = append(d.Accounts, fmt.Sprintf("%012d", i))
+		for i := range 50 { // roles of one account, whose session the sim knows
+			d.Roles = append(d.Roles, fmt.Sprintf("role-%d", i))
 		}
 		start := time.Now()
-		_, err := w.plan(t, d).Apply(t.Context(), w.clients, nil, quiet())
+		_, err := w.plan(t, d).Apply(t.Context(), w.clients, w.members(), quiet())
 		if err == nil || strings.Count(err.Error(), "LimitExceededException") != 1 {
 			t.Fatalf("error is %v", err)
 		}
@@ -197,7 +215,7 @@ func TestFullKey(t *testing.T) {
 				t.Errorf("the error doesn't say %q: %v", says, err)
 			}
 		}
-		if n, took := w.count("CreateGrant"), time.Since(start); n > 2*perRegion || took > 5*time.Second {
+		if n, took := w.count("CreateGrant"), time.Since(start); n > 2*accountsAtOnce || took > 5*time.Second {
 			t.Errorf("%d calls in %v", n, took)
 		}
 	})
@@ -239,7 +257,7 @@ func TestIncompleteAnswers(t *testing.T) {
 					}
 					return original
 				}
-				result, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, nil, quiet())
+				result, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, w.members(), quiet())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -264,7 +282,7 @@ func TestReadingBackEnds(t *testing.T) {
 			return body
 		}
 		start := time.Now()
-		_, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, nil, quiet())
+		_, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, w.members(), quiet())
 		if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "4 of 4 grants are not listed yet") || took > 11*time.Minute {
 			t.Errorf("after %v: %v", took, err)
 		}
@@ -296,7 +314,7 @@ func TestReadingBackEnds(t *testing.T) {
 // end the wait for revoked grants.
 func TestKeyNotVisibleWhilePruning(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		if _, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, nil, quiet()); err != nil {
+		if _, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, w.members(), quiet()); err != nil {
 			t.Fatal(err)
 		}
 		d := w.desired()
@@ -308,66 +326,6 @@ func TestKeyNotVisibleWhilePruning(t *testing.T) {
 			t.Errorf("revoked %d grants, %v", len(revoked), err)
 		}
 	})
-}
-
-// TestEach: every call's error counts, a panic is one of them, and a permanent
-// one ends the rest.
-func TestEach(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		gone, full := errors.New("gone"), errors.New("full")
-		never := func(error) bool { return false }
-		var calls atomic.Int32
-		err := each(t.Context(), "eu-west-1", numbers(100), never, func(_ context.Context, i int) error {
-			calls.Add(1)
-			switch i {
-			case 7:
-				panic("seven")
-			case 8:
-				return gone
-			default:
-				return nil
-			}
-		})
-		if calls.Load() != 100 || !errors.Is(err, gone) || !strings.Contains(err.Error(), "eu-west-1: internal error; please report this issue: seven") {
-			t.Errorf("%d calls, %v", calls.Load(), err)
-		}
-		calls.Store(0)
-		err = each(t.Context(), "eu-west-1", numbers(1_000), func(err error) bool { return errors.Is(err, full) }, func(ctx context.Context, i int) error {
-			calls.Add(1)
-			if i == 20 {
-				return full
-			}
-			select {
-			case <-time.After(time.Second):
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-		if n := calls.Load(); n > 20+2*perRegion || err.Error() != "full" {
-			t.Errorf("%d calls, %v", n, err)
-		}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(gone)
-		if err := each(ctx, "eu-west-1", numbers(5), never, func(context.Context, int) error { return nil }); !errors.Is(err, gone) {
-			t.Errorf("after the end of the context: %v", err)
-		}
-		few := make([]error, 12)
-		for i := range few {
-			few[i] = fmt.Errorf("error %d", i)
-		}
-		if joined := joinFew(few).Error(); strings.Count(joined, "\n") != 10 || !strings.HasSuffix(joined, "error 9\nand 2 more errors like these") {
-			t.Errorf("joined: %s", joined)
-		}
-	})
-}
-
-func numbers(n int) []int {
-	list := make([]int, n)
-	for i := range list {
-		list[i] = i
-	}
-	return list
 }
 
 // TestOurName: a grant is ours by the name that this plugin gives to its grantee.
@@ -389,5 +347,75 @@ func TestOurName(t *testing.T) {
 		if got := ourName(name, grantee) == name; got != ours {
 			t.Errorf("ours with grantee %q: %v", grantee, got)
 		}
+		if got := ourName(replacedName(name), grantee) == replacedName(name); got != ours {
+			t.Errorf("the replacement is ours with grantee %q: %v", grantee, got)
+		}
 	}
+}
+
+// ownerGrant creates a grant of ours for the role, with the owner's credentials.
+func (w *world) ownerGrant(t *testing.T, g Grant) string {
+	t.Helper()
+	answer, err := w.client.CreateGrant(t.Context(), &kms.CreateGrantInput{KeyId: &w.key, GranteePrincipal: &g.Role, Name: &g.Name, Operations: grantOperations(g.Operations)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Minute)
+	return *answer.GrantId
+}
+
+// TestPruneOrder: a grant that the owner created for a member's role is revoked only
+// after KMS lists the one that the member created, whatever the plan expected.
+func TestPruneOrder(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		time.Sleep(time.Minute)
+		d := w.desired()
+		d.Accounts, d.Roles, d.Prune, d.MemberRole = d.Accounts[:1], d.Roles[:1], true, ""
+		owners := w.ownerGrant(t, d.Grants(w.keyARN)[0])
+		plan := w.plan(t, d)
+		if g := plan.Grants()[0]; g.Status != ToCreate || !strings.Contains(g.Reason, owners+" was created by account "+awssim.PublishingAccount) {
+			t.Errorf("the plan has %+v", g)
+		}
+		if revoked, err := plan.Prune(t.Context(), w.clients, quiet()); err != nil || len(revoked) > 0 {
+			t.Errorf("revoked %v before the member created its grant, %v", revoked, err)
+		}
+		d.MemberRole = awssim.GrantRole
+		plan = w.plan(t, d)
+		if revoked, err := plan.Prune(t.Context(), w.clients, quiet()); err != nil || len(revoked) > 0 {
+			t.Errorf("revoked %v before the grant was created, %v", revoked, err)
+		}
+		result, err := plan.Apply(t.Context(), w.clients, w.members(), quiet())
+		if err != nil || result.Grants()[0].Status != Created || result.Grants()[0].GrantID == owners {
+			t.Fatalf("created %+v, %v", result.Grants(), err)
+		}
+		revoked, err := plan.Prune(t.Context(), w.clients, quiet())
+		if err != nil || len(revoked) != 1 || revoked[0].GrantID != owners {
+			t.Errorf("revoked %+v, %v", revoked, err)
+		}
+		if plan = w.plan(t, d); plan.Grants()[0].Status != Exists || plan.Grants()[0].Name != result.Grants()[0].Name || len(plan.Stale()) > 0 {
+			t.Errorf("afterwards: %+v, stale %+v", plan.Grants(), plan.Stale())
+		}
+	})
+}
+
+// TestMembersInParallel: the accounts' grants are created in parallel, each account
+// with one session; one that can't be assumed stops no other and is named.
+func TestMembersInParallel(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		time.Sleep(time.Minute)
+		d := w.desired()
+		d.Accounts = append(awssim.MemberAccounts(), "877777777777") // which doesn't exist
+		result, err := w.plan(t, d).Apply(t.Context(), w.clients, w.members(), quiet())
+		if err == nil || strings.Count(err.Error(), "can't assume arn:aws:iam::877777777777:role/"+awssim.GrantRole) != 1 {
+			t.Errorf("error is %v", err)
+		}
+		for _, g := range result.Grants() {
+			if want := map[bool]Status{true: Planned, false: Created}[g.Account == "877777777777"]; g.Status != want {
+				t.Errorf("the grant of %s is %s", g.Account, g.Status)
+			}
+		}
+		if n := w.count("AssumeRole"); n != len(d.Accounts) {
+			t.Errorf("%d sessions for %d accounts", n, len(d.Accounts))
+		}
+	})
 }

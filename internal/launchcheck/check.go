@@ -1,6 +1,6 @@
 // Package launchcheck collects what the launches of images depend on, and checks
-// who can launch them where. The rules are in package evaluate, which asks AWS
-// nothing.
+// who can launch them where. The rules are in package evaluate, which makes no
+// requests.
 package launchcheck
 
 import (
@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
@@ -30,34 +32,55 @@ type Scope struct {
 	Roles []string
 	// KeyWildcardARN matches the key in every Region.
 	KeyWildcardARN string
-	// Grants are the grants as they stand. A role that was skipped doesn't exist.
+	// RolesListed says that the configuration lists GrantRoles. Default roles may not
+	// exist.
+	RolesListed bool
+	// Grants are the grants as they stand.
 	Grants []grant.Grant
 }
 
-// Check evaluates the launches of every account, Region and launcher in the scope,
-// without those of service-linked roles that don't exist.
-func Check(facts Facts, scope Scope) evaluate.Matrix {
-	absent := map[[3]string]bool{}
-	for _, g := range scope.Grants {
-		if g.Status == grant.Skipped {
-			absent[[3]string{g.Account, g.Region, launcherName(g.Role)}] = true
-		}
-	}
+// Result are the verdicts, and what they assume.
+type Result struct {
+	Matrix      evaluate.Matrix
+	Assumptions []evaluate.Assumption
+}
+
+// Check evaluates the launches of every account, Region and launcher in the scope.
+// A launch that lacks nothing but a grant that is still to be created is pending.
+func Check(facts Facts, scope Scope) Result {
+	missing := scope.missingGrants()
 	accounts, launchers := scope.accounts(), scope.roleLaunchers()
 	granted, services := scope.members(scope.GrantAccounts), scope.serviceLaunchers()
-	var matrix evaluate.Matrix
+	var result Result
 	for _, name := range slices.Sorted(maps.Keys(facts.regions)) {
-		input := evaluate.Input{Partition: scope.Partition, Organization: scope.Organization, Regions: []evaluate.Region{facts.regions[name]}}
+		input := evaluate.Input{
+			Partition: scope.Partition, Organization: scope.Organization, ManagementAccount: scope.managementAccount(), Now: facts.at,
+			Regions: []evaluate.Region{facts.regions[name]},
+		}
 		input.Accounts, input.Launchers = accounts, launchers
-		verdicts := evaluate.Evaluate(input)
+		evaluated := evaluate.Evaluate(input)
 		if len(granted) > 0 {
 			input.Accounts, input.Launchers = granted, services
-			verdicts = append(verdicts, evaluate.Evaluate(input)...)
+			more := scope.withPending(evaluate.Evaluate(input), input, missing)
+			evaluated.Verdicts = append(evaluated.Verdicts, more.Verdicts...)
+			evaluated.Assumptions = append(evaluated.Assumptions, more.Assumptions...)
 		}
-		verdicts = slices.DeleteFunc(verdicts, func(v evaluate.Verdict) bool { return absent[[3]string{v.Account, v.Region, v.Launcher}] })
-		matrix = append(matrix, evaluate.Collect(verdicts)...)
+		result.Matrix = append(result.Matrix, evaluate.Collect(evaluated.Verdicts)...)
+		result.Assumptions = evaluate.MergeAssumptions(result.Assumptions, evaluated.Assumptions)
 	}
-	return withAnyOther(matrix)
+	result.Matrix = withAnyOther(result.Matrix)
+	return result
+}
+
+// managementAccount is the one in the ARNs of the organization and its units; empty
+// if the image isn't shared with any.
+func (s Scope) managementAccount() string {
+	for _, permission := range slices.Concat(s.Share.Organizations, s.Share.OrganizationalUnits) {
+		if parsed, err := arn.Parse(permission); err == nil {
+			return parsed.AccountID
+		}
+	}
+	return ""
 }
 
 // anyMember stands for all accounts that aren't listed.
@@ -136,18 +159,11 @@ func (s Scope) serviceLaunchers() []evaluate.Launcher {
 	return launchers
 }
 
-// WithoutGrantRoles leaves out the launches of the roles that get grants.
-func WithoutGrantRoles(matrix evaluate.Matrix, roles []string) evaluate.Matrix {
-	names := map[string]bool{}
-	for _, role := range roles {
-		names[launcherName(role)] = true
-	}
-	return slices.DeleteFunc(slices.Clone(matrix), func(c evaluate.Case) bool { return names[c.Launcher] })
-}
-
 // launcherName is the name of the service that has the role.
 func launcherName(role string) string {
 	switch path.Base(role) {
+	case "AWSServiceRoleForEC2Spot":
+		return "EC2 Spot"
 	case "AWSServiceRoleForAutoScaling":
 		return "EC2 Auto Scaling"
 	case "AWSServiceRoleForApplicationAutoScaling_ECSService":

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
@@ -27,6 +28,7 @@ type Subject struct {
 // Facts are what launches depend on, by Region.
 type Facts struct {
 	regions map[string]evaluate.Region
+	at      time.Time // when they were read
 	// Err joins what couldn't be read. Whatever depends on it is inconclusive.
 	Err error
 }
@@ -52,7 +54,7 @@ func ReadPublished(ctx context.Context, clients *awsclient.Clients, images map[s
 // grants.
 func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]Subject, withGrants bool) Facts {
 	var mu sync.Mutex
-	facts := Facts{regions: map[string]evaluate.Region{}}
+	facts := Facts{regions: map[string]evaluate.Region{}, at: time.Now()}
 	facts.Err = fanout.Each(ctx, slices.Collect(maps.Keys(subjects)), func(ctx context.Context, region string) error {
 		read := evaluate.Region{Name: region, Image: subjects[region].image(), Keys: map[string]evaluate.Key{}}
 		var problems []error
@@ -83,7 +85,8 @@ func (s Subject) image() evaluate.Image {
 		Public: s.Permissions.Public, Accounts: s.Permissions.Accounts,
 		Organizations: s.Permissions.Organizations, OrganizationalUnits: s.Permissions.OrganizationalUnits,
 	}
-	image.ProductCodes = s.Image.ProductCodes
+	image.Name, image.ProductCodes, image.Deprecated = s.Image.Name, s.Image.ProductCodes, s.Image.Deprecation
+	image.Created, _ = time.Parse(time.RFC3339, s.Image.CreationDate) // zero if AWS didn't return it
 	for range s.Image.Unresolved {
 		image.Snapshots = append(image.Snapshots, evaluate.Snapshot{})
 	}
@@ -114,7 +117,7 @@ func readKey(ctx context.Context, clients *awsclient.Clients, region, arn string
 	}
 	key.GrantsUnknown = false
 	for _, g := range state.Listed(region) {
-		key.Grants = append(key.Grants, evaluate.Grant{ID: g.ID, Name: g.Name, Grantee: g.Grantee, Operations: g.Operations})
+		key.Grants = append(key.Grants, evaluate.Grant{ID: g.ID, Name: g.Name, Grantee: g.Grantee, IssuingAccount: g.Issuer, Operations: g.Operations})
 	}
 	return key, nil
 }

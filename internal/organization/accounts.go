@@ -50,6 +50,20 @@ func Discover(ctx context.Context, client *organizations.Client, query Query) ([
 	return slices.Compact(ids), nil
 }
 
+// Members returns the IDs of all accounts of the organization, whatever their
+// state.
+func Members(ctx context.Context, client *organizations.Client) ([]string, error) {
+	found, err := all(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(found))
+	for _, account := range found {
+		ids = append(ids, aws.ToString(account.Id))
+	}
+	return ids, nil
+}
+
 // stateOf is the account's State, or its Status if an older endpoint returns only
 // that.
 func stateOf(account types.Account) types.AccountState {

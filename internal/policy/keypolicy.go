@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Sids of our statements. A statement with one of them is ours: it is set to
@@ -46,7 +47,8 @@ type KeyPolicy struct {
 	// Accounts are ids of accounts that are admitted one by one.
 	Accounts []string
 	// GrantRoles are roles below "role/", for which a hardened policy lets the
-	// admitted accounts make grants themselves (grants via = "member").
+	// admitted accounts create grants: a grant counts only if the account of the role
+	// created it. Fact: GRANT-10, GRANT-14.
 	GrantRoles []string
 	// GrantOperations that those grants may hold.
 	GrantOperations []string
@@ -107,7 +109,10 @@ func (k KeyPolicy) admitted() []audience {
 		all = append(all, audience{
 			SidUnits,
 			Principal{"AWS": {"*"}},
-			Condition{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": sorted(k.OrganizationPaths)}},
+			Condition{
+				"StringEquals":           {"aws:PrincipalOrgID": k.pathOrganizations()},
+				"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": sorted(k.OrganizationPaths)},
+			},
 		})
 	}
 	if len(k.Accounts) > 0 {
@@ -118,6 +123,17 @@ func (k KeyPolicy) admitted() []audience {
 		all = append(all, audience{SidAccounts, Principal{"AWS": roots}, nil})
 	}
 	return all
+}
+
+// pathOrganizations are the organizations of the paths. AWS's own example of a
+// statement for an organizational unit names the organization, too.
+func (k KeyPolicy) pathOrganizations() Values {
+	var ids []string
+	for _, path := range k.OrganizationPaths {
+		id, _, _ := strings.Cut(path, "/")
+		ids = append(ids, id)
+	}
+	return sorted(ids)
 }
 
 // share returns the statements that admit one audience.
@@ -140,6 +156,9 @@ func (k KeyPolicy) share(who audience) []Statement {
 			Condition{"Bool": {"kms:GrantIsForAWSResource": {"true"}}}),
 	}
 	if len(k.GrantRoles) > 0 {
+		// The wildcard lets an account create a grant for a role of another account,
+		// which then doesn't count. ${aws:PrincipalAccount} would forbid that, but no
+		// page of AWS shows it in the value of this key. Fact: KMS-COND-4, KMS-COND-11.
 		grantees := make(Values, 0, len(k.GrantRoles))
 		for _, role := range sorted(k.GrantRoles) {
 			grantees = append(grantees, fmt.Sprintf("arn:%s:iam::*:role/%s", k.Partition, role))

@@ -53,7 +53,7 @@ func TestLintNamesWhatCannotWork(t *testing.T) {
 		"where an instance's role is":         {condition, `{"ArnLike":{"ec2:SourceInstanceARN":"arn:aws:ec2:*"}}`, someTarget, ""},
 		"GrantIsForAWSResource":               {condition, `{"Bool":{"kms:GrantIsForAWSResource":true}}`, someTarget, "kms:Decrypt never has kms:GrantIsForAWSResource"},
 		"GrantIsForAWSResource alone":         {action + `],"Resource":"*","Condition":` + condition, `"kms:CreateGrant","kms:*Grant*"],"Resource":"*","Condition":{"Bool":{"kms:GrantIsForAWSResource":true}}`, someTarget, ""},
-		"China's EC2":                         {condition, `{"StringLike":{"kms:ViaService":"ec2.*.amazonaws.com"}}`, china, "EC2 calls as ec2.cn-north-1.amazonaws.com.cn here; write StringLike ec2.*.amazonaws.com.cn"},
+		"China's EC2":                         {condition, `{"StringLike":{"kms:ViaService":"ec2.*.amazonaws.com.cn"}}`, china, "EC2 calls as ec2.cn-north-1.amazonaws.com here; write StringLike ec2.*.amazonaws.com"},
 		"EC2 of another region":               {condition, `{"StringEquals":{"kms:ViaService":["ec2.us-east-1.amazonaws.com","ec2.us-west-2.amazonaws.com"]}}`, someTarget, "EC2 calls as ec2.eu-west-1.amazonaws.com here"},
 		"EC2 of several regions":              {condition, `{"StringEquals":{"kms:ViaService":["ec2.us-east-1.amazonaws.com","ec2.eu-west-1.amazonaws.com"]}}`, someTarget, ""},
 		"a wildcard that is none":             {condition, `{"StringEquals":{"kms:ViaService":"ec2.*.amazonaws.com"}}`, someTarget, "write StringLike ec2.*.amazonaws.com"},

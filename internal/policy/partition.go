@@ -8,22 +8,21 @@ import (
 )
 
 // EC2ViaService is the kms:ViaService pattern of EC2 in every Region of the
-// partition. Fact: KMS-COND-1.
+// partition. Fact: KMS-COND-2.
 func EC2ViaService(partition string) string {
 	pattern, _ := EC2Service(partition, "*")
 	return pattern
 }
 
 // EC2Service is the value of kms:ViaService in calls that EC2 makes in the
-// Region. It is confirmed for the partitions aws, aws-us-gov and aws-cn only; for
-// others the name is a guess, and confirmed is false. Fact: KMS-COND-1.
+// Region. AWS documents one suffix for all partitions, China included. It is
+// confirmed for aws, aws-us-gov and aws-cn; for other partitions the name is a
+// guess, and confirmed is false. Fact: KMS-COND-1, KMS-COND-2.
 func EC2Service(partition, region string) (name string, confirmed bool) {
 	name = "ec2." + region + ".amazonaws.com"
 	switch partition {
-	case "aws", "aws-us-gov":
+	case "aws", "aws-us-gov", "aws-cn":
 		return name, true
-	case "aws-cn":
-		return name + ".cn", true
 	default:
 		return name, false
 	}

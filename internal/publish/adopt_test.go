@@ -152,13 +152,13 @@ func TestMissingRole(t *testing.T) {
 	})
 }
 
-// TestGrantsByHand: with via = "none" the grants are written down, not made.
-func TestGrantsByHand(t *testing.T) {
+// TestGrantsToCreate: without a role in the members, their grants are written down.
+func TestGrantsToCreate(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
-		spec.Grants.Via = "none"
+		spec.Grants.MemberRole = ""
 		result := w.mustPublish(t, spec)
-		if counts := result.Manifest().Grants; counts.Planned != 12 || counts.Created != 0 {
+		if counts := result.Manifest().Grants; counts.ToCreate != 12 || counts.Created != 0 {
 			t.Errorf("grants: %+v", counts)
 		}
 		if n := w.mutations()["kms CreateGrant"]; n != 0 {

@@ -28,6 +28,8 @@ const (
 // Checks are the results of the launch checks.
 type Checks struct {
 	Matrix evaluate.Matrix
+	// Assumptions are what the verdicts take for true, because it wasn't read.
+	Assumptions []evaluate.Assumption
 	// Err is what couldn't be read. The checks that depend on it are inconclusive.
 	Err error
 }
@@ -60,8 +62,9 @@ func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects ma
 	var checks Checks
 	err := wait.Until(ctx, wait.Policy{Interval: 5 * time.Second, Timeout: patience}, func(ctx context.Context) (string, error) {
 		facts := launchcheck.Read(ctx, r.Clients, subjects, len(scope.Grants) > 0)
-		checks = Checks{Matrix: launchcheck.Check(facts, scope), Err: facts.Err}
-		if r.failing(checks.Matrix).Count(evaluate.Fails) > 0 {
+		result := launchcheck.Check(facts, scope)
+		checks = Checks{Matrix: result.Matrix, Assumptions: result.Assumptions, Err: facts.Err}
+		if checks.Matrix.Count(evaluate.Fails) > 0 {
 			return "some launch checks fail", nil
 		}
 		return "", nil
@@ -82,11 +85,14 @@ func (r run) report(checks Checks) error {
 	if unsure := checks.Matrix.Only(evaluate.Inconclusive); len(unsure) > 0 {
 		r.Reporter.Info(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Inconclusive), "launch check"), unsure))
 	}
+	if pending := checks.Matrix.Only(evaluate.Pending); len(pending) > 0 {
+		r.Reporter.Info(fmt.Sprintf("%s pending:\n%s", are(pending.Count(evaluate.Pending), "launch check"), pending))
+	}
 	var problems []error
 	if checks.Err != nil {
 		problems = append(problems, fmt.Errorf("some launch checks are inconclusive, because AWS couldn't be read: %w", checks.Err))
 	}
-	if failing := r.failing(checks.Matrix); len(failing) > 0 {
+	if failing := checks.Matrix.Only(evaluate.Fails); len(failing) > 0 {
 		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", text.Number(failing.Count(evaluate.Fails)), text.Count(checks.Matrix.Total(), "launch"), failing))
 	}
 	err := errors.Join(problems...)
@@ -97,21 +103,11 @@ func (r run) report(checks Checks) error {
 	return err
 }
 
-// failing are the launches that were asked for and would fail. Grants that are
-// created by hand are missing at first, so their launches don't count.
-func (r run) failing(matrix evaluate.Matrix) evaluate.Matrix {
-	failing := matrix.Only(evaluate.Fails)
-	if grant.Via(r.spec.Grants.Via) != grant.None {
-		return failing
-	}
-	return launchcheck.WithoutGrantRoles(failing, r.spec.Grants.Roles)
-}
-
 func (r run) scope(observed Observed, plan Plan, keyID string, grants []grant.Grant) launchcheck.Scope {
 	return launchcheck.Scope{
 		Partition: observed.Caller.Partition, Organization: observed.Organization.ID,
 		Share:         plan.SharePolicy.Image,
-		GrantAccounts: grantAccounts(r.spec, observed), GrantRoles: r.spec.Grants.Roles,
+		GrantAccounts: grantAccounts(r.spec, observed), GrantRoles: r.spec.Grants.Roles, RolesListed: r.spec.Grants.RolesListed,
 		Roles: r.spec.CheckRoles, KeyWildcardARN: observed.wildcardARN(keyID), Grants: grants,
 	}
 }
@@ -120,7 +116,8 @@ func (r run) scope(observed Observed, plan Plan, keyID string, grants []grant.Gr
 const auditPatience = 15 * time.Second
 
 // audit checks what is published already and reports what it finds. It fails if
-// there is drift and drift is to be a failure.
+// there is drift and drift is to be a failure. The missing grants of default roles
+// aren't drift, because the roles may not exist.
 func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, error) {
 	var checks Checks
 	if r.spec.Check != CheckOff {
@@ -134,10 +131,11 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 			r.Reporter.Info(err.Error())
 		}
 	}
-	failing := r.failing(checks.Matrix).Count(evaluate.Fails)
-	changes, problems := plan.Mutating(), len(plan.Problems())
-	if r.spec.FailOnDrift && changes+problems+failing > 0 {
-		return checks, fmt.Errorf("what is published has drifted: %s needed, %s that need manual action, %s would fail", are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"))
+	failing := checks.Matrix.Count(evaluate.Fails)
+	changes, problems, expected := plan.drift(), len(plan.Problems()), plan.Grants.Expected()
+	if r.spec.FailOnDrift && changes+problems+failing+expected > 0 {
+		return checks, fmt.Errorf("what is published has drifted: %s needed, %s that need manual action, %s would fail, %s missing for roles in grants.roles",
+			are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"), are(expected, "grant"))
 	}
 	if r.spec.FailOnDrift && checks.Err != nil {
 		return checks, fmt.Errorf("can't tell whether what is published has drifted: %w", checks.Err)

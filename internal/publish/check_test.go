@@ -32,6 +32,14 @@ func TestLaunchChecks(t *testing.T) {
 	})
 }
 
+func wantPending(t *testing.T, result outcome, launches, pending int) {
+	t.Helper()
+	matrix := result.Manifest().Launches
+	if matrix.Count(evaluate.Launches) != launches || matrix.Count(evaluate.Pending) != pending || matrix.Total() != launches+pending {
+		t.Errorf("want %d launches and %d pending: %+v", launches, pending, matrix)
+	}
+}
+
 func wantLaunches(t *testing.T, result outcome, launches, fails int) {
 	t.Helper()
 	matrix := result.Manifest().Launches
@@ -117,17 +125,17 @@ func TestLaunchChecksWarns(t *testing.T) {
 	}
 }
 
-// Grants that are made by hand are missing at first: that is told, and no error.
-func TestLaunchChecksWithoutGrants(t *testing.T) {
+// Grants that the members create are missing at first: their launches are pending.
+func TestProofWithoutGrants(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
-		spec.Grants.Via = "none"
-		wantLaunches(t, w.mustPublish(t, spec), 3*3, 3*2*2)
+		spec.Grants.MemberRole = ""
+		wantPending(t, w.mustPublish(t, spec), 3*3, 3*2*2)
 	})
 }
 
-// A role that does not exist cannot launch, and is not asked to.
-func TestLaunchChecksWithoutARole(t *testing.T) {
+// A role that doesn't exist can't launch. It is counted as pending.
+func TestProofWithoutARole(t *testing.T) {
 	file := defaultWorld()
 	for i, account := range file.Accounts {
 		if account.ID == awssim.MemberAccounts()[0] {
@@ -135,7 +143,7 @@ func TestLaunchChecksWithoutARole(t *testing.T) {
 		}
 	}
 	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
-		wantLaunches(t, w.mustPublish(t, w.spec()), 3*(3+3), 0)
+		wantPending(t, w.mustPublish(t, w.spec()), 3*(3+3), 3)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/organization"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
@@ -108,8 +109,8 @@ func desiredKey(spec Spec, observed Observed) kmskey.Desired {
 	grants := desiredGrants(spec, observed)
 	roles, operations := grants.KeyPolicyNeeds()
 	admitted := slices.Clone(spec.Share.Accounts)
-	if grants.Via == grant.Member && !spec.Share.Organization {
-		admitted = append(admitted, grantAccounts(spec, observed)...) // they call CreateGrant themselves
+	if !spec.Share.Organization {
+		admitted = append(admitted, creators(spec, observed, grants)...)
 	}
 	var organization string
 	if spec.Share.Organization {
@@ -130,6 +131,23 @@ func desiredKey(spec Spec, observed Observed) kmskey.Desired {
 	}
 }
 
+// creators are the accounts that the key policy has to admit one by one because
+// they create their grants themselves. Those of units that the image is shared
+// with are admitted already. Fact: GRANT-14.
+func creators(spec Spec, observed Observed, grants grant.Desired) []string {
+	shared := map[string]bool{}
+	for _, unit := range spec.Share.OrganizationalUnits {
+		shared[organization.UnitID(unit)] = true
+	}
+	within := len(spec.Grants.OrganizationalUnits) > 0
+	for _, unit := range spec.Grants.OrganizationalUnits {
+		within = within && shared[unit]
+	}
+	return slices.DeleteFunc(grants.Members(), func(account string) bool {
+		return within && slices.Contains(observed.Discovered, account) && !slices.Contains(spec.Grants.Accounts, account)
+	})
+}
+
 // grantAccounts are the accounts that are listed and those that were discovered.
 func grantAccounts(spec Spec, observed Observed) []string {
 	all := slices.Concat(spec.Grants.Accounts, observed.Discovered)
@@ -140,8 +158,8 @@ func grantAccounts(spec Spec, observed Observed) []string {
 func desiredGrants(spec Spec, observed Observed) grant.Desired {
 	return grant.Desired{
 		Partition: observed.Caller.Partition, Owner: observed.Caller.Account,
-		Accounts: grantAccounts(spec, observed), Roles: spec.Grants.Roles, Regions: spec.Regions,
-		Via: grant.Via(spec.Grants.Via), MemberRole: spec.Grants.MemberRole,
+		Accounts: grantAccounts(spec, observed), Roles: spec.Grants.Roles, RolesListed: spec.Grants.RolesListed,
+		Regions: spec.Regions, MemberRole: spec.Grants.MemberRole,
 		SkipMissing: spec.Grants.MissingRole == "skip", Prune: spec.Grants.Prune,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/organization"
@@ -33,4 +35,51 @@ func discover(ctx context.Context, clients *awsclient.Clients, spec GrantsSpec, 
 	default:
 		return found, nil
 	}
+}
+
+// membersPatience is how long listing the organization's accounts may take where
+// the publication doesn't depend on it.
+const membersPatience = 15 * time.Second
+
+// listMembers lists all accounts of the organization, if grants.accounts has some to
+// compare with them. It returns nil if the caller can't list accounts: only the
+// management account and delegated administrators can. Fact: ORG-4.
+func listMembers(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) []string {
+	if len(unconfirmed(spec, observed)) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, membersPatience)
+	defer cancel()
+	if spec.Grants.DiscoverRoleARN != "" {
+		clients = clients.WithRole(awsclient.AssumeRole{RoleARN: spec.Grants.DiscoverRoleARN})
+	}
+	members, err := organization.Members(ctx, clients.Organizations(observed.Caller.Partition))
+	if err != nil {
+		return nil
+	}
+	return members
+}
+
+// unconfirmed are the accounts in grants.accounts that nothing else shows to exist.
+// An account that the image is shared with by its ID may be outside the
+// organization.
+func unconfirmed(spec Spec, observed Observed) []string {
+	return slices.DeleteFunc(slices.Clone(spec.Grants.Accounts), func(account string) bool {
+		return account == observed.Caller.Account || slices.Contains(spec.Share.Accounts, account) || slices.Contains(observed.Discovered, account)
+	})
+}
+
+// strangers are the problems with accounts in grants.accounts that aren't members of
+// the organization.
+func strangers(spec Spec, observed Observed) []string {
+	if observed.Members == nil {
+		return nil
+	}
+	var problems []string
+	for _, account := range unconfirmed(spec, observed) {
+		if !slices.Contains(observed.Members, account) {
+			problems = append(problems, fmt.Sprintf("grants.accounts lists %s, which is not an account of the organization. Correct the ID or remove it. To grant to an account outside the organization, list it in share.accounts, too", account))
+		}
+	}
+	return problems
 }

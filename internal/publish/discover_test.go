@@ -114,7 +114,7 @@ func TestDiscoverDenied(t *testing.T) {
 // TestDiscoveryPermissions: each action of the documented permissions is needed,
 // two of them for units, one for the whole organisation.
 func TestDiscoveryPermissions(t *testing.T) {
-	features := []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner}
+	features := []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants}
 	for _, missing := range append(permission.Of(permission.Discovery), permission.Permission{}) {
 		t.Run("without "+missing.Action, func(t *testing.T) {
 			inVirtualTime(t, delegated, func(t *testing.T, w *world) {
@@ -173,7 +173,7 @@ func TestDiscoverByRole(t *testing.T) {
 	inVirtualTime(t, withAccountsRole, func(t *testing.T, w *world) {
 		spec := w.discovering()
 		spec.Grants.DiscoverRoleARN = accountsRole
-		allowed := permission.Of(permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner)
+		allowed := permission.Of(permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants)
 		w.allow(t, allowed)
 		before := w.state()
 		_, err := w.publishAsRole(t, spec)

@@ -81,12 +81,13 @@ type undisturbed struct {
 	world []string // without ids
 }
 
-// matrixWorld has one account more that launches.
+// matrixWorld has one more account that launches, with the roles of a member.
 func matrixWorld() awssim.WorldFile {
 	file := defaultWorld()
+	member := file.Accounts[slices.IndexFunc(file.Accounts, func(a awssim.AccountFile) bool { return a.ID == awssim.MemberAccounts()[0] })]
 	for i := range file.Accounts {
 		if file.Accounts[i].ID == awssim.ManagementAccount {
-			file.Accounts[i].ServiceLinkedRoles = awssim.DefaultServiceLinkedRoles()
+			file.Accounts[i].Roles, file.Accounts[i].ServiceLinkedRoles = member.Roles, member.ServiceLinkedRoles
 		}
 	}
 	return file

@@ -27,6 +27,9 @@ type Observed struct {
 	Organization awsclient.Organization
 	// Discovered are the organization's accounts that are to get grants.
 	Discovered []string
+	// Members are all accounts of the organization; nil if they couldn't be listed or
+	// didn't have to be.
+	Members []string
 	// Sources are the images to publish, by Region. A copy stands in for a source
 	// that no longer exists.
 	Sources map[string]ami.Image
@@ -66,12 +69,19 @@ func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observ
 		return observed, err
 	}
 	withKey, withImages := observed, observed
-	err = fanout.Each(ctx, []string{"images", "key"}, func(ctx context.Context, what string) error {
-		if what == "key" {
+	var members []string
+	err = fanout.Each(ctx, []string{"accounts", "images", "key"}, func(ctx context.Context, what string) error {
+		switch what {
+		case "accounts":
+			members = listMembers(ctx, clients, spec, observed)
+			return nil
+		case "key":
 			return withKey.readKey(ctx, clients, spec)
+		default:
+			return withImages.readImages(ctx, clients, spec)
 		}
-		return withImages.readImages(ctx, clients, spec)
 	})
+	observed.Members = members
 	observed.Organization, observed.Key, observed.Grants = withKey.Organization, withKey.Key, withKey.Grants
 	observed.Sources, observed.Images = withImages.Sources, withImages.Images
 	observed.Generations, observed.Parameters = withImages.Generations, withImages.Parameters

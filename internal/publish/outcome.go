@@ -81,7 +81,7 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 	if at.plan == nil {
 		return o
 	}
-	o.Planned, o.Changes, o.Problems = true, at.plan.Changes(), at.plan.Problems()
+	o.Planned, o.Changes, o.Problems = true, withoutSkipped(at.plan.Changes(), at.grants), at.plan.Problems()
 	o.Stale = len(at.plan.Grants.Stale()) - len(at.revoked)
 	if len(o.Grants) == 0 {
 		o.Grants = at.plan.Grants.Grants()
@@ -92,6 +92,23 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 		}
 	}
 	return o
+}
+
+// withoutSkipped are the changes, with the grants that were planned and turned out
+// to be for roles that don't exist.
+func withoutSkipped(changes []change.Change, grants grant.Result) []change.Change {
+	skipped := map[[2]string]string{}
+	for _, g := range grants.Grants() {
+		if g.Status == grant.Skipped {
+			skipped[[2]string{g.Region, g.Role}] = g.Reason
+		}
+	}
+	for i, c := range changes {
+		if reason := skipped[[2]string{c.Region, c.ID}]; reason != "" && c.Kind == change.Grant && c.Action == change.Create {
+			changes[i].Action, changes[i].Detail = change.Skip, reason
+		}
+	}
+	return changes
 }
 
 func newKey(spec Spec, at reached) Key {

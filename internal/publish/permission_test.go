@@ -44,11 +44,15 @@ func permissionCases() map[string]permissionCase {
 		s.Share.Organization, s.Share.Accounts, s.Share.Snapshots = false, awssim.MemberAccounts(), true
 		s.Key.Tags = map[string]string{"team": "base"}
 	}
+	own := func(s *publish.Spec) {
+		accounts(s)
+		s.Grants.Accounts = append(s.Grants.Accounts, awssim.PublishingAccount)
+	}
 	return map[string]permissionCase{
 		"new key, accounts": {
-			features: []permission.Feature{permission.Base, permission.KeyCreation, permission.Rotation, permission.KeyTags, permission.Snapshots, permission.GrantsByOwner},
-			setUp:    sourceUnderOwnKey, spec: accounts,
-			missing: []permission.Feature{permission.Base, permission.KeyCreation, permission.Rotation, permission.KeyTags, permission.Snapshots, permission.GrantsByOwner},
+			features: []permission.Feature{permission.Base, permission.KeyCreation, permission.Rotation, permission.KeyTags, permission.Snapshots, permission.Grants, permission.OwnGrants, permission.MemberGrants},
+			setUp:    sourceUnderOwnKey, spec: own,
+			missing: []permission.Feature{permission.Base, permission.KeyCreation, permission.Rotation, permission.KeyTags, permission.Snapshots, permission.Grants, permission.OwnGrants, permission.MemberGrants},
 		},
 		"adopted key, no grants": {
 			features: []permission.Feature{permission.Base, permission.AdoptedKey},
@@ -62,13 +66,12 @@ func permissionCases() map[string]permissionCase {
 			},
 			missing: []permission.Feature{permission.AdoptedKey},
 		},
-		"organisation, grants by members": {
-			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByMember},
-			spec:     func(s *publish.Spec) { s.Grants.Via, s.Grants.MemberRole = "member", awssim.GrantRole },
-			missing:  []permission.Feature{permission.Organization, permission.GrantsByMember},
+		"organization, grants by members": {
+			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants},
+			missing:  []permission.Feature{permission.Organization, permission.Grants, permission.MemberGrants},
 		},
 		"older generations": {
-			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
+			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants, permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
 				var generations []map[string]string
 				for _, name := range []string{"one", "two", "three", "four"} {
@@ -93,7 +96,7 @@ func permissionCases() map[string]permissionCase {
 			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 		},
 		"an account left": {
-			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.GrantsByOwner, permission.PruneGrants},
+			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants, permission.PruneGrants},
 			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
 				wider := *spec
 				wider.Grants.Accounts, wider.Grants.Prune = awssim.MemberAccounts(), false
@@ -217,7 +220,7 @@ func TestGrantsAreAskedForBeforehand(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.allow(t, slices.DeleteFunc(permission.Of(test.features...), func(p permission.Permission) bool {
-			return p.Feature == permission.GrantsByOwner && p.Action == "kms:CreateGrant"
+			return p.Feature == permission.OwnGrants && p.Action == "kms:CreateGrant"
 		}))
 		before := w.state()
 		_, err := w.publishAsRole(t, spec)
@@ -237,6 +240,7 @@ func withPublisher() awssim.WorldFile {
 	for i := range file.Accounts {
 		if file.Accounts[i].ID == awssim.PublishingAccount {
 			file.Accounts[i].Roles = append(file.Accounts[i].Roles, awssim.RoleFile{Name: publisherRole})
+			file.Accounts[i].ServiceLinkedRoles = awssim.DefaultServiceLinkedRoles()
 		}
 	}
 	return file

@@ -23,6 +23,7 @@ type Plan struct {
 	Retire []retention.RetentionAction
 
 	grants    grant.Desired
+	strangers []string // problems with accounts in grants.accounts
 	sharing   []change.Change
 	lifecycle []change.Change
 	parameter []change.Change
@@ -31,7 +32,7 @@ type Plan struct {
 // NewPlan compares. It makes no call, and the same input gives the same plan.
 // What keeps the image from being published is among [Plan.Problems].
 func NewPlan(spec Spec, observed Observed) (Plan, error) {
-	plan := Plan{grants: desiredGrants(spec, observed), SharePolicy: sharePolicy(spec, observed)}
+	plan := Plan{grants: desiredGrants(spec, observed), strangers: strangers(spec, observed), SharePolicy: sharePolicy(spec, observed)}
 	plan.Key = kmskey.Diff(desiredKey(spec, observed), observed.Key)
 	var err error
 	if plan.Images, err = imagePlans(spec, observed, plan.Key); err != nil {
@@ -95,10 +96,15 @@ func (p Plan) Changes() []change.Change {
 // Mutating is how many changes write to AWS.
 func (p Plan) Mutating() int { return change.Mutating(p.Changes()) }
 
+// drift is how many changes other than new grants write to AWS.
+func (p Plan) drift() int {
+	return change.Mutating(slices.DeleteFunc(p.Changes(), func(c change.Change) bool { return c.Kind == change.Grant && c.Action == change.Create }))
+}
+
 // Problems lists what keeps the image from being published and needs manual
 // action. A run with problems writes nothing.
 func (p Plan) Problems() []string {
-	var problems []string
+	problems := slices.Clone(p.strangers)
 	for _, finding := range slices.Concat(p.Key.Findings(), p.Grants.Findings()) {
 		if finding.Blocks {
 			problems = append(problems, finding.Text)

@@ -1,29 +1,18 @@
 package publish_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestAThousandAccounts: grants for a large organisation stay within KMS's
+// TestAThousandAccounts: grants for a large organization stay within KMS's
 // quotas, take no longer than the copies beside them, and a second run reads
 // them page by page and changes nothing.
 func TestAThousandAccounts(t *testing.T) {
-	var accounts []string
-	build := func() awssim.WorldFile {
-		file := defaultWorld()
-		for i := range 1_000 {
-			accounts = append(accounts, fmt.Sprintf("70%010d", i))
-			file.Accounts = append(file.Accounts, awssim.AccountFile{
-				ID: accounts[i], Name: accounts[i], Parent: awssim.WorkloadsUnit, ServiceLinkedRoles: awssim.DefaultServiceLinkedRoles(),
-			})
-		}
-		return file
-	}
-	inVirtualTime(t, build, func(t *testing.T, w *world) {
+	file, accounts := manyMembers(1_000)
+	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
 		spec := w.spec()
 		spec.Grants.Accounts = accounts
 		start := time.Now()

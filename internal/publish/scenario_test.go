@@ -202,7 +202,7 @@ func TestPartitions(t *testing.T) {
 					t.Fatal(err)
 				}
 				karpenter := read(t, directory, manifest.KarpenterFile)
-				host := map[string]string{"aws": `"ec2.*.amazonaws.com"`, "aws-us-gov": `"ec2.*.amazonaws.com"`, "aws-cn": `"ec2.*.amazonaws.com.cn"`}[partition]
+				host := map[string]string{"aws": `"ec2.*.amazonaws.com"`, "aws-us-gov": `"ec2.*.amazonaws.com"`, "aws-cn": `"ec2.*.amazonaws.com"`}[partition]
 				if !strings.Contains(karpenter, host) || !strings.Contains(karpenter, "arn:"+partition+":kms:*:"+awssim.PublishingAccount) {
 					t.Errorf("Karpenter's policy is for another partition:\n%s", karpenter)
 				}
@@ -221,13 +221,11 @@ func TestVariants(t *testing.T) {
 		"units":               func(s *publish.Spec) { s.Share.Organization, s.Share.OrganizationalUnits = false, []string{unit} },
 		"accounts":            func(s *publish.Spec) { s.Share.Organization, s.Share.Accounts = false, awssim.MemberAccounts() },
 		"accounts, snapshots": func(s *publish.Spec) { s.Share.Accounts, s.Share.Snapshots = awssim.MemberAccounts(), true },
-		"members make grants": func(s *publish.Spec) { s.Grants.Via, s.Grants.MemberRole = "member", awssim.GrantRole },
-		"members, hardened": func(s *publish.Spec) {
-			s.Grants.Via, s.Grants.MemberRole, s.Key.Policy = "member", awssim.GrantRole, "hardened"
+		"accounts, hardened": func(s *publish.Spec) {
+			s.Share.Organization, s.Share.Accounts, s.Key.Policy = false, awssim.MemberAccounts(), "hardened"
 		},
-		"members, accounts": func(s *publish.Spec) {
-			s.Share.Organization, s.Share.Accounts = false, awssim.MemberAccounts()
-			s.Grants.Via, s.Grants.MemberRole = "member", awssim.GrantRole
+		"units, hardened": func(s *publish.Spec) {
+			s.Share.Organization, s.Share.OrganizationalUnits, s.Key.Policy = false, []string{unit}, "hardened"
 		},
 		"primary elsewhere": func(s *publish.Spec) {
 			s.Key.PrimaryRegion, s.Key.PrimaryRegionSet = "eu-west-1", true

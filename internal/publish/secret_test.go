@@ -57,7 +57,6 @@ func publishInSecret(t *testing.T, name string, fault func(awssim.Entry) *awssim
 			}
 			spec := w.spec()
 			spec.Regions = spec.Regions[:2]
-			spec.Grants.Via, spec.Grants.MemberRole = "member", awssim.GrantRole
 			result, err := w.publishAsRole(t, spec)
 			if fault == nil && err != nil {
 				t.Fatal(err)

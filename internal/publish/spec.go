@@ -87,7 +87,7 @@ type ShareSpec struct {
 	Prune bool
 }
 
-// GrantsSpec says which KMS grants are made. With no Accounts, and none that are
+// GrantsSpec says which KMS grants are needed. With no Accounts, and none that are
 // discovered, there are none.
 type GrantsSpec struct {
 	Accounts []string
@@ -102,14 +102,16 @@ type GrantsSpec struct {
 	// Roles are paths and names below "role/":
 	// "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling".
 	Roles []string
-	// Via is "owner", "member" or "none".
-	Via string
-	// MemberRole is the path and name of the role that is assumed in each
-	// account; set only with Via "member".
+	// RolesListed says that the configuration lists them: they are expected to
+	// exist in every account.
+	RolesListed bool
+	// MemberRole is the path and name of the role that is assumed in each account
+	// to create its grants. If it is empty, the accounts create them.
 	MemberRole string
 	// MissingRole is "skip" or "fail".
 	MissingRole string
-	// Prune revokes grants of earlier runs that are not wanted any more.
+	// Prune revokes grants of earlier runs that are no longer configured, and those
+	// that grants of the role's own account replaced.
 	Prune bool
 }
 

@@ -83,8 +83,6 @@ func newWorld(t *testing.T, file awssim.WorldFile) *world {
 
 func newWorldWith(t *testing.T, file awssim.WorldFile, timing awssim.Options) *world {
 	t.Helper()
-	// The plugin still relies on both.
-	timing.OwnerGrantsCount, timing.VolumesKeepKey = true, true
 	sim, err := awssim.New(file, timing)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +104,7 @@ func (w *world) spec() publish.Spec {
 		Key:     publish.KeySpec{Alias: alias, PrimaryRegion: w.regions[0], Create: true, Policy: policy.Open, Rotation: kmskey.RotateCreated},
 		Share:   publish.ShareSpec{Organization: true},
 		Grants: publish.GrantsSpec{
-			Accounts: awssim.MemberAccounts()[:2], Roles: slices.Clone(grant.DefaultRoles), Via: "owner", MissingRole: "skip",
+			Accounts: awssim.MemberAccounts()[:2], Roles: slices.Clone(grant.DefaultRoles[:2]), MemberRole: awssim.GrantRole, MissingRole: "skip",
 		},
 		Image:       publish.ImageSpec{CopySourceTags: true},
 		WaitTimeout: 2 * time.Hour,

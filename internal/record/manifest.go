@@ -7,6 +7,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/record/report"
@@ -25,7 +26,9 @@ func Manifest(o publish.Outcome) manifest.Manifest {
 		Images:            images(o),
 		Grants:            grantCounts(o),
 		Changes:           append([]change.Change{}, o.Changes...),
+		LaunchChecks:      launchChecks(o),
 		Launches:          o.Checks.Matrix,
+		Assumptions:       o.Checks.Assumptions,
 		UnpublishedCopies: unpublished(o),
 		Errors:            o.Errors(),
 	}
@@ -67,7 +70,7 @@ func images(o publish.Outcome) map[string]manifest.Image {
 }
 
 func grantCounts(o publish.Outcome) manifest.GrantCounts {
-	counts := manifest.GrantCounts{Via: o.Spec.Grants.Via, Revoked: len(o.Revoked), LeftOver: o.Stale}
+	counts := manifest.GrantCounts{Revoked: len(o.Revoked), LeftOver: o.Stale}
 	for _, g := range o.Grants {
 		switch g.Status {
 		case grant.Created:
@@ -78,9 +81,23 @@ func grantCounts(o publish.Outcome) manifest.GrantCounts {
 			counts.Skipped++
 		case grant.Planned:
 			counts.Planned++
+		case grant.ToCreate:
+			counts.ToCreate++
 		}
 	}
 	return counts
+}
+
+// launchChecks counts the launch checks by their outcome; nil if there were none.
+func launchChecks(o publish.Outcome) *manifest.LaunchChecks {
+	m := o.Checks.Matrix
+	if m.Total() == 0 {
+		return nil
+	}
+	return &manifest.LaunchChecks{
+		Passed: m.Count(evaluate.Launches), Failed: m.Count(evaluate.Fails),
+		Pending: m.Count(evaluate.Pending), Inconclusive: m.Count(evaluate.Inconclusive),
+	}
 }
 
 func unpublished(o publish.Outcome) []manifest.UnpublishedCopy {
@@ -105,7 +122,7 @@ func reported(o publish.Outcome, m manifest.Manifest) report.Report {
 	page := report.Report{
 		Name: imageName(o), At: time.Now(), Account: m.Account, PlanOnly: m.PlanOnly, Complete: m.Complete, Errors: m.Errors,
 		Key:    report.Key{ID: m.Key.ID, Alias: m.Key.Alias, Primary: m.Key.PrimaryRegion, ARNs: map[string]string{}},
-		Images: map[string]string{}, Launches: m.Launches, Changes: m.Changes,
+		Images: map[string]string{}, Launches: m.Launches, Assumptions: m.Assumptions, Changes: m.Changes,
 	}
 	if m.Organization != nil {
 		page.Organization = m.Organization.ID

@@ -5,6 +5,7 @@ package record
 
 import (
 	"io"
+	"iter"
 	"maps"
 	"slices"
 
@@ -18,7 +19,8 @@ import (
 
 // Publication writes the files of a complete publication and returns their paths.
 // The manifest comes last, so that it never names files that aren't there. The
-// record of an earlier failure is removed.
+// record of an earlier failure is removed, and so is a script of grants that exist
+// by now.
 func Publication(directory string, o publish.Outcome) ([]string, error) {
 	m := Manifest(o)
 	documents := []manifest.Document{
@@ -32,12 +34,18 @@ func Publication(directory string, o publish.Outcome) ([]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
 		documents = append(documents, manifest.Document{Name: name, Content: outputs[name]})
 	}
+	stale := []string{manifest.FailureFile, manifest.FailureReportFile}
+	if script, found := downstream.GrantsScript(toCreate(o)); found {
+		documents = append(documents, manifest.Document{Name: manifest.GrantsScript, Content: manifest.Page(script)})
+	} else {
+		stale = append(stale, manifest.GrantsScript)
+	}
 	documents = append(documents, page(o, m, manifest.ReportFile)...)
 	paths, err := manifest.Write(directory, append(documents, manifest.Document{Name: manifest.File, Content: m})...)
 	if err != nil {
 		return paths, err
 	}
-	return paths, manifest.Remove(directory, manifest.FailureFile, manifest.FailureReportFile)
+	return paths, manifest.Remove(directory, stale...)
 }
 
 // Plan writes the files of a run that only planned.
@@ -62,20 +70,33 @@ func page(o publish.Outcome, m manifest.Manifest, name string) []manifest.Docume
 }
 
 // publication is what the downstream files are made of. Of the grants, they need
-// those that someone else has to create.
+// those that the accounts create themselves, existing ones included: Terraform
+// deletes a grant that is no longer in its input.
 func publication(o publish.Outcome, m manifest.Manifest) downstream.Publication {
-	list := grants(o).Grants
-	if o.Spec.Grants.Via != string(grant.None) {
-		list = func(func(manifest.Grant) bool) {}
-	}
+	own := func(g manifest.Grant) bool { return o.Spec.Grants.MemberRole == "" && g.Account != o.Caller.Account }
 	return downstream.Publication{
-		Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: list,
+		Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: only(grants(o).Grants, own),
 		MemberRole: o.Spec.Grants.MemberRole, GrantRoles: o.Spec.Grants.Roles, GrantOperations: grant.Operations,
 	}
 }
 
+// toCreate are the grants that the accounts have to create.
+func toCreate(o publish.Outcome) iter.Seq[manifest.Grant] {
+	return only(grants(o).Grants, func(g manifest.Grant) bool { return g.Status == string(grant.ToCreate) })
+}
+
+func only(grants iter.Seq[manifest.Grant], keep func(manifest.Grant) bool) iter.Seq[manifest.Grant] {
+	return func(yield func(manifest.Grant) bool) {
+		for g := range grants {
+			if keep(g) && !yield(g) {
+				return
+			}
+		}
+	}
+}
+
 func grants(o publish.Outcome) manifest.Grants {
-	return manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: o.Key.ID, Via: o.Spec.Grants.Via, Grants: func(yield func(manifest.Grant) bool) {
+	return manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: o.Key.ID, Grants: func(yield func(manifest.Grant) bool) {
 		for _, g := range o.Grants {
 			if !yield(manifest.Grant{
 				Account: g.Account, Role: g.Role, Region: g.Region, KeyARN: g.KeyARN, Name: g.Name, Operations: g.Operations,

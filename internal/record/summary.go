@@ -9,6 +9,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
@@ -32,9 +33,7 @@ func Summary(o publish.Outcome) string {
 	for _, region := range slices.Sorted(maps.Keys(o.Images)) {
 		fmt.Fprintf(&b, "\n  %s: %s", region, text.Printable(o.Images[region].ID))
 	}
-	for _, line := range skipped(o.Grants) {
-		b.WriteString("\n  " + line)
-	}
+	b.WriteString(missing(o))
 	b.WriteString(unpublishedLines(o))
 	return b.String()
 }
@@ -52,8 +51,17 @@ func checks(o publish.Outcome) string {
 	if m.Total() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("\n  Launch checks: %s passed, %s failed, %s pending, %s inconclusive",
+	pending := "pending"
+	if m.Count(evaluate.Pending) > 0 {
+		pending = "pending (grants not created yet)"
+	}
+	var lines strings.Builder
+	fmt.Fprintf(&lines, "\n  Launch checks: %s passed, %s failed, %s "+pending+", %s inconclusive",
 		text.Number(m.Count(evaluate.Launches)), text.Number(m.Count(evaluate.Fails)), text.Number(m.Count(evaluate.Pending)), text.Number(m.Count(evaluate.Inconclusive)))
+	for _, a := range o.Checks.Assumptions {
+		lines.WriteString("\n    assumes that " + a.Text)
+	}
+	return lines.String()
 }
 
 // unpublishedLines lists the copies that failed or interrupted runs left, with the
@@ -81,29 +89,46 @@ func unpublishedLines(o publish.Outcome) string {
 	return b.String()
 }
 
-// skipped is a line for each Region and role without grants: in a large
+// missing says which grants don't exist, a line for each role and reason: in a large
 // organization many accounts lack the same role.
-func skipped(grants []grant.Grant) []string {
-	type kind struct{ region, role string }
-	var (
-		kinds    []kind
-		accounts = map[kind][]string{}
-		reason   = map[kind]string{}
-	)
-	for _, g := range grants {
-		if g.Status != grant.Skipped {
+func missing(o publish.Outcome) string {
+	type kind struct {
+		status grant.Status
+		role   string
+	}
+	var kinds []kind
+	grants := map[kind][]grant.Grant{}
+	for _, g := range o.Grants {
+		if g.Status != grant.Skipped && g.Status != grant.ToCreate {
 			continue
 		}
 		_, role, _ := strings.Cut(g.Role, ":role/")
-		k := kind{g.Region, role}
-		if accounts[k] == nil {
-			kinds, reason[k] = append(kinds, k), g.Reason
+		k := kind{g.Status, role}
+		if grants[k] == nil {
+			kinds = append(kinds, k)
 		}
-		accounts[k] = append(accounts[k], g.Account)
+		grants[k] = append(grants[k], g)
 	}
-	lines := make([]string, len(kinds))
-	for i, k := range kinds {
-		lines[i] = text.Printable(fmt.Sprintf("%s: no grant for %s in %s: %s", k.region, k.role, text.Few(accounts[k], 3), reason[k]))
+	var b strings.Builder
+	for _, k := range kinds {
+		var accounts, regions []string
+		for _, g := range grants[k] {
+			accounts, regions = append(accounts, g.Account), append(regions, g.Region)
+		}
+		accounts, regions = unique(accounts), unique(regions)
+		where := fmt.Sprintf("%s (%s, %s)", text.Few(accounts, 3), text.Count(len(accounts), "account"), text.Count(len(regions), "Region"))
+		if k.status == grant.Skipped {
+			b.WriteString("\n  " + text.Printable(fmt.Sprintf("No grant for %s in %s: %s", k.role, where, grants[k][0].Reason)))
+			continue
+		}
+		b.WriteString("\n  " + text.Printable(fmt.Sprintf("%s for %s to be created by %s", text.Count(len(grants[k]), "grant"), k.role, where)))
 	}
-	return lines
+	if slices.ContainsFunc(kinds, func(k kind) bool { return k.status == grant.ToCreate }) {
+		fmt.Fprintf(&b, "\n  Create these grants with credentials of each account: run %s, or the commands in %s.", manifest.GrantsScript, manifest.GrantsFile)
+	}
+	return b.String()
+}
+
+func unique(values []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(values)))
 }

@@ -109,8 +109,8 @@ type Config struct {
 	//   - `"ec2nodeclass"` writes `ec2nodeclass-REGION.json`, a merge patch that makes
 	//     a Karpenter EC2NodeClass of that Region select the image.
 	//   - `"terraform"` writes `orgami.tfvars.json`, the values of the variable
-	//     `orgami`: images, key, Karpenter's policy, and the grants that are still to
-	//     be created.
+	//     `orgami`: images, key, Karpenter's policy, and the grants that accounts
+	//     create themselves.
 	//   - `"cloudformation"` writes `orgami-member.template.json`, a template for
 	//     member accounts that a StackSet can deploy: Karpenter's managed policy, the
 	//     role that `grants.member_role` names, and, if its parameters ask for them,
@@ -121,9 +121,9 @@ type Config struct {
 	Outputs []string `mapstructure:"outputs"`
 	// The parameters that name the image. See [ssm](#ssm).
 	SSM *SSMConfig `mapstructure:"ssm"`
-	// The directory for `orgami.json`, `karpenter-kms-policy.json` and
-	// `kms-grants.json`; made when it is missing. By default `orgami`. Builds of
-	// several sources need one each, as `"orgami/${source.type}-${source.name}"`:
+	// Directory for `orgami.json`, `karpenter-kms-policy.json`, `kms-grants.json` and
+	// `create-grants.sh`. It is created if it doesn't exist. Defaults to `orgami`.
+	// Builds of several sources need one each, for example `"orgami/${source.type}-${source.name}"`:
 	// two of the same run that write to one directory are an error.
 	OutputDirectory string `mapstructure:"output_directory"`
 }

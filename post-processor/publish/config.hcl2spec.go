@@ -107,7 +107,6 @@ type FlatGrantsConfig struct {
 	OrganizationalUnits []string `mapstructure:"organizational_units" cty:"organizational_units" hcl:"organizational_units"`
 	Exclude             []string `mapstructure:"exclude" cty:"exclude" hcl:"exclude"`
 	Roles               []string `mapstructure:"roles" cty:"roles" hcl:"roles"`
-	Via                 *string  `mapstructure:"via" cty:"via" hcl:"via"`
 	MemberRole          *string  `mapstructure:"member_role" cty:"member_role" hcl:"member_role"`
 	MissingRole         *string  `mapstructure:"missing_role" cty:"missing_role" hcl:"missing_role"`
 	Prune               *bool    `mapstructure:"prune" cty:"prune" hcl:"prune"`
@@ -132,7 +131,6 @@ func (*FlatGrantsConfig) HCL2Spec() map[string]hcldec.Spec {
 		"organizational_units": &hcldec.AttrSpec{Name: "organizational_units", Type: cty.List(cty.String), Required: false},
 		"exclude":              &hcldec.AttrSpec{Name: "exclude", Type: cty.List(cty.String), Required: false},
 		"roles":                &hcldec.AttrSpec{Name: "roles", Type: cty.List(cty.String), Required: false},
-		"via":                  &hcldec.AttrSpec{Name: "via", Type: cty.String, Required: false},
 		"member_role":          &hcldec.AttrSpec{Name: "member_role", Type: cty.String, Required: false},
 		"missing_role":         &hcldec.AttrSpec{Name: "missing_role", Type: cty.String, Required: false},
 		"prune":                &hcldec.AttrSpec{Name: "prune", Type: cty.Bool, Required: false},

@@ -2,61 +2,72 @@
 
 package publish
 
-// The `grants` block asks for KMS grants. EC2 Auto Scaling launches instances,
-// those of ECS capacity providers and EKS managed node groups too, as a
-// service-linked role, which takes no IAM policy: without a grant on the key of
-// the region, they end right after they start.
+// The `grants` block requests KMS grants for service-linked roles. EC2 Auto Scaling
+// launches instances as such a role, and so do ECS capacity providers and EKS managed
+// node groups, which use Auto Scaling groups. A service-linked role can't have an IAM
+// policy for your key. Without a grant on the key of the Region, its instances
+// terminate right after they start.
+//
+// A grant counts only if an account creates it for its own role. For the publishing
+// account, the plugin uses its own credentials. For other accounts, it assumes
+// `member_role`. Without `member_role`, it creates no grants for other accounts, and
+// writes what they have to create: `kms-grants.json` has the status `to_create` and a
+// command for each grant, and `create-grants.sh` runs the commands for all accounts.
+// This is not a failure: the launch checks of these roles are pending until the grants
+// exist.
 type GrantsConfig struct {
-	// Ids of the accounts whose roles get grants, 12 digits each, in quotes.
-	// Needed unless `discover` or `accounts_file` is set; with these, accounts
-	// in addition to the ones that they bring.
+	// IDs of the accounts whose roles get grants. Quote account IDs to keep leading
+	// zeros. Required unless `discover` or `accounts_file` is set, which add
+	// accounts to this list. If the caller can list the accounts of the organization,
+	// an ID that belongs to no account of it is an error, unless `share.accounts`
+	// lists it, too.
 	Accounts []string `mapstructure:"accounts"`
-	// A file with further ids: a JSON list of strings, or one id a line, where
-	// `#` begins a comment.
+	// Path of a file with additional account IDs. Must be a JSON list of strings, or
+	// have one ID on each line, where `#` starts a comment.
 	AccountsFile string `mapstructure:"accounts_file"`
-	// Grant to every active account of the organisation, as AWS Organizations
-	// lists them when the run begins. By default `false`. Only the management
-	// account and delegated administrators may list accounts: run with
-	// credentials of one of these, or set `discover_role_arn`.
+	// Add every active account of the organization, as AWS Organizations lists them
+	// when the run starts. Only the management account and delegated administrators
+	// can list accounts. Run with credentials of one of these, or set
+	// `discover_role_arn`. Defaults to `false`.
 	Discover bool `mapstructure:"discover"`
-	// The ARN of a role in the management account, or in a delegated
-	// administrator's, that is assumed to list the accounts, and for nothing
-	// else: `arn:aws:iam::ACCOUNT:role/NAME`. By default the caller lists them.
-	// Used with `discover` only.
+	// ARN of a role in the management account or in a delegated administrator
+	// account, `arn:aws:iam::ACCOUNT:role/NAME`. The plugin assumes it only to list
+	// accounts. Requires `discover`. Defaults to the caller's credentials.
 	DiscoverRoleARN string `mapstructure:"discover_role_arn"`
-	// Discover only the accounts of these organisational units, and of the units
-	// below them: ids (`ou-…`), or ARNs. Used with `discover` only.
+	// IDs (`ou-…`) or ARNs of organizational units. Only accounts of these units and
+	// of the units below them are discovered. Requires `discover`.
 	OrganizationalUnits []string `mapstructure:"organizational_units"`
-	// Ids of accounts to leave out of those discovered. Used with `discover`
-	// only.
+	// IDs of accounts that `discover` leaves out, for example the management account,
+	// in which service-managed StackSets create no `member_role`. Requires `discover`.
 	Exclude []string `mapstructure:"exclude"`
-	// The roles, as path and name without account:
-	// `aws-service-role/SERVICE/NAME`. By default those of EC2 Auto Scaling and
-	// of ECS service auto scaling (which scales tasks; leave it out if you do not
-	// want it to use the key):
-	// `aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`
-	// and
-	// `aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService`.
+	// Path and name of each role, without the account:
+	// `aws-service-role/SERVICE/NAME`. Listed roles are expected to exist in every
+	// account: `fail_on_drift` counts their missing grants. Defaults to the roles of
+	// EC2 Auto Scaling, ECS service auto scaling and Spot Instances, which may not
+	// exist in every account:
+	// `aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling`,
+	// `aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService`
+	// and `aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot`.
 	Roles []string `mapstructure:"roles"`
-	// Who makes the grants. `owner`, the default: the account that owns the key.
-	// `member`: a role in each account, `member_role`, as the EC2 Auto Scaling
-	// guide describes it. `none`: nobody; `kms-grants.json` lists the commands
-	// that make them.
-	Via string `mapstructure:"via"`
-	// The role that is assumed in each account, as path and name without
-	// account. Needed with `via = "member"`, and only then.
+	// Path and name, without the account, of a role that exists in each account. The
+	// plugin assumes it to create the grants of the account's roles. Its trust policy
+	// must allow the publishing account, and its IAM policy must allow
+	// `kms:CreateGrant` on the key. Defaults to none: the accounts create their grants
+	// themselves.
 	MemberRole string `mapstructure:"member_role"`
-	// What a role that does not exist means. `skip`, the default: it is reported,
-	// and the next run grants. `fail`: nothing is shared.
+	// What to do when a role doesn't exist in an account. `skip` reports the role and
+	// continues; a later run creates the grant. `fail` stops before the image is
+	// shared. Applies to grants that the plugin creates. Defaults to `skip`.
 	MissingRole string `mapstructure:"missing_role"`
-	// Revoke grants that earlier runs made, known by their names, for accounts
-	// or roles that are not listed any more, in the regions of this publication.
-	// By default `false`: they are only reported. A grant outlives the account's
-	// membership in the organisation, since it does not look at
-	// `aws:PrincipalOrgID`. Grants that something else made are never touched.
-	// Where several templates use one key, each must ask for the accounts of all:
-	// names tell whose account a grant is for, not which template made it, and one
-	// would revoke the grants of the other. A run that discovers nobody changes
-	// nothing instead of revoking everything.
+	// Revoke grants of earlier runs for accounts or roles that are no longer listed,
+	// in the Regions of this publication. Also revoke grants that the publishing
+	// account created for roles of other accounts, once the role's account has created
+	// its own. Defaults to `false`: the plan only reports these grants.
+	//
+	// A grant remains valid when an account leaves the organization, because a grant
+	// doesn't depend on `aws:PrincipalOrgID`. The plugin recognizes its grants by
+	// their names and never revokes others. If several templates use one key, each
+	// must list the accounts of all: a name contains the account but not the template.
+	// A run that discovers no account fails instead of revoking all grants.
 	Prune bool `mapstructure:"prune"`
 }

@@ -73,7 +73,6 @@ grants {
   organizational_units = ["ou-root-12345678", "arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-root-87654321"]
   exclude              = ["666666666666"]
   roles                = ["aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"]
-  via                  = "member"
   member_role          = "deploy/GrantMaker"
   missing_role         = "fail"
   prune                = true
@@ -143,7 +142,7 @@ func TestSpecOfEverything(t *testing.T) {
 			Accounts: []string{"333333333333", "555555555555"}, Roles: []string{"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"},
 			Discover: true, DiscoverRoleARN: "arn:aws:iam::999999999999:role/list/Accounts",
 			OrganizationalUnits: []string{"ou-root-12345678", "ou-root-87654321"}, Exclude: []string{"666666666666"},
-			Via: "member", MemberRole: "deploy/GrantMaker", MissingRole: "fail", Prune: true,
+			RolesListed: true, MemberRole: "deploy/GrantMaker", MissingRole: "fail", Prune: true,
 		},
 		Image: publish.ImageSpec{
 			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false, CopyDuration: 30, Family: "golden",
@@ -194,10 +193,11 @@ func TestSpecOfGrantsByDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := publish.GrantsSpec{
-		Accounts: []string{"222222222222"}, Via: "owner", MissingRole: "skip",
+		Accounts: []string{"222222222222"}, MissingRole: "skip",
 		Roles: []string{
 			"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
 			"aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+			"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot",
 		},
 	}
 	got, err := p.config.Grants.spec()
@@ -226,7 +226,8 @@ func TestRightConfigurations(t *testing.T) {
 		"units alone":          minimal + "\nshare {\norganization = false\n" + `organizational_units = ["arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-root-12345678"]` + "\n}",
 		"accounts as well":     minimal + "\n" + `share { accounts = ["012345678901"] }`,
 		"plain role name":      minimal + "\ngrants {\n" + `accounts = ["222222222222"]` + "\n" + `roles = ["Launcher"]` + "\n}",
-		"grants by hand":       minimal + "\ngrants {\n" + `accounts = ["222222222222"]` + "\n" + `via = "none"` + "\n}",
+		"Auto Scaling's role":  minimal + "\ngrants {\n" + `accounts = ["222222222222"]` + "\n" + `roles = ["aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_nodes"]` + "\n}",
+		"another service":      minimal + "\ngrants {\n" + `accounts = ["222222222222"]` + "\n" + `roles = ["aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"]` + "\n}",
 		"all of the name":      minimal + "\n" + `ami_name = "a-b (c) [d] ./-'@_"`,
 		"unknown so far":       "ami_name = \"golden-<unknown>\"\noutput_directory = \"<unknown>\"\n" + `key { alias = "<unknown>" }`,
 		"unknown account":      minimal + "\n" + `share { accounts = ["<unknown>", "<unknown>"] }`,
@@ -294,7 +295,7 @@ key {
 share { organization = false }
 grants {
   accounts = []
-  via      = "member"
+  roles    = ["AWSServiceRoleForAutoScaling"]
 }
 wait_timeout = "-1h"
 `)

@@ -229,25 +229,39 @@ grants {
   accounts = ["222222222222"]
   roles = []
 }`, []string{"grants.roles: the list is empty"}},
-	{"unknown via", `key { alias = "alias/golden" }
+	{"via, which went", `key { alias = "alias/golden" }
 grants {
   accounts = ["222222222222"]
-  via = "root"
-}`, []string{`grants.via: "root"`, `"owner", "member" or "none"`}},
-	{"member without role", `key { alias = "alias/golden" }
+  via = "owner"
+}`, []string{"via"}},
+	{"role without path", `key { alias = "alias/golden" }
 grants {
   accounts = ["222222222222"]
-  via = "member"
-}`, []string{"grants.member_role: it is missing", "name the role"}},
-	{"role without member", `key { alias = "alias/golden" }
+  roles = ["AWSServiceRoleForAutoScaling"]
+}`, []string{"grants.roles", `Write "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"`}},
+	{"role with a suffix, without path", `key { alias = "alias/golden" }
 grants {
   accounts = ["222222222222"]
-  member_role = "GrantMaker"
-}`, []string{"grants.member_role", `via = "member" only`}},
+  roles = ["AWSServiceRoleForAutoScaling_web"]
+}`, []string{"grants.roles", `"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_web"`}},
+	{"role without service", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  roles = ["aws-service-role/AWSServiceRoleForEC2Spot"]
+}`, []string{"grants.roles", `"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"`}},
+	{"role of another service", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  roles = ["aws-service-role/ec2.amazonaws.com/AWSServiceRoleForEC2Fleet"]
+}`, []string{"grants.roles", `"aws-service-role/ec2fleet.amazonaws.com/AWSServiceRoleForEC2Fleet"`}},
+	{"unknown role without path", `key { alias = "alias/golden" }
+grants {
+  accounts = ["222222222222"]
+  roles = ["AWSServiceRoleForBatch"]
+}`, []string{"grants.roles", `aws iam get-role --role-name AWSServiceRoleForBatch`}},
 	{"member role as ARN", `key { alias = "alias/golden" }
 grants {
   accounts = ["222222222222"]
-  via = "member"
   member_role = "arn:aws:iam::222222222222:role/GrantMaker"
 }`, []string{"grants.member_role", `"GrantMaker"`}},
 	{"unknown missing_role", `key { alias = "alias/golden" }

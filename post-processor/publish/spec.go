@@ -152,9 +152,8 @@ func (c *GrantsConfig) spec() (publish.GrantsSpec, error) {
 		units = append(units, organization.UnitID(unit))
 	}
 	return publish.GrantsSpec{
-		Accounts: slices.Concat(c.Accounts, listed), Roles: roles,
+		Accounts: slices.Concat(c.Accounts, listed), Roles: roles, RolesListed: len(c.Roles) > 0,
 		Discover: c.Discover, DiscoverRoleARN: c.DiscoverRoleARN, Exclude: c.Exclude, OrganizationalUnits: units,
-		Via:         cmp.Or(c.Via, string(grant.Owner)),
 		MemberRole:  c.MemberRole,
 		MissingRole: cmp.Or(c.MissingRole, missingSkip),
 		Prune:       c.Prune,

@@ -7,7 +7,6 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/config"
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
-	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/organization"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
@@ -97,15 +96,12 @@ func (c *GrantsConfig) validate(p *config.Problems) {
 	}
 	c.validateAccounts(p)
 	p.List("grants.roles", c.Roles, pattern.Role)
-	p.OneOf("grants.via", c.Via, string(grant.Owner), string(grant.Member), string(grant.None))
-	p.OneOf("grants.missing_role", c.MissingRole, missingSkip, missingFail)
-	member := c.Via == string(grant.Member)
-	switch {
-	case member && c.MemberRole == "":
-		p.Addf(`grants.member_role: it is missing: with via = "member", name the role that is assumed in each account`)
-	case !member && c.MemberRole != "" && !config.Unknown(c.Via):
-		p.Addf(`grants.member_role: it is used with via = "member" only: set that, or leave it out`)
+	for _, role := range c.Roles {
+		if remedy := serviceLinkedHint(role); remedy != "" {
+			p.Addf("grants.roles: %q is not the path and name of a service-linked role. %s", role, remedy)
+		}
 	}
+	p.OneOf("grants.missing_role", c.MissingRole, missingSkip, missingFail)
 	if c.MemberRole != "" {
 		p.Check("grants.member_role", c.MemberRole, pattern.Role)
 	}

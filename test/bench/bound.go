@@ -17,9 +17,11 @@ type Cell struct {
 // Roles is how many service-linked roles of each account get a grant.
 const Roles = 2
 
-// Quotas of KMS and its pages that bound a publication. Fact: QUOTA-1 to QUOTA-5, GRANT-19.
+// Quotas and pages that bound a publication. CreateGrant counts for each member
+// account, which needs far fewer than it allows. What binds is AssumeRole, at the
+// simulator's quota. Fact: QUOTA-5, QUOTA-6, STS-4, GRANT-19.
 const (
-	createGrantPerSecond  = 50
+	assumeRolePerSecond   = 100
 	replicateKeyPerSecond = 5
 	grantsPerPage         = 100
 )
@@ -53,9 +55,10 @@ type Bound struct {
 	// Copy: CopyImage, the copy, and reading back the image and then its
 	// snapshots' keys.
 	Copy time.Duration `json:"copy"`
-	// Grants of one region, beside the copies: CreateGrant at KMS's full quota
-	// after a burst of one second's, then one pass over all pages, of which the
-	// last cannot be right before the propagation lag is over.
+	// Grants, in parallel with the copies: AssumeRole for each account at STS's full
+	// quota after a burst of one second's, the last account's grants, then one pass
+	// over all pages, of which the last can't be right before the propagation lag is
+	// over.
 	Grants time.Duration `json:"grants"`
 	// Share: ModifyImageAttribute, and reading it back.
 	Share time.Duration `json:"share"`
@@ -91,7 +94,7 @@ func BoundOf(c Cell) Bound {
 	}
 	b.Copy = p.Latency + p.CopyTime + 2*p.Latency
 	pass := time.Duration(c.Pages()) * p.Latency
-	b.Grants = atQuota(c.Accounts*Roles, createGrantPerSecond) + p.Latency + max(p.PropagationLag+p.Latency, pass)
+	b.Grants = atQuota(c.Accounts, assumeRolePerSecond) + 2*p.Latency + max(p.PropagationLag+p.Latency, pass)
 	b.Check = max(2*p.Latency, pass)
 	return b
 }

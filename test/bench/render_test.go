@@ -18,9 +18,10 @@ func TestBound(t *testing.T) {
 	}{
 		// 0.1 look + 3.15 key + 0.15 and the copy + 0.1 share + 0.1 check.
 		{Cell{1, 10, 8 * time.Minute}, 483_600 * time.Millisecond, "copies"},
-		// 0.1 + 3.15 + 7.05 + 27 replicas beyond the first 5 at 5 a second + 9,950
-		// grants at 50 a second + 0.05 + 100 pages + 0.1 + 100 pages once more.
-		{Cell{33, 5_000, 10 * time.Second}, 224_850 * time.Millisecond, "quotas"},
+		// 0.1 + 3.15 + 7.05 + 27 replicas beyond the first 5 at 5 a second + 4,900
+		// accounts beyond the first 100 at 100 a second + 0.1 + 100 pages + 0.1 + 100
+		// pages again.
+		{Cell{33, 5_000, 10 * time.Second}, 74_900 * time.Millisecond, "quotas"},
 		{Cell{3, 10, 10 * time.Second}, 20_650 * time.Millisecond, "key"},
 	} {
 		if bound := BoundOf(test.cell); bound.Total() != test.want || bound.Binds() != test.binds {

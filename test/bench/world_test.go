@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,12 +52,13 @@ func accountIDs(n int) []string {
 }
 
 // worldOf is a world with the cell's regions, accounts with the service-linked
-// roles, and an image to publish.
+// roles and one that the publisher assumes, and an image to publish.
 func worldOf(c Cell) awssim.WorldFile {
 	file := awssim.WorldIn("aws", regionNames[:c.Regions])
+	member := file.Accounts[slices.IndexFunc(file.Accounts, func(a awssim.AccountFile) bool { return a.ID == awssim.MemberAccounts()[0] })]
 	for _, id := range accountIDs(c.Accounts) {
 		file.Accounts = append(file.Accounts, awssim.AccountFile{
-			ID: id, Name: id, Parent: awssim.WorkloadsUnit, ServiceLinkedRoles: awssim.DefaultServiceLinkedRoles(),
+			ID: id, Name: id, Parent: awssim.WorkloadsUnit, Roles: member.Roles, ServiceLinkedRoles: member.ServiceLinkedRoles,
 		})
 	}
 	file.Images = []awssim.ImageFile{{
@@ -75,7 +77,7 @@ func specOf(c Cell) publish.Spec {
 		Key:     publish.KeySpec{Alias: alias, PrimaryRegion: home, Create: true, Policy: policy.Open, Rotation: kmskey.RotateCreated},
 		Share:   publish.ShareSpec{Organization: true},
 		Grants: publish.GrantsSpec{
-			Accounts: accountIDs(c.Accounts), Roles: grant.DefaultRoles, Via: string(grant.Owner), MissingRole: "fail",
+			Accounts: accountIDs(c.Accounts), Roles: grant.DefaultRoles[:2], MemberRole: awssim.GrantRole, MissingRole: "fail",
 		},
 		WaitTimeout: 2 * time.Hour,
 		Check:       publish.CheckFail,

@@ -312,7 +312,15 @@ var mutations = []mutation{
 	},
 	{
 		"a grant helps against a Deny", "internal/launchcheck/evaluate/admission.go",
-		"a.policies.or(a.granted.decided).and(denied.not())", "a.policies.and(denied.not()).or(a.granted.decided)",
+		"a.policies.or(a.grants).and(denied.not())", "a.policies.and(denied.not()).or(a.grants)",
+	},
+	{
+		"a grant of another account is enough", "internal/launchcheck/evaluate/admission.go",
+		"a.grants = a.granted.own.or(a.granted.lent.and(a.own.allowed))", "a.grants = a.granted.any()",
+	},
+	{
+		"volumes of other accounts keep the image's key", "internal/launchcheck/evaluate/volume.go",
+		"if a.ID == e.region.Image.Owner || len(e.keys) == 0 {", "if a.ID != \"\" {",
 	},
 	{
 		"retire images that are used", "internal/retention/retire.go",

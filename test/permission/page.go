@@ -17,11 +17,13 @@ What the credentials that publish must be allowed, and nothing beyond it. The po
 
 ## The whole policy
 
-For every option at once. Put your account's number for %s, the name of your `+"`grants.member_role`"+` for %s, and your `+"`grants.discover_role_arn`"+` for %s; in other partitions write arn:aws-us-gov or arn:aws-cn for arn:aws, and in China ec2.*.amazonaws.com.cn for the service. Leave out what your options do not need: the table says which action belongs to which.
+For every option at once. Put your account's number for %s, the name of your `+"`grants.member_role`"+` for %s, and your `+"`grants.discover_role_arn`"+` for %s; in other partitions write arn:aws-us-gov or arn:aws-cn for arn:aws. Leave out what your options do not need: the table says which action belongs to which.
 
 `+"```json\n%s```"+`
 
 Most of EC2's actions in it take no resource, or a resource that does not exist before the call, hence the %s. Statements on KMS are confined to keys of the account itself, and where EC2 uses a key for the caller, to uses through EC2.
+
+If the caller is allowed `+"`organizations:ListAccounts`"+` in the management account or a delegated administrator account, a run also checks that the accounts in `+"`grants.accounts`"+` belong to the organization. Without that permission, it doesn't check this.
 
 The key policy must let these IAM policies count. It does where the statement of KMS's own default policy, that gives the account's root kms:*, is in it; the plugin adds such a statement where there is none.
 
@@ -44,7 +46,7 @@ Before anything is changed, ec2:CopyImage, ec2:CreateTags and ec2:ModifyImageAtt
 
 ## The roles in the accounts
 
-With `+"`via = \"member\"`"+` each account's role makes that account's grants. It must trust the publishing account (or role), and needs this much:
+With `+"`grants.member_role`"+`, a role of each account creates that account's grants. Its trust policy must allow the publishing account (or role). It needs this policy:
 
 `+"```json\n%s```"+`
 
@@ -64,7 +66,7 @@ func through(scope Scope) string {
 	return ""
 }
 
-// MemberPolicy is the policy of the role that makes grants in each account.
+// MemberPolicy is the policy of the role that creates grants in each account.
 func MemberPolicy(caller Caller) policy.Document {
 	for _, scope := range caller.scopes() {
 		if scope.Sid == string(GrantsToRoles) {

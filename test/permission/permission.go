@@ -15,28 +15,29 @@ type Feature string
 
 // Features, in the order in which they are documented.
 const (
-	Base           Feature = "base"
-	Organization   Feature = "organization"
-	KeyCreation    Feature = "key creation"
-	AdoptedKey     Feature = "adopted key"
-	Rotation       Feature = "rotation"
-	KeyTags        Feature = "key tags"
-	Snapshots      Feature = "snapshots"
-	GrantsByOwner  Feature = "grants via owner"
-	GrantsByMember Feature = "grants via member"
-	PruneGrants    Feature = "pruned grants"
-	Discovery      Feature = "discovered accounts"
-	Deprecation    Feature = "deprecation"
-	Protection     Feature = "deregistration protection"
-	Parameters     Feature = "parameters"
-	Retirement     Feature = "retirement"
+	Base         Feature = "base"
+	Organization Feature = "organization"
+	KeyCreation  Feature = "key creation"
+	AdoptedKey   Feature = "adopted key"
+	Rotation     Feature = "rotation"
+	KeyTags      Feature = "key tags"
+	Snapshots    Feature = "snapshots"
+	Grants       Feature = "grants"
+	OwnGrants    Feature = "grants for own roles"
+	MemberGrants Feature = "grants through a member role"
+	PruneGrants  Feature = "pruned grants"
+	Discovery    Feature = "discovered accounts"
+	Deprecation  Feature = "deprecation"
+	Protection   Feature = "deregistration protection"
+	Parameters   Feature = "parameters"
+	Retirement   Feature = "retirement"
 	// DiscoveryByRole takes the place of Discovery, which the role then needs.
 	DiscoveryByRole Feature = "accounts discovered by a role"
 )
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, GrantsByOwner, GrantsByMember, PruneGrants, Deprecation, Protection, Parameters, Retirement, Discovery, DiscoveryByRole}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, Grants, OwnGrants, MemberGrants, PruneGrants, Deprecation, Protection, Parameters, Retirement, Discovery, DiscoveryByRole}
 }
 
 // options are what switches a feature on, for the documentation.
@@ -48,7 +49,9 @@ var options = map[Feature]string{
 	Rotation:        "`key.rotation`",
 	KeyTags:         "`key.tags`",
 	Snapshots:       "`share.snapshots`",
-	GrantsByOwner:   "`grants` with `via = \"owner\"` or, to read only, `\"none\"`",
+	Grants:          "`grants`",
+	OwnGrants:       "`grants` for roles of the publishing account",
+	MemberGrants:    "`grants.member_role`",
 	PruneGrants:     "`grants.prune`",
 	Deprecation:     "`deprecate_after`",
 	Protection:      "`deregistration_protection`",
@@ -56,7 +59,6 @@ var options = map[Feature]string{
 	Retirement:      "`retire`",
 	Discovery:       "`grants.discover`; with `discover_role_arn`, that role needs it",
 	DiscoveryByRole: "`grants.discover_role_arn`",
-	GrantsByMember:  "`grants` with `via = \"member\"`",
 }
 
 // Permission is one action that a feature takes, where, and why.

@@ -64,13 +64,13 @@ func TestOfListsEachOnce(t *testing.T) {
 		}
 		return n
 	}
-	if n := count("kms:ListGrants", GrantsByOwner, GrantsByMember); n != 1 {
+	if n := count("kms:ListGrants", Grants, MemberGrants); n != 1 {
 		t.Errorf("kms:ListGrants is listed %d times", n)
 	}
 	if n := count("kms:CreateKey", Base); n != 0 {
 		t.Errorf("kms:CreateKey is needed without making keys")
 	}
-	if n := count("kms:CreateGrant", Base, GrantsByOwner); n != 2 {
+	if n := count("kms:CreateGrant", Base, OwnGrants); n != 2 {
 		t.Errorf("kms:CreateGrant is listed %d times, not for EC2 and for the caller", n)
 	}
 }

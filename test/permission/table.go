@@ -48,8 +48,9 @@ var table = []Permission{
 	{Snapshots, "ec2:DescribeSnapshotAttribute", Everything, "to read with whom the copies' snapshots are shared"},
 	{Snapshots, "ec2:ModifySnapshotAttribute", Everything, "to share them with the accounts"},
 
-	{GrantsByOwner, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
-	{GrantsByOwner, "kms:CreateGrant", GrantsToRoles, "to make the grants"},
+	{Grants, "kms:ListGrants", OwnKeys, "to see which grants exist, which accounts created them, and that new ones are listed"},
+	{OwnGrants, "kms:CreateGrant", GrantsToRoles, "to create the grants of the publishing account's own roles"},
+	{MemberGrants, "sts:AssumeRole", MemberRoles, "to create the other accounts' grants with a role of each account"},
 
 	{Deprecation, "ec2:EnableImageDeprecation", Everything, "to set the time at which the images are deprecated"},
 	{Protection, "ec2:EnableImageDeregistrationProtection", Everything, "to protect the images against being deregistered"},
@@ -79,10 +80,7 @@ var table = []Permission{
 
 	{DiscoveryByRole, "sts:AssumeRole", DiscoveryRole, "to list the organisation's accounts as a role that may"},
 
-	{PruneGrants, "kms:RevokeGrant", OwnKeys, "to revoke those that are not wanted any more"},
-
-	{GrantsByMember, "kms:ListGrants", OwnKeys, "to see which grants are there, and that new ones have arrived"},
-	{GrantsByMember, "sts:AssumeRole", MemberRoles, "to make the grants as a role of each account"},
+	{PruneGrants, "kms:RevokeGrant", OwnKeys, "to revoke grants that are no longer configured, or that were replaced"},
 }
 
 // scopes are the policy's statements, without their actions.

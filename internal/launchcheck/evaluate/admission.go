@@ -14,23 +14,29 @@ type admission struct {
 	key, own ruling // of the key policy, and of the identity policy
 	granted  granted
 	policies decided // by key policy and, where it takes that as well, identity policy
+	grants   decided // by grants and, for those of another account, identity policy
 	admitted decided
 }
 
-// decide combines key policy, identity policy and grants, as KMS does. An
-// explicit denial wins. Within the key's own account a key policy that names the
-// role is enough; one that names the account leaves it to the role's policies.
-// To a role of another account both must allow it. A grant stands for both.
-// Fact: KMS-KEY-15.
+// decide combines key policy, identity policy and grants, as KMS does. An explicit
+// denial wins. Within the key's own account, a key policy that names the role is
+// enough; one that names the account leaves it to the role's policies. For a role
+// of another account, both policies must allow it. A grant replaces the key policy.
+// It replaces the identity policy too if the caller's account issued it: a key of
+// another account must be trusted by a policy or grant of the caller's account.
+// Fact: KMS-KEY-15, KMS-KEY-24, GRANT-9, GRANT-16, GRANT-17.
 func (k *regionalKey) decide(by *caller) admission {
 	a := admission{regionalKey: k, by: by, identity: k.identity[by.launcher]}
-	a.key, a.own, a.granted = k.policy.rule(by, k.via), a.identity.rule(by, k.via), k.to(by)
+	a.key, a.own, a.granted = k.policy.rule(by, k.from), a.identity.rule(by, k.from), k.to(by)
 	a.policies = a.admitting().and(a.own.allowed)
-	if !a.foreign() {
+	a.grants = a.granted.any()
+	if a.foreign() {
+		a.grants = a.granted.own.or(a.granted.lent.and(a.own.allowed))
+	} else {
 		a.policies = a.policies.or(a.key.allowed)
 	}
 	denied := a.key.denied.or(a.own.denied)
-	a.admitted = a.policies.or(a.granted.decided).and(denied.not())
+	a.admitted = a.policies.or(a.grants).and(denied.not())
 	return a
 }
 
@@ -63,10 +69,14 @@ func (a *admission) because() []Link {
 			links = append(links, a.identityPolicyHolds(byPolicies))
 		}
 	}
-	if byGrant := allNeeded &^ a.policies.yes; byGrant != none {
-		links = append(links, a.grantHolds())
+	byGrant := allNeeded &^ a.policies.yes
+	if byGrant == none {
+		return links
 	}
-	return links
+	if lent := byGrant &^ a.granted.own.yes; a.foreign() && lent != none && len(links) == 0 {
+		links = append(links, a.identityPolicyHolds(lent))
+	}
+	return append(links, a.grantHolds())
 }
 
 // grantHolds names no grant: every account has another, and the accounts that
@@ -79,11 +89,11 @@ func (a *admission) grantHolds() Link {
 }
 
 func (a *admission) keyPolicyHolds(o operations) Link {
-	return holds(linkKeyPolicy, "the key policy allows it: "+a.policy.whoSays(false, o, a.by, a.via))
+	return holds(linkKeyPolicy, "the key policy allows it: "+a.policy.whoSays(false, o, a.by, a.from))
 }
 
 func (a *admission) identityPolicyHolds(o operations) Link {
-	return holds(linkIdentityPolicy, a.identity.name+" allows it: "+a.identity.whoSays(false, o, a.by, a.via))
+	return holds(linkIdentityPolicy, a.identity.name+" allows it: "+a.identity.whoSays(false, o, a.by, a.from))
 }
 
 // refused says what keeps the caller from using the key: the first operation that
@@ -96,24 +106,34 @@ func (a *admission) refused() []Link {
 	case a.key.denied.yes&first != none:
 		o := missing & a.key.denied.yes
 		return []Link{breaks(linkKeyPolicy, fmt.Sprintf("%s of the key policy denies %s %s",
-			a.policy.whoSays(true, o, a.by, a.via), a.by.arn, o.actions()), a.putKeyPolicy(a.policy.whoSays(true, o, a.by, a.via)))}
+			a.policy.whoSays(true, o, a.by, a.from), a.by.arn, o.actions()), a.editKeyPolicy())}
 	case a.own.denied.yes&first != none:
 		o := missing & a.own.denied.yes
 		return []Link{breaks(linkIdentityPolicy, fmt.Sprintf("%s of %s denies %s",
-			a.identity.whoSays(true, o, a.by, a.via), a.identity.name, o.actions()), a.listRolePolicies(a.identity.whoSays(true, o, a.by, a.via), o))}
+			a.identity.whoSays(true, o, a.by, a.from), a.identity.name, o.actions()), a.listRolePolicies()).note(a.credentials())}
 	case a.by.launcher.ServiceLinked && a.foreign():
-		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant())}
-	case a.admitting().may&first == none:
+		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
+	case (a.admitting().may|a.lent().may)&first == none:
 		o := missing &^ a.admitting().may
 		return []Link{breaks(linkKeyPolicy, fmt.Sprintf("the policy of the key %s does not allow %s %s%s",
-			a.ARN, a.by.arn, o.actions(), a.policyLacks(a.policy, first)), a.keyPolicySnippet(o))}
+			a.ARN, a.by.arn, o.actions(), a.policyLacks(a.policy, first)), a.keyPolicySnippet(o)).note("add to the key policy")}
 	case a.by.launcher.ServiceLinked:
-		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant())}
+		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
 	default:
-		o := missing & a.admitting().may &^ a.own.allowed.may
+		o := missing & (a.admitting().may | a.lent().may) &^ a.own.allowed.may
 		return []Link{a.keyPolicyStands(first), breaks(linkIdentityPolicy, fmt.Sprintf("%s does not allow %s on %s%s",
-			a.identity.name, o.actions(), a.ARN, a.policyLacks(a.identity, first)), a.identityPolicySnippet(o))}
+			a.identity.name, o.actions(), a.ARN, a.policyLacks(a.identity, first)), a.identityPolicySnippet(o)).note(
+			"add to a policy of the role " + a.by.launcher.Role + " in the account " + a.by.account)}
 	}
+}
+
+// lent is what grants of other accounts allow a caller of another account, together
+// with its identity policy.
+func (a *admission) lent() decided {
+	if !a.foreign() {
+		return decided{}
+	}
+	return a.granted.lent
 }
 
 // keyPolicyStands is the key policy's link where the identity policy's breaks.
@@ -121,42 +141,56 @@ func (a *admission) keyPolicyStands(first operations) Link {
 	if a.admitting().yes&first != none {
 		return a.keyPolicyHolds(first)
 	}
-	return open(linkKeyPolicy, "whether the key policy allows "+first.actions()+" is not known: "+a.policy.doubt(first, a.by, a.via), a.getKeyPolicy())
+	if a.lent().yes&first != none {
+		return a.grantHolds()
+	}
+	return open(linkKeyPolicy, "whether the key policy allows "+first.actions()+" is not known: "+a.policy.doubt(first, a.by, a.from), a.getKeyPolicy())
 }
 
 func (a *admission) policyLacks(d *document, o operations) string {
-	if lacks := d.closest(o, a.by, a.via); lacks != "" {
+	if lacks := d.closest(o, a.by, a.from); lacks != "" {
 		return ": " + lacks
 	}
 	return ""
 }
 
-// noGrant says which operations no grant has, and which grants there are.
+// noGrant says which operations no grant allows, which grants there are, and
+// whether one was issued by the wrong account.
 func (a *admission) noGrant(missing operations) string {
+	if lent := missing & a.granted.lent.yes; a.foreign() && lent != none {
+		return fmt.Sprintf("the account %s issued the grant on the key %s for %s, and a service-linked role can use a key of another account only by a grant that its own account issued",
+			someOf(a.granted.issuers(a.by.account), "and"), a.ARN, a.by.arn)
+	}
 	text := fmt.Sprintf("no grant on the key %s allows %s %s", a.ARN, a.by.arn, strings.Join(missing.names(""), ", "))
 	if len(a.granted.grants) > 0 {
 		text += "; it has " + a.granted.names()
 	}
 	if missing&createGrant != none && a.granted.cannotGrant() {
-		text += "; CreateGrant needs Decrypt in the same grant, which EC2 grants in turn"
+		text += "; CreateGrant needs Decrypt in the same grant, because EC2 creates a grant for Decrypt"
 	}
 	return text
 }
 
-// undecided says what it is that is not known.
+// undecided says what is unknown.
 func (a *admission) undecided() Link {
 	first := (allNeeded &^ a.admitted.yes).first()
 	about := "whether " + a.by.arn + " is allowed " + first.actions() + " is not known: "
 	byPolicies := a.policies.of(first) == unsure
 	byKeyPolicy := a.admitting().of(first) == unsure || !a.foreign() && a.key.allowed.of(first) == unsure
+	byIdentity := byPolicies || a.lent().of(first) != no && a.own.allowed.of(first) == unsure
+	listGrants := fmt.Sprintf("aws kms list-grants --region %s --key-id %s", a.in.Name, a.ARN)
 	switch {
 	case a.key.denied.of(first) == unsure, byPolicies && byKeyPolicy:
-		return open(linkKeyPolicy, about+a.policy.name+": "+a.policy.doubt(first, a.by, a.via), a.getKeyPolicy())
-	case a.own.denied.of(first) == unsure, byPolicies:
-		return open(linkIdentityPolicy, about+a.identity.name+": "+a.identity.doubt(first, a.by, a.via), "")
+		return open(linkKeyPolicy, about+a.policy.name+": "+a.policy.doubt(first, a.by, a.from), a.getKeyPolicy())
+	case a.own.denied.of(first) == unsure, byIdentity:
+		return open(linkIdentityPolicy, about+a.identity.name+": "+a.identity.doubt(first, a.by, a.from), "")
 	case a.GrantsUnknown:
-		return open(linkGrant, about+"the grants of the key "+a.ARN+" could not be read", fmt.Sprintf("aws kms list-grants --region %s --key-id %s", a.in.Name, a.ARN))
+		return open(linkGrant, about+"the grants of the key "+a.ARN+" could not be read", listGrants)
+	case a.foreign() && a.granted.issuerUnknown():
+		return open(linkGrant, about+"AWS did not return which account issued the grant "+a.granted.names(), listGrants)
+	case a.foreign() && a.granted.incomplete():
+		return open(linkGrant, about+"its grant lacks "+strings.Join(a.granted.lacking(), ", ")+", and AWS documents launches with all operations only: "+a.granted.names(), a.createGrant()).note(a.credentials())
 	default:
-		return open(linkGrant, about+"a grant that is constrained, or not to the role itself, may not count: "+a.granted.names(), a.createGrant())
+		return open(linkGrant, about+"a grant that is constrained, or not to the role itself, may not count: "+a.granted.names(), a.createGrant()).note(a.credentials())
 	}
 }

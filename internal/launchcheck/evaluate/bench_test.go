@@ -57,7 +57,7 @@ func published(accounts int, regions ...string) evaluate.Input {
 		key := evaluate.Key{ARN: keyARN(r), State: "Enabled", Policy: []byte(document.String())}
 		for _, a := range w.Accounts {
 			for _, role := range []string{autoScaling, ecs} {
-				key.Grants = append(key.Grants, evaluate.Grant{ID: fmt.Sprint("grant-", len(key.Grants)), Name: "orgami", Grantee: roleARN(a.ID, role), Operations: whole()})
+				key.Grants = append(key.Grants, evaluate.Grant{ID: fmt.Sprint("grant-", len(key.Grants)), Name: "orgami", Grantee: roleARN(a.ID, role), IssuingAccount: a.ID, Operations: whole()})
 			}
 		}
 		w.Regions = append(w.Regions, evaluate.Region{
@@ -102,7 +102,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	for name, w := range map[string]evaluate.Input{"launches": well, "fails": ill} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if verdicts := evaluate.Evaluate(w); string(verdicts[0].Outcome) != name {
+				if verdicts := evaluate.Evaluate(w).Verdicts; string(verdicts[0].Outcome) != name {
 					b.Fatal(verdicts[0])
 				}
 			}
@@ -111,7 +111,7 @@ func BenchmarkEvaluate(b *testing.B) {
 }
 
 func BenchmarkCollect(b *testing.B) {
-	verdicts := evaluate.Evaluate(published(5000, regions(17)...))
+	verdicts := evaluate.Evaluate(published(5000, regions(17)...)).Verdicts
 	for b.Loop() {
 		evaluate.Collect(verdicts)
 	}

@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ type caller struct {
 	name      string // of the role, without its path
 	root      string // ARN of the account's root
 	session   string // ARN of every session of the role, up to the session's name
-	// What the organization is to KMS. Fact: IAM-EVAL-1.
+	// What the organization is to KMS. Fact: IAM-EVAL-1 to IAM-EVAL-3.
 	organization, path value
 }
 
@@ -67,12 +68,20 @@ func knownIfSet(text string) value {
 	}
 }
 
+// origin is where a request of a launch comes from.
+type origin struct {
+	via    value  // of kms:ViaService
+	region string // of the launch
+}
+
 // request is what KMS is asked for a launch: CreateGrant if granting, else any
-// other operation, which all look the same to a condition.
+// other operation, which all look the same to a condition. If launching, it is
+// the launcher's own request to EC2 instead.
 type request struct {
-	by       *caller
-	via      value // of kms:ViaService
-	granting bool
+	by *caller
+	origin
+	granting  bool
+	launching bool
 }
 
 // contextKey is a condition key that is supported.
@@ -90,6 +99,8 @@ const (
 	grantOperations
 	grantDetail // what else is known of a grant that is asked for, by EC2 alone
 	ofServices  // keys that only a service which calls for itself sends
+	requestedRegion
+	viaAWSService
 )
 
 // contextKeys by their names in lower case. Every other key makes a statement
@@ -114,13 +125,16 @@ var contextKeys = map[string]contextKey{
 	"aws:sourceorgid":             ofServices,
 	"aws:sourceorgpaths":          ofServices,
 	"aws:principalservicename":    ofServices,
+	"aws:requestedregion":         requestedRegion,
+	"aws:viaawsservice":           viaAWSService,
 }
 
 // isList says that AWS documents the key as one with several values, which are
-// to be tested with a set operator. Fact: IAM-EVAL-2.
+// to be tested with a set operator. Fact: IAM-EVAL-2, KMS-COND-5.
 func (k contextKey) isList() bool { return k == principalOrgPaths || k == grantOperations }
 
-// value is what the request has under the key. Fact: KMS-COND-1, KMS-COND-3.
+// value is what the request has under the key. Fact: KMS-COND-1, KMS-COND-3,
+// IAM-EVAL-9 to IAM-EVAL-12, IAM-EVAL-16.
 func (r *request) value(k contextKey) value {
 	switch k {
 	case principalOrgID:
@@ -135,7 +149,14 @@ func (r *request) value(k contextKey) value {
 		return present("AssumedRole")
 	case principalIsService:
 		return present("false")
+	case requestedRegion:
+		return present(r.region)
+	case viaAWSService:
+		return present(strconv.FormatBool(!r.launching))
 	case viaService:
+		if r.launching {
+			return value{}
+		}
 		return r.via
 	case grantIsForResource, grantOperations, grantDetail:
 		return r.grantValue(k)
@@ -145,7 +166,7 @@ func (r *request) value(k contextKey) value {
 }
 
 // grantValue is what only a request for a grant has. EC2's grant is for the
-// attached volume, to decrypt its data key. Fact: GRANT-32.
+// attached volume, to decrypt its data key. Fact: GRANT-32, KMS-COND-6.
 func (r *request) grantValue(k contextKey) value {
 	switch {
 	case !r.granting:

@@ -10,18 +10,22 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// The links of the chain, in their order. Those that are about a key stand in it
-// once for every key.
+// The links of the chain, in their order. Those from key-region to grant stand in
+// it once for every key of the image's snapshots.
 const (
 	linkImage          = "image"
 	linkProductCode    = "product-code"
+	linkRegionEnabled  = "region-enabled"
 	linkShared         = "shared"
+	linkAllowedAMIs    = "allowed-amis"
 	linkSnapshot       = "snapshot"
+	linkSCP            = "scp"
 	linkKeyRegion      = "key-region"
 	linkKeyState       = "key-state"
 	linkKeyPolicy      = "key-policy"
 	linkIdentityPolicy = "identity-policy"
 	linkGrant          = "grant"
+	linkVolumeKey      = "volume-key"
 )
 
 func holds(name, because string) Link { return newLink(name, Launches, because, "") }
@@ -48,7 +52,7 @@ func (r *Region) imageLink() Link {
 			fmt.Sprintf("aws ec2 wait image-available --region %s --image-ids %s", r.Name, id))
 	case "disabled":
 		return breaks(linkImage, id+" in "+r.Name+" is disabled",
-			fmt.Sprintf("aws ec2 enable-image --region %s --image-id %s", r.Name, id))
+			fmt.Sprintf("aws ec2 enable-image --region %s --image-id %s", r.Name, id)).note("then publish again")
 	case "failed", "error", "invalid", "deregistered":
 		return breaks(linkImage, id+" in "+r.Name+" is "+r.Image.State, describeImage(r))
 	default:
@@ -107,7 +111,7 @@ func describeImage(r *Region) string {
 }
 
 // sharedLink says whether the account may launch the image: as its owner, or by
-// a launch permission. Fact: EC2-SHARE-1, EC2-SHARE-12.
+// a launch permission. Fact: EC2-SHARE-1, EC2-SHARE-5.
 func (r *Region) sharedLink(a *Account) Link {
 	i := &r.Image
 	switch {
@@ -127,7 +131,7 @@ func (r *Region) sharedLink(a *Account) Link {
 			doubt = why
 		}
 	}
-	remedy := fmt.Sprintf("aws ec2 modify-image-attribute --region %s --image-id %s --launch-permission 'Add=[{UserId=%s}]'", r.Name, i.ID, a.ID)
+	remedy := fmt.Sprintf("aws ec2 modify-image-attribute --region %s --image-id %s --launch-permission \"Add=[{UserId=%s}]\"", r.Name, i.ID, a.ID)
 	if i.Owner == "" {
 		doubt = "its owner is not known"
 	}
@@ -140,7 +144,7 @@ func (r *Region) sharedLink(a *Account) Link {
 func (i *Image) sharedWith() string {
 	with := slices.Concat(i.Organizations, i.OrganizationalUnits, i.Accounts)
 	if len(with) == 0 {
-		return "it is shared with nobody"
+		return "it is shared with no account"
 	}
 	return "it is shared with " + someOf(with, "and")
 }
@@ -174,7 +178,7 @@ func (a *Account) isIn(permission string) (in answer, why string) {
 }
 
 // regionLink says whether the key can be used with the region's snapshots, by
-// the account. Fact: KMS-KEY-16.
+// the account. Fact: KMS-MRK-4.
 func (k *regionalKey) regionLink(by *caller) Link {
 	switch {
 	case k.missing:
@@ -182,24 +186,19 @@ func (k *regionalKey) regionLink(by *caller) Link {
 	case k.account == "":
 		return open(linkKeyRegion, fmt.Sprintf("%q is not the ARN of a key", k.ARN), "")
 	case k.region != k.in.Name:
-		return breaks(linkKeyRegion, "the key "+k.ARN+" is not of "+k.in.Name, copyImage(k.in))
+		return breaks(linkKeyRegion, "the key "+k.ARN+" is not of "+k.in.Name, describeImage(k.in)).note("publish the image, so that the copy has a key of " + k.in.Name)
 	case k.AWSManaged && k.account != by.account:
-		return breaks(linkKeyRegion, "the key "+k.ARN+" is managed by AWS, and only the account "+k.account+" can use it", copyImage(k.in))
+		return breaks(linkKeyRegion, "the key "+k.ARN+" is managed by AWS, and only the account "+k.account+" can use it", describeImage(k.in)).note("publish the image, so that the copy has a customer managed key")
 	default:
 		return k.here
 	}
-}
-
-func copyImage(r *Region) string {
-	return fmt.Sprintf("aws ec2 copy-image --region %s --source-region %s --source-image-id %s --name NAME --encrypted --kms-key-id KEY-OF-%s",
-		r.Name, r.Name, r.Image.ID, strings.ToUpper(r.Name))
 }
 
 func describeKeyCommand(k *regionalKey) string {
 	return fmt.Sprintf("aws kms describe-key --region %s --key-id %s", k.in.Name, k.ARN)
 }
 
-// stateLink says whether the key is enabled. Fact: LAUNCH-14.
+// stateLink says whether the key is enabled. Fact: KMS-MRK-13, LAUNCH-14.
 func (k *regionalKey) stateLink() Link {
 	enable := fmt.Sprintf("aws kms enable-key --region %s --key-id %s", k.in.Name, k.ARN)
 	because := fmt.Sprintf("the key %s is %s", k.ARN, k.State)

@@ -111,13 +111,6 @@ func TestAdmission(t *testing.T) {
 	denyIdentity := `{"Sid":"Never","Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}`
 	odd := `{"Sid":"Odd","Effect":%q,"Principal":"*","Action":"kms:*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}`
 	oddAllow, oddDeny := strings.Replace(odd, "%q", `"Allow"`, 1), strings.Replace(odd, "%q", `"Deny"`, 1)
-	steps := func(steps ...func(*scene)) func(*scene) {
-		return func(s *scene) {
-			for _, step := range steps {
-				step(s)
-			}
-		}
-	}
 	key := func(statements ...string) func(*scene) { return func(s *scene) { s.keyPolicy(statements...) } }
 	identity := func(statements ...string) func(*scene) { return func(s *scene) { s.identityPolicy(statements...) } }
 	granted := func(s *scene) { s.grant(whole()...) }
@@ -165,19 +158,26 @@ func TestGrants(t *testing.T) {
 		return with(func(s *scene) { s.grant(whole()...); alter(&s.key.Grants[0]) })
 	}
 	var rulings []ruling
-	for _, o := range []string{"DescribeKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "CreateGrant"} {
-		rulings = append(rulings, ruling{"a grant without " + o + " is not enough", with(func(s *scene) { s.grant(without(whole(), o)...) }), evaluate.Fails, "grant"})
+	for _, o := range whole() {
+		rulings = append(rulings, ruling{"a grant without " + o + " is not what AWS lists", with(func(s *scene) { s.grant(without(whole(), o)...) }), evaluate.Inconclusive, "grant"})
 	}
 	check(t, append(rulings, []ruling{
 		{"grants together are enough", with(func(s *scene) {
-			s.grant("DescribeKey", "ReEncryptFrom", "ReEncryptTo")
+			s.grant("DescribeKey", "ReEncryptFrom", "ReEncryptTo", "Encrypt")
 			s.grant("Decrypt", "CreateGrant")
-			s.grant("GenerateDataKeyWithoutPlaintext")
+			s.grant("GenerateDataKeyWithoutPlaintext", "GenerateDataKey")
 		}), evaluate.Launches, ""},
 		{"a grant makes none that may more than itself", with(func(s *scene) {
+			s.inOwnersAccount()
+			s.keyPolicy(to(owner))
 			s.grant("CreateGrant", "DescribeKey", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKeyWithoutPlaintext")
 			s.grant("Decrypt")
 		}), evaluate.Fails, "grant"},
+		{"in the key's account a grant with what a launch needs is enough", with(func(s *scene) {
+			s.inOwnersAccount()
+			s.keyPolicy(to(other))
+			s.grant(without(without(whole(), "Encrypt"), "GenerateDataKey")...)
+		}), evaluate.Launches, ""},
 		{"a grant for another role is none", altered(func(g *evaluate.Grant) { g.Grantee = roleARN(member, ecs) }), evaluate.Fails, "grant"},
 		{"a grant for another account's role is none", altered(func(g *evaluate.Grant) { g.Grantee = roleARN(other, autoScaling) }), evaluate.Fails, "grant"},
 		{"a grant for a role that was deleted is none", altered(func(g *evaluate.Grant) { g.Grantee = "AROAEXAMPLE1234567" }), evaluate.Fails, "grant"},
@@ -206,4 +206,44 @@ func without(all []string, one string) []string {
 		}
 	}
 	return rest
+}
+
+// Key trust: whose grant counts for a key of another account.
+func TestIssuingAccounts(t *testing.T) {
+	own := to("arn:aws:iam::" + owner + ":root")
+	service, home := (*scene).asService, (*scene).inOwnersAccount
+	lend := func(s *scene) { s.lend(whole()...) }
+	grant := func(s *scene) { s.grant(whole()...) }
+	unknown := func(s *scene) { s.grant(whole()...); s.key.Grants[0].IssuingAccount = "" }
+	closed := func(s *scene) { s.keyPolicy(own) }
+	powerless := func(s *scene) { s.launcher.Policy = nil }
+	third := func(s *scene) { lend(s); s.key.Grants[0].IssuingAccount = other }
+	odd := func(s *scene) {
+		s.identityPolicy(`{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}`)
+	}
+	check(t, []ruling{
+		{"a grant of the role's account is enough for a service-linked role", steps(service, closed, grant), evaluate.Launches, ""},
+		{"a grant of the key's owner is not", steps(service, closed, lend), evaluate.Fails, "grant"},
+		{"a grant of a third account is not", steps(service, closed, third), evaluate.Fails, "grant"},
+		{"a grant of the key's owner is not, whatever the key policy allows", steps(service, func(s *scene) { s.keyPolicy(to("*")) }, lend), evaluate.Fails, "grant"},
+		{"a grant of the role's account is enough in addition to one of the owner", steps(service, closed, lend, grant), evaluate.Launches, ""},
+		{"a grant that an unknown account issued is inconclusive", steps(service, closed, unknown), evaluate.Inconclusive, "grant"},
+		{"in the key's account the issuing account doesn't matter", steps(service, home, closed, third), evaluate.Launches, ""},
+		{"in the key's account an unknown issuing account doesn't matter", steps(service, home, closed, unknown), evaluate.Launches, ""},
+		{"a grant of the owner replaces the key policy for a role with an identity policy", steps(closed, lend), evaluate.Launches, ""},
+		{"a grant that an unknown account issued does so too", steps(closed, unknown), evaluate.Launches, ""},
+		{"a grant of the owner doesn't replace the identity policy", steps(closed, powerless, lend), evaluate.Fails, "identity-policy"},
+		{"a grant of the role's account replaces both", steps(closed, powerless, grant), evaluate.Launches, ""},
+		{"a grant that an unknown account issued may replace both", steps(closed, powerless, unknown), evaluate.Inconclusive, "grant"},
+		{"a grant of the owner with an identity policy that is not supported", steps(closed, odd, lend), evaluate.Inconclusive, "identity-policy"},
+		{"a denial wins over an owner's grant", steps(lend, func(s *scene) {
+			s.keyPolicy(to("*"), `{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}`)
+		}), evaluate.Fails, "key-policy"},
+	})
+	s := newScene()
+	steps(service, lend)(s)
+	link, _ := s.verdict().Broken()
+	if !strings.Contains(link.Because, "the account "+owner+" issued the grant") || link.Note != "with credentials of the account "+member || !strings.HasPrefix(link.Remedy, "aws kms create-grant ") {
+		t.Errorf("%+v", link)
+	}
 }

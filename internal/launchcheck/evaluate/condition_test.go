@@ -73,7 +73,10 @@ func TestConditions(t *testing.T) {
 		odd("the network that EC2 calls from", `'StringNotEquals':{'aws:SourceVpc':'vpc-0a1b2c3d'}`),
 		odd("whether EC2 calls through an endpoint", `'Null':{'aws:SourceVpce':'true'}`),
 		odd("an endpoint, if there is one", `'StringEqualsIfExists':{'aws:SourceVpce':'vpce-0a1b2c3d'}`),
-		odd("whether the call comes by a service", `'Bool':{'aws:ViaAWSService':'true'}`),
+		holds("the call comes by a service", `'Bool':{'aws:ViaAWSService':'true'}`),
+		broken("the call doesn't come by a service", `'Bool':{'aws:ViaAWSService':'false'}`),
+		holds("the Region of the launch", `'StringEquals':{'aws:RequestedRegion':'eu-west-1'}`),
+		broken("another Region", `'StringEquals':{'aws:RequestedRegion':'us-east-1'}`),
 		{"no organization: Null is true", outside(`'Null':{'aws:PrincipalOrgID':true}`), evaluate.Launches, ""},
 		{"an organization: Null is false", under(`'Null':{'aws:PrincipalOrgPaths':'false'}`), evaluate.Launches, ""},
 		{"an organization: Null is not true", under(`'Null':{'aws:PrincipalOrgID':'true'}`), evaluate.Fails, "key-policy"},
@@ -131,7 +134,7 @@ func TestLeastPrivilege(t *testing.T) {
 	})
 }
 
-// In China, services have another name.
+// EC2 has the same name in all confirmed partitions. Fact: KMS-COND-2.
 func TestPartitions(t *testing.T) {
 	china := func(via string) func(*scene) {
 		return func(s *scene) {
@@ -141,7 +144,7 @@ func TestPartitions(t *testing.T) {
 		}
 	}
 	check(t, []ruling{
-		{"a service of China's name launches", china("ec2.eu-west-1.amazonaws.com.cn"), evaluate.Launches, ""},
-		{"a service of another name fails", china("ec2.eu-west-1.amazonaws.com"), evaluate.Fails, "key-policy"},
+		{"the suffix of all partitions launches", china("ec2.eu-west-1.amazonaws.com"), evaluate.Launches, ""},
+		{"the suffix of China's endpoints fails", china("ec2.eu-west-1.amazonaws.com.cn"), evaluate.Fails, "key-policy"},
 	})
 }

@@ -9,8 +9,8 @@ type ruling struct {
 	delegated decided // to its account, whose policies must allow the same
 }
 
-// rule says what the document says. via is what the request has for kms:ViaService.
-func (d *document) rule(by *caller, via value) ruling {
+// rule says what the document says of the caller's requests to KMS.
+func (d *document) rule(by *caller, from origin) ruling {
 	var all ruling
 	for i := range d.statements {
 		s := &d.statements[i]
@@ -26,7 +26,7 @@ func (d *document) rule(by *caller, via value) ruling {
 			if asked == none {
 				continue
 			}
-			met := s.meets(&request{by, via, granting})
+			met := s.meets(&request{by: by, origin: from, granting: granting})
 			if s.deny {
 				all.denied.add(asked, min(max(itself, account), met))
 			}
@@ -50,7 +50,7 @@ func operationsOf(granting bool) operations {
 
 // whoSays names the statements that allow, or deny, the operations, in their
 // order.
-func (d *document) whoSays(deny bool, o operations, by *caller, via value) string {
+func (d *document) whoSays(deny bool, o operations, by *caller, from origin) string {
 	var names []string
 	for i := range d.statements {
 		s := &d.statements[i]
@@ -58,7 +58,7 @@ func (d *document) whoSays(deny bool, o operations, by *caller, via value) strin
 			continue
 		}
 		one := document{statements: d.statements[i : i+1]}
-		ruling := one.rule(by, via)
+		ruling := one.rule(by, from)
 		said := ruling.allowed.or(ruling.delegated)
 		if deny {
 			said = ruling.denied
@@ -72,11 +72,11 @@ func (d *document) whoSays(deny bool, o operations, by *caller, via value) strin
 
 // doubt says what it is that leaves open whether the document allows, or denies,
 // the operation.
-func (d *document) doubt(o operations, by *caller, via value) string {
+func (d *document) doubt(o operations, by *caller, from origin) string {
 	for i := range d.statements {
 		s := &d.statements[i]
 		one := document{statements: d.statements[i : i+1]}
-		ruling := one.rule(by, via)
+		ruling := one.rule(by, from)
 		if ruling.denied.of(o) != unsure && ruling.allowed.of(o) != unsure && ruling.delegated.of(o) != unsure {
 			continue
 		}
@@ -86,7 +86,7 @@ func (d *document) doubt(o operations, by *caller, via value) string {
 		case s.odd != "":
 			return fmt.Sprintf("%s is not supported: %s", s.name, s.odd)
 		}
-		r := &request{by, via, o == createGrant}
+		r := &request{by: by, origin: from, granting: o == createGrant}
 		for j := range s.conditions {
 			if s.conditions[j].holds(r) == unsure {
 				return s.name + ": " + s.conditions[j].lacks(r)
@@ -99,7 +99,7 @@ func (d *document) doubt(o operations, by *caller, via value) string {
 
 // closest says which statement comes closest to allowing the operation, and what
 // it lacks; empty if none is about the operation.
-func (d *document) closest(o operations, by *caller, via value) string {
+func (d *document) closest(o operations, by *caller, from origin) string {
 	best, lacks := 0, ""
 	for i := range d.statements {
 		s := &d.statements[i]
@@ -113,7 +113,7 @@ func (d *document) closest(o operations, by *caller, via value) string {
 		case named && !s.onKey:
 			how, why = 2, "it is not about this key"
 		case named:
-			how, why = 3, s.unmet(&request{by, via, o == createGrant})
+			how, why = 3, s.unmet(&request{by: by, origin: from, granting: o == createGrant})
 		}
 		if how > best {
 			best, lacks = how, fmt.Sprintf("%s allows %s, but %s", s.name, o.actions(), why)

@@ -2,19 +2,19 @@ package evaluate
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Evaluate says of every launcher in every account and region what its launch
-// comes to, ordered by region, account and launcher. It asks AWS nothing: it
-// is right if the world is, if nothing beyond the role's own policies and the
-// key's confines the role, such as a service control policy, and if volumes keep
-// their snapshots' keys (Fact: LAUNCH-13).
-func Evaluate(w Input) []Verdict {
+// Evaluate decides for every launcher in every account and Region what its launch
+// comes to. It makes no requests. It is right if the input is, and if the
+// assumptions that it returns hold.
+func Evaluate(w Input) Result {
 	accounts := slices.SortedFunc(slices.Values(w.Accounts), func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
 	launchers := slices.SortedFunc(slices.Values(w.Launchers), func(a, b Launcher) int { return cmp.Compare(a.Name, b.Name) })
 	var callers []*caller
@@ -23,23 +23,35 @@ func Evaluate(w Input) []Verdict {
 			callers = append(callers, newCaller(w.Partition, &accounts[a], &launchers[l]))
 		}
 	}
-	verdicts := make([]Verdict, 0, len(callers)*len(w.Regions))
+	result := Result{Verdicts: make([]Verdict, 0, len(callers)*len(w.Regions))}
+	assumed := map[Assumption]bool{}
 	for _, r := range slices.SortedFunc(slices.Values(w.Regions), func(a, b Region) int { return cmp.Compare(a.Name, b.Name) }) {
-		e := newEvaluation(w.Partition, &r, launchers)
+		e := newEvaluation(&w, &r, launchers, assumed)
 		for i, by := range callers {
-			verdicts = append(verdicts, e.verdict(&accounts[i/len(launchers)], by))
+			result.Verdicts = append(result.Verdicts, e.verdict(&accounts[i/len(launchers)], by))
 		}
 	}
-	return verdicts
+	result.Assumptions = MergeAssumptions(slices.Collect(maps.Keys(assumed)))
+	return result
 }
 
-// evaluation is a region with everything parsed and indexed.
+// evaluation is a Region with everything parsed and indexed.
 type evaluation struct {
-	region *Region
-	image  []Link // about the image alone
-	disks  []Link // about the snapshots alone
-	keys   []*regionalKey
+	partition, management string
+	now                   time.Time
+	region                *Region
+	launchers             []Launcher
+	from                  origin
+	image                 []Link // about the image alone
+	disks                 []Link // about the snapshots alone
+	keys                  []*regionalKey
+	volumeKeys            map[string]*regionalKey // default EBS keys, by account
+	controls              map[string]*document    // service control policies
+	assumed               map[Assumption]bool
 }
+
+// assume records that verdicts depend on the assumption.
+func (e *evaluation) assume(a Assumption) { e.assumed[a] = true }
 
 // regionalKey is a key of the image's snapshots.
 type regionalKey struct {
@@ -50,7 +62,7 @@ type regionalKey struct {
 	region  string // in its ARN
 	missing bool   // the world has nothing of it
 	service string // EC2's name in calls to KMS
-	via     value  // of kms:ViaService: the service's name, where that is confirmed
+	from    origin // of requests for a launch
 	// The links that are the same for every caller whose chain gets there.
 	here, state Link
 	policy      *document
@@ -58,8 +70,12 @@ type regionalKey struct {
 	grants      map[string]granted
 }
 
-func newEvaluation(partition string, r *Region, launchers []Launcher) *evaluation {
-	e := &evaluation{region: r, image: []Link{r.imageLink()}, disks: r.snapshotLinks()}
+func newEvaluation(w *Input, r *Region, launchers []Launcher, assumed map[Assumption]bool) *evaluation {
+	e := &evaluation{
+		partition: w.Partition, management: w.ManagementAccount, now: w.Now, region: r, launchers: launchers, assumed: assumed,
+		image: []Link{r.imageLink()}, disks: r.snapshotLinks(), volumeKeys: map[string]*regionalKey{}, controls: map[string]*document{},
+	}
+	_, e.from = requestsFrom(w.Partition, r.Name)
 	if product, found := r.productLink(); found {
 		e.image = append(e.image, product)
 	}
@@ -67,10 +83,20 @@ func newEvaluation(partition string, r *Region, launchers []Launcher) *evaluatio
 	for _, snapshot := range r.Image.Snapshots {
 		if !done[snapshot.Key] {
 			done[snapshot.Key] = true
-			e.keys = append(e.keys, newRegionalKey(partition, r, snapshot.Key, launchers))
+			e.keys = append(e.keys, newRegionalKey(w.Partition, r, snapshot.Key, launchers))
 		}
 	}
 	return e
+}
+
+// requestsFrom is EC2's name in calls to KMS, and where requests for a launch in the
+// Region come from. The name counts only where it is confirmed. Fact: KMS-COND-2.
+func requestsFrom(partition, region string) (service string, from origin) {
+	service, confirmed := policy.EC2Service(partition, region)
+	if !confirmed {
+		return service, origin{value{there: unsure}, region}
+	}
+	return service, origin{present(service), region}
 }
 
 func newRegionalKey(partition string, r *Region, keyARN string, launchers []Launcher) *regionalKey {
@@ -78,12 +104,7 @@ func newRegionalKey(partition string, r *Region, keyARN string, launchers []Laun
 	key.ARN = keyARN
 	a, _ := arn.Parse(keyARN) // of what is not an ARN, the account is empty
 	k := &regionalKey{Key: key, in: r, account: a.AccountID, region: a.Region, missing: !found}
-	var confirmed bool
-	if k.service, confirmed = policy.EC2Service(partition, r.Name); confirmed {
-		k.via = present(k.service)
-	} else {
-		k.via = value{there: unsure}
-	}
+	k.service, k.from = requestsFrom(partition, r.Name)
 	k.here = holds(linkKeyRegion, "the key "+keyARN+" is of "+r.Name)
 	k.state = k.stateLink()
 	k.policy = k.parsePolicy()
@@ -127,7 +148,8 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 		v.append(open(linkImage, "the partition of "+e.region.Name+" is not known, and with it the ARNs of roles", "aws sts get-caller-identity"))
 		return v
 	}
-	if !v.append(e.image...) || !v.append(e.region.sharedLink(a)) || !v.append(e.disks...) {
+	if !v.append(e.image...) || !v.append(e.enabledLink(a, by.partition)...) || !v.append(e.region.sharedLink(a)) ||
+		!v.append(e.allowedLink(a, e.now)...) || !v.append(e.disks...) || !v.append(e.scpLinks(a, by)...) {
 		return v
 	}
 	for _, k := range e.keys {
@@ -137,10 +159,20 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 		if k.missing || k.account == "" {
 			continue
 		}
-		if !v.append(k.state) || !v.append(k.admit(by)...) {
+		if !v.append(k.state) {
+			return v
+		}
+		if !v.append(k.admit(by)...) {
+			if v.Links[len(v.Links)-1].Name == linkGrant { // creating it leaves the volume's key
+				e.volumeLinks(a, by)
+			}
 			return v
 		}
 	}
+	if !by.launcher.ServiceLinked {
+		e.assume(assumedIdentity)
+	}
+	v.append(e.volumeLinks(a, by)...)
 	return v
 }
 

@@ -188,7 +188,7 @@ func (g *generator) identityPolicy(key string) json.RawMessage {
 	}
 	statements := []object{}
 	if g.chance(85) {
-		s := object{"Sid": "Use", "Effect": "Allow", "Action": g.neededActions(), "Resource": "arn:aws:kms:*:" + keyAccount(key) + ":key/*"}
+		s := object{"Sid": "Use", "Effect": "Allow", "Action": g.neededActions(), "Resource": one(g, "arn:aws:kms:*:"+keyAccount(key)+":key/*", "arn:aws:kms:*:*:key/*", "*")}
 		if g.chance(50) {
 			s["Condition"] = object{"StringLike": object{"kms:ViaService": one(g, "ec2.*.amazonaws.com", "ec2.us-east-1.amazonaws.com")}}
 		}

@@ -7,12 +7,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
+// listedOperations are the operations of a grant for a service-linked role, as AWS
+// lists them. Fact: GRANT-13.
+var listedOperations = []string{
+	"Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "DescribeKey", "CreateGrant",
+}
+
 // granted are the grants of one grantee on one key.
 type granted struct {
-	decided
-
-	grants []*Grant // those that allow it anything for a launch
+	// own allow by grants that the grantee's account issued, lent by grants that
+	// another account issued. A grant whose issuing account is unknown may be an
+	// own one, and is at least a lent one.
+	own, lent decided
+	grants    []*Grant // those that allow any operation of a launch
+	// issued are all operations of the grants in own, those that a launch doesn't
+	// need included.
+	issued []string
 }
+
+// any is what the grants allow whoever issued them.
+func (g granted) any() decided { return g.own.or(g.lent) }
 
 // indexGrants sorts a key's grants by their grantees: the ARN of a role, that of
 // an account's root, or that of a session up to the session's name.
@@ -21,49 +35,101 @@ func indexGrants(grants []Grant) map[string]granted {
 	for i := range grants {
 		g := &grants[i]
 		ops := operationsNamed(g.Operations)
-		// A grant that is made under a grant allows at most what that one does,
-		// and EC2's is to decrypt. Fact: GRANT-26, GRANT-33.
+		// A grant that is created with the permission of another one allows at most
+		// what that one does, and EC2's is for Decrypt. Fact: GRANT-26, GRANT-33.
 		if ops&decrypt == none {
 			ops &^= createGrant
 		}
-		grantee, sure := g.Grantee, !g.Constrained
-		switch a, _ := arn.Parse(g.Grantee); { // an account's or a deleted role's ID is none
+		grantee, sure := g.Grantee, yes
+		a, _ := arn.Parse(g.Grantee) // an account's or a deleted role's ID isn't an ARN
+		switch {
+		case g.Constrained:
+			sure = unsure
 		case accountForm.MatchString(g.Grantee), a.Resource == "root":
-			sure = false // what an account's grant is to its roles is not documented
+			sure = unsure // AWS doesn't document what an account's grant means for its roles
 		case a.Service == "sts":
-			grantee, sure = grantee[:strings.LastIndexByte(grantee, '/')+1], false
+			sure = unsure
+		}
+		if a.Service == "sts" {
+			grantee = grantee[:strings.LastIndexByte(grantee, '/')+1]
 		}
 		if ops == none {
 			continue
 		}
-		all := index[grantee]
-		if sure {
-			all.add(ops, yes)
-		} else {
-			all.add(ops, unsure)
+		account := a.AccountID
+		if account == "" {
+			account = g.Grantee
 		}
-		all.grants = append(all.grants, g)
+		all := index[grantee]
+		all.add(g, ops, sure, account)
 		index[grantee] = all
 	}
 	return index
 }
 
-// names of the grants, or the ids of those without, and what they allow. The
-// names are the same but for the account.
+// add adds a grant for a grantee of the account.
+func (g *granted) add(one *Grant, ops operations, sure answer, account string) {
+	switch one.IssuingAccount {
+	case account:
+		g.own.add(ops, sure)
+		g.issued = append(g.issued, one.Operations...)
+	case "":
+		g.own.add(ops, unsure)
+		g.lent.add(ops, sure)
+	default:
+		g.lent.add(ops, sure)
+	}
+	g.grants = append(g.grants, one)
+}
+
+// names are the names of the grants, or the IDs of those without a name, with their
+// operations. The names differ only in the account.
 func (g granted) names() string {
 	var names []string
 	for _, one := range g.grants {
-		name := one.ID
-		if one.Name != "" {
-			name = one.Name
-		}
-		names = append(names, name+" with "+strings.Join(one.Operations, ", "))
+		names = append(names, one.label()+" with "+strings.Join(one.Operations, ", "))
 	}
 	return someOf(names, "and")
 }
 
-// cannotGrant reports whether a grant has CreateGrant but not what EC2 would
-// grant by it.
+// issuers are the accounts that issued the grants, other than the account.
+func (g granted) issuers(account string) []string {
+	var ids []string
+	for _, one := range g.grants {
+		if one.IssuingAccount != account && one.IssuingAccount != "" {
+			ids = append(ids, one.IssuingAccount)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// issuerUnknown reports whether the issuing account of a grant is unknown.
+func (g granted) issuerUnknown() bool {
+	return slices.ContainsFunc(g.grants, func(one *Grant) bool { return one.IssuingAccount == "" })
+}
+
+func (g *Grant) label() string {
+	if g.Name != "" {
+		return g.Name
+	}
+	return g.ID
+}
+
+// incomplete reports whether the account's own grants have some of the operations
+// that AWS lists, and lack others.
+func (g granted) incomplete() bool {
+	return len(g.issued) > 0 && len(g.lacking()) > 0
+}
+
+// lacking are the operations that AWS lists and that no grant of the account's own
+// has.
+func (g granted) lacking() []string {
+	return slices.DeleteFunc(slices.Clone(listedOperations), func(o string) bool { return slices.Contains(g.issued, o) })
+}
+
+// cannotGrant reports whether a grant has CreateGrant, and lacks the operation of
+// the grant that EC2 creates with it.
 func (g granted) cannotGrant() bool {
 	return slices.ContainsFunc(g.grants, func(one *Grant) bool {
 		return operationsNamed(one.Operations)&(createGrant|decrypt) == createGrant
@@ -71,16 +137,26 @@ func (g granted) cannotGrant() bool {
 }
 
 // to are the grants that the caller has.
+//
+// AWS lists which operations the grant of a service-linked role of another account
+// has, and doesn't say which of them a launch needs (Fact: GRANT-13, LAUNCH-5). So
+// what a grant with some of them doesn't allow is unknown.
 func (k *regionalKey) to(by *caller) granted {
 	all := k.grants[by.arn]
 	for _, also := range [...]string{by.root, by.account, by.session} {
 		if g, found := k.grants[also]; found {
-			all.decided = all.or(g.decided)
-			all.grants = slices.Concat(all.grants, g.grants)
+			all.own, all.lent = all.own.or(g.own), all.lent.or(g.lent)
+			all.grants, all.issued = slices.Concat(all.grants, g.grants), slices.Concat(all.issued, g.issued)
+		}
+	}
+	if k.account != by.account && all.incomplete() {
+		all.own.may = allNeeded
+		if by.launcher.ServiceLinked {
+			all.own.yes = none
 		}
 	}
 	if k.GrantsUnknown {
-		all.may = allNeeded
+		all.own.may, all.lent.may = allNeeded, allNeeded
 	}
 	return all
 }

@@ -1,11 +1,15 @@
 // Package evaluate decides who can launch an image where, and why not, from what
-// AWS reports: the launch permissions, the keys of the snapshots, and the state,
-// the policy and the grants of these keys. It decides as AWS does (Fact: LAUNCH-1, KMS-KEY-15, GRANT-9),
-// and asks AWS nothing. Absent information is never benign: what was not read or
-// is not supported makes a verdict [Inconclusive], never [Launches].
+// AWS reports: the launch permissions, the keys of the snapshots with their state,
+// policy and grants, and settings of the launching accounts. It decides as AWS does
+// (the section "Launching" of docs/aws-facts.md) and makes no requests. Absent
+// information is never benign: a verdict is [Inconclusive], or it depends on an
+// [Assumption] that the result names.
 package evaluate
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Outcome is how a launch ends, and how one link of its chain stands.
 type Outcome string
@@ -27,24 +31,53 @@ type Input struct {
 	// Partition is aws, aws-cn, aws-us-gov or another one. Without it, every
 	// verdict is [Inconclusive].
 	Partition string
-	// Organization is the id of the images' owner's organization, o-…; empty if
+	// Organization is the ID of the images' owner's organization, o-…; empty if
 	// it is not known.
 	Organization string
-	Accounts     []Account
-	Launchers    []Launcher
-	Regions      []Region
+	// ManagementAccount is the organization's management account, which service
+	// control policies don't affect; empty if it is not known.
+	ManagementAccount string
+	// Now is the time of the launches. Ages of images count from it.
+	Now       time.Time
+	Accounts  []Account
+	Launchers []Launcher
+	Regions   []Region
 }
 
 // Account is one in which instances are to be launched.
+//
+// Its settings are optional. For each that is absent, the verdicts that depend on
+// it assume that it doesn't prevent the launch, and the result names the
+// [Assumption].
 type Account struct {
 	ID string // 12 digits
-	// Organization is the id of the account's organization, "none" if it is in
+	// Organization is the ID of the account's organization, "none" if it is in
 	// none, empty if that is not known.
 	Organization string
 	// Path is where the account is in the organization, as aws:PrincipalOrgPaths
 	// has it: o-…/r-…/ou-…/ou-…/, with the slash at the end. Empty if it is not
 	// known. Fact: IAM-EVAL-3.
 	Path string
+	// DefaultEBSKeys are the account's default keys of EBS encryption by Region. A
+	// volume that is restored from the encrypted snapshot of another account gets
+	// this key. Fact: LAUNCH-11.
+	DefaultEBSKeys map[string]Key
+	// AllowedAMIs are the account's settings Allowed AMIs by Region. Fact:
+	// EC2-ALLOW-1.
+	AllowedAMIs map[string]AllowedAMIs
+	// SCPs are the service control policies of each level: the root, the OUs down to
+	// the account, and the account. Nil if they are not known; empty, and not nil,
+	// if there are none. Fact: IAM-EVAL-13.
+	SCPs [][]ControlPolicy
+	// RegionEnabled says of Regions whether the account has enabled them. Fact:
+	// KMS-KEY-16.
+	RegionEnabled map[string]bool
+}
+
+// ControlPolicy is a service control policy.
+type ControlPolicy struct {
+	Name     string
+	Document json.RawMessage
 }
 
 // Launcher is a role that every account has, and that launches instances in it.
@@ -54,10 +87,12 @@ type Launcher struct {
 	// its ARN.
 	Role string
 	// ServiceLinked roles take no policy: what they may do with a customer
-	// managed key they may by grants alone. Fact: IAM-ROLE-8.
+	// managed key of another account they may by grants alone. Fact: IAM-ROLE-8,
+	// GRANT-10.
 	ServiceLinked bool
 	// Policy is the identity policy that the role is assumed to have, empty if
-	// none. EC2's own actions are taken for allowed; it is asked for KMS's only.
+	// none. Only its statements on KMS count: EC2's actions are assumed to be
+	// allowed.
 	Policy json.RawMessage
 }
 
@@ -72,12 +107,16 @@ type Region struct {
 // Image is an image as its owner sees it.
 type Image struct {
 	ID    string // ami-…
+	Name  string // empty if it is not known
 	Owner string // account
 	State string // available, pending, …; empty if it is not known
 	// ProductCodes are those of AWS Marketplace and of EC2. An account needs a
 	// subscription to launch an image with one.
 	ProductCodes []string
-	// Launch permissions, in addition to the owner. Fact: EC2-SHARE-4.
+	// Created is when the image was created; zero if it is not known. Deprecated is
+	// when other accounts no longer find it; zero for never.
+	Created, Deprecated time.Time
+	// Launch permissions, in addition to the owner. Fact: EC2-SHARE-1.
 	Public              bool
 	Accounts            []string // ids
 	Organizations       []string // ARNs
@@ -108,12 +147,15 @@ type Key struct {
 	Grants        []Grant
 }
 
-// Grant is a grant on a key. Fact: GRANT-7.
+// Grant is a grant on a key.
 type Grant struct {
-	ID         string
-	Name       string
-	Grantee    string   // ARN of a role, or the id of one that was deleted
-	Operations []string // Decrypt, CreateGrant, …
+	ID      string
+	Name    string
+	Grantee string // ARN of a role, or the ID of one that was deleted
+	// IssuingAccount is the ID of the account whose credentials created the grant;
+	// empty if it is not known. Fact: GRANT-18.
+	IssuingAccount string
+	Operations     []string // Decrypt, CreateGrant, …
 	// Constrained grants name an encryption context.
 	Constrained bool
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
@@ -48,6 +49,28 @@ func hidings() []hiding {
 			}
 		}), false},
 		{"grants are not read", keys(func(k *evaluate.Key) { k.Grants, k.GrantsUnknown = nil, true }), false},
+		{"grants are returned without their issuing accounts", keys(func(k *evaluate.Key) {
+			k.Grants = slices.Clone(k.Grants)
+			for i := range k.Grants {
+				k.Grants[i].IssuingAccount = ""
+			}
+		}), false},
+		{"the image has no name", image(func(i *evaluate.Image) { i.Name = "" }), false},
+		{"the image has no creation date", image(func(i *evaluate.Image) { i.Created = time.Time{} }), false},
+		{"the policies of default EBS keys are not read", defaultKeys(func(k *evaluate.Key) { k.Policy = nil }), false},
+		{"the grants of default EBS keys are not read", defaultKeys(func(k *evaluate.Key) { k.Grants, k.GrantsUnknown = nil, true }), false},
+		{"default EBS keys have no state", defaultKeys(func(k *evaluate.Key) { k.State = "" }), false},
+		{"the management account is not known", func(known *evaluate.Input) { known.ManagementAccount = "" }, false},
+		{"Allowed AMIs have criteria of tomorrow", func(known *evaluate.Input) {
+			for i, a := range known.Accounts {
+				setting := a.AllowedAMIs[home]
+				setting.Criteria = slices.Clone(setting.Criteria)
+				for j := range setting.Criteria {
+					setting.Criteria[j].Other = true
+				}
+				known.Accounts[i].AllowedAMIs = map[string]evaluate.AllowedAMIs{home: setting}
+			}
+		}, false},
 		{"accounts are in no known place", func(known *evaluate.Input) {
 			for i := range known.Accounts {
 				known.Accounts[i].Organization, known.Accounts[i].Path = "", ""
@@ -55,6 +78,20 @@ func hidings() []hiding {
 		}, false},
 		{"the partition is not known", func(known *evaluate.Input) { known.Partition = "" }, true},
 		{"EC2's name in the partition is not known", intoAnotherPartition, false},
+	}
+}
+
+// defaultKeys hides something of the customer managed default EBS keys.
+func defaultKeys(hide func(*evaluate.Key)) func(*evaluate.Input) {
+	return func(known *evaluate.Input) {
+		for i, a := range known.Accounts {
+			key, there := a.DefaultEBSKeys[home]
+			if !there || key.AWSManaged {
+				continue
+			}
+			hide(&key)
+			known.Accounts[i].DefaultEBSKeys = map[string]evaluate.Key{home: key}
+		}
 	}
 }
 
@@ -84,7 +121,7 @@ func (w *generatedWorld) compareWithLess(known evaluate.Input, happened []evalua
 		less.Regions[0].Keys = maps.Clone(known.Regions[0].Keys)
 		less.Regions[0].Image.Snapshots = slices.Clone(known.Regions[0].Image.Snapshots)
 		h.hide(&less)
-		for i, v := range evaluate.Evaluate(less) {
+		for i, v := range evaluate.Evaluate(less).Verdicts {
 			compared++
 			switch {
 			case v.Outcome == evaluate.Inconclusive:

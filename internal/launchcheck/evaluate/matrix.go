@@ -5,17 +5,28 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Link is one link of the chain that a launch hangs on.
+// Link is one link of the chain that a launch depends on.
 type Link struct {
-	Name    string  `json:"link"` // image, product-code, shared, snapshot, key-region, key-state, key-policy, identity-policy, grant
+	Name    string  `json:"link"` // image, region-enabled, shared, …: the constants of this package
 	Outcome Outcome `json:"outcome"`
 	// Because is one sentence: which permission, statement or grant decides.
 	Because string `json:"because"`
 	// Remedy is a command or a piece of policy that fixes the link, or a command
-	// that shows what is not known; empty if there is none.
+	// that shows what is unknown. It can be pasted as it is. Empty if there is none.
 	Remedy string `json:"remedy,omitempty"`
+	// Note says how to use Remedy: with whose credentials, where to add it, or what
+	// to do afterwards. It continues the word "remedy".
+	Note string `json:"note,omitempty"`
+}
+
+// note returns the link with a note for its remedy.
+func (l Link) note(note string) Link {
+	l.Note = text.Printable(note)
+	return l
 }
 
 // Verdict is what a launch comes to, with the links up to the first that is
@@ -39,28 +50,18 @@ func deciding(links []Link, outcome Outcome) (Link, bool) {
 	return links[i], true
 }
 
-// AccountPlaceholder stands for the account in the links of a [Case].
-const AccountPlaceholder = "{account}"
-
-// In is the link as it is in the account.
-func (l Link) In(account string) Link {
-	l.Because = strings.ReplaceAll(l.Because, AccountPlaceholder, account)
-	l.Remedy = strings.ReplaceAll(l.Remedy, AccountPlaceholder, account)
-	return l
-}
-
-// Case is a verdict that several accounts share, for one launcher in one
-// region. The links name the account as [AccountPlaceholder].
+// Case is a verdict that several accounts share, for one launcher in one Region.
 type Case struct {
 	Region   string   `json:"region"`
 	Launcher string   `json:"launcher"`
 	Outcome  Outcome  `json:"outcome"`
 	Accounts []string `json:"accounts"`
-	Links    []Link   `json:"links"`
+	// Links name the account as [Placeholder]. Use [Case.Explained] for readers.
+	Links []Link `json:"links"`
 }
 
-// Broken returns the link that decides a case other than [Launches].
-func (c Case) Broken() (Link, bool) { return deciding(c.Links, c.Outcome) }
+// Broken returns the link that decides a case other than [Launches], for readers.
+func (c Case) Broken() (Link, bool) { return deciding(c.Explained(), c.Outcome) }
 
 // Matrix is every verdict, one for each account, region and launcher, with those
 // that differ in the account only taken together: it stays readable, and small,
@@ -76,6 +77,7 @@ func Collect(verdicts []Verdict) Matrix {
 		for i, l := range links {
 			links[i].Because = v.withoutAccount(l.Because)
 			links[i].Remedy = v.withoutAccount(l.Remedy)
+			links[i].Note = v.withoutAccount(l.Note)
 		}
 		text, _ := json.Marshal(links) // strings alone cannot fail
 		key := v.Region + "\n" + v.Launcher + "\n" + string(v.Outcome) + "\n" + string(text)
@@ -136,7 +138,7 @@ func (v Verdict) withoutAccount(text string) string {
 	ofKey := ":kms:" + v.Region + ":" + v.Account
 	parts := strings.Split(text, ofKey)
 	for i, part := range parts {
-		parts[i] = strings.ReplaceAll(part, v.Account, AccountPlaceholder)
+		parts[i] = strings.ReplaceAll(part, v.Account, Placeholder)
 	}
 	return strings.Join(parts, ofKey)
 }

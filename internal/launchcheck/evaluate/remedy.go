@@ -5,26 +5,39 @@ import (
 	"strings"
 )
 
-// putKeyPolicy sets a key policy in which the statements do not deny.
-func (a *admission) putKeyPolicy(statements string) string {
-	return fmt.Sprintf("aws kms put-key-policy --region %s --key-id %s --policy-name default --policy file://key-policy.json # with %s changed to spare %s",
-		a.in.Name, a.ARN, statements, a.by.arn)
+// editKeyPolicy lets the reader edit the key policy and puts it. The link's reason
+// names the statement to change.
+func (a *admission) editKeyPolicy() string {
+	return fmt.Sprintf(`%s > key-policy.json && "${EDITOR:-vi}" key-policy.json && aws kms put-key-policy --region %s --key-id %s --policy-name default --policy file://key-policy.json`,
+		a.getKeyPolicy(), a.in.Name, a.ARN)
 }
 
 // getKeyPolicy shows the key policy.
 func (a *admission) getKeyPolicy() string {
-	return fmt.Sprintf("aws kms get-key-policy --region %s --key-id %s --policy-name default --output text", a.in.Name, a.ARN)
+	return fmt.Sprintf("aws kms get-key-policy --region %s --key-id %s --policy-name default --query Policy --output text", a.in.Name, a.ARN)
 }
 
 // listRolePolicies shows the policies of the role, one of which denies.
-func (a *admission) listRolePolicies(statements string, o operations) string {
-	return fmt.Sprintf("aws iam list-role-policies --role-name %s # and change %s, which denies %s", a.by.name, statements, o.actions())
+func (a *admission) listRolePolicies() string {
+	return "aws iam list-role-policies --role-name " + a.by.name
 }
 
-// createGrant makes the grant that a service-linked role launches with. Fact: GRANT-13.
+// createGrant creates the grant that a service-linked role launches with, with
+// the operations that AWS lists. Fact: GRANT-10, GRANT-13.
 func (a *admission) createGrant() string {
 	return fmt.Sprintf("aws kms create-grant --region %s --key-id %s --grantee-principal %s --operations %s",
-		a.in.Name, a.ARN, a.by.arn, strings.Join(allNeeded.names(""), " "))
+		a.in.Name, a.ARN, a.by.arn, strings.Join(listedOperations, " "))
+}
+
+// credentials says that a remedy needs the credentials of the caller's account;
+// empty if it is the account that owns the image.
+func (a *admission) credentials() string { return a.in.credentials(a.by.account) }
+
+func (r *Region) credentials(account string) string {
+	if account == r.Image.Owner {
+		return ""
+	}
+	return CredentialsOf(account)
 }
 
 // keyPolicySnippet are statements that let the caller's account, or a
@@ -51,7 +64,7 @@ func (a *admission) snippet(who, resource string, o operations) string {
 			continue
 		}
 		var conditions []string
-		if a.via.there == yes {
+		if a.from.via.there == yes {
 			conditions = append(conditions, fmt.Sprintf(`"StringEquals":{"kms:ViaService":%q}`, a.service))
 		}
 		if granting {

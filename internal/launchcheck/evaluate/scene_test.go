@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
@@ -14,11 +15,13 @@ import (
 // member's role with the emitted policy, an image that is shared with the
 // organization, under a key that is open to it.
 type scene struct {
-	partition string
-	account   evaluate.Account
-	launcher  evaluate.Launcher
-	region    evaluate.Region
-	key       evaluate.Key
+	partition  string
+	management string
+	now        time.Time
+	account    evaluate.Account
+	launcher   evaluate.Launcher
+	region     evaluate.Region
+	key        evaluate.Key
 }
 
 func newScene() *scene {
@@ -36,6 +39,21 @@ func (s *scene) asService() {
 // inOwnersAccount lets it launch in the key's own account.
 func (s *scene) inOwnersAccount() { s.account.ID = owner }
 
+// lend adds a grant that the key's owner issued.
+func (s *scene) lend(operations ...string) {
+	s.grant(operations...)
+	s.key.Grants[len(s.key.Grants)-1].IssuingAccount = owner
+}
+
+// steps alters the scene in several ways.
+func steps(steps ...func(*scene)) func(*scene) {
+	return func(s *scene) {
+		for _, step := range steps {
+			step(s)
+		}
+	}
+}
+
 // keyPolicy replaces the key's policy.
 func (s *scene) keyPolicy(statements ...string) { s.key.Policy = document(statements...) }
 
@@ -43,7 +61,7 @@ func (s *scene) keyPolicy(statements ...string) { s.key.Policy = document(statem
 func (s *scene) identityPolicy(statements ...string) { s.launcher.Policy = document(statements...) }
 
 func (s *scene) grant(operations ...string) {
-	s.key.Grants = append(s.key.Grants, evaluate.Grant{ID: fmt.Sprint("grant-", len(s.key.Grants)+1), Grantee: roleARN(s.account.ID, s.launcher.Role), Operations: operations})
+	s.key.Grants = append(s.key.Grants, evaluate.Grant{ID: fmt.Sprint("grant-", len(s.key.Grants)+1), Grantee: roleARN(s.account.ID, s.launcher.Role), IssuingAccount: s.account.ID, Operations: operations})
 }
 
 func document(statements ...string) json.RawMessage {
@@ -57,12 +75,12 @@ func (s *scene) verdict(hide ...func(*evaluate.Input)) evaluate.Verdict {
 		s.region.Keys = map[string]evaluate.Key{s.key.ARN: s.key}
 	}
 	known := evaluate.Input{
-		Partition: s.partition, Organization: organization, Accounts: []evaluate.Account{s.account}, Launchers: []evaluate.Launcher{s.launcher}, Regions: []evaluate.Region{s.region},
+		Partition: s.partition, Organization: organization, ManagementAccount: s.management, Now: s.now, Accounts: []evaluate.Account{s.account}, Launchers: []evaluate.Launcher{s.launcher}, Regions: []evaluate.Region{s.region},
 	}
 	for _, h := range hide {
 		h(&known)
 	}
-	return evaluate.Evaluate(known)[0]
+	return evaluate.Evaluate(known).Verdicts[0]
 }
 
 // ruling is a scene with one thing altered, and what becomes of it.

@@ -20,10 +20,15 @@ type statement struct {
 	odd         string // what of it is not supported, empty if it is all
 	actions     operations
 	onKey       bool // whether its resource is the key
-	who         principals
-	everybodies bool // an identity policy's statement is about its bearer
-	butWho      bool // NotPrincipal
-	conditions  []condition
+	// runs says whether ec2:RunInstances is one of its actions. Its resources, or
+	// if butResources all others, are those of the statement; nil if not known.
+	runs         bool
+	resources    []string
+	butResources bool
+	who          principals
+	everybodies  bool // an identity policy's statement is about its bearer
+	butWho       bool // NotPrincipal
+	conditions   []condition
 }
 
 // document is a policy as far as it is about one key.
@@ -36,7 +41,7 @@ type document struct {
 // everything.
 func unread(name, why string) *document {
 	return &document{name: name, statements: []statement{{
-		name: name, allow: true, deny: true, odd: why, actions: allNeeded, onKey: true, everybodies: true,
+		name: name, allow: true, deny: true, odd: why, actions: allNeeded, runs: true, onKey: true, everybodies: true,
 	}}}
 }
 
@@ -79,7 +84,7 @@ func parseDocument(name string, raw []byte, key, principal string) *document {
 	}
 	d := &document{name: name}
 	for i, item := range list {
-		s := statement{name: fmt.Sprintf("statement %d", i+1), allow: true, deny: true, actions: allNeeded, onKey: true}
+		s := statement{name: fmt.Sprintf("statement %d", i+1), allow: true, deny: true, actions: allNeeded, runs: true, onKey: true}
 		s.everybodies = principal == ""
 		if err := s.parse(item.Value, key, version == version2012); err != nil {
 			s.odd = err.Error()
@@ -167,12 +172,13 @@ func (s *statement) parseActions(m policy.Member) error {
 	if err != nil {
 		return err
 	}
-	found := none
+	found, runs := none, false
 	for _, p := range patterns {
 		p = strings.ToLower(p) // the letter case of actions does not matter
 		if !actionForm.MatchString(p) {
 			return fmt.Errorf("the action %q is not supported", p)
 		}
+		runs = runs || policy.Match(p, "ec2:runinstances")
 		for i, name := range operationNames {
 			if policy.Match(p, "kms:"+strings.ToLower(name)) {
 				found |= 1 << i
@@ -180,9 +186,9 @@ func (s *statement) parseActions(m policy.Member) error {
 		}
 	}
 	if m.Name == "NotAction" {
-		found = allNeeded &^ found
+		found, runs = allNeeded&^found, !runs
 	}
-	s.actions = found
+	s.actions, s.runs = found, runs
 	return nil
 }
 
@@ -202,11 +208,12 @@ func (s *statement) parseResources(m policy.Member, key string, variables bool) 
 		found = found || p == "*" || matchesARN(p, key)
 	}
 	s.onKey = found == (m.Name == "Resource")
+	s.resources, s.butResources = patterns, m.Name == "NotResource"
 	return nil
 }
 
 // about says how far the statement is about the caller: itself, or through its
-// account only, which leaves it to the account's own policies. Fact: KMS-KEY-15.
+// account only, which leaves it to the account's own policies. Fact: KMS-KEY-24.
 func (s *statement) about(by *caller) (itself, account answer) {
 	switch {
 	case s.everybodies:

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// String is the matrix as a table for a terminal: a line for each region and
+// String is the matrix as a table for a terminal: a line for each Region and
 // launcher if all accounts agree, else one for each case, with its accounts. Below
 // a case that does not launch stand the link that decides it and the remedy.
 func (m Matrix) String() string {
@@ -36,9 +36,9 @@ func (m Matrix) String() string {
 func together(cases []Case) []Case {
 	var all []Case
 	for _, c := range cases {
-		reason, _ := c.Broken()
+		reason, _ := deciding(c.Links, c.Outcome)
 		same := func(o Case) bool {
-			other, _ := o.Broken()
+			other, _ := deciding(o.Links, o.Outcome)
 			return o.Outcome == c.Outcome && other == reason
 		}
 		if i := slices.IndexFunc(all, same); i >= 0 {
@@ -63,19 +63,28 @@ func (c Case) where(only bool) string {
 	}
 }
 
+// maxLoop is for how many accounts a remedy is printed.
+const maxLoop = 20
+
 // reason writes what decides the case.
 func (c Case) reason(to *strings.Builder) {
-	link, found := c.Broken()
+	accounts := c.Accounts[:min(len(c.Accounts), maxLoop)]
+	link, found := deciding(c.explained(accounts), c.Outcome)
 	if !found {
 		return
 	}
-	if len(c.Accounts) == 1 {
-		link = link.In(c.Accounts[0])
-	}
 	fmt.Fprintf(to, "    %s: %s\n", link.Name, link.Because)
-	if link.Remedy != "" {
-		fmt.Fprintf(to, "    remedy: %s\n", link.Remedy)
+	if link.Remedy == "" {
+		return
 	}
+	notes := []string{"remedy"}
+	if n := len(c.Accounts); n > maxLoop && link.loops() {
+		notes = append(notes, fmt.Sprintf("for the first %d of %s accounts", maxLoop, thousands(n)))
+	}
+	if link.Note != "" {
+		notes = append(notes, link.Note)
+	}
+	fmt.Fprintf(to, "    %s: %s\n", strings.Join(notes, ", "), link.Remedy)
 }
 
 // thousands writes a number as 170,000.

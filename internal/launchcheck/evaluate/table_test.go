@@ -22,7 +22,7 @@ func TestTable(t *testing.T) {
 	}
 	alter("eu-west-1", func(k *evaluate.Key) { k.Grants = k.Grants[2*42+1:] })
 	alter("us-east-1", func(k *evaluate.Key) { k.State = "Disabled" })
-	golden.Compare(t, "table", []byte(evaluate.Collect(evaluate.Evaluate(w)).String()))
+	golden.Compare(t, "table", []byte(evaluate.Collect(evaluate.Evaluate(w).Verdicts).String()))
 }
 
 // The sentences and remedies, each as it stands in an error.
@@ -91,6 +91,30 @@ func TestSentences(t *testing.T) {
 			s.partition, s.launcher.Policy = "aws-iso", document(allow+"}")
 			s.keyPolicy(allow + `,"Principal":"*","Condition":{"StringLike":{"kms:ViaService":"ec2.*.c2s.ic.gov"}}}`)
 		}},
+		{"a grant of the key's owner", func(s *scene) { s.asService(); s.lend(whole()...) }},
+		{"a grant of the owner without an identity policy", func(s *scene) { s.launcher.Policy = nil; s.keyPolicy(to(owner)); s.lend(whole()...) }},
+		{"a grant of an unknown account", func(s *scene) { s.asService(); s.grant(whole()...); s.key.Grants[0].IssuingAccount = "" }},
+		{"a default EBS key that allows nobody", func(s *scene) {
+			s.account.DefaultEBSKeys = map[string]evaluate.Key{region: {ARN: strings.Replace(keyARN(region), owner, member, 1), State: "Enabled", Policy: document(to(other))}}
+		}},
+		{"a default EBS key that is disabled", func(s *scene) {
+			s.account.DefaultEBSKeys = map[string]evaluate.Key{region: {ARN: strings.Replace(keyARN(region), owner, member, 1), State: "Disabled"}}
+		}},
+		{"Allowed AMIs", func(s *scene) {
+			s.account.AllowedAMIs = map[string]evaluate.AllowedAMIs{region: {State: "enabled", Criteria: []evaluate.ImageCriterion{{Providers: []string{"amazon"}}}}}
+		}},
+		{"Allowed AMIs of tomorrow", func(s *scene) {
+			s.account.AllowedAMIs = map[string]evaluate.AllowedAMIs{region: {State: "enabled", Criteria: []evaluate.ImageCriterion{{Other: true}}}}
+		}},
+		{"service control policies that deny", func(s *scene) {
+			s.management = stranger
+			s.account.SCPs = [][]evaluate.ControlPolicy{{{Name: "p-1", Document: document(`{"Effect":"Allow","Action":"*","Resource":"*"}`)}, {Name: "p-2", Document: document(`{"Effect":"Deny","Action":"kms:*","Resource":"*"}`)}}}
+		}},
+		{"service control policies that don't allow", func(s *scene) {
+			s.management = stranger
+			s.account.SCPs = [][]evaluate.ControlPolicy{{{Name: "p-1", Document: document(`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)}}}
+		}},
+		{"Region not enabled", func(s *scene) { s.account.RegionEnabled = map[string]bool{region: false} }},
 		{"grants not read", func(s *scene) { s.asService(); s.key.GrantsUnknown = true }},
 	}
 	var text strings.Builder
@@ -104,7 +128,7 @@ func TestSentences(t *testing.T) {
 				fmt.Fprintf(&text, "%s: %s\n", l.Name, l.Because)
 			}
 			if l.Remedy != "" {
-				fmt.Fprintf(&text, "  %s\n", l.Remedy)
+				fmt.Fprintf(&text, "  %s: %s\n", strings.TrimSuffix("remedy, "+l.Note, ", "), l.Remedy)
 			}
 		}
 		text.WriteByte('\n')
@@ -118,7 +142,7 @@ func TestOrder(t *testing.T) {
 	slices.Reverse(w.Accounts)
 	slices.Reverse(w.Launchers)
 	var got []string
-	for _, v := range evaluate.Evaluate(w) {
+	for _, v := range evaluate.Evaluate(w).Verdicts {
 		got = append(got, v.Region+" "+v.Account+" "+v.Launcher)
 	}
 	if len(got) != 18 || !slices.IsSorted(got) {
@@ -134,13 +158,13 @@ func TestOrder(t *testing.T) {
 func TestCollect(t *testing.T) {
 	w := published(40, region)
 	w.Accounts = append(w.Accounts, evaluate.Account{ID: owner, Organization: organization, Path: unitPath})
-	matrix := evaluate.Collect(evaluate.Evaluate(w))
+	matrix := evaluate.Collect(evaluate.Evaluate(w).Verdicts)
 	if len(matrix) != 6 || matrix.Count(evaluate.Launches) != 41*3 {
 		t.Errorf("%d cases, %d launches", len(matrix), matrix.Count(evaluate.Launches))
 	}
 	for _, c := range matrix {
 		for _, l := range c.Links {
-			if strings.Contains(l.Because+l.Remedy, "kms:"+region+":"+evaluate.AccountPlaceholder) || len(c.Accounts) > 1 && strings.Contains(l.Because, w.Accounts[0].ID) {
+			if strings.Contains(l.Because+l.Remedy, "kms:"+region+":"+evaluate.Placeholder) || len(c.Accounts) > 1 && strings.Contains(l.Because, w.Accounts[0].ID) {
 				t.Errorf("%s %s: %s", c.Launcher, l.Name, l.Because)
 			}
 		}

@@ -36,23 +36,32 @@ type generatedWorld struct {
 	image string
 	keys  []string // ARNs
 	roles map[string]json.RawMessage
+	// controls are the service control policies of the accounts.
+	controls map[string][]json.RawMessage
 }
 
 func generate(t *testing.T, seed uint64) *generatedWorld {
 	t.Helper()
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0))}
-	// The evaluator still assumes both.
-	sim, err := awssim.New(generatedFile(), awssim.Options{OwnerGrantsCount: true, VolumesKeepKey: true})
+	file := generatedFile()
+	g.settings(&file)
+	sim, err := awssim.New(file, awssim.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &generatedWorld{generator: g, t: t, sim: sim, roles: map[string]json.RawMessage{}}
+	w := &generatedWorld{generator: g, t: t, sim: sim, roles: map[string]json.RawMessage{}, controls: map[string][]json.RawMessage{}}
+	for _, a := range file.Accounts {
+		w.controls[a.ID] = a.ServiceControlPolicies
+	}
 	w.makeImage()
 	w.shareImage()
 	w.makeRoles()
 	for _, key := range w.keys {
 		w.makeGrants(key)
-		w.complete(key)
+		w.settle(key)
+	}
+	for _, key := range file.Keys {
+		w.settleDefaultKey(key)
 	}
 	if g.chance(4) {
 		w.must(w.ec2(owner).DisableImage(t.Context(), &ec2.DisableImageInput{ImageId: &w.image}))
@@ -127,7 +136,7 @@ func (w *generatedWorld) makeImage() {
 func (w *generatedWorld) newKey() string {
 	w.t.Helper()
 	holder := one(w.generator, owner, owner, keyOwner)
-	first := fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":[%q,%q]},"Action":"kms:*","Resource":"*"}}`, holder, owner)
+	first := fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":["%s"]},"Action":"kms:*","Resource":"*"}}`, strings.Join(append(launching(), holder), `","`))
 	made, err := kms.NewFromConfig(w.config(holder)).CreateKey(w.t.Context(), &kms.CreateKeyInput{Policy: &first})
 	w.must(made, err)
 	w.keys = append(w.keys, *made.KeyMetadata.Arn)
@@ -137,9 +146,10 @@ func (w *generatedWorld) newKey() string {
 func (w *generatedWorld) copied(image, key string) string {
 	w.t.Helper()
 	in := &ec2.CopyImageInput{SourceImageId: &image, SourceRegion: aws.String(home), Name: aws.String("copy of " + image), Encrypted: aws.Bool(true)}
-	if key != "" {
-		in.KmsKeyId = &key
+	if key == "" { // not the owner's default key, which it may not be allowed to use
+		key = "alias/aws/ebs"
 	}
+	in.KmsKeyId = &key
 	made, err := w.ec2(owner).CopyImage(w.t.Context(), in)
 	w.must(made, err)
 	return *made.ImageId
@@ -224,38 +234,49 @@ func (w *generatedWorld) makeGrants(key string) {
 			case 1:
 				w.odd, constrained = true, true
 			}
-			switch cut := w.IntN(len(needed)); w.IntN(12) {
-			case 0:
-				w.grant(key, grantee, constrained, slices.Delete(slices.Clone(needed), cut, cut+1))
+			issuer := one(w.generator, account, account, account, keyAccount(key), owner, other)
+			switch cut := w.IntN(len(whole())); w.IntN(12) {
+			case 0: // AWS documents launches with all operations only
+				w.odd = true
+				w.grant(key, issuer, grantee, constrained, slices.Delete(whole(), cut, cut+1))
 			case 1:
-				w.grant(key, grantee, constrained, needed[:cut+1])
-				w.grant(key, grantee, constrained, needed[cut:])
+				w.grant(key, issuer, grantee, constrained, whole()[:cut+1])
+				w.grant(key, one(w.generator, issuer, owner), grantee, constrained, whole()[cut:])
 			case 2:
-				id := w.grant(key, grantee, constrained, needed)
+				id := w.grant(key, issuer, grantee, constrained, whole())
 				w.must(w.kms(key).RevokeGrant(w.t.Context(), &kms.RevokeGrantInput{KeyId: &key, GrantId: &id}))
+			case 3:
+				w.grant(key, keyAccount(key), grantee, constrained, needed)
 			default:
-				w.grant(key, grantee, constrained, one(w.generator, needed, whole()))
+				w.grant(key, issuer, grantee, constrained, whole())
 			}
 		}
 	}
 }
 
-func (w *generatedWorld) grant(key, grantee string, constrained bool, operations []string) string {
+// grant creates a grant with credentials of the issuer or, if its service control
+// policies deny that, of the key's account.
+func (w *generatedWorld) grant(key, issuer, grantee string, constrained bool, operations []string) string {
 	w.t.Helper()
 	in := &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: &grantee}
 	for _, o := range operations {
-		in.Operations = append(in.Operations, kmstypes.GrantOperation(o))
+		in.Operations = append(in.Operations, grantOperation(o))
 	}
 	if constrained {
 		in.Constraints = &kmstypes.GrantConstraints{EncryptionContextSubset: map[string]string{"team": "images"}}
 	}
-	made, err := w.kms(key).CreateGrant(w.t.Context(), in)
+	made, err := kms.NewFromConfig(w.config(issuer)).CreateGrant(w.t.Context(), in)
+	if err != nil && issuer != keyAccount(key) {
+		made, err = w.kms(key).CreateGrant(w.t.Context(), in)
+	}
 	w.must(made, err)
 	return *made.GrantId
 }
 
-// complete gives the key its policy and its state.
-func (w *generatedWorld) complete(key string) {
+func grantOperation(name string) kmstypes.GrantOperation { return kmstypes.GrantOperation(name) }
+
+// settle gives the key its policy and its state.
+func (w *generatedWorld) settle(key string) {
 	document := w.keyPolicy(key)
 	state := w.IntN(100)
 	if state < 5 {

@@ -38,8 +38,7 @@ func EC2NodeClassFile(region string) string { return "ec2nodeclass-" + region + 
 type Publication struct {
 	Manifest manifest.Manifest
 	Policy   policy.Document // Karpenter's
-	// Grants are those that somebody else is to make; none where this plugin
-	// made them.
+	// Grants are those that the accounts create themselves, existing ones included.
 	Grants iter.Seq[manifest.Grant]
 	// MemberRole is the path and name of the role that the plugin assumes in member
 	// accounts; empty if it assumes none.
@@ -115,6 +114,7 @@ type terraformKey struct {
 }
 
 type terraformGrant struct {
+	Account          string   `json:"account"` // its credentials create the grant
 	Region           string   `json:"region"`
 	KeyARN           string   `json:"key_arn"`
 	Name             string   `json:"name"`
@@ -135,7 +135,7 @@ func terraform(p Publication) variables {
 		v.Key.ARNs[region] = key.ARN
 	}
 	for g := range p.Grants {
-		v.Grants[g.Region+"/"+g.Name] = terraformGrant{g.Region, g.KeyARN, g.Name, g.Role, g.Operations}
+		v.Grants[g.Region+"/"+g.Name] = terraformGrant{g.Account, g.Region, g.KeyARN, g.Name, g.Role, g.Operations}
 	}
 	return variables{v}
 }

@@ -19,6 +19,7 @@ const (
 	FailureFile       = "orgami-failure.json" // what a failed run achieved
 	KarpenterFile     = "karpenter-kms-policy.json"
 	GrantsFile        = "kms-grants.json"
+	GrantsScript      = "create-grants.sh"   // the grants that the accounts have to create
 	ReportFile        = "orgami-report.html" // the report page, if asked for
 	PlanReportFile    = "orgami-plan-report.html"
 	FailureReportFile = "orgami-failure-report.html"
@@ -31,9 +32,9 @@ const SchemaVersion = 1
 // Manifest records a publication as AWS read it back.
 type Manifest struct {
 	SchemaVersion int `json:"schema_version"`
-	// Complete says that every region's image is verified, shared and, with the
-	// grants that were asked for, launchable. Do not deploy from a manifest
-	// that is not complete.
+	// Complete says that every Region's image is verified, shared as configured and
+	// read back. Don't deploy from a manifest that isn't complete. Grants may still
+	// be pending.
 	Complete bool `json:"complete"`
 	// PlanOnly says that nothing was changed and this is what would be.
 	PlanOnly     bool          `json:"plan_only,omitempty"`
@@ -46,9 +47,13 @@ type Manifest struct {
 	Images  map[string]Image `json:"images"`
 	Grants  GrantCounts      `json:"grants"`
 	Changes []change.Change  `json:"changes"`
+	// LaunchChecks counts the launch checks. It is absent if nothing was checked.
+	LaunchChecks *LaunchChecks `json:"launch_checks,omitempty"`
 	// Launches says who can launch the images where, as it was checked before they
 	// were shared. It is absent if nothing was checked.
 	Launches evaluate.Matrix `json:"launches,omitempty"`
+	// Assumptions are what the launches take for true, because it wasn't read.
+	Assumptions []evaluate.Assumption `json:"assumptions,omitempty"`
 	// UnpublishedCopies are what failed or interrupted runs left.
 	UnpublishedCopies []UnpublishedCopy `json:"unpublished_copies,omitempty"`
 	Errors            []string          `json:"errors"`
@@ -174,15 +179,27 @@ type Permissions struct {
 	Public              bool     `json:"public,omitempty"`
 }
 
-// GrantCounts sums up the grants file.
+// LaunchChecks are the numbers of launch checks, each of one launcher in an account
+// and a Region.
+type LaunchChecks struct {
+	Passed int `json:"passed"`
+	Failed int `json:"failed"`
+	// Pending checks wait for a grant that is still to be created.
+	Pending      int `json:"pending"`
+	Inconclusive int `json:"inconclusive"`
+}
+
+// GrantCounts are the numbers of grants by status.
 type GrantCounts struct {
-	Via     string `json:"via,omitempty"`
-	Created int    `json:"created"`
-	Exists  int    `json:"exists"`
-	Skipped int    `json:"skipped"`
-	Planned int    `json:"planned"`
-	// Revoked are those of earlier runs that this run took away, LeftOver those
-	// that it left, though nothing asks for them any more.
+	Created int `json:"created"`
+	Exists  int `json:"exists"`
+	Skipped int `json:"skipped"`
+	// Planned grants would be created by a run that isn't only a plan.
+	Planned int `json:"planned"`
+	// ToCreate are those that their accounts have to create.
+	ToCreate int `json:"to_create"`
+	// Revoked are grants of earlier runs that this run revoked, LeftOver those that
+	// it kept although they're no longer in the configuration or don't count.
 	Revoked  int `json:"revoked,omitempty"`
 	LeftOver int `json:"left_over,omitempty"`
 }
@@ -191,21 +208,20 @@ type GrantCounts struct {
 type Grants struct {
 	SchemaVersion int    `json:"schema_version"`
 	KeyID         string `json:"key_id"`
-	Via           string `json:"via"`
 	// Grants in the order of region, account and role.
 	Grants iter.Seq[Grant] `json:"grants"`
 }
 
 // Grant is one grant with everything that CreateGrant takes.
 type Grant struct {
-	Account    string   `json:"account"`
+	Account    string   `json:"account"` // its credentials create the grant
 	Role       string   `json:"grantee_principal"`
 	Region     string   `json:"region"`
 	KeyARN     string   `json:"key_arn"`
 	Name       string   `json:"name"`
 	Operations []string `json:"operations"`
-	Status     string   `json:"status"` // created, exists, skipped, planned
+	Status     string   `json:"status"` // created, exists, skipped, planned, to_create
 	Reason     string   `json:"reason,omitempty"`
 	GrantID    string   `json:"grant_id,omitempty"`
-	Command    string   `json:"command"` // makes the grant by hand
+	Command    string   `json:"command"` // creates the grant, with credentials of the account
 }

@@ -43,14 +43,14 @@ func example(t *testing.T) manifest.Manifest {
 			SnapshotIDs: []string{"snap-0123456789abcdef0"}, KMSKeyARN: keyARN, Verified: true, Shared: true,
 			Permissions: manifest.Permissions{Organizations: []string{"arn:aws:organizations::999999999999:organization/o-exampleorgid"}},
 		}},
-		Grants:  manifest.GrantCounts{Via: "owner", Created: 1},
+		Grants:  manifest.GrantCounts{Created: 1, ToCreate: 1},
 		Changes: []change.Change{{Kind: change.Key, Action: change.Create, Region: "eu-west-1", Detail: "multi-Region primary"}},
 		Errors:  []string{},
 	}
 }
 
 func exampleGrants() manifest.Grants {
-	return manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: keyID, Via: "owner", Grants: slices.Values([]manifest.Grant{{
+	return manifest.Grants{SchemaVersion: manifest.SchemaVersion, KeyID: keyID, Grants: slices.Values([]manifest.Grant{{
 		Account: "222222222222", Role: "arn:aws:iam::222222222222:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
 		Region: "eu-west-1", KeyARN: keyARN, Name: "orgami/222222222222/AWSServiceRoleForAutoScaling-01234567",
 		Operations: []string{"Decrypt"}, Status: "skipped", Reason: "the role does not exist", Command: "aws kms create-grant",

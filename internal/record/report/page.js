@@ -61,6 +61,7 @@
       const pre = element("pre"), copy = element("button", "Copy");
       const text = named(l.remedy);
       pre.append(element("code", text));
+      if (l.note) item.append(element("br"), "Remedy, " + named(l.note) + ":");
       copy.type = "button";
       copy.addEventListener("click", () => navigator.clipboard.writeText(text).then(() => { copy.textContent = "Copied"; }, () => getSelection().selectAllChildren(pre)));
       item.append(pre, copy);

@@ -35,7 +35,9 @@ type Report struct {
 	Key      Key
 	Images   map[string]string // by region
 	Launches evaluate.Matrix
-	Changes  []change.Change
+	// Assumptions are what Launches takes for true.
+	Assumptions []evaluate.Assumption
+	Changes     []change.Change
 }
 
 // Key is the multi-Region key.
@@ -80,18 +82,11 @@ func digest(text string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// problems are the cases that need somebody, those that fail first, and name the
-// account where it is one.
+// problems are the cases to fix, those that fail first, with their links for readers.
 func problems(m evaluate.Matrix) evaluate.Matrix {
 	cases := slices.Concat(m.Only(evaluate.Fails), m.Only(evaluate.Inconclusive))
 	for i, c := range cases {
-		if len(c.Accounts) != 1 {
-			continue
-		}
-		cases[i].Links = slices.Clone(c.Links)
-		for j, link := range c.Links {
-			cases[i].Links[j] = link.In(c.Accounts[0])
-		}
+		cases[i].Links = c.Explained()
 	}
 	return cases
 }

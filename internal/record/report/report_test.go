@@ -40,19 +40,34 @@ func TestEmpty(t *testing.T) {
 
 // What is broken in one account is told of that account, in the list as well.
 func TestOneAccount(t *testing.T) {
-	links := []evaluate.Link{{Name: "grant", Outcome: evaluate.Fails, Because: "no grant for {account}", Remedy: "grant {account}"}}
+	links := []evaluate.Link{{Name: "grant", Outcome: evaluate.Fails, Because: "no grant for {account}", Remedy: "aws grant {account}", Note: "with credentials of the account {account}"}}
 	matrix := evaluate.Matrix{
 		{Region: "eu-west-1", Launcher: "Karpenter", Outcome: evaluate.Fails, Accounts: []string{"222222222222"}, Links: links},
 		{Region: "us-east-1", Launcher: "Karpenter", Outcome: evaluate.Fails, Accounts: []string{"333333333333", "444444444444"}, Links: links},
 	}
 	page := write(t, report.Report{Launches: matrix})
-	for _, part := range []string{"no grant for 222222222222", "grant 222222222222</code>", "no grant for {account}", "{account} is any of 333333333333, 444444444444"} {
+	for _, part := range []string{
+		"no grant for 222222222222", "with credentials of the account 222222222222:<pre><code>aws grant 222222222222</code>",
+		"no grant for ACCOUNT", "for account in 333333333333 444444444444; do (export AWS_PROFILE=&#34;$account&#34;; aws grant &#34;$account&#34;); done</code>",
+	} {
 		if !strings.Contains(page, part) {
 			t.Errorf("%s is missing", part)
 		}
 	}
-	if links[0].Remedy != "grant {account}" {
+	list, _, _ := strings.Cut(page, "<script")
+	if strings.Contains(list, evaluate.Placeholder) {
+		t.Error("a placeholder is shown")
+	}
+	if links[0].Remedy != "aws grant {account}" {
 		t.Error("the matrix was changed")
+	}
+}
+
+// What the checks assume stands beside their figures.
+func TestAssumptions(t *testing.T) {
+	page := write(t, report.Report{Assumptions: []evaluate.Assumption{{Link: "scp", Text: "no <policy> denies it"}}})
+	if !strings.Contains(page, "Assumes that no &lt;policy&gt; denies it.") {
+		t.Error("the assumption is missing")
 	}
 }
 

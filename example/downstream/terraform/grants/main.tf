@@ -1,9 +1,9 @@
-# The grants, in the account that owns the key, for a publication with
-# grants { via = "none" }. Each grant is a resource, and a refresh reads all grants
-# of the key for each: with hundreds of accounts, let orgami-publish make them
-# (docs/performance.md).
+# The grants of one account, for a publication without grants.member_role. Run it with
+# credentials of that account: a grant counts only if the account of the role created
+# it. Each grant is a resource, and a refresh reads all grants of the key for each. With
+# hundreds of accounts, run create-grants.sh instead (docs/performance.md).
 #
-#   terraform apply -var-file=orgami/orgami.tfvars.json
+#   terraform apply -var-file=orgami/orgami.tfvars.json -var='roles=["AWSServiceRoleForAutoScaling"]'
 
 terraform {
   required_providers {
@@ -27,6 +27,7 @@ variable "orgami" {
       arns         = map(string)
     })
     grants = map(object({
+      account           = string
       region            = string
       key_arn           = string
       name              = string
@@ -36,8 +37,19 @@ variable "orgami" {
   })
 }
 
+variable "roles" {
+  description = "Names of the service-linked roles that exist in this account."
+  type        = list(string)
+  default     = ["AWSServiceRoleForAutoScaling"]
+}
+
+data "aws_caller_identity" "current" {}
+
 resource "aws_kms_grant" "launcher" {
-  for_each = var.orgami.grants
+  for_each = {
+    for name, grant in var.orgami.grants : name => grant
+    if grant.account == data.aws_caller_identity.current.account_id && contains(var.roles, basename(grant.grantee_principal))
+  }
 
   region            = each.value.region
   key_id            = each.value.key_arn

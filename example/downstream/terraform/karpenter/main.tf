@@ -25,6 +25,7 @@ variable "orgami" {
       arns         = map(string)
     })
     grants = map(object({
+      account           = string
       region            = string
       key_arn           = string
       name              = string

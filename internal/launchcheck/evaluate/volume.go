@@ -1,0 +1,63 @@
+package evaluate
+
+// volumeLinks say whether the caller can use the key of the volumes. A volume that
+// is restored from the encrypted snapshot of another account is encrypted with the
+// default EBS key of the launching account. The owner's volumes keep the snapshots'
+// keys. Fact: LAUNCH-7, LAUNCH-11, LAUNCH-12.
+func (e *evaluation) volumeLinks(a *Account, by *caller) []Link {
+	if a.ID == e.region.Image.Owner || len(e.keys) == 0 {
+		return nil
+	}
+	key, known := a.DefaultEBSKeys[e.region.Name]
+	switch {
+	case !known:
+		e.assume(assumedVolumeKey)
+		return []Link{holds(linkVolumeKey, "volumes are encrypted with the default EBS key of the account "+a.ID)}
+	case key.AWSManaged:
+		return []Link{holds(linkVolumeKey, "volumes are encrypted with aws/ebs, the default EBS key of the account "+a.ID)}
+	}
+	return []Link{e.volumeKey(a, key).volumeLink(by)}
+}
+
+// volumeKey is the account's default EBS key, parsed.
+func (e *evaluation) volumeKey(a *Account, key Key) *regionalKey {
+	if k := e.volumeKeys[a.ID]; k != nil {
+		return k
+	}
+	region := *e.region
+	region.Keys = map[string]Key{key.ARN: key}
+	k := newRegionalKey(e.partition, &region, key.ARN, e.launchers)
+	e.volumeKeys[a.ID] = k
+	return k
+}
+
+// volumeLink is the first link of the volumes' key that doesn't hold, as one link.
+func (k *regionalKey) volumeLink(by *caller) Link {
+	links := []Link{k.regionLink(by)}
+	if k.account != "" {
+		links = append(links, k.state)
+		links = append(links, k.admit(by)...)
+	}
+	found := holds(linkVolumeKey, "the default EBS key "+k.ARN+" of the account "+by.account+" allows it")
+	for _, l := range links {
+		if l.Outcome == Launches || l.Outcome == Inconclusive && found.Outcome == Inconclusive {
+			continue
+		}
+		found = newLink(linkVolumeKey, l.Outcome, "volumes are encrypted with the default EBS key of the account "+by.account+": "+l.Because, l.Remedy).note(l.Note)
+		if l.Name != linkIdentityPolicy && l.Name != linkGrant {
+			found = found.note(k.ownersNote(l.Note))
+		}
+		if l.Outcome == Fails {
+			break
+		}
+	}
+	return found
+}
+
+// ownersNote is the note of a remedy that needs the credentials of the key's owner.
+func (k *regionalKey) ownersNote(note string) string {
+	if note == "" {
+		return CredentialsOf(k.account)
+	}
+	return note + ", " + CredentialsOf(k.account)
+}
