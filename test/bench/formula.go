@@ -8,6 +8,7 @@ func ColdChanges(c Cell) map[string]int {
 		"kms CreateAlias":          c.Regions,
 		"kms EnableKeyRotation":    1,
 		"kms CreateGrant":          c.Grants(),
+		"sts AssumeRole":           c.Accounts,
 		"ec2 CopyImage":            c.Regions,
 		"ec2 ModifyImageAttribute": c.Regions,
 	}
@@ -23,6 +24,7 @@ func WarmReads(c Cell) map[string]int {
 	return map[string]int{
 		"sts GetCallerIdentity":              1,
 		"organizations DescribeOrganization": 1,
+		"organizations ListAccounts":         1, // denied: the publisher is a member
 		"ec2 DescribeRegions":                1,
 		// The source; and each region's image, to plan, to verify and to check.
 		"ec2 DescribeImages":    1 + 3*c.Regions,
