@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -186,71 +185,6 @@ func and(conditions ...Condition) Condition {
 		}
 	}
 	return joined
-}
-
-// Merge returns the policy that a key shall have: existing, or nil for a key to
-// be made, with our statements and the user's extra ones (a JSON list as
-// [ParseStatements] returns it) set. The owner's statement is left out where
-// another one already gives the owner's account kms:* (AWS's default key policy
-// does), so that an adopted policy grows no further than it must.
-func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
-	base := Document{Version: version}
-	if existing != nil {
-		base = *existing
-	}
-	var raws []json.RawMessage // the owner's first
-	for _, s := range k.Statements() {
-		raws = append(raws, s.raw())
-	}
-	if len(extra) > 0 {
-		more, err := statementsOf(extra)
-		if err != nil {
-			return Document{}, fmt.Errorf("reading the extra statements: %w", err)
-		}
-		raws = append(raws, more...)
-	}
-	// What administers must outlive the merge: a statement that is about to be
-	// replaced does not count.
-	merged := base.set(raws[1:])
-	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) {
-		merged = base.set(raws)
-	}
-	if size := len(merged.String()); size > MaxKeyPolicySize {
-		return Document{}, fmt.Errorf("the key policy would be %d bytes, and KMS stores at most %d: shorten extra_statements_file, or share with the organization instead of single accounts", size, MaxKeyPolicySize)
-	}
-	return merged, nil
-}
-
-// administeredBy reports whether a statement, unconditionally, allows the
-// account's root principal kms:*.
-func (d Document) administeredBy(account string) bool {
-	for _, raw := range d.Statements {
-		s, err := parseStatement(raw)
-		if err == nil && s.Effect == "Allow" && len(s.Condition) == 0 &&
-			slices.Contains(s.Principal["AWS"], account) &&
-			(slices.Contains(s.Action, "kms:*") || slices.Contains(s.Action, "*")) &&
-			slices.Contains(s.Resource, "*") {
-			return true
-		}
-	}
-	return false
-}
-
-// Leftovers lists the Sids of statements of ours that the policy has and the
-// configuration no longer asks for. They are reported and kept: another AMI
-// under the same key may still need them.
-func (k KeyPolicy) Leftovers(existing Document) []string {
-	wanted := map[string]bool{SidOwner: true}
-	for _, s := range k.Statements() {
-		wanted[s.Sid] = true
-	}
-	var left []string
-	for _, sid := range existing.Sids() {
-		if !wanted[sid] && isOurs(sid) {
-			left = append(left, sid)
-		}
-	}
-	return left
 }
 
 func (k KeyPolicy) rootARN(account string) string {
