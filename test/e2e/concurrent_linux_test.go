@@ -54,10 +54,14 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 			killed.environment = append(killed.environment[:len(killed.environment):len(killed.environment)], asBuilder(t, aws)...)
 
 			folder := template(t, fromExisting, keep, publish)
-			var once sync.Once
+			var once, begin sync.Once
 			var pid atomic.Int64
+			begun := make(chan struct{})
 			aws.OnCall(func(call awssim.Entry) {
 				isKilled := strings.Contains(call.Principal, "assumed-role/Builder")
+				if call.Operation == "GetCallerIdentity" && isKilled == test.first { // by then it holds its machine's lock
+					begin.Do(func() { close(begun) })
+				}
 				if call.Operation == test.operation && call.Error == "" && !call.DryRun && (isKilled || test.either) && pid.Load() != 0 {
 					// The group holds Packer and its plugins.
 					once.Do(func() { _ = syscall.Kill(-int(pid.Load()), syscall.SIGKILL) })
@@ -72,11 +76,11 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 			}
 			if test.first {
 				startDying()
-				time.Sleep(200 * time.Millisecond)
+				within(t, begun, time.Minute)
 				lived = start(t, lives)
 			} else {
 				lived = start(t, lives)
-				time.Sleep(200 * time.Millisecond)
+				within(t, begun, time.Minute)
 				startDying()
 			}
 			if err := <-lived; err != nil {
@@ -104,5 +108,15 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 				t.Errorf("the third run changed something: %v", changed)
 			}
 		})
+	}
+}
+
+// within waits for the channel to be closed.
+func within(t *testing.T, done <-chan struct{}, limit time.Duration) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		t.Fatal("the first build made no call")
 	}
 }
