@@ -1,10 +1,15 @@
 package publish_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // TestNameTakenMeanwhile: two runs of different images want one name. Neither blocks
@@ -41,5 +46,23 @@ func TestNameTakenMeanwhile(t *testing.T) {
 		})
 		group.Wait()
 		w.checkComplete(t, first)
+	})
+}
+
+// TestFilesThatCannotBeWritten: a publication whose files can't be written isn't
+// complete, fails, and keeps its images shared. The next run completes it.
+func TestFilesThatCannotBeWritten(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		full := errors.New("no space left on device")
+		clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
+		o, err := publish.Runner{Clients: clients, Reporter: w.reporter(), Lock: unlocked, Record: func(publish.Outcome) error { return full }}.Run(t.Context(), w.spec())
+		if !errors.Is(err, full) || o.Complete || len(o.ImageIDs()) > 0 {
+			t.Errorf("complete %v, images %v, error %v", o.Complete, o.ImageIDs(), err)
+		}
+		w.sim.ResetJournal()
+		w.checkComplete(t, w.mustPublish(t, w.spec()))
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("the next run changed %v", got)
+		}
 	})
 }

@@ -135,10 +135,6 @@ var mutations = []mutation{
 		"		shared, err := readBackShared(ctx, clients, m.image, policy)", "		shared, err := LookShared(ctx, clients, m.image, policy.Snapshots)",
 	},
 	{
-		"publish a disabled image", "internal/ami/share.go",
-		"		case !found.available():\n			return \"\", fmt.Errorf(\"image", "		case false:\n			return \"\", fmt.Errorf(\"image",
-	},
-	{
 		"mark as published before sharing", "internal/publish/publish.go",
 		"	if at.shared, err = r.share(ctx, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n	if at.final, err = r.markPublished(ctx, at.verified); err != nil {\n		return at, err\n	}\n", "	if at.final, err = r.markPublished(ctx, at.verified); err != nil {\n		return at, err\n	}\n	if at.shared, err = r.share(ctx, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n",
 	},
