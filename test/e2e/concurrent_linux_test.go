@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,7 +52,7 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 				killed = newPacker(t, aws.environment...)
 			}
 			// The calls of the killed build are those of the role.
-			killed.environment = append(killed.environment[:len(killed.environment):len(killed.environment)], asBuilder(t, aws)...)
+			killed.environment = append(slices.Clip(killed.environment), asBuilder(t, aws)...)
 
 			folder := template(t, fromExisting, keep, publish)
 			var once, begin sync.Once

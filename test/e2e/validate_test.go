@@ -23,6 +23,7 @@ func TestExamples(t *testing.T) {
 	}
 	for _, folder := range folders {
 		t.Run(folder.Name(), func(t *testing.T) {
+			t.Parallel()
 			template, err := filepath.Abs(filepath.Join(examples, folder.Name()))
 			if err != nil {
 				t.Fatal(err)
