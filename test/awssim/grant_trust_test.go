@@ -54,7 +54,6 @@ func TestKeyTrust(t *testing.T) {
 		"issued by a third account":                 {account: "333333333333", issuer: factMember},
 		"in the owner's account, issued by it":      {account: awssim.PublishingAccount, issuer: awssim.PublishingAccount, allowed: true},
 		"in the owner's account, issued by another": {account: awssim.PublishingAccount, issuer: factMember, allowed: true},
-		"issued by the owner, in transition":        {account: factMember, issuer: awssim.PublishingAccount, options: awssim.Options{OwnerGrantsCount: true}, allowed: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func (w *World) authorizeKMS(r kmsRequest) *Error {
 	keyPolicy := w.present(r.key.policy.asOf(seen)).parsed.Evaluate(request)
 	identity := w.identityDecision(r.principal, r.action, r.key.arn, context, r.now)
 	grant := w.grantFor(r, seen)
-	trusted := grant != nil && (!foreign || grant.issuer == r.principal.Account || w.options.OwnerGrantsCount)
+	trusted := grant != nil && (!foreign || grant.issuer == r.principal.Account)
 	switch {
 	case keyPolicy.Effect == authz.Deny:
 		return refuse("the key policy denies it explicitly (%s)", keyPolicy.Statement)

@@ -55,7 +55,7 @@ func (c *call) planVolumes(i *image, with []blockDevice) ([]volumePlan, *Error) 
 // the account's default EBS key for an encrypted one of another account. It is nil
 // for an unencrypted snapshot. Fact: LAUNCH-7, LAUNCH-8, LAUNCH-11.
 func (c *call) restoredKey(s *snapshot) *kmsKey {
-	if s.key == nil || s.owner == c.caller.Account || c.w.options.VolumesKeepKey {
+	if s.key == nil || s.owner == c.caller.Account {
 		return s.key
 	}
 	return c.defaultKey()

@@ -55,15 +55,14 @@ func TestVolumeKeys(t *testing.T) {
 		devices   func(l launch) []types.BlockDeviceMapping
 		want      string
 	}{
-		"a member":                              {account: factMember, want: "aws/ebs"},
-		"a member with a default key":           {account: factMember, own: true, want: "own"},
-		"encryption by default":                 {account: factMember, own: true, byDefault: true, want: "own"},
-		"Encrypted alone":                       {account: factMember, own: true, devices: func(launch) []types.BlockDeviceMapping { return device(nil) }, want: "own"},
-		"the shared key is named":               {account: factMember, own: true, devices: func(l launch) []types.BlockDeviceMapping { return device(&l.key) }, want: "shared"},
-		"the owner":                             {account: awssim.PublishingAccount, want: "shared"},
-		"the owner with encryption by default":  {account: awssim.PublishingAccount, byDefault: true, want: "shared"},
-		"the owner with Encrypted alone":        {account: awssim.PublishingAccount, devices: func(launch) []types.BlockDeviceMapping { return device(nil) }, want: "shared"},
-		"in transition, volumes keep their key": {account: factMember, own: true, options: awssim.Options{VolumesKeepKey: true}, want: "shared"},
+		"a member":                             {account: factMember, want: "aws/ebs"},
+		"a member with a default key":          {account: factMember, own: true, want: "own"},
+		"encryption by default":                {account: factMember, own: true, byDefault: true, want: "own"},
+		"Encrypted alone":                      {account: factMember, own: true, devices: func(launch) []types.BlockDeviceMapping { return device(nil) }, want: "own"},
+		"the shared key is named":              {account: factMember, own: true, devices: func(l launch) []types.BlockDeviceMapping { return device(&l.key) }, want: "shared"},
+		"the owner":                            {account: awssim.PublishingAccount, want: "shared"},
+		"the owner with encryption by default": {account: awssim.PublishingAccount, byDefault: true, want: "shared"},
+		"the owner with Encrypted alone":       {account: awssim.PublishingAccount, devices: func(launch) []types.BlockDeviceMapping { return device(nil) }, want: "shared"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -38,14 +38,6 @@ type Options struct {
 	// image can be shared with other organizations, but not what happens to an ARN
 	// that names nothing. Fact: EC2-SHARE-6, EC2-SHARE-7. Defaults to false.
 	AcceptUnknownOrganizations bool
-	// OwnerGrantsCount makes KMS trust a grant whatever account issued it. It is
-	// wrong (Fact: GRANT-9, GRANT-12), and is to be removed as soon as members
-	// create the grants for their roles.
-	OwnerGrantsCount bool
-	// VolumesKeepKey makes volumes of other accounts' snapshots keep the
-	// snapshot's key. It is wrong (Fact: LAUNCH-11), and is to be removed as soon
-	// as nothing relies on it.
-	VolumesKeepKey bool
 	CopyOptions
 }
 

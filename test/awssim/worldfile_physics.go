@@ -16,8 +16,6 @@ type Physics struct {
 	Quotas          bool   `json:"quotas,omitempty"`
 	// The following are those of [Options].
 	AcceptUnknownOrganizations bool `json:"accept_unknown_organizations,omitempty"`
-	OwnerGrantsCount           bool `json:"owner_grants_count,omitempty"`
-	VolumesKeepKey             bool `json:"volumes_keep_key,omitempty"`
 	// TokenMemory and DeregisterLag are those of [CopyOptions].
 	TokenMemory   string `json:"token_memory,omitempty"`
 	DeregisterLag string `json:"deregister_lag,omitempty"`
@@ -28,7 +26,7 @@ type Physics struct {
 func (p Physics) Options() (Options, error) {
 	options := Options{
 		Quotas: p.Quotas, CopyOptions: p.CopyOptions,
-		AcceptUnknownOrganizations: p.AcceptUnknownOrganizations, OwnerGrantsCount: p.OwnerGrantsCount, VolumesKeepKey: p.VolumesKeepKey,
+		AcceptUnknownOrganizations: p.AcceptUnknownOrganizations,
 	}
 	var problems []error
 	for _, field := range []struct {

@@ -23,8 +23,6 @@ func newAWS(t *testing.T, timing awssim.Options) simulated {
 
 func newAWSWith(t *testing.T, file awssim.WorldFile, timing awssim.Options) simulated {
 	t.Helper()
-	// The plugin still relies on both.
-	timing.OwnerGrantsCount, timing.VolumesKeepKey = true, true
 	world, err := awssim.New(file, timing)
 	if err != nil {
 		t.Fatal(err)
