@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -30,7 +31,9 @@ type Outcome struct {
 	Stale        int // grants of earlier runs that nothing asks for and that are left
 	// Planned says that the run came as far as a plan. Changes are the plan's, and
 	// what was up to date already; Problems need manual action.
-	Planned  bool
+	Planned bool
+	// Name is that of the published images.
+	Name     string
 	Changes  []change.Change
 	Problems []string
 	Checks   Checks
@@ -87,6 +90,7 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 		o.Grants = at.plan.Grants.Grants()
 	}
 	for _, plan := range at.plan.Images {
+		o.Name = plan.Desired().Name
 		if image, ok := newImage(plan, at); ok {
 			o.Images[plan.Region()] = image
 		}
@@ -159,6 +163,10 @@ func newImage(plan ami.Plan, at reached) (Image, bool) {
 	return image, ok
 }
 
+// ImageName is the name under which the publication that the image belongs to is
+// published. The image itself may have another one, where EC2 refused that.
+func (o Outcome) ImageName(image ami.Image) string { return cmp.Or(o.Name, image.Name) }
+
 // ImageIDs maps each Region to its published image: none unless the publication is
 // complete. If the run only planned, they are the images that exist.
 func (o Outcome) ImageIDs() map[string]string {
@@ -183,18 +191,27 @@ func (o Outcome) Changed() int { return change.Mutating(o.Changes) }
 // Errors are the errors of the run, each by itself.
 func (o Outcome) Errors() []string { return messages(o.Err) }
 
-// messages splits joined errors, so that each is an element of its own.
+// messages are the texts of joined errors, one by one.
 func messages(err error) []string {
+	list := []string{}
+	for _, e := range flatten(err) {
+		list = append(list, e.Error())
+	}
+	return list
+}
+
+// flatten splits joined errors, so that each is an element of its own.
+func flatten(err error) []error {
 	if err == nil {
-		return []string{}
+		return nil
 	}
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) && err.Error() == errors.Join(joined.Unwrap()...).Error() {
-		var all []string
+		var all []error
 		for _, e := range joined.Unwrap() {
-			all = append(all, messages(e)...)
+			all = append(all, flatten(e)...)
 		}
 		return all
 	}
-	return []string{err.Error()}
+	return []error{err}
 }

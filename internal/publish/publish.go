@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
@@ -177,7 +178,23 @@ func (r run) copyAndGrant(ctx context.Context, observed Observed, plan Plan, key
 		grants, err = r.createGrants(ctx, observed, plan, keys)
 		return stopping(err)
 	})
-	return copies, grants, err
+	return copies, grants, causeFirst(err)
+}
+
+// causeFirst moves what only stopped waiting behind what made it stop.
+func causeFirst(err error) error {
+	errs := flatten(err)
+	slices.SortStableFunc(errs, func(a, b error) int {
+		switch stoppedA, stoppedB := errors.Is(a, ami.ErrStopped), errors.Is(b, ami.ErrStopped); {
+		case stoppedA == stoppedB:
+			return 0
+		case stoppedA:
+			return 1
+		default:
+			return -1
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // share makes the images visible, after a last look for images that took the name

@@ -22,24 +22,30 @@ func failure(o publish.Outcome, m manifest.Manifest) manifest.Failure {
 		f.Images[region] = manifest.FailedImage{ImageID: i.ID, Name: i.Name, State: i.State, Origin: string(i.Origin), Verified: i.Verified, Shared: i.Published}
 	}
 	if from, ok := resumable(o); ok {
-		f.Resume = &manifest.Resume{Region: from.Region, ImageID: from.ID, AMIName: from.Name, Template: template(from)}
+		f.Resume = &manifest.Resume{Region: from.Region, ImageID: from.ID, AMIName: o.ImageName(from), Template: template(from, o.ImageName(from))}
 	}
 	return f
 }
 
-// resumable is an available copy of this run's from which the publication can be
-// finished: the one in the first Region that has one.
+// resumable is a copy of this run's from which the publication can be finished: an
+// available one if there is any, else a pending one, each in the first Region that
+// has one.
 func resumable(o publish.Outcome) (ami.Image, bool) {
-	for _, region := range slices.Concat([]string{o.Key.PrimaryRegion}, slices.Sorted(maps.Keys(o.Images))) {
-		if image := o.Images[region]; image.State == "available" && image.Origin != ami.Adopted && image.IsCopy() {
-			return image.Image, true
+	regions := slices.Concat([]string{o.Key.PrimaryRegion}, slices.Sorted(maps.Keys(o.Images)))
+	for _, state := range []string{available, "pending"} {
+		for _, region := range regions {
+			if image := o.Images[region]; image.State == state && image.Origin != ami.Adopted && image.IsCopy() {
+				return image.Image, true
+			}
 		}
 	}
 	return ami.Image{}, false
 }
 
-// template is the HCL that finishes the publication from the image.
-func template(from ami.Image) string {
+const available = "available"
+
+// template is the HCL that finishes the publication of the name from the image.
+func template(from ami.Image, name string) string {
 	return fmt.Sprintf(`source "orgami-existing" "resume" {
   region   = %q
   image_id = %q
@@ -52,15 +58,21 @@ build {
     ami_name = %q
     # Copy the other options of this post-processor here, unchanged.
   }
-}`, from.Region, from.ID, from.Name)
+}`, from.Region, from.ID, name)
 }
 
 // Advice tells what becomes of the images after a failure and how to resume.
-func Advice(o publish.Outcome) string {
+// deletesSource says that Packer deletes the source AMI: it does unless the builder
+// only found it.
+func Advice(o publish.Outcome, deletesSource bool) string {
 	var b strings.Builder
 	kept := keptImages(o)
 	if len(kept) > 0 {
 		fmt.Fprintf(&b, "These copies were kept. Publishing the same source AMI again uses them:\n  %s\n", strings.Join(kept, "\n  "))
+	}
+	if !deletesSource {
+		b.WriteString("The source AMI stays. Fix the cause and run the same build again.")
+		return b.String()
 	}
 	for _, region := range slices.Sorted(maps.Keys(o.Images)) {
 		if i := o.Images[region]; i.Origin == ami.Adopted {
@@ -68,14 +80,13 @@ func Advice(o publish.Outcome) string {
 		}
 	}
 	b.WriteString("Packer now deletes the source AMI, unless a post-processor before this one in the same `post-processors` chain kept it, as `manifest` does.")
-	from, ok := resumable(o)
-	switch {
-	case ok:
-		fmt.Fprintf(&b, " To finish without the source AMI, build this template:\n\n%s", template(from))
-	case len(kept) > 0:
-		b.WriteString(" No copy is available yet. Until one is, only the source AMI allows a resume.")
-	default:
+	switch from, ok := resumable(o); {
+	case !ok:
 		b.WriteString(" There is no copy yet, so only the source AMI, if it was kept, allows a resume.")
+	case from.State != available:
+		fmt.Fprintf(&b, " No copy is available yet. Whether EC2 finishes one after its source is deleted isn't documented: keep the source AMI if you can. Once %s in %s is available, this template finishes the publication:\n\n%s", from.ID, from.Region, template(from, o.ImageName(from)))
+	default:
+		fmt.Fprintf(&b, " To finish without the source AMI, build this template:\n\n%s", template(from, o.ImageName(from)))
 	}
 	return b.String()
 }

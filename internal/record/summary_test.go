@@ -20,7 +20,7 @@ func TestTextFromOutside(t *testing.T) {
 		Grants:      []grant.Grant{{Region: "eu-west-1", Account: outside, Role: "arn:aws:iam::111111111111:role/" + outside, Status: grant.Skipped, Reason: outside}},
 		Unpublished: []ami.Unpublished{{Image: image}},
 	}
-	for name, got := range map[string]string{"summary": record.Summary(o), "advice": record.Advice(o)} {
+	for name, got := range map[string]string{"summary": record.Summary(o), "advice": record.Advice(o, true)} {
 		if strings.Contains(got, "\x1b") || strings.Contains(got, "\ny") || !strings.Contains(got, `x\x1b[31m\ny`) {
 			t.Errorf("%s: %q", name, got)
 		}

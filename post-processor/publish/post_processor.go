@@ -97,7 +97,7 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 	}
 	if err != nil {
 		if !spec.PlanOnly {
-			err = fmt.Errorf("%w\n\n%s", err, record.Advice(outcome))
+			err = fmt.Errorf("%w\n\n%s", err, record.Advice(outcome, input.BuilderId() != artifact.ExistingID))
 		}
 		return unpublished(input), true, err
 	}
