@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
@@ -59,16 +61,17 @@ func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]S
 		read := evaluate.Region{Name: region, Image: subjects[region].image(), Keys: map[string]evaluate.Key{}}
 		var problems []error
 		for _, snapshot := range subjects[region].Image.Snapshots {
-			arn := snapshot.KeyARN
-			if _, known := read.Keys[arn]; known || arn == "" {
+			keyARN := snapshot.KeyARN
+			if _, known := read.Keys[keyARN]; known || keyARN == "" {
 				continue
 			}
-			key, err := readKey(ctx, clients, region, arn, withGrants)
+			key, err := readKey(ctx, clients, region, keyARN, withGrants)
 			if err != nil {
 				problems = append(problems, err)
 				continue
 			}
-			read.Keys[arn] = key
+			read.Keys[keyARN] = key
+			problems = append(problems, unreadable(key, region, subjects[region].Image.Owner))
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -96,19 +99,29 @@ func (s Subject) image() evaluate.Image {
 	return image
 }
 
-func readKey(ctx context.Context, clients *awsclient.Clients, region, arn string, withGrants bool) (evaluate.Key, error) {
-	inspected, err := kmskey.Inspect(ctx, clients.KMS, region, arn)
+// unreadable is an error for a key of the image owner's own account that can't be
+// read. That another account's key can't is expected.
+func unreadable(key evaluate.Key, region, owner string) error {
+	parsed, err := arn.Parse(key.ARN)
+	if err != nil || parsed.AccountID != owner || key.State != "" && len(key.Policy) > 0 {
+		return nil
+	}
+	return fmt.Errorf("key %s in %s can't be read. Allow kms:DescribeKey and kms:GetKeyPolicy on it, and check that it still exists", key.ARN, region)
+}
+
+func readKey(ctx context.Context, clients *awsclient.Clients, region, keyARN string, withGrants bool) (evaluate.Key, error) {
+	inspected, err := kmskey.Inspect(ctx, clients.KMS, region, keyARN)
 	if err != nil {
 		return evaluate.Key{}, err
 	}
 	key := evaluate.Key{
-		ARN: arn, State: inspected.State, AWSManaged: inspected.AWSManaged,
+		ARN: keyARN, State: inspected.State, AWSManaged: inspected.AWSManaged,
 		Policy: json.RawMessage(inspected.Policy), GrantsUnknown: true,
 	}
 	if !withGrants || inspected.State == "" {
 		return key, nil
 	}
-	state, err := grant.Read(ctx, clients.KMS, map[string]string{region: arn})
+	state, err := grant.Read(ctx, clients.KMS, map[string]string{region: keyARN})
 	if awsclient.Is(err, awsclient.CodeAccessDenied) {
 		return key, nil // another account's key
 	}

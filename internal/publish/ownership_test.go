@@ -427,3 +427,34 @@ func TestCopiesInOtherRegionsOfTheKeyAreListed(t *testing.T) {
 		}
 	})
 }
+
+// TestUnreadableKey: with `fail`, nothing is shared if the account's own key can't be
+// read for the launch checks, whatever AWS's reason.
+func TestUnreadableKey(t *testing.T) {
+	for _, operation := range []string{"DescribeKey", "GetKeyPolicy"} {
+		t.Run(operation, func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				existingCopies(t, w)
+				verified := false
+				w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
+					// The plan is made, and the images are read back with their snapshots.
+					verified = verified || call.Operation == "DescribeSnapshots" && strings.Contains(w.said(), "Plan:")
+					if verified && call.Operation == operation {
+						return &awssim.Fault{Kind: awssim.Denied}
+					}
+					return nil
+				})
+				w.lines = nil
+				result, err := w.publish(w.spec())
+				if err == nil || result.Complete || !strings.Contains(err.Error(), "can't be read") {
+					t.Errorf("complete %v, error %v", result.Complete, err)
+				}
+				for _, image := range w.ourCopies() {
+					if len(image.LaunchPermissions) > 0 {
+						t.Errorf("image %s in %s is shared with %v", image.ID, image.Region, image.LaunchPermissions)
+					}
+				}
+			})
+		})
+	}
+}
