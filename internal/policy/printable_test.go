@@ -36,9 +36,7 @@ func TestTextOfPoliciesIsPrintable(t *testing.T) {
 		for _, finding := range Lint(document, someTarget) {
 			texts = append(texts, finding.String())
 		}
-		for _, problem := range document.Problems() {
-			texts = append(texts, problem)
-		}
+		texts = append(texts, document.Problems()...)
 		for _, got := range texts {
 			if strings.Contains(got, `\x1b[31m`) {
 				found++

@@ -518,8 +518,8 @@ func TestSourceGoesWhileCopying(t *testing.T) {
 	}
 	var cells []leaving
 	for _, choice := range sortedKeys(choices()) {
-		for _, seconds := range []time.Duration{5, 15, 20, 25, 30, 60, 100} {
-			cells = append(cells, leaving{choice, seconds * time.Second})
+		for _, seconds := range []int{5, 15, 20, 25, 30, 60, 100} {
+			cells = append(cells, leaving{choice, time.Duration(seconds) * time.Second})
 		}
 	}
 	for _, c := range sample(cells, 12) {
