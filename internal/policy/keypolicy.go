@@ -37,6 +37,9 @@ type KeyPolicy struct {
 	Partition string // aws, aws-cn, aws-us-gov
 	Owner     string // account id of the key's owner
 	Variant   string // Open or Hardened
+	// KeepOwnerAccess leaves what an existing policy allows the owner's account as it
+	// is: an owner may have confined it on purpose.
+	KeepOwnerAccess bool
 	// Administrators are ARNs that may manage the key (not use it).
 	Administrators []string
 	// OrganizationID admits the whole organization; empty does not.

@@ -10,7 +10,8 @@ import (
 // be made, with our statements and the user's extra ones (a JSON list as
 // [ParseStatements] returns it) set. The owner's statement is left out where
 // another one already gives the owner's account kms:* (AWS's default key policy
-// does), so that an adopted policy grows no further than it must.
+// does), so that an adopted policy grows no further than it must, and where
+// [KeyPolicy.KeepOwnerAccess] asks for that.
 func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 	base := Document{Version: version}
 	if existing != nil {
@@ -30,7 +31,8 @@ func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 	// What administers must outlive the merge: a statement that is about to be
 	// replaced does not count.
 	merged := base.set(raws[1:])
-	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) {
+	keep := existing != nil && k.KeepOwnerAccess
+	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) && !keep {
 		merged = base.set(raws)
 	}
 	if size := len(merged.String()); size > MaxKeyPolicySize {

@@ -242,3 +242,26 @@ func FuzzParse(f *testing.F) {
 func (d Document) hasOwnerStatement() bool {
 	return slices.Contains(d.Sids(), SidOwner)
 }
+
+// TestMergeKeepsConfinedOwner: an owner that was confined on purpose stays so, if
+// that is asked for; a new key's owner always has access.
+func TestMergeKeepsConfinedOwner(t *testing.T) {
+	confined, err := Parse(`{"Version":"2012-10-17","Statement":[{"Sid":"Admin","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/admin"},"Action":"kms:*","Resource":"*"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		keep     bool
+		existing *Document
+		owner    bool
+	}{{false, &confined, true}, {true, &confined, false}, {true, nil, true}} {
+		k := KeyPolicy{Partition: "aws", Owner: "111111111111", Variant: Open, OrganizationID: "o-exampleorgid", KeepOwnerAccess: test.keep}
+		merged, err := k.Merge(test.existing, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(merged.Sids(), SidOwner); got != test.owner {
+			t.Errorf("keep %v, existing %v: the owner's statement is there: %v", test.keep, test.existing != nil, got)
+		}
+	}
+}

@@ -124,7 +124,7 @@ func desiredKey(spec Spec, observed Observed) kmskey.Desired {
 		ExtraStatements: spec.Key.ExtraStatements,
 		Policy: policy.KeyPolicy{
 			Partition: observed.Caller.Partition, Owner: observed.Caller.Account, Variant: spec.Key.Policy,
-			Administrators: spec.Key.Administrators,
+			Administrators: spec.Key.Administrators, KeepOwnerAccess: spec.Key.KeepOwnerAccess,
 			OrganizationID: organization, OrganizationPaths: policy.OrganizationPaths(spec.Share.OrganizationalUnits),
 			Accounts: admitted, GrantRoles: roles, GrantOperations: operations,
 		},

@@ -66,6 +66,9 @@ type KeySpec struct {
 	// holds: a list of statement objects; nil when there are none.
 	ExtraStatements []byte
 	Administrators  []string // ARNs
+	// KeepOwnerAccess leaves an adopted policy without the statement that gives the
+	// owner's account full access.
+	KeepOwnerAccess bool
 	Rotation        kmskey.Rotation
 	Tags            map[string]string
 }

@@ -148,6 +148,7 @@ type FlatKeyConfig struct {
 	Policy              *string           `mapstructure:"policy" cty:"policy" hcl:"policy"`
 	ExtraStatementsFile *string           `mapstructure:"extra_statements_file" cty:"extra_statements_file" hcl:"extra_statements_file"`
 	Administrators      []string          `mapstructure:"administrators" cty:"administrators" hcl:"administrators"`
+	KeepOwnerAccess     *bool             `mapstructure:"keep_owner_access" cty:"keep_owner_access" hcl:"keep_owner_access"`
 	Rotation            *bool             `mapstructure:"rotation" cty:"rotation" hcl:"rotation"`
 	Tags                map[string]string `mapstructure:"tags" cty:"tags" hcl:"tags"`
 }
@@ -171,6 +172,7 @@ func (*FlatKeyConfig) HCL2Spec() map[string]hcldec.Spec {
 		"policy":                &hcldec.AttrSpec{Name: "policy", Type: cty.String, Required: false},
 		"extra_statements_file": &hcldec.AttrSpec{Name: "extra_statements_file", Type: cty.String, Required: false},
 		"administrators":        &hcldec.AttrSpec{Name: "administrators", Type: cty.List(cty.String), Required: false},
+		"keep_owner_access":     &hcldec.AttrSpec{Name: "keep_owner_access", Type: cty.Bool, Required: false},
 		"rotation":              &hcldec.AttrSpec{Name: "rotation", Type: cty.Bool, Required: false},
 		"tags":                  &hcldec.AttrSpec{Name: "tags", Type: cty.Map(cty.String), Required: false},
 	}

@@ -36,6 +36,11 @@ type KeyConfig struct {
 	// ARNs of IAM principals that may manage the key, besides those whom the
 	// account's own IAM policies let.
 	Administrators []string `mapstructure:"administrators"`
+	// Don't add the statement that gives the account's root `kms:*` to the policy of
+	// an adopted key. Without that statement, IAM policies of the account don't
+	// count, so set this only if the policy confines the account on purpose and its
+	// other statements let the publisher manage the key. Defaults to `false`.
+	KeepOwnerAccess bool `mapstructure:"keep_owner_access"`
 	// Rotate the key material every year. Defaults to `true` for a key that the
 	// plugin creates; the rotation of an adopted key stays as it is. `true` turns
 	// rotation on for an adopted key, too. `false` never changes it.

@@ -59,6 +59,7 @@ func (c KeyConfig) spec(firstRegion string) (publish.KeySpec, error) {
 		Policy:           cmp.Or(c.Policy, policy.Open),
 		ExtraStatements:  statements,
 		Administrators:   c.Administrators,
+		KeepOwnerAccess:  c.KeepOwnerAccess,
 		Rotation:         c.rotation(),
 		Tags:             c.Tags,
 	}, err

@@ -47,8 +47,8 @@ var otherMutations = []mutation{
 		"	\"aws:principalorgid\":    pattern.Organization.Match,", "	\"aws:principalorgid\":    func(string) bool { return true },",
 	},
 	{
-		"no owner in a new key's policy", "internal/policy/keypolicy.go",
-		"	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) {", "	if false {",
+		"no owner in a new key's policy", "internal/policy/merge.go",
+		"	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) && !keep {", "	if false {",
 	},
 	{
 		"no kms:CreateGrant for Karpenter", "internal/policy/karpenter.go",
@@ -60,7 +60,7 @@ var otherMutations = []mutation{
 	},
 	{
 		"do not read the grants back", "internal/grant/apply.go",
-		"	if err := readBack(ctx, owner, region, grants); err != nil {", "	if err := readBack(ctx, owner, region, nil); err != nil {",
+		"joinFailures(c.failures), c.readBack(ctx))", "joinFailures(c.failures))",
 	},
 	{
 		"grants in one region only", "internal/grant/grant.go",
@@ -88,7 +88,7 @@ var otherMutations = []mutation{
 	},
 	{
 		"prune although it was not asked for", "internal/grant/prune.go",
-		"	if !p.desired.Prune || len(p.stale) == 0 {", "	if len(p.stale) == 0 {",
+		"	if !p.desired.Prune {", "	if false {",
 	},
 	{
 		"prune what is wanted", "internal/grant/prune.go",
