@@ -39,6 +39,23 @@ func DiffShared(region, imageID string, want SharePolicy, have Shared) []change.
 	return append(changes, leftovers(region, imageID, want, have)...)
 }
 
+// maxPermissions is how many entities an image can be shared with in a Region: an
+// organization or unit counts as one. The quota is adjustable. Fact: EC2-SHARE-8.
+const maxPermissions = 1000
+
+// QuotaProblem says why the image can't be shared with all that the policy names, or
+// "". An image that has more permissions already has a raised quota.
+func (s SharePolicy) QuotaProblem(region string, have Shared) string {
+	before, after := len(have.Image.all()), len(have.Image.With(s.Image).all())
+	if s.Prune {
+		after = len(s.Image.all())
+	}
+	if after <= maxPermissions || before > maxPermissions {
+		return ""
+	}
+	return fmt.Sprintf("the image in %s would be shared with %d organizations, units and accounts, and EC2 allows %d. Share with the organization or with units instead, or ask AWS Service Quotas to raise the quota", region, after, maxPermissions)
+}
+
 func adds(c change.Change) bool { return c.Action == change.Update }
 
 // permissionsPerCall bounds one ModifyImageAttribute or ModifySnapshotAttribute

@@ -131,6 +131,18 @@ func (p Plan) ARN(region string) string {
 // Policy is the policy that the Region's key will have.
 func (p Plan) Policy(region string) policy.Document { return p.perRegion[region].policy }
 
+// PlannedPolicies are the policies of the keys that are to be created, or whose
+// policy changes, by Region.
+func (p Plan) PlannedPolicies() map[string]policy.Document {
+	planned := map[string]policy.Document{}
+	for region, step := range p.perRegion {
+		if step.create || step.setPolicy {
+			planned[region] = step.policy
+		}
+	}
+	return planned
+}
+
 // PolicyDiff describes what of the policy of the Region's existing key changes; it
 // is empty if nothing does, and for a key to be created.
 func (p Plan) PolicyDiff(region string) []string {

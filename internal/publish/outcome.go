@@ -51,6 +51,8 @@ type Key struct {
 	// WildcardARN matches the key in every Region; empty while there is no key.
 	WildcardARN string
 	Regional    map[string]RegionalKey // by Region
+	// Planned are the policies that a plan would set, by Region.
+	Planned map[string]policy.Document
 }
 
 // RegionalKey is the key in one Region.
@@ -83,6 +85,9 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 	}
 	if at.plan == nil {
 		return o
+	}
+	if spec.PlanOnly {
+		o.Key.Planned = at.plan.Key.PlannedPolicies()
 	}
 	o.Planned, o.Changes, o.Problems = true, withoutSkipped(at.plan.Changes(), at.grants), at.plan.Problems()
 	o.Stale = len(at.plan.Grants.Stale()) - len(at.revoked)

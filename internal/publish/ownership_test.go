@@ -3,6 +3,8 @@ package publish_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
@@ -457,4 +460,50 @@ func TestUnreadableKey(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTooManyPermissions: more launch permissions than EC2 allows are a problem of the
+// plan.
+func TestTooManyPermissions(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Share.Organization, spec.Grants = false, publish.GrantsSpec{}
+		for n := range 1001 {
+			spec.Share.Accounts = append(spec.Share.Accounts, fmt.Sprintf("%012d", 300000000000+n))
+		}
+		_, err := w.publish(spec)
+		if err == nil || !strings.Contains(err.Error(), "1001 organizations, units and accounts, and EC2 allows 1000") {
+			t.Errorf("error is %v", err)
+		}
+		if got := w.mutations(); len(got) > 0 {
+			t.Errorf("mutating calls: %v", got)
+		}
+	})
+}
+
+// TestPlannedPolicies: a plan's manifest has each policy before and after.
+func TestPlannedPolicies(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.PlanOnly = true
+		if planned := w.mustPublish(t, spec).Manifest().Key.PlannedPolicies; len(planned) != 3 {
+			t.Errorf("policies are planned for %d Regions", len(planned))
+		}
+		spec.PlanOnly = false
+		w.mustPublish(t, spec)
+		takeOurStatement(t, w)
+		time.Sleep(time.Minute)
+		spec.PlanOnly = true
+		w.lines = nil
+		m := w.mustPublish(t, spec).Manifest()
+		for _, region := range w.regions {
+			before, after := m.Key.Regions[region].Policy, m.Key.PlannedPolicies[region]
+			if slices.Contains(before.Sids(), policy.SidOrganization) || !slices.Contains(after.Sids(), policy.SidOrganization) {
+				t.Errorf("%s: before %v, after %v", region, before.Sids(), after.Sids())
+			}
+		}
+		if !strings.Contains(w.said(), `+ {"Sid": "ShareAMIToAccounts"`) {
+			t.Errorf("the plan doesn't show what changes:\n%s", w.said())
+		}
+	})
 }

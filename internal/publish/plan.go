@@ -27,6 +27,7 @@ type Plan struct {
 	sharing   []change.Change
 	lifecycle []change.Change
 	parameter []change.Change
+	quotas    []string
 }
 
 // NewPlan compares. It makes no call, and the same input gives the same plan.
@@ -45,6 +46,9 @@ func NewPlan(spec Spec, observed Observed) (Plan, error) {
 	for _, image := range plan.Images {
 		region, id := image.Region(), image.ImageID()
 		plan.sharing = append(plan.sharing, ami.DiffShared(region, id, plan.SharePolicy, observed.Images[region].Shared[id])...)
+		if problem := plan.SharePolicy.QuotaProblem(region, observed.Images[region].Shared[id]); problem != "" {
+			plan.quotas = append(plan.quotas, problem)
+		}
 		plan.lifecycle = append(plan.lifecycle, retention.DiffLifecycle(region, published(image).Existing, spec.Lifecycle, observed.Now)...)
 		if name := plan.Parameters[region]; name != "" {
 			plan.parameter = append(plan.parameter, ssmparam.Diff(region, name, id, observed.Parameters[region]))
@@ -113,7 +117,7 @@ func (p Plan) Problems() []string {
 	for _, image := range p.Images {
 		problems = append(problems, image.Problems()...)
 	}
-	return problems
+	return append(problems, p.quotas...)
 }
 
 // existing maps each Region to the image that the plan uses as it is.

@@ -48,6 +48,7 @@ func sources(o publish.Outcome) []manifest.Source {
 
 func key(o publish.Outcome) manifest.Key {
 	k := manifest.Key{ID: o.Key.ID, Alias: o.Key.Alias, PrimaryRegion: o.Key.PrimaryRegion, WildcardARN: o.Key.WildcardARN, Regions: map[string]manifest.RegionalKey{}}
+	k.PlannedPolicies = o.Key.Planned
 	for region, regional := range o.Key.Regional {
 		k.Regions[region] = manifest.RegionalKey{ARN: regional.ARN, Policy: regional.Policy, Digest: regional.Policy.Digest(), Grants: regional.Grants}
 	}

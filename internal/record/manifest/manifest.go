@@ -133,6 +133,9 @@ type Key struct {
 	// WildcardARN matches the key in every region, for IAM policies.
 	WildcardARN string                 `json:"wildcard_arn,omitempty"`
 	Regions     map[string]RegionalKey `json:"regions"`
+	// PlannedPolicies are the key policies that a plan would set, by Region: those of
+	// keys to be created, and those that change.
+	PlannedPolicies map[string]policy.Document `json:"planned_policies,omitempty"`
 }
 
 // RegionalKey is the key in one region.
