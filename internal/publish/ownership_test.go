@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
@@ -504,6 +505,25 @@ func TestPlannedPolicies(t *testing.T) {
 		}
 		if !strings.Contains(w.said(), `+ {"Sid": "ShareAMIToAccounts"`) {
 			t.Errorf("the plan doesn't show what changes:\n%s", w.said())
+		}
+	})
+}
+
+// TestManifestListsUnpublishedCopies: what is recorded lists them, too.
+func TestManifestListsUnpublishedCopies(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		w.sim.FailCopy("eu-west-1", "the quota is used up")
+		if _, err := w.publish(w.spec()); err == nil {
+			t.Fatal("it was published")
+		}
+		var recorded publish.Outcome
+		clients := awsclient.New(w.config(awssim.PublishingAccount, w.regions[0]))
+		runner := publish.Runner{Clients: clients, Reporter: w.reporter(), Lock: unlocked, Record: func(o publish.Outcome) error { recorded = o; return nil }}
+		if _, err := runner.Run(t.Context(), w.spec()); err != nil {
+			t.Fatal(err)
+		}
+		if !recorded.Complete || len(recorded.Unpublished) != 1 {
+			t.Errorf("complete %v, unpublished %v", recorded.Complete, recorded.Unpublished)
 		}
 	})
 }

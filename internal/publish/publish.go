@@ -47,7 +47,9 @@ type Runner struct {
 func (r Runner) Run(ctx context.Context, spec Spec) (Outcome, error) {
 	run := run{Runner: r, spec: spec}
 	at, err := run.stages(ctx)
-	at.unpublished = run.listUnpublished(ctx, at, err)
+	if err != nil || spec.PlanOnly { // else the stages listed them for the manifest
+		at.unpublished = run.listUnpublished(ctx, at, err)
+	}
 	return newOutcome(spec, at, err), err
 }
 
@@ -102,6 +104,7 @@ func (r run) stages(ctx context.Context) (at reached, err error) {
 		return at, err
 	}
 	at.complete = true
+	at.unpublished = r.listUnpublished(ctx, at, nil)
 	if err = r.record(at); err != nil {
 		at.complete = false // nobody may rely on files that aren't there
 		return at, err
