@@ -1,7 +1,7 @@
 # For the format see https://github.com/hashicorp/integration-template#metadata-configuration
 integration {
   name        = "Orgami"
-  description = "Publish AMIs to an AWS organisation: encrypted with one multi-Region key, verified and shared in every region."
+  description = "Publish AMIs to an AWS organization: encrypted with one multi-Region key, verified, and shared in every Region."
   identifier  = "packer/orgami/orgami"
   flags       = ["hcp-ready"]
   component {

@@ -1,8 +1,8 @@
 //go:generate packer-sdc struct-markdown
 //go:generate packer-sdc mapstructure-to-hcl2 -type Config
 
-// Package existing is the builder orgami-existing: it brings an AMI that exists
-// already into a build, so that post-processors can work on it.
+// Package existing is the builder orgami-existing. It brings an existing AMI into a
+// build, so that post-processors can work on it.
 package existing
 
 import (
@@ -20,28 +20,26 @@ import (
 )
 
 // Config is the configuration of orgami-existing. Exactly one of `image_id` and
-// `filters` is needed. Template functions of the old JSON templates are not
-// interpolated: use HCL.
+// `filters` is required. Use HCL templates: functions of legacy JSON templates aren't
+// interpolated.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	config.Credentials  `mapstructure:",squash"`
 
-	// The region of the image.
+	// Region of the image.
 	Region string `mapstructure:"region" required:"true"`
-	// The id of the image, `ami-…`. Conflicts with `filters`, `owners` and
-	// `most_recent`.
+	// ID of the image, `ami-…`. Conflicts with `filters`, `owners` and `most_recent`.
 	ImageID string `mapstructure:"image_id"`
-	// Filters that the image fits, by name: those of EC2's
-	// [DescribeImages](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html),
-	// as `name`, `architecture` or `tag:NAME`; values may hold the wildcards `*`
-	// and `?`. Needs `owners`.
+	// Filters of EC2's
+	// [DescribeImages](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html)
+	// by name, for example `name`, `architecture` or `tag:NAME`. Values can contain the
+	// wildcards `*` and `?`. Requires `owners`.
 	Filters map[string]string `mapstructure:"filters"`
-	// Whose images are looked at: account ids, `self`, `amazon` or
-	// `aws-marketplace`. Needed with `filters`: a name without an owner can be
-	// anybody's.
+	// Owners of the images to search: account IDs, `self`, `amazon` or
+	// `aws-marketplace`. Required with `filters`, because any account can use a name.
 	Owners []string `mapstructure:"owners"`
-	// Take the newest of several images that fit. By default `false`: several
-	// are an error, which lists them.
+	// Use the newest image if several match the filters. With `false`, several matches
+	// are an error that lists them. Defaults to `false`.
 	MostRecent bool `mapstructure:"most_recent"`
 }
 
@@ -52,7 +50,8 @@ func decode(raws ...any) (Config, error) {
 	return c, err
 }
 
-// validate finds all that is wrong with the configuration without asking AWS.
+// validate reports everything that is wrong with the configuration, without calls to
+// AWS.
 func (c Config) validate() error {
 	var p config.Problems
 	c.Credentials.Validate(&p)

@@ -1,8 +1,8 @@
 //go:generate packer-sdc struct-markdown
 //go:generate packer-sdc mapstructure-to-hcl2 -type Config,DatasourceOutput
 
-// Package key is the data source orgami-key: it looks a multi-Region KMS key up,
-// so that a template can build under it.
+// Package key is the data source orgami-key. It looks up a multi-Region KMS key, so
+// that a template can build an image that is encrypted with it.
 package key
 
 import (
@@ -17,35 +17,35 @@ import (
 )
 
 // Config is the configuration of orgami-key. Exactly one of `alias` and `id` is
-// needed.
+// required.
 type Config struct {
 	config.Credentials `mapstructure:",squash"`
 
-	// The alias of the key, `alias/…`. Conflicts with `id`.
+	// Alias of the key, `alias/…`. Conflicts with `id`.
 	Alias string `mapstructure:"alias"`
-	// The id of the key, `mrk-…`, or the ARN of its primary or of a replica.
-	// Conflicts with `alias`.
+	// ID of the key, `mrk-…`, or ARN of its primary or of a replica. Conflicts with
+	// `alias`.
 	ID string `mapstructure:"id"`
-	// The region in which the key is looked for. By default the one that the
-	// AWS SDK finds, in `AWS_REGION` for instance; an ARN as `id` names it too.
+	// Region in which to look up the key. Defaults to the Region in the ARN, or to the
+	// Region that the AWS SDK finds, for example in `AWS_REGION`.
 	Region string `mapstructure:"region"`
-	// The regions in which the key must be usable, and that `regional_arns` has.
-	// By default all in which the key has a primary or a replica.
+	// Regions in which the key must be usable, and which `regional_arns` contains.
+	// Defaults to all Regions in which the key has a primary or a replica.
 	Regions []string `mapstructure:"regions"`
 }
 
-// What the data source finds out.
+// The outputs of the data source.
 type DatasourceOutput struct {
-	// The id of the key, `mrk-…`, which is the same in all regions.
+	// ID of the key, `mrk-…`, the same in all Regions.
 	KeyID string `mapstructure:"key_id"`
-	// The ARN of the primary.
+	// ARN of the primary.
 	ARN string `mapstructure:"arn"`
-	// The region of the primary.
+	// Region of the primary.
 	PrimaryRegion string `mapstructure:"primary_region"`
-	// The ARN of each regional key, by region: what amazon-ebs takes as
-	// `region_kms_key_ids`.
+	// ARN of each regional key, by Region. Use it as `region_kms_key_ids` of
+	// `amazon-ebs`.
 	RegionalARNs map[string]string `mapstructure:"regional_arns"`
-	// The ARN that stands for the key in all regions, for IAM policies.
+	// ARN with a wildcard for the Region, for IAM policies.
 	WildcardARN string `mapstructure:"wildcard_arn"`
 }
 
@@ -56,7 +56,8 @@ func decode(raws ...any) (Config, error) {
 	return c, err
 }
 
-// validate finds all that is wrong with the configuration without asking AWS.
+// validate reports everything that is wrong with the configuration, without calls to
+// AWS.
 func (c Config) validate() error {
 	var p config.Problems
 	c.Credentials.Validate(&p)

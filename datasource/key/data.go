@@ -49,7 +49,7 @@ func (d *Datasource) Configure(raws ...any) error {
 	return c.validate()
 }
 
-// Execute looks the key up.
+// Execute looks up the key.
 func (d *Datasource) Execute() (output cty.Value, err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {

@@ -15,33 +15,32 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
-// Credentials and region are found as the AWS SDK finds them: environment
-// variables, shared configuration files, then container and instance roles.
-// These options add to that; most templates need none of them.
+// The AWS SDK finds credentials and Region: in environment variables, shared
+// configuration files, and container and instance roles. Most templates need none of
+// these options.
 type Credentials struct {
-	// The profile of the shared AWS configuration files to use. By default the
-	// one that `AWS_PROFILE` names, or `default`.
+	// Profile of the shared AWS configuration files. Defaults to the profile in
+	// `AWS_PROFILE`, or to `default`.
 	Profile string `mapstructure:"profile"`
-	// The URL of an endpoint that stands for all AWS services, for a simulator
-	// or a proxy. By default AWS's own endpoints, or what `AWS_ENDPOINT_URL` and
-	// its per-service forms such as `AWS_ENDPOINT_URL_KMS` say.
+	// URL of one endpoint for all AWS services, for example of a simulator. Must be
+	// `http://HOST:PORT` or `https://HOST`. Defaults to AWS's own endpoints, or to those
+	// in `AWS_ENDPOINT_URL` and its per-service forms such as `AWS_ENDPOINT_URL_KMS`.
 	EndpointURL string `mapstructure:"endpoint_url"`
-	// A role to act as, instead of acting with the credentials themselves. See
-	// [assume_role](#assume_role).
+	// Role to assume. See [assume_role](#assume_role). Defaults to none.
 	AssumeRole *AssumeRoleConfig `mapstructure:"assume_role"`
 }
 
-// The `assume_role` block names a role that the credentials are exchanged for.
+// The `assume_role` block names a role that the plugin assumes for all calls.
 type AssumeRoleConfig struct {
-	// The ARN of the role.
+	// ARN of the role.
 	RoleARN string `mapstructure:"role_arn" required:"true"`
-	// The name of the session, seen in CloudTrail. By default
-	// `packer-plugin-orgami`.
+	// Name of the session, which CloudTrail shows. Defaults to `packer-plugin-orgami`.
 	SessionName string `mapstructure:"session_name"`
-	// The external id that the role's trust policy asks for, if it does.
+	// External ID that the role's trust policy requires. Defaults to none.
 	ExternalID string `mapstructure:"external_id"`
-	// How long a session lasts, `15m` to `12h`, and not longer than the role
-	// allows; it is renewed as long as the run needs it. By default `15m`.
+	// Duration of a session. Sessions are renewed for as long as the run needs. Must be
+	// `15m` to `12h`, and at most the role's maximum session duration. Defaults to
+	// `15m`.
 	Duration time.Duration `mapstructure:"duration"`
 }
 

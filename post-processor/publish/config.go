@@ -3,7 +3,7 @@
 
 // Package publish is Packer's side of the post-processor orgami-publish: its
 // configuration, the translation into a [publish.Spec], and the adapter that
-// runs it. What it does is told in the package internal/publish.
+// runs it. The package internal/publish does the work.
 package publish
 
 import (
@@ -16,92 +16,93 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config"
 )
 
-// Config is the configuration of orgami-publish. Template functions of the old
-// JSON templates are not interpolated: use HCL.
+// Config is the configuration of orgami-publish. Use HCL templates: functions of
+// legacy JSON templates aren't interpolated.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	config.Credentials  `mapstructure:",squash"`
 
-	// The regions in which the image is published. By default the regions in
-	// which the artifact has an image. An image in a region that is not named
-	// is left as it is.
+	// Regions to publish the image in. Images of the artifact in other Regions stay
+	// as they are. Defaults to the Regions of the artifact's images.
 	Regions []string `mapstructure:"regions"`
 	// The multi-Region KMS key. See [key](#key).
 	Key *KeyConfig `mapstructure:"key" required:"true"`
-	// The AWS organisation. See [organization](#organization); by default asked
-	// of AWS.
+	// The AWS organization. See [organization](#organization). Defaults to the
+	// organization of the caller's account.
 	Organization *OrganizationConfig `mapstructure:"organization"`
-	// With whom the image is shared. See [share](#share); by default with the
-	// whole organisation.
+	// The accounts that can use the image. See [share](#share). Defaults to the
+	// whole organization.
 	Share *ShareConfig `mapstructure:"share"`
-	// The KMS grants for service-linked roles. See [grants](#grants); by default
-	// none.
+	// The KMS grants for service-linked roles. See [grants](#grants). Defaults to
+	// no grants.
 	Grants *GrantsConfig `mapstructure:"grants"`
 
-	// The name of the published image, the same in all regions: 3 to 128
-	// letters, digits and `()[] ./-'@_`. By default the source image's name with
-	// `-shared`, or as it is if the source is under the key already, or was
-	// published by this post-processor.
+	// Name of the published image in every Region. Must be 3 to 128 letters, digits
+	// and `()[] ./-'@_`. Defaults to the source image's name with the suffix
+	// `-shared`. There is no suffix if the source is already encrypted with the key,
+	// or was published by this post-processor.
 	AMIName string `mapstructure:"ami_name"`
-	// Tags of the published images. At most 46: AWS allows 50, and up to four are
-	// this plugin's. Values can refer to what HCL does not know:
+	// Tags of the published images. Must be at most 46 tags: AWS allows 50, and the
+	// plugin sets up to four. Values can refer to the image that is copied with
 	// `{{ .SourceImageID }}`, `{{ .SourceImageName }}`,
-	// `{{ .SourceImageCreationDate }}` (when the image was built),
-	// `{{ .SourceRegion }}`, `{{ .Region }}`, `{{ .Name }}` and
-	// `{{ .Architecture }}`. The source image is the one that is copied.
+	// `{{ .SourceImageCreationDate }}` and `{{ .SourceRegion }}`, and to the published
+	// image with `{{ .Region }}`, `{{ .Name }}` and `{{ .Architecture }}`.
 	Tags map[string]string `mapstructure:"tags"`
-	// Tags of the published images' snapshots. At most 46, as `tags`.
+	// Tags of the snapshots of the published images. The rules of `tags` apply.
 	SnapshotTags map[string]string `mapstructure:"snapshot_tags"`
-	// Copy the tags of the source image to the published images; `tags` wins
-	// over them. By default `true`.
+	// Copy the tags of the source image to the published images. `tags` overrides
+	// tags with the same key. Defaults to `true`.
 	CopySourceTags *bool `mapstructure:"copy_source_tags"`
 
-	// The family that the published images belong to, kept in their tag
-	// `orgami:family`. Needed with `retire`. By default none.
+	// Family of the published images, stored in their tag `orgami:family`. Required
+	// by `retire`. Defaults to none.
 	Family string `mapstructure:"family"`
-	// How long after it was made a published image is deprecated, as in `2160h`:
-	// other accounts do not find it any more, and can still launch it. At most 10
-	// years, `87600h`. By default never.
+	// Deprecate published images this long after their creation, for example `2160h`
+	// (90 days). Other accounts no longer see a deprecated image in searches but can
+	// still launch it by ID, unless their *Allowed AMIs* setting limits the time since
+	// deprecation. Must be at most `87600h` (10 years). Defaults to no deprecation.
 	DeprecateAfter time.Duration `mapstructure:"deprecate_after"`
-	// Protection against being deregistered. See
-	// [deregistration_protection](#deregistration_protection); by default none.
+	// Protection against deregistration. See
+	// [deregistration_protection](#deregistration_protection). Defaults to none.
 	Protection *ProtectionConfig `mapstructure:"deregistration_protection"`
-	// What becomes of older generations of the image. See [retire](#retire); by
-	// default nothing.
+	// What to do with older generations of the image. See [retire](#retire). Defaults
+	// to nothing.
 	Retire *RetireConfig `mapstructure:"retire"`
-	// Make the copies
-	// [time-based](https://docs.aws.amazon.com/ebs/latest/userguide/time-based-copies.html):
-	// done within so many minutes, a multiple of 15 up to 2880. AWS charges for
-	// that. By default copies take what time they take.
+	// Make [time-based
+	// copies](https://docs.aws.amazon.com/ebs/latest/userguide/time-based-copies.html)
+	// that complete within this many minutes, at an additional charge. Must be a
+	// multiple of 15 from 15 to 2880. Defaults to standard copies, which have no
+	// completion guarantee.
 	SnapshotCopyDurationMinutes int64 `mapstructure:"snapshot_copy_duration_minutes"`
 
-	// How long to wait for the copies, as in `90m`. By default `2h`: copies of
-	// large images are slow.
+	// How long to wait for the copies, for example `90m`. Copies of large images are
+	// slow. Defaults to `2h`.
 	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
-	// Say what would change, and change nothing. By default `false`. The plan is
-	// also written to `orgami-plan.json`, and the files of an earlier run stay.
+	// Print what would change, write it to `orgami-plan.json`, and change nothing. The
+	// files of the last publication stay as they are. Defaults to `false`.
 	PlanOnly bool `mapstructure:"plan_only"`
-	// With `plan_only`: fail when something would change, or when somebody cannot
-	// launch the image that is published already. By default `false`. A nightly
-	// build with `source "orgami-existing"` notices like this what has drifted.
+	// Fail if the plan has changes or problems, or if a launch check of the published
+	// image fails. Use it with `source "orgami-existing"` in a nightly build to detect
+	// drift. Requires `plan_only`. Defaults to `false`.
 	FailOnDrift bool `mapstructure:"fail_on_drift"`
 	// What to do when a launch check fails. Before the image is shared, the plugin
 	// reads back from AWS everything that launches depend on, and checks for each
 	// account, Region and launcher whether it will be able to launch. `"fail"` stops
 	// before sharing and lists the reasons. `"warn"` reports the reasons and
-	// publishes. `"off"` checks nothing. Launchers are Karpenter's role with the
-	// policy in `karpenter-kms-policy.json`, the roles in `check_roles`, and the
-	// roles in `grants`. Accounts are those in `share` and `grants`, and one that
-	// stands for all others. Accounts that get grants are assumed to be members of
-	// the organization, or of the first unit, that the image is shared with.
-	// Defaults to `"fail"`.
+	// publishes. `"off"` checks nothing. Pending and inconclusive checks never stop a
+	// publication. Launchers are Karpenter's role with the policy in
+	// `karpenter-kms-policy.json`, the roles in `check_roles`, and the roles in
+	// `grants`. Accounts are those in `share` and `grants`, and one that stands for
+	// all others. Accounts that get grants are assumed to be members of the
+	// organization, or of the first unit, that the image is shared with. Defaults to
+	// `"fail"`.
 	Check string `mapstructure:"check"`
 	// Names of additional roles that launch instances in the accounts, with their
-	// path if they have one. They are assumed to have Karpenter's policy.
+	// path if they have one. The checks assume that they have Karpenter's policy.
 	CheckRoles []string `mapstructure:"check_roles"`
-	// Also write `orgami-report.html`: a page for people that shows who can
-	// launch what where and why not, the key, and what this run changed. It is one
-	// file that loads nothing from elsewhere. By default `false`.
+	// Also write `orgami-report.html`, a page that shows who can launch what where,
+	// why a launch fails, the key, and what the run changed. The page loads nothing
+	// from elsewhere. Defaults to `false`.
 	Report bool `mapstructure:"report"`
 	// Additional files for downstream deploys, written only for a complete
 	// publication:
@@ -119,16 +120,16 @@ type Config struct {
 	//
 	// Defaults to none.
 	Outputs []string `mapstructure:"outputs"`
-	// The parameters that name the image. See [ssm](#ssm).
+	// The parameters that hold the image's ID. See [ssm](#ssm).
 	SSM *SSMConfig `mapstructure:"ssm"`
-	// Directory for `orgami.json`, `karpenter-kms-policy.json`, `kms-grants.json` and
-	// `create-grants.sh`. It is created if it doesn't exist. Defaults to `orgami`.
-	// Builds of several sources need one each, for example `"orgami/${source.type}-${source.name}"`:
-	// two of the same run that write to one directory are an error.
+	// Directory for `orgami.json`, `karpenter-kms-policy.json`, `kms-grants.json`,
+	// `create-grants.sh` and the other files. It is created if it doesn't exist. Two
+	// builds of one run can't share a directory: if a template has several sources,
+	// use for example `"orgami/${source.type}-${source.name}"`. Defaults to `orgami`.
 	OutputDirectory string `mapstructure:"output_directory"`
 }
 
-// What is used where the configuration says nothing.
+// Defaults.
 const (
 	defaultWaitTimeout     = 2 * time.Hour
 	defaultOutputDirectory = "orgami"
@@ -150,8 +151,8 @@ func decode(raws ...any) (Config, error) {
 	return c, nil
 }
 
-// build names the build that the post-processor belongs to, "" if Packer does not
-// say.
+// build names the build that the post-processor belongs to. It is empty if Packer
+// doesn't set it.
 func (c Config) build() string {
 	return strings.Trim(c.PackerBuilderType+"."+c.PackerBuildName, ".")
 }

@@ -2,39 +2,40 @@
 
 package publish
 
-// The `key` block describes the KMS key that every published snapshot is
-// encrypted with: one multi-Region key, with a primary in one region and a
-// replica in each of the others. Exactly one of `alias` and `id` is needed.
+// The `key` block describes the KMS key that encrypts every published snapshot: one
+// multi-Region key, with a primary in one Region and a replica in each of the others.
+// Exactly one of `alias` and `id` is required.
 type KeyConfig struct {
-	// The alias of the key, `alias/NAME`, the same in every region. A key that
-	// has it is used, and completed where something is missing; where there is none,
-	// one is created. An alias is never pointed at another key. Conflicts with
-	// `id`.
+	// Alias of the key in every Region, `alias/NAME`. If a key has the alias, it is
+	// adopted, and whatever is missing is added. Otherwise a key is created. The plugin
+	// never points an alias at another key. Conflicts with `id`.
 	Alias string `mapstructure:"alias"`
-	// The id (`mrk-…`) or ARN of a multi-Region key that exists, instead of an
-	// alias. Conflicts with `alias` and with `create = true`.
+	// ID (`mrk-…`) or ARN of an existing multi-Region key. Conflicts with `alias` and
+	// with `create = true`.
 	ID string `mapstructure:"id"`
-	// The region of the primary key. By default the first of `regions`, and the
-	// primary's own region where the key exists. It need not be one of
-	// `regions`. A key whose primary is elsewhere is an error.
+	// Region of the primary key. It doesn't have to be one of `regions`. Must be the
+	// primary's Region if the key exists. Defaults to the Region of the existing
+	// primary, or to the first of `regions`.
 	PrimaryRegion string `mapstructure:"primary_region"`
-	// Create the key when the alias does not exist. By default `true`; with
-	// `false` a missing key is an error, and missing replicas are still made.
+	// Create the key if the alias doesn't exist. With `false`, a missing key is an
+	// error, but missing replicas are still created. Defaults to `true`.
 	Create *bool `mapstructure:"create"`
-	// What those whom the key is shared with may do with it. `open`, the
-	// default, lets them use the key and make grants for it; `hardened` only
-	// through EC2, and grants only for AWS services or for the roles of the
-	// `grants` block.
+	// What the accounts that the image is shared with can do with the key. `hardened`
+	// is recommended: it allows use of the key only through EC2, and allows grants only
+	// for AWS resources and for the roles of the `grants` block. `open` lets any
+	// principal of these accounts with IAM permission use the key from anywhere, and
+	// create, retire and revoke grants on it, those of other accounts included.
+	// Defaults to `open`.
 	Policy string `mapstructure:"policy"`
-	// A JSON file with statements that are added to the key policy: one
-	// statement, a list of them, or a policy document. Each needs a `Sid`, by
-	// which later runs find it again. A statement for everybody (`*`) must name
-	// an organisation in its condition. What can never work, such as the action
-	// `kms:ReEncrypt` or an element `Resources`, is an error; in a policy that
-	// the key has already it is said in the plan, and left as it is.
+	// Path of a JSON file with statements to add to the key policy: one statement, a
+	// list, or a policy document. Each statement must have a `Sid`, which identifies it
+	// in later runs. A statement for all principals (`*`) must name an organization in
+	// its condition. A statement that can't work, such as one with the action
+	// `kms:ReEncrypt` or an element `Resources`, is an error. In the existing policy of
+	// an adopted key, the plan reports such statements and leaves them.
 	ExtraStatementsFile string `mapstructure:"extra_statements_file"`
-	// ARNs of IAM principals that may manage the key, besides those whom the
-	// account's own IAM policies let.
+	// ARNs of IAM principals that can manage the key, in addition to those that IAM
+	// policies of the key's account allow.
 	Administrators []string `mapstructure:"administrators"`
 	// Don't add the statement that gives the account's root `kms:*` to the policy of
 	// an adopted key. Without that statement, IAM policies of the account don't
@@ -45,7 +46,7 @@ type KeyConfig struct {
 	// plugin creates; the rotation of an adopted key stays as it is. `true` turns
 	// rotation on for an adopted key, too. `false` never changes it.
 	Rotation *bool `mapstructure:"rotation"`
-	// Tags of the key in every region; other tags of the key are left as they
-	// are. At most 49: AWS allows 50, and one is this plugin's.
+	// Tags of the key in every Region. Other tags of the key stay as they are. Must be
+	// at most 49 tags: AWS allows 50, and the plugin sets one.
 	Tags map[string]string `mapstructure:"tags"`
 }

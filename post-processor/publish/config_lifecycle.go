@@ -11,43 +11,45 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
 
-// The `deregistration_protection` block protects the published images against
-// being deregistered by mistake.
+// The `deregistration_protection` block protects the published images from accidental
+// deregistration.
 type ProtectionConfig struct {
-	// Switch the protection on. By default `false`; an image that is protected
-	// stays so.
+	// Turn protection on. `false` doesn't turn it off for an image that has it.
+	// Defaults to `false`.
 	Enabled bool `mapstructure:"enabled"`
-	// Hold the protection for 24 hours after somebody disabled it. By default
-	// `false`.
+	// Keep the protection for 24 hours after it is turned off. Requires
+	// `enabled = true`. Defaults to `false`.
 	WithCooldown bool `mapstructure:"with_cooldown"`
 }
 
-// The `retire` block says what happens to older generations of the image after the
-// new one is published: images of the same `family` and architecture, in the Regions
-// of this publication, that this post-processor published itself. An image is disabled
-// or deregistered only if nothing is known to use it. In the owner's account, these
-// are instances, including stopped ones, every version of launch templates, also of
-// those that name the image through a parameter, parameters, and Image Builder
-// recipes. In other accounts, these are the instances and launch templates in an EC2
-// image usage report. The first run that finds an old image without a report of the
-// last 7 days creates one and keeps the image; a later run retires it. Images that
-// were launched in the last 8 days and images with deregistration protection are kept,
-// too. The plan names every image that is kept, with the reason. To see it, set
-// `plan_only`.
+// The `retire` block retires older generations of the image after the new one is
+// published: images of the same `family` and architecture, in the Regions of this
+// publication, that this post-processor published.
 //
-// The ages are counted from the image's creation. Each step can be omitted.
+// An image is disabled or deregistered only if nothing is known to use it. In the
+// publishing account, the plugin looks at instances, including stopped ones, at every
+// version of launch templates, also of those that name the image through a parameter,
+// at parameters, and at Image Builder recipes. For other accounts, it reads the
+// instances and launch templates in an EC2 image usage report. The first run that
+// finds an old image without a report of the last 7 days creates a report and keeps
+// the image. A later run retires it. Images that were launched in the last 8 days and
+// images with deregistration protection are kept, too. The plan lists every image that
+// is kept, with the reason.
+//
+// Ages are counted from the image's creation. At least one age is required, and each
+// age must be greater than the one before. Requires `family`.
 type RetireConfig struct {
-	// How many of the newest generations stay as they are, the one that is
-	// published among them. At least 1.
+	// Number of the newest generations to keep, including the one that is published.
+	// Must be at least 1.
 	Keep int `mapstructure:"keep" required:"true"`
-	// The age, as in `720h`, at which an image is deprecated: other accounts do
-	// not find it any more, and can still launch it.
+	// Age at which an image is deprecated, for example `720h`. Other accounts no longer
+	// see it in searches but can still launch it by ID.
 	DeprecateAfter time.Duration `mapstructure:"deprecate_after"`
-	// The age at which an image is disabled: it is not shared any more, and
-	// nobody can launch it. The owner can enable it again.
+	// Age at which an image is disabled. It is no longer shared and can't be launched.
+	// The publishing account can enable it again.
 	DisableAfter time.Duration `mapstructure:"disable_after"`
-	// The age at which an image is deregistered and its snapshots are deleted,
-	// for good.
+	// Age at which an image is deregistered and its snapshots are deleted. This can't
+	// be undone.
 	DeleteAfter time.Duration `mapstructure:"delete_after"`
 }
 

@@ -12,13 +12,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
-// The `ssm` block names the parameters of Parameter Store that hold the image's
-// id, for `outputs = ["ssm"]`: one in each region, in the publishing account.
+// The `ssm` block sets parameters of Parameter Store that hold the image's ID: one in
+// each Region, in the publishing account. Requires `outputs = ["ssm"]`.
 type SSMConfig struct {
-	// The name of the parameter, as `/golden-ami/latest`. It can refer to
-	// `{{ .Region }}` and `{{ .Architecture }}`. A parameter that exists and is
-	// not of the data type `aws:ec2:image` is an error; of one that is, the
-	// earlier values stay as its history.
+	// Name of the parameter, for example `/golden-ami/latest`. It can refer to
+	// `{{ .Region }}` and `{{ .Architecture }}`. An existing parameter must have the
+	// data type `aws:ec2:image`. Its earlier values stay in its history.
 	Name string `mapstructure:"name" required:"true"`
 }
 

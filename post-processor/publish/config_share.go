@@ -2,36 +2,37 @@
 
 package publish
 
-// The `organization` block names the AWS organisation, where the caller may not
-// ask AWS for it (`organizations:DescribeOrganization`).
+// The `organization` block names the AWS organization. It is needed if the caller
+// can't read the organization from AWS (`organizations:DescribeOrganization`).
 type OrganizationConfig struct {
-	// The id of the organisation, `o-…`. By default taken from `arn`, or asked
-	// of AWS.
+	// ID of the organization, `o-…`. Defaults to the ID in `arn`, or to the ID that
+	// AWS returns.
 	ID string `mapstructure:"id"`
-	// The ARN of the organisation,
-	// `arn:aws:organizations::MANAGEMENT-ACCOUNT:organization/o-…`. By default
-	// asked of AWS.
+	// ARN of the organization,
+	// `arn:aws:organizations::MANAGEMENT-ACCOUNT:organization/o-…`. Defaults to the
+	// ARN that AWS returns.
 	ARN string `mapstructure:"arn"`
 }
 
-// The `share` block says who may use the published image, and with it the key.
-// What others were given by hand is left as it is, unless `prune` is set.
+// The `share` block lists the accounts that can use the published image and its key.
+// Other permissions stay as they are, unless `prune` is set.
 type ShareConfig struct {
-	// Share with the whole organisation. By default `true`; set it to `false` to
-	// share with `organizational_units` or `accounts` alone.
+	// Share with the whole organization. Set it to `false` to share only with
+	// `organizational_units` or `accounts`. Defaults to `true`.
 	Organization *bool `mapstructure:"organization"`
-	// ARNs of organisational units,
-	// `arn:aws:organizations::MANAGEMENT-ACCOUNT:ou/o-…/ou-…`, with all units
-	// below them.
+	// ARNs of organizational units,
+	// `arn:aws:organizations::MANAGEMENT-ACCOUNT:ou/o-…/ou-…`. Units below them are
+	// included.
 	OrganizationalUnits []string `mapstructure:"organizational_units"`
-	// Ids of accounts, 12 digits each, in quotes.
+	// IDs of accounts. Must have 12 digits. Quote account IDs to keep leading zeros.
 	Accounts []string `mapstructure:"accounts"`
-	// Share the snapshots too, with `accounts`, so that these can copy the
-	// image. By default `false`: launching needs no access to snapshots. AWS
-	// shares snapshots with accounts only, not with organisations and units.
+	// Also share the snapshots with `accounts`, so that these accounts can copy the
+	// image. A launch needs no access to snapshots. AWS shares snapshots only with
+	// accounts, not with organizations and units. Requires `accounts`. Defaults to
+	// `false`.
 	Snapshots bool `mapstructure:"snapshots"`
-	// Take away the launch permissions of the published image, and with
-	// `snapshots` those of its snapshots, that this block does not ask for,
-	// whoever gave them. By default `false`: they are only reported.
+	// Remove launch permissions of the published image that this block doesn't list,
+	// whoever added them. With `snapshots`, also remove permissions of its snapshots.
+	// Defaults to `false`: the plan only reports these permissions.
 	Prune bool `mapstructure:"prune"`
 }
