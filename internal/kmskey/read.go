@@ -2,10 +2,12 @@ package kmskey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -15,6 +17,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
 // Clients returns a Region's KMS client.
@@ -48,7 +51,7 @@ func Read(ctx context.Context, clients Clients, desired Desired) (Observed, erro
 		return found.topology.arns[region] == ""
 	})
 	read, err := fanout.Collect(ctx, existing, func(ctx context.Context, region string) (regionRead, error) {
-		return readRegion(ctx, clients(region), desired, observed.ID, region, region == observed.PrimaryRegion)
+		return awaitRegion(ctx, clients(region), desired, observed.ID, region, region == observed.PrimaryRegion)
 	})
 	if err != nil {
 		return Observed{}, err
@@ -76,6 +79,30 @@ type regionRead struct {
 	findings []change.Finding
 }
 
+// newKeyPatience is how long a key that its topology names may be unknown to readers
+// of its Region: another run may have created it a moment ago. Fact: KMS-API-1.
+const newKeyPatience = time.Minute
+
+// awaitRegion is [readRegion] for a key that may not be visible everywhere yet.
+func awaitRegion(ctx context.Context, client *kms.Client, desired Desired, id, region string, primary bool) (regionRead, error) {
+	var read regionRead
+	var problem error
+	err := wait.Until(ctx, wait.Policy{Interval: time.Second, MaxInterval: 5 * time.Second, Timeout: newKeyPatience}, func(ctx context.Context) (string, error) {
+		read, problem = readRegion(ctx, client, desired, id, region, primary)
+		if errors.Is(problem, errNotVisible) || awsclient.IsNotFound(problem) {
+			return "the key is not visible", nil
+		}
+		return "", problem
+	})
+	if _, late := errors.AsType[*wait.TimeoutError](err); late {
+		return read, problem
+	}
+	return read, err
+}
+
+// errNotVisible says that a key which its topology names can't be read.
+var errNotVisible = errors.New("the key is not visible")
+
 // readRegion reads one Region's key. The primary's tags tell who created the key.
 func readRegion(ctx context.Context, client *kms.Client, desired Desired, id, region string, primary bool) (regionRead, error) {
 	var read regionRead
@@ -84,7 +111,7 @@ func readRegion(ctx context.Context, client *kms.Client, desired Desired, id, re
 		return read, err
 	}
 	if key == nil {
-		return read, fmt.Errorf("key %s is listed in %s but cannot be read there. It may have been created or deleted a moment ago; run again", id, region)
+		return read, fmt.Errorf("%w: key %s is listed in %s but cannot be read there. It may have been deleted a moment ago; run again", errNotVisible, id, region)
 	}
 	read.regional = Regional{ARN: key.arn, State: string(key.state)}
 	if problem := validateState(*key, region); problem != "" {
