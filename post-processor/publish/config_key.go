@@ -29,18 +29,19 @@ type KeyConfig struct {
 	Policy string `mapstructure:"policy"`
 	// Path of a JSON file with statements to add to the key policy: one statement, a
 	// list, or a policy document. Each statement must have a `Sid`, which identifies it
-	// in later runs. A statement for all principals (`*`) must name an organization in
-	// its condition. A statement that can't work, such as one with the action
-	// `kms:ReEncrypt` or an element `Resources`, is an error. In the existing policy of
-	// an adopted key, the plan reports such statements and leaves them.
+	// in later runs. A statement for all principals (`*`) must have a condition that
+	// confines it to named organizations, accounts or networks. A statement that can't
+	// work, such as one with the action `kms:ReEncrypt` or an element `Resources`, is an
+	// error. In the existing policy of an adopted key, the plan reports such statements
+	// and leaves them.
 	ExtraStatementsFile string `mapstructure:"extra_statements_file"`
 	// ARNs of IAM principals that can manage the key, in addition to those that IAM
 	// policies of the key's account allow.
 	Administrators []string `mapstructure:"administrators"`
-	// Don't add the statement that gives the account's root `kms:*` to the policy of
-	// an adopted key. Without that statement, IAM policies of the account don't
-	// count, so set this only if the policy confines the account on purpose and its
-	// other statements let the publisher manage the key. Defaults to `false`.
+	// Don't add the statement that allows the account `kms:*` to the policy of an
+	// adopted key. Without it, IAM policies of the account have no effect. Set it only
+	// if the policy limits the account on purpose, and its other statements allow the
+	// publisher to manage the key. Defaults to `false`.
 	KeepOwnerAccess bool `mapstructure:"keep_owner_access"`
 	// Rotate the key material every year. Defaults to `true` for a key that the
 	// plugin creates; the rotation of an adopted key stays as it is. `true` turns
