@@ -14,17 +14,18 @@ import (
 
 // TestBuildsBeside publishes several images at once, each with a key and grants
 // of its own, as the builds of one template do in a process each. Builds that
-// share KMS's quota through the folder are throttled as good as never, and are
-// done at the same time; builds that do not are what it is compared with.
+// share the quota of sessions through the folder are hardly ever throttled, and
+// finish at the same time. Builds that don't are measured for comparison. There are
+// so many accounts that the quota takes longer than everything else.
 func TestBuildsBeside(t *testing.T) {
-	cell := Cell{Regions: 3, Accounts: 1_000, CopyTime: 10 * time.Second}
+	cell := Cell{Regions: 1, Accounts: 3_000, CopyTime: 10 * time.Second}
 	for _, builds := range []int{2, 4} {
 		for _, shared := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d builds, shared %v", builds, shared), func(t *testing.T) {
 				beside := measureBeside(t, cell, builds, shared)
 				recordLine(t, Line{Beside: &beside})
 				t.Logf("%v to %v, bound %v, throttled %.2f%% of %d", beside.First, beside.Makespan, beside.Bound, beside.Calls.ThrottledPercent(), beside.Calls.Total)
-				// The quota allows a build more than the pace that one alone keeps.
+				// Also without sharing, no build is faster than the quota.
 				if beside.Makespan < beside.Bound {
 					t.Errorf("faster than the quota")
 				}
@@ -48,7 +49,7 @@ func TestBuildsBeside(t *testing.T) {
 func measureBeside(t *testing.T, cell Cell, builds int, shared bool) Beside {
 	t.Helper()
 	beside := Beside{Cell: cell, Builds: builds, Shared: shared}
-	beside.Bound = BoundOf(Cell{cell.Regions, builds * cell.Accounts, cell.CopyTime}).Total()
+	beside.Bound = BoundOf(cell, builds).Total()
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		world, err := awssim.New(worldOf(cell), cell.Timing())

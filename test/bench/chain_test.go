@@ -42,17 +42,17 @@ type way struct {
 
 var ways = []way{
 	{
-		"amazon-ebs alone: ami_regions, region_kms_key_ids, ami_org_arns", "build, copies under keys that somebody else made, sharing; no key, no grants",
+		"amazon-ebs alone: ami_regions, region_kms_key_ids, ami_org_arns", "build, copies encrypted with an existing key, sharing; no key, no grants",
 		chainTemplate, "amazon-ebs.copies", true, true,
 	},
 	{PluginWay, "build, key, copies, grants, sharing, documents, all read back", chainTemplate, "amazon-ebs.golden", false, false},
-	{"data.orgami-key for amazon-ebs's volumes, then orgami-publish", "build under a key that exists, copies to the other regions, grants, sharing, documents, all read back", underKeyTemplate, "amazon-ebs.volumes", true, false},
-	{"data.orgami-key for amazon-ebs's region_kms_key_ids, then orgami-publish", "build, copies under a key that exists by amazon-ebs, grants, sharing, documents, all read back", underKeyTemplate, "amazon-ebs.regions", true, true},
-	{"boto3, serial, with waiters", "key, copies, grants, sharing of an image that exists already", "", "", false, true},
+	{"data.orgami-key for amazon-ebs's volumes, then orgami-publish", "build encrypted with an existing key, copies to the other Regions, grants, sharing, documents, all read back", underKeyTemplate, "amazon-ebs.volumes", true, false},
+	{"data.orgami-key for amazon-ebs's region_kms_key_ids, then orgami-publish", "build, copies by amazon-ebs encrypted with an existing key, grants, sharing, documents, all read back", underKeyTemplate, "amazon-ebs.regions", true, true},
+	{"boto3, serial, with waiters", "key, copies, grants, sharing of an existing image", "", "", false, true},
 }
 
 // TestChains runs what people use today and the plugin, one after the other, with
-// the same regions and copy time and everybody's own defaults.
+// the same Regions and copy time and each tool's own defaults.
 func TestChains(t *testing.T) {
 	if os.Getenv(Variable) == "" {
 		t.Skip("runs Packer in real time for minutes: 'make bench' does it")
@@ -170,7 +170,7 @@ func script(t *testing.T, environment []string) (command *exec.Cmd, skipped stri
 	}
 	task, err := json.Marshal(map[string]any{
 		"regions": chainRegions, "image": sourceImage, "alias": chainKey, "accounts": awssim.MemberAccounts()[:2],
-		"owner": awssim.PublishingAccount,
+		"owner": awssim.PublishingAccount, "member_role": awssim.GrantRole,
 	})
 	if err != nil {
 		t.Fatal(err)

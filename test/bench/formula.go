@@ -1,16 +1,18 @@
 package bench
 
 // ColdChanges are the changing calls of a first publication: one for each thing
-// that has to be made.
+// that has to be created, shared or marked, and a session in each account. Grants
+// are created one a call, since KMS has no call for several.
 func ColdChanges(c Cell) map[string]int {
 	changes := map[string]int{
 		"kms CreateKey":            1,
 		"kms CreateAlias":          c.Regions,
 		"kms EnableKeyRotation":    1,
 		"kms CreateGrant":          c.Grants(),
-		"sts AssumeRole":           c.Accounts,
-		"ec2 CopyImage":            c.Regions,
+		"sts AssumeRole":           c.Accounts, // the session serves all Regions
+		"ec2 CopyImage":            c.Regions,  // tags the copy as unpublished
 		"ec2 ModifyImageAttribute": c.Regions,
+		"ec2 CreateTags":           c.Regions, // marks the image as published
 	}
 	if c.Regions > 1 {
 		changes["kms ReplicateKey"] = c.Regions - 1
@@ -18,30 +20,60 @@ func ColdChanges(c Cell) map[string]int {
 	return changes
 }
 
-// WarmReads are all calls of a publication that finds everything as it shall
-// be: linear in the regions, and in the pages of each region's grants.
+// WarmReads are all calls of a publication that finds everything up to date: linear
+// in the Regions, and in the pages of each Region's grants. AssumeRole isn't among
+// them, because a session is needed only to create grants.
 func WarmReads(c Cell) map[string]int {
 	return map[string]int{
 		"sts GetCallerIdentity":              1,
 		"organizations DescribeOrganization": 1,
-		"organizations ListAccounts":         1, // denied: the publisher is a member
-		"ec2 DescribeRegions":                1,
-		// The source; and each region's image, to plan, to verify and to check.
-		"ec2 DescribeImages":    1 + 3*c.Regions,
-		"ec2 DescribeSnapshots": 1 + 3*c.Regions,
-		// The same, to plan, before sharing, and to check.
+		// To confirm the accounts that get grants. Denied: the publisher is a member.
+		"organizations ListAccounts": 1,
+		"ec2 DescribeRegions":        1,
+		// The source. In each Region, to plan and right before sharing, the images of
+		// the publication, those of the name, and unpublished copies: EC2 can't combine
+		// these searches. In between, the image that is verified.
+		"ec2 DescribeImages": 1 + (3+1+3)*c.Regions,
+		// Those of the source. In each Region, those of the images that were found, to
+		// plan and right before sharing, and of the image that is verified.
+		"ec2 DescribeSnapshots": 1 + (2+1)*c.Regions,
+		// The source's launch permissions. In each Region, those of the image, to plan,
+		// right before sharing, and to share.
 		"ec2 DescribeImageAttribute": 1 + 3*c.Regions,
-		// The alias, the key's state, and which key the alias names; and the check.
-		"kms DescribeKey":          (3 + 1) * c.Regions,
-		"kms GetKeyPolicy":         2 * c.Regions,
+		// The key that the alias names, the key by its ID, and the alias again; and the
+		// key for the check.
+		"kms DescribeKey": (3 + 1) * c.Regions,
+		// To plan, and for the check.
+		"kms GetKeyPolicy": 2 * c.Regions,
+		"kms ListGrants":   2 * c.Regions * c.Pages(),
+		// Of the primary: they say whether the plugin created the key, which decides
+		// whether its rotation counts.
+		"kms ListResourceTags":     1,
 		"kms GetKeyRotationStatus": 1,
-		"kms ListGrants":           2 * c.Regions * c.Pages(),
 	}
+}
+
+// WarmSteps is how many calls of such a publication wait for each other. All
+// Regions work in parallel, so it depends only on the pages of a Region's grants.
+func WarmSteps(c Cell) int {
+	const (
+		caller = 1 + 1 // GetCallerIdentity, then DescribeRegions
+		// DescribeOrganization, then DescribeKey three times with GetKeyPolicy before
+		// the last, ListResourceTags and GetKeyRotationStatus, and then the grants. The
+		// images are read in the meantime.
+		key    = 1 + 3 + 1 + 1 + 1
+		verify = 1 + 1 // the image, then its snapshots
+		check  = 1 + 1 // the key, then its policy, and then the grants
+		// The images, then their snapshots, then their launch permissions.
+		names = 1 + 1 + 1
+		share = 1 // the launch permissions
+	)
+	return caller + key + c.Pages() + verify + check + c.Pages() + names + share
 }
 
 // PerGrantReads are the ListGrants calls of one refresh by a design that has a
 // resource for each grant and pages through all the key's grants to find it:
-// each of a region's G grants costs ⌈G/100⌉ calls.
+// each of a Region's G grants costs ⌈G/100⌉ calls.
 func PerGrantReads(c Cell) int {
 	return c.Grants() * c.Pages()
 }

@@ -20,9 +20,9 @@ import (
 // The goals: makespan over bound.
 const (
 	goalCopies = 1.05 // where copies take longest
-	goalQuotas = 1.10 // where grants at KMS's quota do
+	goalQuotas = 1.10 // where sessions at STS's quota do
 	// goalThrottled is the percentage of calls that may be throttled for a large
-	// organisation. For a small one in many regions the few calls that make
+	// organization. For a small one in many Regions the few calls that create
 	// replicas, of which many are throttled, are more.
 	goalThrottled, largeOrganization = 1.0, 1_000
 )
@@ -64,12 +64,12 @@ func TestGrid(t *testing.T) {
 		t.Run(fmt.Sprintf("%d regions, %d accounts, copies of %v", cell.Regions, cell.Accounts, cell.CopyTime), func(t *testing.T) {
 			grid := measure(t, cell)
 			recordLine(t, Line{Grid: &grid})
-			t.Logf("%v, bound %v (%s), ratio %.3f, timeline %+v", grid.Makespan, grid.Bound.Total(), grid.Bound.Binds(), grid.Ratio(), grid.Timeline)
+			t.Logf("%v, bound %v (%s), ratio %.3f, timeline %+v; the second run takes %v", grid.Makespan, grid.Bound.Total(), grid.Bound.Binds(), grid.Ratio(), grid.Timeline, grid.WarmTime)
 			checkCalls(t, grid)
 			if grid.Ratio() < 1 {
 				t.Errorf("faster than the bound: %+v", grid.Bound)
 			}
-			// Cells in which making the key takes longest have no goal.
+			// Cells in which creating the key takes longest have no goal.
 			goal := map[string]float64{"copies": goalCopies, "quotas": goalQuotas}[grid.Bound.Binds()]
 			if os.Getenv(Variable) == "" && goal > 0 && grid.Ratio() > goal && !missed[cell] {
 				t.Errorf("%v is %.3f times the bound %v, and the goal is %.2f", grid.Makespan, grid.Ratio(), grid.Bound.Total(), goal)
@@ -84,7 +84,7 @@ var missed = map[Cell]bool{{1, 10, 10 * time.Second}: true}
 
 func measure(t *testing.T, cell Cell) Grid {
 	t.Helper()
-	grid := Grid{Cell: cell, Bound: BoundOf(cell)}
+	grid := Grid{Cell: cell, Bound: BoundOf(cell, 1)}
 	synctest.Test(t, func(t *testing.T) {
 		world, err := awssim.New(worldOf(cell), cell.Timing())
 		if err != nil {
@@ -143,7 +143,7 @@ func (l *Timeline) watch(start time.Time) func(awssim.Entry) {
 }
 
 // failedCalls are kinds of calls of which some failed for good. What the world
-// has not got yet is asked for in vain by design, so only changes count.
+// does not have yet is looked for by design, so only changes count.
 func failedCalls(c Calls) []string {
 	var kinds []string
 	changes := 0
@@ -176,6 +176,9 @@ func checkCalls(t *testing.T, g Grid) {
 	}
 	if diff := cmp.Diff(WarmReads(g.Cell), g.Warm.ByKind); diff != "" {
 		t.Errorf("calls of the second run: %s", diff)
+	}
+	if want := time.Duration(WarmSteps(g.Cell)) * g.Timing().Latency; g.WarmTime != want {
+		t.Errorf("the second run took %v, and %d calls that wait for each other take %v", g.WarmTime, WarmSteps(g.Cell), want)
 	}
 	if g.Failures > 0 {
 		t.Errorf("calls that failed: %s", strings.Join(failedCalls(g.Cold), ", "))

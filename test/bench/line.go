@@ -47,7 +47,7 @@ type Beside struct {
 	Shared   bool          `json:"shared"` // they share the quota
 	First    time.Duration `json:"first"`  // when the first is done
 	Makespan time.Duration `json:"makespan"`
-	// Bound is that of one publication with the grants of all.
+	// Bound is that of all builds at once.
 	Bound time.Duration `json:"bound"`
 	Calls Calls         `json:"calls"`
 }

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Markdown is all lines as tables.
+// Markdown renders all lines as tables.
 func Markdown(lines []Line) string {
 	var text strings.Builder
 	sections := []struct{ title, head, body string }{
 		{"Makespan over the lower bound", gridHead, rows(lines, func(l Line) *Grid { return l.Grid }, gridRow)},
 		{"Calls", callsHead, callRows(lines)},
-		{"Builds side by side", besideHead, rows(lines, func(l Line) *Beside { return l.Beside }, besideRow)},
-		{"A resource for each grant", perGrantHead, rows(lines, func(l Line) *PerGrant { return l.PerGrant }, perGrantRow)},
+		{"Builds at the same time", besideHead, rows(lines, func(l Line) *Beside { return l.Beside }, besideRow)},
+		{"One resource for each grant", perGrantHead, rows(lines, func(l Line) *PerGrant { return l.PerGrant }, perGrantRow)},
 		{"The process", processHead, rows(lines, func(l Line) *Process { return l.Process }, processRow)},
-		{"Beside what people use", chainHead, chainRows(lines)},
+		{"Comparison with other ways", chainHead, chainRows(lines)},
 	}
 	for _, s := range sections {
 		if s.body != "" {
@@ -29,12 +29,12 @@ func Markdown(lines []Line) string {
 }
 
 const (
-	gridHead     = "regions|accounts|copy time|makespan|bound|ratio|longest in the bound|throttled|failures"
-	callsHead    = "regions|accounts|grants|changing calls, first run|other calls, first run|changing calls, second run|other calls, second run|second run takes"
-	besideHead   = "builds|regions|grants of all|the quota is|first done after|all done after|bound|ratio|throttled"
+	gridHead     = "Regions|accounts|copy time|makespan|bound|ratio|longest in the bound|throttled|failures"
+	callsHead    = "Regions|accounts|grants|changing calls, first run|other calls, first run|changing calls, second run|other calls, second run|second run takes"
+	besideHead   = "builds|Regions|grants of all builds|quota|first build takes|last build takes|bound|ratio|throttled"
 	perGrantHead = "accounts|grants|ListGrants calls, first run|ListGrants calls of a refresh|a refresh takes|orgami's second run, calls|orgami's second run takes"
 	processHead  = "grants|run|peak memory|user CPU|wall time"
-	chainHead    = "way|does|regions|copy time|wall time|over the plugin's|calls|that change something"
+	chainHead    = "way|does|Regions|copy time|wall time|relative to the plugin|calls|changing calls"
 )
 
 // table is the head of a table; columns are separated by |.
@@ -58,8 +58,8 @@ func gridRow(g Grid) string {
 		g.Regions, number(g.Accounts), short(g.CopyTime), seconds(g.Makespan), seconds(g.Bound.Total()), g.Ratio(), g.Bound.Binds(), g.Cold.ThrottledPercent(), g.Failures)
 }
 
-// callRows has one row for each number of regions and accounts: the time of the
-// copies changes only how often they are looked at.
+// callRows has one row for each number of Regions and accounts. The time of the
+// copies changes only how often they are read.
 func callRows(lines []Line) string {
 	type size struct{ regions, accounts int }
 	seen := map[size]bool{}
@@ -76,7 +76,7 @@ func callRows(lines []Line) string {
 }
 
 func besideRow(b Beside) string {
-	quota := map[bool]string{true: "shared", false: "each build's own affair"}[b.Shared]
+	quota := map[bool]string{true: "shared", false: "not shared"}[b.Shared]
 	return fmt.Sprintf("%d | %d | %s | %s | %s | %s | %s | %.3f | %.2f%%", b.Builds, b.Regions, number(b.Builds*b.Grants()), quota,
 		seconds(b.First), seconds(b.Makespan), seconds(b.Bound), float64(b.Makespan)/float64(b.Bound), b.Calls.ThrottledPercent())
 }
@@ -94,7 +94,7 @@ func processRow(p Process) string {
 	return fmt.Sprintf("%s | %s | %.0f MB | %.1f s | %.1f s", number(p.Grants()), p.Run, float64(p.PeakRSS)/1e6, p.UserCPU.Seconds(), p.Wall.Seconds())
 }
 
-// chainRows are in an order of their own: chains are measured side by side.
+// chainRows sorts the chains, which are measured in parallel.
 func chainRows(lines []Line) string {
 	chains := slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return l.Chain == nil })
 	slices.SortStableFunc(chains, func(a, b Line) int {
@@ -116,7 +116,7 @@ func chainRow(c Chain, lines []Line) string {
 	return fmt.Sprintf("%s | %s | %d | %s | %.1f s | %s | %d | %d", c.Way, c.Does, c.Regions, short(c.CopyTime), c.Wall.Seconds(), ratio, c.Calls.Total, c.Calls.Mutating)
 }
 
-// Kinds lists what was called how often, for people who look closer.
+// Kinds lists how often each operation was called.
 func (c Calls) Kinds() string {
 	var list []string
 	for _, kind := range slices.SortedFunc(maps.Keys(c.ByKind), func(a, b string) int { return cmp.Or(c.ByKind[b]-c.ByKind[a], cmp.Compare(a, b)) }) {

@@ -16,17 +16,23 @@ func TestBound(t *testing.T) {
 		want  time.Duration
 		binds string
 	}{
-		// 0.1 look + 3.15 key + 0.15 and the copy + 0.1 share + 0.1 check.
-		{Cell{1, 10, 8 * time.Minute}, 483_600 * time.Millisecond, "copies"},
-		// 0.1 + 3.15 + 7.05 + 27 replicas beyond the first 5 at 5 a second + 4,900
-		// accounts beyond the first 100 at 100 a second + 0.1 + 100 pages + 0.1 + 100
-		// pages again.
-		{Cell{33, 5_000, 10 * time.Second}, 74_900 * time.Millisecond, "quotas"},
-		{Cell{3, 10, 10 * time.Second}, 20_650 * time.Millisecond, "key"},
+		// 0.15 look + 3.15 key + 0.15 and the copy + 0.05 check + 0.15 share + 0.1 mark.
+		{Cell{1, 10, 8 * time.Minute}, 483_750 * time.Millisecond, "copies"},
+		// 0.15 + 3.15 + 7.05 + 27 replicas beyond the first 5 at 5 a second + 4,900
+		// accounts beyond the first 100 at 100 a second + 0.1 + 100 pages + 100 pages
+		// again + 0.15 + 0.1.
+		{Cell{33, 5_000, 10 * time.Second}, 75_100 * time.Millisecond, "quotas"},
+		{Cell{3, 10, 10 * time.Second}, 20_800 * time.Millisecond, "key"},
 	} {
-		if bound := BoundOf(test.cell); bound.Total() != test.want || bound.Binds() != test.binds {
+		if bound := BoundOf(test.cell, 1); bound.Total() != test.want || bound.Binds() != test.binds {
 			t.Errorf("bound of %+v is %v by %s, want %v by %s", test.cell, bound.Total(), bound.Binds(), test.want, test.binds)
 		}
+	}
+	// 4 publications: 0.15 + 3.15 + 7.05 + 8 replicas beyond the first 5 + 3,900
+	// accounts beyond the first 100 + 0.1 + 3.05, with 20 pages in it + 20 pages + 0.15
+	// + 0.1.
+	if got, want := BoundOf(Cell{3, 1_000, 10 * time.Second}, 4).Total(), 54_350*time.Millisecond; got != want {
+		t.Errorf("the bound of 4 publications is %v, want %v", got, want)
 	}
 }
 
@@ -34,7 +40,7 @@ func TestBound(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	cell := Cell{Regions: 17, Accounts: 1_000, CopyTime: 8 * time.Minute}
 	lines := []Line{
-		{Grid: &Grid{Cell: cell, Makespan: 2 * BoundOf(cell).Total(), Bound: BoundOf(cell), Cold: Calls{Total: 200, Throttled: 1}}},
+		{Grid: &Grid{Cell: cell, Makespan: 2 * BoundOf(cell, 1).Total(), Bound: BoundOf(cell, 1), Cold: Calls{Total: 200, Throttled: 1}}},
 		{Process: &Process{Cell: cell, Run: "cold", PeakRSS: 50e6}},
 		{Chain: &Chain{Way: PluginWay, CopyTime: time.Minute, Wall: time.Minute}},
 		{Chain: &Chain{Way: "slow", CopyTime: time.Minute, Wall: 90 * time.Second}},
@@ -63,7 +69,7 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("the tables do not say %q:\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "A resource for each grant") {
+	if strings.Contains(text, "One resource for each grant") {
 		t.Error("a table without measurements")
 	}
 }

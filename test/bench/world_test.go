@@ -77,7 +77,7 @@ func specOf(c Cell) publish.Spec {
 		Key:     publish.KeySpec{Alias: alias, PrimaryRegion: home, Create: true, Policy: policy.Open, Rotation: kmskey.RotateCreated},
 		Share:   publish.ShareSpec{Organization: true},
 		Grants: publish.GrantsSpec{
-			Accounts: accountIDs(c.Accounts), Roles: grant.DefaultRoles[:2], MemberRole: awssim.GrantRole, MissingRole: "fail",
+			Accounts: accountIDs(c.Accounts), Roles: grant.DefaultRoles[:Roles], MemberRole: awssim.GrantRole, MissingRole: "fail",
 		},
 		WaitTimeout: 2 * time.Hour,
 		Check:       publish.CheckFail,

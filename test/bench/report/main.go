@@ -1,5 +1,5 @@
-// Command report prints the measurements of `make bench` as tables and puts them
-// into docs/performance.md, between its markers:
+// Command report prints the measurements of `make bench` as tables and writes them
+// between the markers of docs/performance.md:
 //
 //	report MEASUREMENTS.jsonl docs/performance.md
 package main

@@ -19,8 +19,16 @@ OPERATIONS = [
 ]
 
 
-def client(service, region):
-    return boto3.client(service, region_name=region)
+def client(service, region, session=boto3):
+    return session.client(service, region_name=region)
+
+
+def member(account):
+    """A grant counts only if the account that owns the role creates it."""
+    session = client("sts", HOME).assume_role(
+        RoleArn=f"arn:aws:iam::{account}:role/{TASK['member_role']}", RoleSessionName="grants",
+    )["Credentials"]
+    return boto3.Session(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
 
 
 def key_policy(organization):
@@ -28,7 +36,7 @@ def key_policy(organization):
         {"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{TASK['owner']}:root"},
          "Action": "kms:*", "Resource": "*"},
         {"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": "*"},
-         "Action": ["kms:DescribeKey", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"], "Resource": "*",
+         "Action": ["kms:DescribeKey", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant"], "Resource": "*",
          "Condition": {"StringEquals": {"aws:PrincipalOrgID": organization}}},
     ]})
 
@@ -59,11 +67,12 @@ def copy(region, key):
 
 
 def grant(region, key):
-    kms = client("kms", region)
     for account in TASK["accounts"]:
+        kms = client("kms", region, member(account))
         for role in ROLES:
             kms.create_grant(
-                KeyId=key, GranteePrincipal=f"arn:aws:iam::{account}:role/{role}",
+                KeyId=f"arn:aws:kms:{region}:{TASK['owner']}:key/{key}",
+                GranteePrincipal=f"arn:aws:iam::{account}:role/{role}",
                 Operations=OPERATIONS, Name=f"{account}-{role.rsplit('/', 1)[1]}",
             )
 

@@ -70,7 +70,8 @@ build {
         create = false
       }
       grants {
-        accounts = ["222222222222", "333333333333"]
+        accounts    = ["222222222222", "333333333333"]
+        member_role = "orgami-grants"
       }
     }
   }
