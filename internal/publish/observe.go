@@ -198,7 +198,7 @@ func readGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, obse
 			arns[region] = regional.ARN
 		}
 	}
-	return grant.Read(ctx, clients.KMS, arns)
+	return grant.ReadNew(ctx, clients.KMS, arns) // another run may have created the key a moment ago
 }
 
 // checkRegions makes sure that the account can use every region. Fact: KMS-MRK-5, NET-4.
