@@ -1,5 +1,5 @@
-# Share with accounts one by one, also outside the organisation. With snapshots
-# shared too, they can copy the image, not only launch it.
+# Share with single accounts, also outside the organization. With snapshots shared, too,
+# these accounts can copy the image, not only launch it.
 
 packer {
   required_plugins {

@@ -1,6 +1,5 @@
-# Use a multi-Region key that exists, made by Terraform for instance. Its policy
-# keeps all statements that are not this plugin's; replicas that are missing are
-# made.
+# Use an existing multi-Region key, for example one that Terraform created. Its policy
+# keeps all statements that aren't the plugin's. Missing replicas are created.
 
 packer {
   required_plugins {

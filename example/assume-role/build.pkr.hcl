@@ -1,5 +1,5 @@
-# Publish as a role that is assumed for it. It must be a role of the account that
-# owns the image.
+# Publish with a role that the plugin assumes. It must be a role of the account that owns
+# the image.
 
 packer {
   required_plugins {

@@ -1,7 +1,6 @@
-# Every night: look at what was published long ago, say what has drifted and who
-# cannot launch because of it, and fail if there is anything to say. It changes
-# nothing. `make demo-audit` breaks six links, one after another, on a simulated
-# AWS, and shows what this build says of each.
+# A nightly audit of a published image. It changes nothing. It reports what has drifted
+# and which launches fail because of that, and then the build fails. `make demo-audit`
+# breaks six links, one after another, on a simulated AWS, and shows the audit of each.
 
 packer {
   required_plugins {
@@ -61,6 +60,12 @@ build {
       grants {
         accounts    = var.accounts
         member_role = "orgami-grants"
+        # A missing grant is drift only for roles that are listed here. A default role
+        # may not exist, so a missing grant of one is only reported.
+        roles = [
+          "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+          "aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+        ]
       }
 
       output_directory = var.output_directory

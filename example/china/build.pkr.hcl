@@ -1,5 +1,5 @@
-# The regions of China are a partition of its own: their images are built and
-# published there, with a key and an organisation of its own.
+# The Regions of China are a partition of their own. Their images are built and published
+# there, with their own key and organization.
 
 packer {
   required_plugins {

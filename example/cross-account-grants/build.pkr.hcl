@@ -1,5 +1,6 @@
-# Auto scaling groups launch as service-linked roles, which take no IAM policy:
-# they need KMS grants. The account of the key makes them here.
+# Auto Scaling groups launch as service-linked roles. These roles take no IAM policies, so
+# they need KMS grants, which their own accounts create: here, the role orgami-grants in
+# each account.
 
 packer {
   required_plugins {

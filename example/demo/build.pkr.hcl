@@ -1,6 +1,7 @@
-# What `make demo` runs, against a simulated AWS: an account builds an image with
-# amazon-ebs, under EBS encryption by default, and publishes it to the four
-# other accounts of its organisation, in three regions.
+# What `make demo` runs on a simulated AWS. An account with EBS encryption by default
+# builds an image with amazon-ebs. It publishes the image to the four other accounts of
+# its organization, in three Regions. The plugin creates the grants of each account with
+# the account's role orgami-grants.
 
 packer {
   required_plugins {
@@ -79,7 +80,8 @@ build {
       }
 
       grants {
-        accounts = var.accounts
+        accounts    = var.accounts
+        member_role = "orgami-grants"
       }
 
       output_directory = var.output_directory

@@ -1,5 +1,5 @@
-# Every account of an organisational unit launches: AWS Organizations is asked
-# which these are, each time.
+# Create grants in every account of an organizational unit. Each run lists the accounts
+# with AWS Organizations.
 
 packer {
   required_plugins {
@@ -45,9 +45,9 @@ build {
       }
 
       grants {
-        # The management account and delegated administrators may ask, so a role in
-        # one of these does. An account that closes or leaves the unit loses its
-        # grants with the next run.
+        # Only the management account and delegated administrators can list accounts, so
+        # the plugin assumes a role in one of them. When an account closes or leaves the
+        # unit, the next run revokes its grants.
         discover             = true
         member_role          = "orgami-grants"
         discover_role_arn    = "arn:aws:iam::999999999999:role/orgami-accounts"
@@ -55,7 +55,7 @@ build {
         exclude              = ["444444444444"]
         prune                = true
 
-        # Beside those: one that belongs to another unit.
+        # Additional accounts, here one of another unit.
         accounts_file = "${path.root}/accounts.txt"
       }
     }

@@ -1,6 +1,6 @@
-# Files for the deploys downstream: a patch for Karpenter's EC2NodeClass in each
-# region, values for Terraform (see the modules in terraform/), a template for a
-# CloudFormation StackSet, and in each region a parameter that names the image.
+# Files for deployments: a patch for Karpenter's EC2NodeClass in each Region, values for
+# Terraform (see the modules in terraform/), a template for a CloudFormation StackSet, and
+# in each Region a parameter that has the ID of the image.
 
 packer {
   required_plugins {

@@ -1,7 +1,7 @@
-# Publish an existing image without building: after a publication that failed, or
-# for images that other tools create. A second run publishes the same image again,
-# and so changes nothing, although the published copies match the filters too: the
-# builder prefers originals to the copies that orgami-publish created.
+# Publish an existing image without building one: after a publication that failed, or for
+# images that other tools create. A second run publishes the same image again and changes
+# nothing, although the filters match the published copies, too: the builder prefers
+# originals to the copies that orgami-publish created.
 
 packer {
   required_plugins {

@@ -1,5 +1,5 @@
-# AWS GovCloud (US) is a partition of its own: its images are built and published
-# there, with a key and an organisation of its own.
+# AWS GovCloud (US) is a partition of its own. Its images are built and published there,
+# with their own key and organization.
 
 packer {
   required_plugins {

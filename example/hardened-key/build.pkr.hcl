@@ -1,5 +1,5 @@
-# The strict key policy: use of the key only through EC2, grants only for AWS
-# services, named administrators, and a statement of one's own.
+# The hardened key policy: use of the key only through EC2, grants only for AWS services,
+# named administrators, and an additional statement.
 
 packer {
   required_plugins {

@@ -1,6 +1,6 @@
-# Build under the shared key from the start: the image is encrypted as it should
-# be when it is made, and orgami-publish adopts it in the build region instead of
-# copying it. The key must exist: one build without the data source makes it.
+# Build with the shared key from the start. The image is encrypted as configured when it
+# is created, so orgami-publish adopts it in the build Region instead of copying it. The
+# key must exist: build once without the data source to create it.
 
 packer {
   required_plugins {

@@ -1,7 +1,6 @@
-# The life of an image after it is published: it is deprecated after three
-# months and protected against being deregistered by mistake, its tags tell what
-# it was made from, and older generations go step by step, unless the account
-# itself still uses them.
+# The life of an image after it is published. It is deprecated after three months and
+# protected from being deregistered by mistake. Its tags name its source. Older images are
+# retired step by step, unless they're in use.
 
 packer {
   required_plugins {
@@ -59,8 +58,8 @@ build {
         enabled = true
       }
 
-      # Older images keep their protection: who wants delete_after to take them,
-      # leaves deregistration_protection out.
+      # Older images keep their protection. To delete them with delete_after, omit
+      # deregistration_protection.
       retire {
         keep            = 3
         deprecate_after = "720h"

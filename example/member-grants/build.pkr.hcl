@@ -1,6 +1,6 @@
 # The plugin assumes a role in each account and creates the account's grants there, as
-# the EC2 Auto Scaling guide describes it. A role of grants.roles that doesn't exist
-# stops the run before anything is shared.
+# the EC2 Auto Scaling guide describes. With missing_role = "fail", an account without
+# one of the roles stops the run before the image is shared.
 
 packer {
   required_plugins {
@@ -47,6 +47,7 @@ build {
         accounts     = ["222222222222", "333333333333"]
         member_role  = "deploy/OrgamiGrantMaker"
         missing_role = "fail"
+        roles        = ["aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"]
       }
     }
   }

@@ -1,6 +1,5 @@
-# The least there is: the image is encrypted with a multi-Region key under the
-# alias, which is created when it is missing, and shared with the organisation
-# of the account.
+# The shortest configuration. The image is encrypted with a multi-Region key, which is
+# created if the alias doesn't exist, and shared with the organization of the account.
 
 packer {
   required_plugins {

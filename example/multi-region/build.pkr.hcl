@@ -1,5 +1,5 @@
-# One image, built in one region and published in three, each copy under the
-# replica of the key in its own region.
+# An image that is built in one Region and published in three. Each copy is encrypted with
+# the key of its own Region.
 
 packer {
   required_plugins {

@@ -1,5 +1,5 @@
-# An account leaves. What earlier runs gave it is taken away; without prune it is
-# only reported. plan_only shows beforehand what would be.
+# An account leaves. With prune, the next run revokes its grants; without prune, they are
+# only reported. Use plan_only to see beforehand what changes.
 
 packer {
   required_plugins {

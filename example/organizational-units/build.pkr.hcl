@@ -1,6 +1,6 @@
-# Share with two organisational units, and all units below them, instead of the
-# whole organisation. EC2 wants ARNs: the account in them is the organisation's
-# management account.
+# Share with two organizational units, and all units below them, instead of the whole
+# organization. EC2 requires ARNs. The account in them is the organization's management
+# account.
 
 packer {
   required_plugins {

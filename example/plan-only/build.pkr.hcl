@@ -1,5 +1,5 @@
-# Say what would change, and change nothing: for pull requests, and before the
-# first publication with a key that exists already.
+# Print what would change, without changing anything: for pull requests, and before the
+# first publication with an existing key.
 
 packer {
   required_plugins {

@@ -144,7 +144,7 @@ func (a applied) replicate(ctx context.Context, region string) error {
 		}
 		return a.mergePolicy(ctx, a.clients(region), region)
 	}
-	return awsclient.Wrap(err, "replicating key %s from %s to %s", a.id, a.observed.PrimaryRegion, region)
+	return a.desired.withPrincipals(awsclient.Wrap(err, "replicating key %s from %s to %s", a.id, a.observed.PrimaryRegion, region))
 }
 
 // waitEnabled waits until the regional key can get its alias and policy. A key

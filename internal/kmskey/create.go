@@ -41,7 +41,7 @@ func (p Plan) createPrimary(ctx context.Context, clients Clients) (string, error
 			err = incomplete("CreateKey", p.desired.Alias, region, "KeyMetadata.KeyId")
 		}
 		if awsclient.IsClientError(err) || ctx.Err() != nil || attempt == createAttempts {
-			return "", awsclient.Wrap(err, "creating the multi-Region key for %s in %s", p.desired.Alias, region)
+			return "", p.desired.withPrincipals(awsclient.Wrap(err, "creating the multi-Region key for %s in %s", p.desired.Alias, region))
 		}
 		if id, err := p.findLost(ctx, clients); id != "" || err != nil {
 			return id, err

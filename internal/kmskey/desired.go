@@ -9,8 +9,11 @@
 package kmskey
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
@@ -58,6 +61,29 @@ const (
 // rotated.
 func (d Desired) rotates(observed Observed) bool {
 	return d.Rotation == RotateAlways || d.Rotation == RotateCreated && (observed.ID == "" || observed.Created)
+}
+
+// withPrincipals adds the options that name principals to the error of a call that
+// refused the policy. KMS doesn't say which principal doesn't exist.
+func (d Desired) withPrincipals(err error) error {
+	if !awsclient.Is(err, awsclient.CodeMalformedPolicy) {
+		return err
+	}
+	var options []string
+	for option, named := range map[string]bool{
+		"share.accounts or grants.accounts": len(d.Policy.Accounts) > 0,
+		"key.administrators":                len(d.Policy.Administrators) > 0,
+		"key.extra_statements_file":         len(d.ExtraStatements) > 0,
+	} {
+		if named {
+			options = append(options, option)
+		}
+	}
+	if len(options) == 0 {
+		return err
+	}
+	slices.Sort(options)
+	return fmt.Errorf("%w. The configuration names principals in %s: correct or remove those that don't exist", err, strings.Join(options, ", "))
 }
 
 // regionsWith returns the desired Regions and the primary's, sorted.

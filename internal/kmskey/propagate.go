@@ -51,7 +51,7 @@ func (a applied) mergePolicy(ctx context.Context, client *kms.Client, region str
 		return fmt.Errorf("%s: %s", cannotSet(a.id, region, false), strings.Join(problems, "; "))
 	}
 	_, err = client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &a.id, Policy: aws.String(merged.String())})
-	return awsclient.Wrap(err, "setting the policy of key %s in %s", a.id, region)
+	return a.desired.withPrincipals(awsclient.Wrap(err, "setting the policy of key %s in %s", a.id, region))
 }
 
 // currentPolicy reads the policy until several reads agree.

@@ -58,12 +58,14 @@ func (s simulated) called(operation string) int {
 	return count
 }
 
-// changed lists the operations that changed the world since the journal was
-// last reset.
+// changed lists the operations that changed the world since the journal was last
+// reset. Assuming a role changes nothing.
 func (s simulated) changed() []string {
 	var operations []string
 	for _, call := range s.Mutations() {
-		operations = append(operations, call.Service+" "+call.Operation+" "+call.Region)
+		if call.Service != "sts" {
+			operations = append(operations, call.Service+" "+call.Operation+" "+call.Region)
+		}
 	}
 	slices.Sort(operations)
 	return operations
@@ -99,7 +101,7 @@ func (s simulated) checkPublished(t *testing.T, name string, regions ...string) 
 			}
 		}
 		if launch, err := s.LaunchAsServiceLinkedRole(awssim.OutsideAccount, "AWSServiceRoleForAutoScaling", region, images[region]); err == nil && launch.Reason == "" {
-			t.Errorf("an account outside the organisation launches %q in %s", images[region], region)
+			t.Errorf("an account outside the organization launches %q in %s", images[region], region)
 		}
 	}
 }

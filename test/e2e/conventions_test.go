@@ -65,7 +65,7 @@ func TestJSONTemplate(t *testing.T) {
   "post-processors": [[
     {"type": "manifest", "output": "packer-manifest.json"},
     {"type": "orgami-publish", "regions": ["us-east-1", "eu-west-1"], "key": {"alias": "alias/golden"},
-     "grants": {"accounts": ["222222222222"]}, "tags": {"From": "{{ .SourceImageName }}"}}
+     "grants": {"accounts": ["222222222222"], "member_role": "orgami-grants"}, "tags": {"From": "{{ .SourceImageName }}"}}
   ]]
 }`), 0o600); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ type exampleRun struct {
 	arguments   []string
 	planOnly    bool
 	without     []string // accounts that must not launch any more
-	// again checks that the example, built again, changes nothing.
+	// again goes on with what the example published.
 	again func(*testing.T, simulated, packer, string)
 }
 
@@ -41,7 +41,7 @@ var exampleRuns = map[string]exampleRun{
 	"audit":                {before: publishDemo("golden", `["222222222222","333333333333","444444444444"]`), planOnly: true},
 	"china":                {partition: "aws-cn", regions: []string{"cn-north-1", "cn-northwest-1"}},
 	"cross-account-grants": {},
-	"demo":                 {arguments: []string{"-only=amazon-ebs.golden"}},
+	"demo":                 {arguments: []string{"-only=amazon-ebs.golden", "-var", `accounts=["222222222222","333333333333"]`}},
 	"discover":             {world: withAccountsRole},
 	"downstream":           {},
 	"existing-ami":         {before: buildImage("golden-1"), again: existingAgain},
@@ -50,6 +50,7 @@ var exampleRuns = map[string]exampleRun{
 	"key-data-source":      {before: publishDemo("earlier", `["222222222222"]`)},
 	"lifecycle":            {},
 	"member-grants":        {world: withGrantMaker},
+	"member-pipeline":      {before: namedGolden, again: memberPipeline},
 	"minimal":              {},
 	"multi-region":         {},
 	"offboarding":          {before: publishDemo("earlier", `["222222222222","333333333333","444444444444"]`), without: []string{"444444444444"}},
@@ -66,6 +67,9 @@ func TestExamplesRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, folder := range folders {
+		if !folder.IsDir() {
+			continue
+		}
 		run, known := exampleRuns[folder.Name()]
 		if !known {
 			t.Errorf("the example %s is not run", folder.Name())
@@ -224,6 +228,11 @@ func buildImage(name string) func(*testing.T, simulated, packer) map[string]stri
 	}
 }
 
+// namedGolden has the example build an image with the name golden.
+func namedGolden(*testing.T, simulated, packer) map[string]string {
+	return map[string]string{`golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}`: "golden"}
+}
+
 // makeKey makes a multi-Region key, as Terraform may have.
 func makeKey(t *testing.T, s simulated, _ packer) map[string]string {
 	t.Helper()
@@ -274,7 +283,11 @@ func withAdministrator(file *awssim.WorldFile) {
 	addRole(file, awssim.PublishingAccount, awssim.RoleFile{Name: "Auditor"})
 }
 
+// withAccountsRole adds a role that lists accounts, and an account of another unit.
 func withAccountsRole(file *awssim.WorldFile) {
+	sandbox := file.Accounts[len(file.Accounts)-1]
+	sandbox.ID, sandbox.Name, sandbox.Parent = "555555555555", "sandbox", "ou-ab12-22222222"
+	file.Accounts = append(file.Accounts, sandbox)
 	addRole(file, awssim.ManagementAccount, awssim.RoleFile{
 		Name: "orgami-accounts", Trust: trust(""),
 		Policies: map[string]json.RawMessage{"list": document(`{"Effect":"Allow","Action":"organizations:List*","Resource":"*"}`)},

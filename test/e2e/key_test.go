@@ -45,7 +45,8 @@ build {
         create = false
       }
       grants {
-        accounts = ["222222222222"]
+        accounts    = ["222222222222"]
+        member_role = "orgami-grants"
       }
     }
   }

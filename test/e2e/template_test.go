@@ -64,7 +64,8 @@ post-processor "orgami-publish" {
     alias = "alias/golden"
   }
   grants {
-    accounts = ["222222222222"]
+    accounts    = ["222222222222"]
+    member_role = "orgami-grants"
   }
 }`
 )

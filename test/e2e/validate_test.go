@@ -10,7 +10,8 @@ import (
 // examples is the folder of the examples, seen from this package.
 const examples = "../../example"
 
-// Real Packer accepts every example, in its canonical format.
+// Real Packer accepts every example, in its canonical format, and example/README.md has
+// a line for each.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	p := newPacker(t)
@@ -21,7 +22,17 @@ func TestExamples(t *testing.T) {
 	if len(folders) < 16 {
 		t.Errorf("there are %d examples, fewer than there were", len(folders))
 	}
+	contents, err := os.ReadFile(filepath.Join(examples, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, folder := range folders {
+		if !folder.IsDir() {
+			continue
+		}
+		if !strings.Contains(string(contents), "\n| ["+folder.Name()+"]("+folder.Name()+") |") {
+			t.Errorf("example/README.md has no line for %s", folder.Name())
+		}
 		t.Run(folder.Name(), func(t *testing.T) {
 			t.Parallel()
 			template, err := filepath.Abs(filepath.Join(examples, folder.Name()))

@@ -127,7 +127,11 @@ func (t *template) addServiceLinkedRole(role string) {
 		Description: "Create " + name + ". Leave it at false if the account has the role: creating it again fails.",
 	}
 	t.Conditions["Creates"+id] = fn("Equals", []any{ref("Create" + id), "true"})
-	t.Resources[id] = resource{Type: "AWS::IAM::ServiceLinkedRole", Condition: "Creates" + id, Properties: map[string]any{"AWSServiceName": service}}
+	properties := map[string]any{"AWSServiceName": service}
+	if suffix, found := strings.CutPrefix(name, "AWSServiceRoleForAutoScaling_"); found {
+		properties["CustomSuffix"] = suffix
+	}
+	t.Resources[id] = resource{Type: "AWS::IAM::ServiceLinkedRole", Condition: "Creates" + id, Properties: properties}
 }
 
 func fn(name string, arguments any) map[string]any { return map[string]any{"Fn::" + name: arguments} }

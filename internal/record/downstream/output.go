@@ -97,12 +97,21 @@ type variables struct {
 }
 
 type terraformVariable struct {
-	Partition string            `json:"partition"`
-	Account   string            `json:"account"` // the owner of key and images
-	Images    map[string]string `json:"images"`  // ids by region
-	Key       terraformKey      `json:"key"`
+	Partition string `json:"partition"`
+	Account   string `json:"account"` // the owner of key and images
+	// OrganizationID is empty if the image isn't shared with an organization.
+	OrganizationID string            `json:"organization_id"`
+	Images         map[string]string `json:"images"` // IDs by Region
+	Key            terraformKey      `json:"key"`
 	// KarpenterPolicy is the policy document as text.
 	KarpenterPolicy string `json:"karpenter_policy"`
+	// MemberRole is the path and name of the role that creates the grants of a member
+	// account; empty if the accounts create them in another way.
+	MemberRole string `json:"member_role"`
+	// GrantRoles are the paths and names of the roles that get grants.
+	GrantRoles []string `json:"grant_roles"`
+	// GrantOperations are the operations of these grants.
+	GrantOperations []string `json:"grant_operations"`
 	// Grants are by region and name, which are the same in every run.
 	Grants map[string]terraformGrant `json:"grants"`
 }
@@ -127,6 +136,10 @@ func terraform(p Publication) variables {
 	v := terraformVariable{
 		Partition: m.Partition, Account: m.Account, Images: map[string]string{}, KarpenterPolicy: p.Policy.String(),
 		Key: terraformKey{ID: m.Key.ID, WildcardARN: m.Key.WildcardARN, ARNs: map[string]string{}}, Grants: map[string]terraformGrant{},
+		MemberRole: p.MemberRole, GrantRoles: append([]string{}, p.GrantRoles...), GrantOperations: append([]string{}, p.GrantOperations...),
+	}
+	if m.Organization != nil {
+		v.OrganizationID = m.Organization.ID
 	}
 	for region, image := range m.Images {
 		v.Images[region] = image.ImageID

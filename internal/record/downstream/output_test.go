@@ -90,7 +90,7 @@ func TestTerraformModules(t *testing.T) {
 		if err := json.Unmarshal(content, &values); err != nil {
 			t.Fatal(err)
 		}
-		for _, module := range []string{"karpenter", "grants"} {
+		for _, module := range []string{"karpenter", "grants", "member"} {
 			declared := variableType(t, filepath.Join("..", "..", "..", "example", "downstream", "terraform", module, "main.tf"))
 			value, err := ctyjson.Unmarshal(values["orgami"], declared)
 			if err != nil {
@@ -144,6 +144,35 @@ func variableType(t *testing.T, path string) cty.Type {
 	}
 	t.Fatalf("%s declares no variable orgami", path)
 	return cty.NilType
+}
+
+// TestRoleWithSuffix: an Auto Scaling role of the user's own is created with its suffix.
+// ECS's role has an underscore, too, and no suffix.
+func TestRoleWithSuffix(t *testing.T) {
+	p := publication()
+	p.GrantRoles = []string{
+		"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_web",
+		"aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+	}
+	documents, err := downstream.Documents(p, []downstream.Kind{downstream.CloudFormation})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := manifest.Encode(documents[downstream.CloudFormationFile])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Resources map[string]struct{ Properties map[string]any }
+	}
+	if err := json.Unmarshal(content, &template); err != nil {
+		t.Fatal(err)
+	}
+	for id, suffix := range map[string]any{"AWSServiceRoleForAutoScalingweb": "web", "AWSServiceRoleForApplicationAutoScalingECSService": nil} {
+		if got := template.Resources[id].Properties; got["CustomSuffix"] != suffix || got["AWSServiceName"] == nil {
+			t.Errorf("%s has the properties %v", id, got)
+		}
+	}
 }
 
 // TestCloudFormationRefers: every Ref and condition of the template is declared

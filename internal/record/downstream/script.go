@@ -21,7 +21,9 @@ func GrantsScript(grants iter.Seq[manifest.Grant]) (write func(io.Writer) error,
 		byAccount[g.Account] = append(byAccount[g.Account], g)
 	}
 	return func(w io.Writer) error {
-		if _, err := io.WriteString(w, strings.ReplaceAll(scriptHead, "{partition}", partitionOf(byAccount[accounts[0]][0].Role))); err != nil {
+		first := byAccount[accounts[0]][0]
+		head := strings.NewReplacer("{partition}", partitionOf(first.Role), "{first-region}", first.Region).Replace(scriptHead)
+		if _, err := io.WriteString(w, head); err != nil {
 			return err
 		}
 		for _, account := range accounts {
@@ -68,6 +70,9 @@ const scriptHead = `#!/usr/bin/env bash
 # Requires the AWS CLI. Works with bash and zsh.
 
 set -u
+
+# AWS STS is called in this Region, which needn't be configured.
+export AWS_REGION='{first-region}' AWS_DEFAULT_REGION='{first-region}'
 
 # credentials exports credentials of the account whose ID is its argument. By default
 # it assumes the role GRANT_ROLE there, which needs kms:CreateGrant on the key. Change

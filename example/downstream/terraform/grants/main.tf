@@ -19,8 +19,12 @@ variable "orgami" {
   type = object({
     partition        = string
     account          = string
+    organization_id  = string
     images           = map(string)
     karpenter_policy = string
+    member_role      = string
+    grant_roles      = list(string)
+    grant_operations = list(string)
     key = object({
       id           = string
       wildcard_arn = string

@@ -1,5 +1,5 @@
-# Karpenter's policy, in one member account. Run it with credentials of that
-# account:
+# Karpenter's policy in one member account. Run it with credentials of that account. The
+# module "member" has this policy, too: use one of them.
 #
 #   terraform apply -var-file=orgami/orgami.tfvars.json -var=karpenter_role=KarpenterControllerRole-web
 
@@ -17,8 +17,12 @@ variable "orgami" {
   type = object({
     partition        = string
     account          = string
+    organization_id  = string
     images           = map(string)
     karpenter_policy = string
+    member_role      = string
+    grant_roles      = list(string)
+    grant_operations = list(string)
     key = object({
       id           = string
       wildcard_arn = string
@@ -42,7 +46,7 @@ variable "karpenter_role" {
 
 resource "aws_iam_policy" "golden_ami" {
   name        = "karpenter-golden-ami"
-  description = "Lets Karpenter launch from AMIs under key ${var.orgami.key.id} of account ${var.orgami.account}"
+  description = "Lets Karpenter launch from AMIs encrypted with key ${var.orgami.key.id} of account ${var.orgami.account}"
   policy      = var.orgami.karpenter_policy
 }
 
@@ -52,6 +56,6 @@ resource "aws_iam_role_policy_attachment" "karpenter" {
 }
 
 output "images" {
-  description = "Ids of the image, by region."
+  description = "IDs of the image, by Region."
   value       = var.orgami.images
 }

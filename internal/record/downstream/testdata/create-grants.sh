@@ -10,6 +10,9 @@
 
 set -u
 
+# AWS STS is called in this Region, which needn't be configured.
+export AWS_REGION='eu-west-1' AWS_DEFAULT_REGION='eu-west-1'
+
 # credentials exports credentials of the account whose ID is its argument. By default
 # it assumes the role GRANT_ROLE there, which needs kms:CreateGrant on the key. Change
 # it if you get credentials in another way, for example:

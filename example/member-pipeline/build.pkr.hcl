@@ -1,0 +1,54 @@
+# Each member account's own pipeline creates its grants from kms-grants.json, with
+# create-grants.sh in this folder. Without grants.member_role, the plugin creates no
+# grants in other accounts. The publication is complete, and the launch checks of these
+# accounts are pending until the grants exist.
+
+packer {
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.8.0"
+    }
+    orgami = {
+      source  = "github.com/orgami/orgami"
+      version = ">= 0.1.0"
+    }
+  }
+}
+
+source "amazon-ebs" "golden" {
+  region        = "us-east-1"
+  ami_name      = "golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}"
+  instance_type = "t3.micro"
+  ssh_username  = "ec2-user"
+
+  source_ami_filter {
+    owners      = ["amazon"]
+    most_recent = true
+    filters     = { name = "al2023-ami-2023.*-x86_64" }
+  }
+}
+
+build {
+  sources = ["source.amazon-ebs.golden"]
+
+  post-processors {
+    # First, always: when a post-processor fails, Packer destroys the image that
+    # was built, unless an earlier link of the same chain kept it. This one does.
+    post-processor "manifest" {
+      output = "packer-manifest.json"
+    }
+
+    post-processor "orgami-publish" {
+      regions = ["us-east-1", "eu-west-1"]
+
+      key {
+        alias = "alias/golden-ami"
+      }
+
+      grants {
+        accounts = ["222222222222", "333333333333"]
+      }
+    }
+  }
+}
