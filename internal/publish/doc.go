@@ -1,24 +1,27 @@
-// Package publish is the story of a publication: [Run] in publish.go runs its
-// stages in order.
+// Package publish runs a publication. [Runner.Run] in publish.go runs its stages in
+// order:
 //
-//	look    reads the world: identity, organisation, regions, source image, key,
-//	        copies, permissions, grants
-//	plan    compares it with the [Spec] and lists the changes; pure
-//	keys    completes the multi-Region key in every region
-//	copies  brings the image to every region under that region's key, and at
-//	        the same time makes the grants, which need only the keys
-//	verify  reads the images back
-//	share   makes the verified images visible, once all regions are there
-//	prune   takes away what is not asked for any more, where that is wanted
-//	report  says what was done, in [Result]; also when something failed
+//	observe   reads what the publication depends on: identity, organization,
+//	          Regions, source images, key, copies, permissions, grants
+//	plan      compares that with the [Spec] and lists changes and problems; pure
+//	key       completes the multi-Region key in every Region
+//	copy      brings the image to every Region, encrypted with that Region's key,
+//	          and creates the grants at the same time
+//	verify    reads the images back and compares them with their originals
+//	check     checks who will be able to launch them, before anyone can see them
+//	share     shares the verified images, and reads back what became of them
+//	mark      marks them as published, and sets deprecation and protection
+//	record    writes the files, the manifest last
+//	prune     removes older permissions and grants, and retires older images, where
+//	          the configuration asks for that
 //
 // # Promises
 //
-// AWS is written to only after the whole plan is made. No account sees an image
-// before every region's image is verified and every grant exists or was skipped: the types
-// [kmskey.Keys], [ami.Images], [ami.Verified] and [grant.Result] are each made
-// by one stage and demanded by the next. A second run changes nothing; a run
-// that died is finished by the next one. A run that fails deregisters the
-// copies that it made, and leaves keys and grants for the next. Nothing that is
-// not ours is removed, and no key is ever deleted.
+// AWS is written to only after the whole plan is made and has no problems. No
+// account sees an image before the images of all Regions are verified and checked.
+// The types [kmskey.Keys], [ami.Copies] and [ami.Verified] are each returned by one
+// stage and taken by the next. A second run changes nothing. A run that failed, was
+// canceled or died keeps its copies, and the next one finishes. Whatever fails, no
+// image that another run may have created, found or published is deregistered,
+// disabled or unshared, and no key is ever deleted.
 package publish
