@@ -44,7 +44,7 @@ func leftovers(region, imageID string, want SharePolicy, have Shared) []change.C
 	add := func(kind change.Kind, who []string) {
 		c := change.Change{Kind: kind, Action: change.Unmanaged, Region: region, ID: imageID, Detail: "also shared with " + strings.Join(who, ", ")}
 		if want.Prune {
-			c.Action, c.Detail = change.Delete, "no more shared with "+strings.Join(who, ", ")
+			c.Action, c.Detail = change.Delete, "sharing will be removed with "+strings.Join(who, ", ")
 		}
 		if len(who) > 0 {
 			changes = append(changes, c)
@@ -94,7 +94,7 @@ func prune(ctx context.Context, clients Clients, image Image, want SharePolicy, 
 			return "", err
 		}
 		if image, snapshots := want.extra(shared); len(image.principals())+len(snapshots) > 0 {
-			return "permissions that were taken away still show", nil
+			return "permissions that were removed still show", nil
 		}
 		return "", nil
 	})

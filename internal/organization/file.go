@@ -38,7 +38,7 @@ func Parse(content string) ([]string, error) {
 func parseJSON(content string) ([]string, error) {
 	var ids []string
 	if err := json.Unmarshal([]byte(content), &ids); err != nil {
-		return nil, fmt.Errorf("line %d: it is no JSON list of strings: %w: write the ids in quotes, a number would lose a leading zero", lineOf(content, errorOffset(err)), err)
+		return nil, fmt.Errorf("line %d: it is not a JSON list of strings: %w. Quote the IDs to keep leading zeros", lineOf(content, errorOffset(err)), err)
 	}
 	var problems []error
 	positions := json.NewDecoder(strings.NewReader(content))

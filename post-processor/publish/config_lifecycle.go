@@ -74,7 +74,7 @@ func (c Config) validateLifecycle(p *config.Problems) {
 		p.Addf("snapshot_copy_duration_minutes: %d: write a multiple of 15 from 15 to %d, or leave it out", d, maxCopyDuration)
 	}
 	if c.Protection != nil && c.Protection.WithCooldown && !c.Protection.Enabled {
-		p.Addf("deregistration_protection.with_cooldown: it is of use with enabled = true only: set that, or leave it out")
+		p.Addf("deregistration_protection.with_cooldown: requires `enabled = true`. Set that, or omit `with_cooldown`")
 	}
 	if c.Retire == nil {
 		return

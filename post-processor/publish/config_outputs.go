@@ -40,7 +40,7 @@ func (c Config) validateOutputs(p *config.Problems) {
 	case c.SSM == nil && wanted:
 		p.Addf(`ssm: the block is missing, and outputs asks for "ssm": write ssm { name = "/golden-ami/latest" }`)
 	case c.SSM != nil && !wanted:
-		p.Addf(`ssm: it is of use with outputs = ["ssm"] only: add that, or leave the block out`)
+		p.Addf(`ssm: requires the output "ssm". Add it to outputs, or omit the block`)
 	case c.SSM != nil:
 		c.SSM.validate(p)
 	}

@@ -129,7 +129,7 @@ organization { arn = "o-exampleorgid" }`, []string{"organization.arn", "arn:aws:
 organization {
   id  = "o-aaaaaaaaaa"
   arn = "arn:aws:organizations::999999999999:organization/o-bbbbbbbbbb"
-}`, []string{"organization.arn", "o-bbbbbbbbbb", "o-aaaaaaaaaa", "correct one"}},
+}`, []string{"organization.arn", "o-bbbbbbbbbb", "o-aaaaaaaaaa", "Correct one"}},
 	{"share with nobody", `key { alias = "alias/golden" }
 share { organization = false }`, []string{"share: it names nobody", "list organizational_units or accounts"}},
 	{"snapshots without accounts", `key { alias = "alias/golden" }
@@ -139,10 +139,10 @@ share { organizational_units = ["ou-root-12345678"] }`, []string{"share.organiza
 	{"units empty", `key { alias = "alias/golden" }
 share { organizational_units = [] }`, []string{"share.organizational_units: the list is empty"}},
 	{"units of two organisations", `key { alias = "alias/golden" }
-share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678", "arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"] }`, []string{"share.organizational_units", "o-bbbbbbbbbb", "correct one"}},
+share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678", "arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"] }`, []string{"share.organizational_units", "o-bbbbbbbbbb", "Correct one"}},
 	{"unit of another organisation", `key { alias = "alias/golden" }
 organization { id = "o-aaaaaaaaaa" }
-share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"] }`, []string{"share.organizational_units", "organization.id o-aaaaaaaaaa"}},
+share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"] }`, []string{"share.organizational_units", "organization.id names o-aaaaaaaaaa"}},
 	{"unit of another partition", `regions = ["us-gov-west-1"]
 key { alias = "alias/golden" }
 share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678"] }`, []string{"share.organizational_units", "aws-us-gov"}},
@@ -200,7 +200,7 @@ organization { id = "o-aaaaaaaaaa" }
 grants {
   discover             = true
   organizational_units = ["arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"]
-}`, []string{"grants.organizational_units", "organization.id o-aaaaaaaaaa"}},
+}`, []string{"grants.organizational_units", "organization.id names o-aaaaaaaaaa"}},
 	{"a file of accounts that is not there", `key { alias = "alias/golden" }
 grants { accounts_file = "testdata/none.txt" }`, []string{"grants.accounts_file", "none.txt", "${path.root}"}},
 	{"a file of accounts with something else", `key { alias = "alias/golden" }
@@ -292,7 +292,7 @@ snapshot_tags = { d = "{{ .BuildRegion }}" }`, []string{`tags: the value of tag 
 	{"life", `key { alias = "alias/golden" }
 deprecate_after                = "-1h"
 snapshot_copy_duration_minutes = 20
-deregistration_protection { with_cooldown = true }`, []string{"deprecate_after: -1h", "snapshot_copy_duration_minutes: 20", "multiple of 15", "with_cooldown: it is of use with enabled = true only", "3 error(s)"}},
+deregistration_protection { with_cooldown = true }`, []string{"deprecate_after: -1h", "snapshot_copy_duration_minutes: 20", "multiple of 15", "with_cooldown: requires `enabled = true`", "3 error(s)"}},
 	{"deprecated too late", `key { alias = "alias/golden" }
 deprecate_after = "87601h"`, []string{"deprecate_after: 87601h0m0s", "at most 10 years", "1 error(s)"}},
 	{"retire nothing", `key { alias = "alias/golden" }
@@ -310,7 +310,7 @@ family = "golden"
 retire { delete_after = "24h" }`, []string{"retire.keep: 0"}},
 	{"unknown output", `key { alias = "alias/golden" }
 outputs = ["terraform", "pulumi", "terraform"]
-ssm { name = "/golden" }`, []string{`outputs: "pulumi" is unknown`, "twice", `ssm: it is of use with outputs = ["ssm"] only`, "3 error(s)"}},
+ssm { name = "/golden" }`, []string{`outputs: "pulumi" is unknown`, "twice", `ssm: requires the output "ssm"`, "3 error(s)"}},
 	{"outputs without ssm", `key { alias = "alias/golden" }
 outputs = ["ssm"]`, []string{"ssm: the block is missing", `ssm { name = "/golden-ami/latest" }`}},
 	{"no outputs", `key { alias = "alias/golden" }

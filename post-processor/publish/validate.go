@@ -53,7 +53,7 @@ func (c Config) validate() error {
 	p.OneOf("check", c.Check, string(publish.CheckFail), string(publish.CheckWarn), string(publish.CheckOff))
 	p.List("check_roles", c.CheckRoles, pattern.Role)
 	if c.FailOnDrift && !c.PlanOnly {
-		p.Addf("fail_on_drift: it is of use with plan_only = true only: set that, or leave it out")
+		p.Addf("fail_on_drift: requires `plan_only = true`. Set that, or omit `fail_on_drift`")
 	}
 	checkDirectory(&p, "output_directory", c.OutputDirectory)
 	c.Credentials.Validate(&p)
@@ -147,7 +147,7 @@ func (c Config) validateAgreement(p *config.Problems) {
 		case organization == "":
 			organization, by = named.id, named.field
 		case organization != named.id:
-			p.Addf("%s names the organisation %s, and %s %s: correct one of them", named.field, named.id, by, organization)
+			p.Addf("%s names the organization %s, and %s names %s. Correct one of them", named.field, named.id, by, organization)
 		}
 	}
 }

@@ -55,24 +55,24 @@ var (
 		"write an account id of 12 digits in quotes, self, amazon or aws-marketplace", nil,
 	}
 	Organization = Pattern{
-		"the id of an organisation", whole(organization),
+		"the ID of an organization", whole(organization),
 		"write it as o-exampleorgid", nil,
 	}
 	OrganizationARN = Pattern{
-		"the ARN of an organisation", whole(`arn:` + partition + `:organizations::` + account + `:organization/` + organization),
+		"the ARN of an organization", whole(`arn:` + partition + `:organizations::` + account + `:organization/` + organization),
 		"write it as arn:aws:organizations::111111111111:organization/o-exampleorgid, with the management account's id", nil,
 	}
 	// Unit is an organizational unit by its ID.
 	Unit = Pattern{
-		"the id of an organisational unit", whole(unit),
+		"the ID of an organizational unit", whole(unit),
 		"write it as ou-examplerootid-exampleouid", nil,
 	}
 	UnitARN = Pattern{
-		"the ARN of an organisational unit", whole(unitARN),
+		"the ARN of an organizational unit", whole(unitARN),
 		"write it as arn:aws:organizations::111111111111:ou/o-exampleorgid/ou-examplerootid-exampleouid; an id alone is not enough for EC2", nil,
 	}
 	UnitOrARN = Pattern{
-		"an organisational unit", whole(unit + `|` + unitARN),
+		"an organizational unit", whole(unit + `|` + unitARN),
 		"write its id, ou-…, or its ARN", nil,
 	}
 )
