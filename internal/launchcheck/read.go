@@ -18,6 +18,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
 // Subject is a Region's image, with who can launch it or, before it is shared, who
@@ -33,6 +34,37 @@ type Facts struct {
 	at      time.Time // when they were read
 	// Err joins what couldn't be read. Whatever depends on it is inconclusive.
 	Err error
+}
+
+// Future is a Region's image and key as a publication will leave them.
+type Future struct {
+	Owner       string // account
+	KeyARN      string
+	Policy      policy.Document
+	Permissions ami.Permissions
+}
+
+// Foresee are the facts after a publication: in each Region, an available image
+// whose snapshot is encrypted with the Region's key, and all grants that the
+// publication needs, whoever creates them.
+func Foresee(regions map[string]Future, grants []grant.Grant, at time.Time) (Facts, error) {
+	facts := Facts{regions: map[string]evaluate.Region{}, at: at}
+	for region, future := range regions {
+		document, err := json.Marshal(future.Policy)
+		if err != nil {
+			return facts, fmt.Errorf("the policy of the key in %s: %w", region, err)
+		}
+		key := evaluate.Key{ARN: future.KeyARN, State: "Enabled", Policy: document}
+		for _, g := range grants {
+			if g.Region == region {
+				key.Grants = append(key.Grants, evaluate.Grant{ID: g.Name, Name: g.Name, Grantee: g.Role, IssuingAccount: g.Account, Operations: g.Operations})
+			}
+		}
+		image := Subject{Permissions: future.Permissions, Image: ami.Image{Region: region, Owner: future.Owner, State: "available"}}.image()
+		image.Snapshots = []evaluate.Snapshot{{Read: true, Encrypted: true, Key: key.ARN}}
+		facts.regions[region] = evaluate.Region{Name: region, Image: image, Keys: map[string]evaluate.Key{key.ARN: key}}
+	}
+	return facts, nil
 }
 
 // ReadPublished reads images that are published already, by their IDs.

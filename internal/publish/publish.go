@@ -150,7 +150,15 @@ func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
 		return observed, nil, err
 	}
 	r.Reporter.Info(plan.String())
-	if problems := plan.Problems(); len(problems) > 0 && !r.spec.PlanOnly {
+	problems := plan.Problems()
+	if len(problems) == 0 {
+		if refused := r.foresee(observed, plan); refused != nil && (r.spec.PlanOnly || r.spec.Check != CheckFail) {
+			r.Reporter.Info("Warning: " + refused.Error())
+		} else if refused != nil {
+			problems = append(problems, refused.Error())
+		}
+	}
+	if len(problems) > 0 && !r.spec.PlanOnly {
 		return observed, &plan, fmt.Errorf("can't publish, and changed nothing: %s", strings.Join(problems, "; "))
 	}
 	return observed, &plan, nil

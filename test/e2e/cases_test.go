@@ -50,6 +50,11 @@ func TestCases(t *testing.T) {
 			extra:   `{"Version":"2012-10-17","Statement":[{"Sid":"Build — decrypt","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:Decrypt","Resource":"*"}]}`,
 			says:    []string{"x.json", "Sid", "Build — decrypt"},
 		},
+		"an extra statement that denies every member": {
+			replace: [2]string{`alias = "alias/golden"`, extra},
+			extra:   `{"Version":"2012-10-17","Statement":[{"Sid":"Extra","Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111111111111"}}}]}`,
+			says:    []string{`statement "Extra" of the key policy denies`, "Change the statement that refuses, in key.extra_statements_file", "changed nothing"},
+		},
 		"a Marketplace image": {
 			world: func(file *awssim.WorldFile) {
 				file.Images[len(file.Images)-1].ProductCodes = []string{"abc123def456ghi789"}

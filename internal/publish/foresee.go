@@ -1,0 +1,83 @@
+package publish
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
+)
+
+// newKeyID stands in for the ID of a key that doesn't exist yet.
+const newKeyID = "mrk-1234abcd12ab34cd56ef1234567890ab"
+
+// foresee checks launches as they will be once the plan is applied, before anything
+// is written. It finds what the key policies refuse, such as a Deny in
+// key.extra_statements_file. What only the copies and grants can show is checked
+// once they exist.
+func (r run) foresee(observed Observed, plan Plan) error {
+	if r.spec.Check == CheckOff {
+		return nil
+	}
+	keyID := cmp.Or(plan.Key.ID(), newKeyID)
+	futures := map[string]launchcheck.Future{}
+	for _, region := range r.spec.Regions {
+		futures[region] = launchcheck.Future{
+			Owner: observed.Caller.Account, Policy: plan.Key.Policy(region), Permissions: plan.SharePolicy.Image,
+			KeyARN: policy.KeyARN(observed.Caller.Partition, region, observed.Caller.Account, keyID),
+		}
+	}
+	facts, err := launchcheck.Foresee(futures, plan.Grants.Grants(), observed.Now)
+	if err != nil {
+		return err
+	}
+	matrix := launchcheck.Check(facts, r.scope(observed, plan, keyID, nil)).Matrix
+	failing := matrix.Only(evaluate.Fails)
+	if len(failing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("with the planned key policies, %s of %s would fail:\n%s%s",
+		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), refusals(failing), r.policyRemedy(plan))
+}
+
+// refusals are the cases, with the Regions together in which the same is refused.
+func refusals(failing evaluate.Matrix) string {
+	var order []string
+	regions := map[string][]string{}
+	for _, c := range failing {
+		broken, _ := c.Broken()
+		accounts := text.Count(len(c.Accounts), "account")
+		if len(c.Accounts) <= 3 {
+			accounts = strings.Join(c.Accounts, ", ")
+		}
+		what := fmt.Sprintf("%s in %s: %s", c.Launcher, accounts, broken.Because)
+		if regions[what] == nil {
+			order = append(order, what)
+		}
+		regions[what] = append(regions[what], c.Region)
+	}
+	var lines strings.Builder
+	for _, what := range order {
+		fmt.Fprintf(&lines, "  %s: %s\n", strings.Join(slices.Compact(regions[what]), ", "), what)
+	}
+	return lines.String()
+}
+
+// policyRemedy says where the statements that refuse can be changed.
+func (r run) policyRemedy(plan Plan) string {
+	var places []string
+	if len(r.spec.Key.ExtraStatements) > 0 {
+		places = append(places, "in key.extra_statements_file")
+	}
+	if plan.Key.ID() != "" {
+		places = append(places, "in the policy of key "+plan.Key.ID())
+	}
+	if len(places) == 0 {
+		return ""
+	}
+	return "  Change the statement that refuses, " + strings.Join(places, " or ")
+}
