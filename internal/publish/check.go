@@ -134,7 +134,7 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 	failing := checks.Matrix.Count(evaluate.Fails)
 	changes, problems, expected := plan.drift(), len(plan.Problems()), plan.Grants.Expected()
 	if r.spec.FailOnDrift && changes+problems+failing+expected > 0 {
-		return checks, fmt.Errorf("what is published has drifted: %s needed, %s that need manual action, %s would fail, %s missing for roles in grants.roles",
+		return checks, fmt.Errorf("what is published has drifted: %s needed, %s to fix by hand, %s would fail, %s missing for roles in grants.roles",
 			are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"), are(expected, "grant"))
 	}
 	if r.spec.FailOnDrift && checks.Err != nil {

@@ -85,11 +85,12 @@ type Config struct {
 	// image fails. Use it with `source "orgami-existing"` in a nightly build to detect
 	// drift. Requires `plan_only`. Defaults to `false`.
 	FailOnDrift bool `mapstructure:"fail_on_drift"`
-	// What to do when a launch check fails. Before the image is shared, the plugin
-	// reads back from AWS everything that launches depend on, and checks for each
-	// account, Region and launcher whether it will be able to launch. `"fail"` stops
-	// before sharing and lists the reasons. `"warn"` reports the reasons and
-	// publishes. `"off"` checks nothing. Pending and inconclusive checks never stop a
+	// What to do when a launch check fails. The plugin checks twice, for each account,
+	// Region and launcher, whether it will be able to launch: with the planned key
+	// policies before it writes anything, and before it shares the image with
+	// everything that launches depend on, as AWS returns it. `"fail"` stops there and
+	// lists the reasons. `"warn"` reports the reasons and publishes. `"off"` checks
+	// nothing. Pending and inconclusive checks never stop a
 	// publication. Launchers are Karpenter's role with the policy in
 	// `karpenter-kms-policy.json`, the roles in `check_roles`, and the roles in
 	// `grants`. Accounts are those in `share` and `grants`, and one that stands for
