@@ -1,5 +1,5 @@
-// Packer-plugin-orgami publishes an AMI to an AWS organisation: encrypted in
-// every region with one multi-Region key, verified, and shared.
+// Packer-plugin-orgami publishes an AMI to an AWS organization: encrypted in
+// every Region with one multi-Region key, verified, and shared.
 package main
 
 import (

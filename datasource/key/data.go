@@ -17,7 +17,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 )
 
-// timeout bounds the look-up: Packer gives a data source no way to be cancelled.
+// timeout bounds the lookup, because Packer provides no way to cancel a data
+// source.
 const timeout = 2 * time.Minute
 
 // none is the value that goes with an error: Packer's RPC encodes that too, and

@@ -1,4 +1,4 @@
-// Read prints the images of a complete manifest, one region a line.
+// Read prints the images of a complete manifest, one Region a line.
 package main
 
 import (

@@ -33,10 +33,10 @@ const (
 	Adopted Origin = "adopted"  // the source, published as it is
 )
 
-// Copies records, by Region, the images that a run created or found, and how far
-// they are. It is filled on failure too. Whatever becomes of the run, none of
-// these images is removed: another run may have created them, be waiting for
-// them, or have published them.
+// Copies records, by Region, the images that a run created or found, and their
+// progress. It is filled on failure too. A run never removes these images, even
+// if it fails: another run may have created them, be waiting for them, or have
+// published them.
 type Copies struct {
 	members map[string]member
 }
@@ -62,9 +62,9 @@ func (c Copies) Image(region string) (image Image, origin Origin, ok bool) {
 // something else has made the publication fail. The copies go on in EC2.
 var ErrStopped = errors.New("stopped waiting, because the publication failed elsewhere")
 
-// Copy brings the planned image to every Region, all in parallel, and returns
-// when all are available, or as soon as one has failed for good. timeout bounds
-// the wait in each Region.
+// Copy copies the planned image to every Region in parallel. It returns when
+// all images are available, or as soon as one has failed permanently. timeout
+// bounds the wait in each Region.
 func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout time.Duration, reporter progress.Reporter) (Copies, error) {
 	waiting, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -146,10 +146,11 @@ func (c *copier) run(ctx, waiting context.Context) error {
 	return c.copy(ctx, waiting)
 }
 
-// copy walks the chain of client tokens from its first link, so that runs that
-// want the same copy at the same time create one. A link whose image is gone, or
-// that was used with other parameters, leads to the next. How long EC2 remembers
-// a token doesn't matter: a forgotten one creates the copy. Fact: EC2-COPY-8.
+// copy tries client tokens in a fixed order, so that concurrent runs that want
+// the same copy create only one. If the image of a token is gone, or the token
+// was used with other parameters, copy tries the next token. How long EC2
+// remembers a token doesn't matter: a forgotten one creates the copy. Fact:
+// EC2-COPY-8.
 func (c *copier) copy(ctx, waiting context.Context) error {
 	attempts, unseen := 0, 0
 	for link := range maxLinks {

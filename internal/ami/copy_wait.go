@@ -98,8 +98,8 @@ func (c *copier) stopped(ctx context.Context, id string) error {
 	return fmt.Errorf("waiting for the copy %s in %s: %w. The copy goes on, and the next run uses it", id, c.desired.Region, ErrStopped)
 }
 
-// pending says what an available image is waited for, in words, or "". The error
-// says why it won't become available.
+// pending describes what an available image still lacks. It is "" if nothing is
+// pending. The error says why the image won't become available.
 func (i Image) pending() (string, error) {
 	switch types.ImageState(i.State) {
 	case types.ImageStateAvailable:
@@ -119,6 +119,6 @@ func (i Image) pending() (string, error) {
 
 // created is when the image was created; zero if EC2 doesn't say.
 func (i Image) created() time.Time {
-	created, _ := time.Parse(time.RFC3339, i.CreationDate) // zero where it isn't a time
+	created, _ := time.Parse(time.RFC3339, i.CreationDate) // zero if it isn't a time
 	return created
 }

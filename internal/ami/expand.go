@@ -8,23 +8,25 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// TagData is what the values of tags can refer to, as {{ .SourceImageName }}: what
-// a template of Packer cannot know when it is written. All of it is the same in
-// every run that publishes the same image, so that the copies are too.
+// TagData holds the values that tags can refer to, for example {{
+// .SourceImageName }}. A Packer template can't know them when it is written.
+// They are the same in every run that publishes the same image, so the copies
+// are the same too.
 type TagData struct {
-	// SourceImageID, SourceImageName and SourceImageCreationDate are those of the
-	// image that is copied; the date is when it was built, as EC2 writes it.
+	// SourceImageID, SourceImageName and SourceImageCreationDate describe the
+	// image that is copied. The date is when the image was built, as EC2 writes
+	// it.
 	SourceImageID, SourceImageName, SourceImageCreationDate string
-	// SourceRegion is the region of that image, Region that of the copy.
+	// SourceRegion is the Region of that image. Region is the copy's Region.
 	SourceRegion, Region string
-	// Name is the copy's.
+	// Name is the copy's name.
 	Name string
-	// Architecture is EC2's word for it, as x86_64.
+	// Architecture is EC2's name of the architecture, for example x86_64.
 	Architecture string
 }
 
-// ExpandTags fills in the values of tags. What refers to anything else is an
-// error.
+// ExpandTags fills in the values of tags. It returns an error if a value refers
+// to anything that isn't in data.
 func ExpandTags(tags map[string]string, data TagData) (map[string]string, error) {
 	expanded := maps.Clone(tags)
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
@@ -37,7 +39,7 @@ func ExpandTags(tags map[string]string, data TagData) (map[string]string, error)
 	return expanded, nil
 }
 
-// tagData is what the tags of a wanted copy can refer to.
+// tagData returns the values that the tags of a wanted copy can refer to.
 func (d Desired) tagData() TagData {
 	return TagData{
 		SourceImageID: d.Source.ID, SourceImageName: d.Source.Name, SourceImageCreationDate: d.Source.CreationDate,

@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Clients returns a region's EC2 client. It is a function, and EC2's paginators
-// get functions too, because a client that is converted to an interface makes
-// the linker keep all of EC2's operations: 30 MB.
+// Clients returns a Region's EC2 client. It is a function, and EC2's paginators
+// get functions too: converting a client to an interface makes the linker keep
+// all of EC2's operations, which are 30 MB.
 type Clients func(region string) *ec2.Client
 
 // Image is what EC2 reports of an image, as far as publishing depends on it.
@@ -94,7 +94,7 @@ func newImage(region string, described types.Image) Image {
 		Tags:       tagMap(described.Tags),
 		Protection: Protection(aws.ToString(described.DeregistrationProtection)),
 	}
-	image.Deprecation, _ = time.Parse(time.RFC3339, aws.ToString(described.DeprecationTime)) // zero where there is none
+	image.Deprecation, _ = time.Parse(time.RFC3339, aws.ToString(described.DeprecationTime)) // zero if the image has no deprecation time
 	if described.StateReason != nil {
 		image.StateReason = aws.ToString(described.StateReason.Message)
 	}
@@ -145,9 +145,9 @@ func (i Image) KeyARN() string {
 	return i.Snapshots[0].KeyARN
 }
 
-// UnderKey reports whether EC2 reported every snapshot of the image, of which
-// there is at least one, as encrypted with exactly this key. A single snapshot
-// under another key makes the image unusable for other accounts.
+// UnderKey reports whether the image has snapshots and EC2 reported each of
+// them as encrypted with exactly this key. A single snapshot that is encrypted
+// with another key makes the image unusable for other accounts.
 func (i Image) UnderKey(keyARN string) bool {
 	return len(i.Snapshots) > 0 && keyARN != "" && !slices.ContainsFunc(i.Snapshots, func(s Snapshot) bool {
 		return !s.Read || !s.Encrypted || s.KeyARN != keyARN

@@ -14,7 +14,7 @@ import (
 type Permissions struct {
 	Organizations       []string // ARNs
 	OrganizationalUnits []string // ARNs
-	Accounts            []string // ids
+	Accounts            []string // IDs
 	Public              bool
 }
 
@@ -72,7 +72,7 @@ type SharePolicy struct {
 	// Snapshots says to share the snapshots with Image.Accounts too: accounts
 	// that are to copy the image, not only launch it, need that. Fact: EC2-COPY-37, EC2-SHARE-13.
 	Snapshots bool
-	// Prune takes away the permissions of everybody else.
+	// Prune removes all permissions that aren't configured.
 	Prune bool
 }
 

@@ -31,13 +31,13 @@ type Desired struct {
 	CopySourceTags bool
 	// Family groups generations; empty if the image belongs to none.
 	Family string
-	// CopyDuration makes the copy time-based, in minutes; 0 makes a standard copy.
-	// Fact: EC2-COPY-34.
+	// CopyDuration is the duration of a time-based copy in minutes. 0 starts a
+	// standard copy. Fact: EC2-COPY-34.
 	CopyDuration int64
 }
 
-// Plan is what has to be done for a Region's image: publish the source as it is,
-// use a copy that exists, or copy.
+// Plan is the work for a Region's image: publish the source as it is, use an
+// existing copy, or create a copy.
 type Plan struct {
 	desired Desired
 	// existing is the image to use, pending or available; nil to copy.
@@ -52,8 +52,8 @@ type Plan struct {
 // maxTags is how many tags an EC2 resource can have.
 const maxTags = 50
 
-// Diff decides which image the Region's will be. Of several it takes one that is
-// shared before one that is available, before the oldest.
+// Diff decides which image to publish in the Region. Of several candidates, it
+// prefers a shared one, then an available one, then the oldest.
 func Diff(desired Desired, observed Observed) Plan {
 	plan := Plan{desired: desired}
 	candidates := slices.DeleteFunc(slices.Clone(observed.Images), func(i Image) bool { return !desired.fits(i) })

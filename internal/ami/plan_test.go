@@ -49,8 +49,8 @@ func named(name string) func(*Image) { return func(i *Image) { i.Name = name } }
 
 func created(date string) func(*Image) { return func(i *Image) { i.CreationDate = date } }
 
-// TestDiff: which image is used, and what is a problem, for images of the wanted
-// name and of the publication in every state.
+// TestDiff checks which image is used and what is a problem, for images of the
+// wanted name and of the publication in every state.
 func TestDiff(t *testing.T) {
 	shared := map[string]Shared{"ami-2": {Image: Permissions{Organizations: []string{"o-1"}}}}
 	for name, test := range map[string]struct {

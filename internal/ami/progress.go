@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// tell tells how far the copy is, if it is time to.
+// tell reports the copy's progress if a report is due.
 func (c *copier) tell(ctx context.Context, pending Image) {
 	if !c.stage.ShouldReport() {
 		return
@@ -17,8 +17,9 @@ func (c *copier) tell(ctx context.Context, pending Image) {
 	c.stage.Percent(percent, "copying "+c.desired.Source.ID+" to "+pending.ID)
 }
 
-// slowest is the progress of the slowest of the image's snapshots, as EC2 words
-// it: "47%". It is empty if it cannot be read: no reason to fail.
+// slowest returns the progress of the image's slowest snapshot in EC2's words,
+// for example "47%". It is "" if the progress can't be read, which is no reason
+// to fail.
 func slowest(ctx context.Context, client *ec2.Client, image Image) string {
 	if err := readSnapshots(ctx, client, image.Region, []Image{image}); err != nil {
 		return ""

@@ -36,8 +36,9 @@ func (p Permissions) principals() []string {
 	return p.all()
 }
 
-// leftovers are the permissions in addition to the desired ones, one change for each
-// kind: taken away, or reported.
+// leftovers lists the permissions that aren't configured. Each kind of
+// permission is one change, which either removes the permissions or reports
+// them.
 func leftovers(region, imageID string, want SharePolicy, have Shared) []change.Change {
 	var changes []change.Change
 	image, snapshots := want.extra(have)
@@ -55,9 +56,9 @@ func leftovers(region, imageID string, want SharePolicy, have Shared) []change.C
 	return changes
 }
 
-// Prune takes away, where that is wanted, the permissions that nobody asked for:
-// of the images first, then of their snapshots, and returns what AWS reads back
-// of the images that it changed.
+// Prune removes permissions that aren't configured, if the policy asks for
+// that. It removes those of the images first, then those of their snapshots. It
+// returns the images that it changed, as AWS reads them back.
 func Prune(ctx context.Context, clients Clients, verified Verified, want SharePolicy, have map[string]Shared) (map[string]Shared, error) {
 	if !want.Prune {
 		return nil, nil

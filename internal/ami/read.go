@@ -58,8 +58,9 @@ func describeImages(ctx context.Context, client *ec2.Client, region string, inpu
 	return images, readSnapshots(ctx, client, region, images)
 }
 
-// readSnapshots fills in what only DescribeSnapshots tells: key and progress.
-// Snapshots of other owners are invisible unless shared, and left as they are.
+// readSnapshots fills in the keys and the progress, which only
+// DescribeSnapshots returns. Snapshots of other owners are invisible unless
+// they are shared. They stay as they are.
 func readSnapshots(ctx context.Context, client *ec2.Client, region string, images []Image) error {
 	at := map[string][]*Snapshot{}
 	for i := range images {

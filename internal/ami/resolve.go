@@ -15,21 +15,21 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 )
 
-// Query describes the one image that [Resolve] is to find: by ID, or by
+// Query describes the image that [Resolve] looks for. It selects by ID, or by
 // Filters among the images of Owners.
 type Query struct {
 	Region string
 	ID     string
 	// Filters are those of EC2's DescribeImages, by name.
 	Filters map[string]string
-	// Owners are account ids, "self", "amazon" or "aws-marketplace".
+	// Owners are account IDs, "self", "amazon" or "aws-marketplace".
 	Owners []string
-	// MostRecent takes the newest of several images; otherwise several are an
-	// error.
+	// MostRecent selects the newest if several images match. Without it,
+	// several matches are an error.
 	MostRecent bool
 }
 
-// String is the query in words.
+// String describes the query.
 func (q Query) String() string {
 	if q.ID != "" {
 		return q.ID
@@ -41,8 +41,9 @@ func (q Query) String() string {
 	return fmt.Sprintf("an image of %s with %s", strings.Join(q.Owners, ", "), strings.Join(filters, ", "))
 }
 
-// Resolve finds exactly one image that is available. It fails where there is
-// none, several, or one in another state, and lists what it found.
+// Resolve finds exactly one available image. It returns an error that lists
+// what it found if no image matches, if several match, or if the image isn't
+// available.
 func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
 	client := clients(query.Region)
 	if query.ID != "" {
@@ -69,9 +70,9 @@ func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
 	return newest(available)
 }
 
-// withoutOwnCopies leaves out the copies that the plugin created, so that filters
-// which match an original and its copies find the original: unpublished copies
-// always, published ones if anything else is left.
+// withoutOwnCopies omits copies that the plugin created, so that filters that
+// match an original and its copies find the original. It always omits
+// unpublished copies. It omits published copies if any other image is left.
 func withoutOwnCopies(images []Image) []Image {
 	finished := slices.DeleteFunc(slices.Clone(images), func(i Image) bool { return i.IsCopy() && !i.Published() })
 	originals := slices.DeleteFunc(slices.Clone(finished), func(i Image) bool {
@@ -98,8 +99,8 @@ func resolveID(ctx context.Context, client *ec2.Client, query Query) (Image, err
 	return found[0], nil
 }
 
-// findImages is describeImages without the snapshots, which the builder does
-// not need and may not see.
+// findImages is describeImages without the snapshots, which the builder doesn't
+// need and may not be allowed to read.
 func findImages(ctx context.Context, client *ec2.Client, region string, input *ec2.DescribeImagesInput) ([]Image, error) {
 	var images []Image
 	for pages := ec2.NewDescribeImagesPaginator(describeImagesFunc(client.DescribeImages), input); pages.HasMorePages(); {
@@ -115,8 +116,8 @@ func findImages(ctx context.Context, client *ec2.Client, region string, input *e
 	return images, nil
 }
 
-// newest is the first of images that are sorted newest first. Two of the same
-// moment leave open which is meant.
+// newest returns the first of images that are sorted newest first. If two were
+// created at the same time, it can't decide between them.
 func newest(images []Image) (Image, error) {
 	if len(images) > 1 && images[0].CreationDate == images[1].CreationDate {
 		return Image{}, fmt.Errorf("the newest images in %s are of the same moment: narrow the filters; found are\n%s", images[0].Region, candidates(images))

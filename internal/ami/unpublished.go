@@ -68,9 +68,9 @@ func (u Unpublished) Age(now time.Time) time.Duration {
 	return 0
 }
 
-// ListUnpublished lists the unpublished copies that were observed, by Region, but
-// for those that the run uses. Their originals are looked up, so that no command
-// removes the only copy of one. What can't be looked up counts as gone.
+// ListUnpublished lists, by Region, the observed unpublished copies that the
+// run doesn't use. It looks up their originals, so that no command removes the
+// only copy of one. An original that can't be looked up counts as gone.
 func ListUnpublished(ctx context.Context, clients Clients, observed map[string]Observed, used map[string]bool) []Unpublished {
 	var all []Unpublished
 	published := map[string]bool{}            // publications with a published image

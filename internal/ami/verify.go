@@ -13,8 +13,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Verified are images that were read back and found right in every Region. Only
-// [Verify] makes them, and [Share] takes nothing else.
+// Verified are images that were read back and verified in every Region. Only
+// [Verify] creates them, and [Share] accepts nothing else.
 type Verified struct {
 	members map[string]verified
 }
@@ -31,9 +31,9 @@ func (v Verified) Regions() []string { return slices.Sorted(maps.Keys(v.members)
 // Image is the Region's image.
 func (v Verified) Image(region string) Image { return v.members[region].image }
 
-// Verify reads every image back and compares it with its original and its key. It
-// returns either all images of the publication or an error that names everything
-// that is wrong in any Region.
+// Verify reads back every image and compares it with its original and its key.
+// It returns either all images of the publication, or an error that lists every
+// mismatch in every Region.
 func Verify(ctx context.Context, clients Clients, copies Copies) (Verified, error) {
 	members, err := fanout.Collect(ctx, copies.Regions(), func(ctx context.Context, region string) (verified, error) {
 		m := copies.members[region]
@@ -60,9 +60,9 @@ func Verify(ctx context.Context, clients Clients, copies Copies) (Verified, erro
 	return Verified{members: members}, nil
 }
 
-// readAvailable reads an image that was available a moment ago. An endpoint that
-// is behind may not know that yet. One that still says so after a while is
-// believed. Fact: EC2-API-1.
+// readAvailable reads an image that was available a moment ago. An eventually
+// consistent endpoint may not return the image or its state yet. After a while,
+// readAvailable takes the endpoint's answer for true. Fact: EC2-API-1.
 func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
 	var image Image
 	var problem error
@@ -90,7 +90,7 @@ func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (
 
 const snapshotCompleted = "completed"
 
-// verify lists what of the image differs from what is desired.
+// verify lists how the image differs from what is desired.
 func (i Image) verify(d Desired) error {
 	var problems []error
 	differs := func(what, is, wanted string) {

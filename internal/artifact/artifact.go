@@ -12,37 +12,37 @@ import (
 // GeneratedData is the state that Packer offers to templates as build.NAME.
 const GeneratedData = "generated_data"
 
-// Artifact holds images by region. Its methods are safe on the zero value.
+// Artifact holds images by Region. Its methods are safe on the zero value.
 type Artifact struct {
 	// Builder is ExistingID or PublishID.
 	Builder string
-	// Images are image ids by region.
+	// Images are image IDs by Region.
 	Images map[string]string
-	// Labels are what HCP Packer is told of each image, by region.
+	// Labels are the labels of each image in HCP Packer, by Region.
 	Labels map[string]map[string]string
 	// Paths are the files that belong to the artifact.
 	Paths []string
 	// Summary is what Packer prints for the artifact at the end of the build.
 	Summary string
-	// Data is the state of the artifact. Values cross a process boundary as
-	// text, numbers, and lists and maps of them; nothing else survives. What
-	// later links need of the artifact that this one was made from must be in
-	// it: that one can no longer be asked once its post-processor has returned.
+	// Data is the state of the artifact. Only text, numbers, and lists and maps
+	// of them survive the way to another process. Data must contain everything
+	// that later post-processors need of the input artifact, because they can't
+	// read that artifact after its post-processor has returned.
 	Data map[string]any
 }
 
 var _ packersdk.Artifact = (*Artifact)(nil)
 
-// BuilderId says which component made the artifact.
+// BuilderId identifies the component that created the artifact.
 func (a *Artifact) BuilderId() string { return a.Builder }
 
-// Id lists the images as "region:ami-…,…", ordered by region.
+// Id lists the images as "region:ami-…,…", ordered by Region.
 func (a *Artifact) Id() string { return FormatID(a.Images) }
 
 // Files are the paths of the artifact's files.
 func (a *Artifact) Files() []string { return a.Paths }
 
-// String is the summary, or the list of images where there is none.
+// String returns the summary, or the list of images if there is no summary.
 func (a *Artifact) String() string {
 	if a.Summary != "" {
 		return a.Summary
@@ -54,7 +54,7 @@ func (a *Artifact) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// State answers for the artifact's data and for HCP Packer's metadata.
+// State returns the artifact's data, and the metadata for HCP Packer.
 func (a *Artifact) State(name string) any {
 	if value, ok := a.Data[name]; ok {
 		return value
@@ -72,8 +72,8 @@ func (a *Artifact) State(name string) any {
 	return nil
 }
 
-// metadata is what HCP Packer records of the images; their source is the image
-// that the build began with, by which HCP Packer finds their ancestors.
+// metadata is what HCP Packer records of the images. It names the build's
+// source image, by which HCP Packer finds the ancestors of the images.
 func (a *Artifact) metadata() any {
 	source, _ := Generated(a)["SourceAMI"].(string)
 	images := make([]*image.Image, 0, len(a.Images))
@@ -85,14 +85,14 @@ func (a *Artifact) metadata() any {
 	return images
 }
 
-// Destroy destroys nothing. Packer calls it for artifacts that later links do
-// not keep, and an image that exists already or is published may be in use by
-// others. docs/decisions/0002-destroy-is-a-no-op.md.
+// Destroy does nothing. Packer calls it for artifacts that later
+// post-processors don't keep, but others may use an image that existed before
+// or is published. See docs/decisions/0002-destroy-is-a-no-op.md.
 func (a *Artifact) Destroy() error { return nil }
 
-// Generated returns the generated data of an artifact, or nil where it has
-// none. It arrives in one of two shapes, depending on whether it crossed a
-// process boundary.
+// Generated returns the generated data of an artifact, or nil if it has none.
+// The data has one of two types, depending on whether it came from another
+// process.
 func Generated(from packersdk.Artifact) map[string]any {
 	switch data := from.State(GeneratedData).(type) {
 	case map[string]any:

@@ -1,7 +1,9 @@
-// Package artifact is what both components hand on to the next link of
-// Packer's chain: images by region, under the id that Amazon's plugin uses too.
-// It isn't part of package config: an artifact is a result at run time, not
-// something that a template configures, and the data source has none.
+// Package artifact defines the artifact that the builder and the post-processor
+// return to Packer: images by Region, with an ID in the format of the Amazon
+// plugin.
+//
+// The package is separate from package config because an artifact is a result
+// of a run, not part of a template. The data source has no artifact.
 package artifact
 
 import (
@@ -14,7 +16,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
-// Ids of the components, as Packer knows the makers of artifacts.
+// IDs of the components that create artifacts, as Packer knows them.
 const (
 	ExistingID = "orgami.existing"
 	PublishID  = "orgami.publish"
@@ -26,8 +28,8 @@ type Image struct {
 	ID     string
 }
 
-// ParseID reads an artifact's id, "region:ami-…,region:ami-…", with one image a
-// region. All that is wrong with it is in the one error.
+// ParseID parses an artifact's ID, "region:ami-…,region:ami-…", with one image
+// in each Region. Its error lists everything that is wrong with the ID.
 func ParseID(id string) ([]Image, error) {
 	if strings.TrimSpace(id) == "" {
 		return nil, errors.New(`the artifact's id is empty: "region:ami-…,…" is expected; no image was made`)
@@ -52,7 +54,7 @@ func ParseID(id string) ([]Image, error) {
 	return sorted(images), nil
 }
 
-// FormatID is the id of an artifact with these images, by region.
+// FormatID returns the ID of an artifact with these images, by Region.
 func FormatID(images map[string]string) string {
 	parts := make([]string, 0, len(images))
 	for _, image := range sorted(images) {

@@ -60,7 +60,7 @@ func newWatch(timeout time.Duration) *watch {
 // add adds the steps to an operation's stack.
 func (w *watch) add(stack *middleware.Stack) error {
 	_, added := stack.Initialize.Get("OrgamiCall")
-	// The SDK's client of the instance metadata service has time-outs of its own.
+	// The SDK's client of the instance metadata service sets its own timeouts.
 	if _, metadata := stack.Initialize.Get("OperationTimeout"); added || metadata {
 		return nil
 	}

@@ -36,7 +36,7 @@ type Config struct {
 	// Region of calls that belong to no Region of the publication (STS).
 	// Defaults to that of the default chain, then to FallbackRegion.
 	Region string
-	// FallbackRegion is used when neither Region nor the chain names one.
+	// FallbackRegion is used if neither Region nor the default chain sets one.
 	FallbackRegion string
 	// EndpointURL replaces the endpoints of all services.
 	EndpointURL string
@@ -59,7 +59,7 @@ const defaultSessionName = "packer-plugin-orgami"
 // Clients returns AWS clients that share credentials and settings. It is safe
 // for concurrent use.
 type Clients struct {
-	plain  aws.Config // as it was given
+	plain  aws.Config // as it was passed in
 	config aws.Config
 
 	limiters *limiters // shared with the clients of other roles

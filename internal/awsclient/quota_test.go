@@ -70,8 +70,8 @@ func assumed(operation, body string, _ int) answer {
 	return answer{status: http.StatusOK, body: `{}`}
 }
 
-// Calls count in the account whose credentials sign them, however these were
-// given: each account has a limiter of its own, and only one.
+// Calls count against the account whose credentials sign them, wherever these
+// come from. Each account has exactly one limiter.
 func TestLimitersOfAccounts(t *testing.T) {
 	member := func(n int) AssumeRole {
 		return AssumeRole{RoleARN: fmt.Sprintf("arn:aws:iam::20000000000%d:role/member", n)}

@@ -1,5 +1,6 @@
-// Package change names the differences between the world as it is and as it
-// shall be: what the plan prints, what a run did, what the manifest records.
+// Package change describes differences between the existing and the configured
+// resources. The plan prints them, a run reports them, and the manifest records
+// them.
 package change
 
 import (
@@ -17,7 +18,7 @@ type Action string
 const (
 	Create    Action = "create"  // it did not exist
 	Update    Action = "update"  // it exists and differs
-	NoOp      Action = "keep"    // it exists and is as it shall be
+	NoOp      Action = "keep"    // it exists and is up to date
 	Skip      Action = "skip"    // it cannot be made, for a reason that is stated
 	Unmanaged Action = "foreign" // it exists in addition to what is configured, and is left alone
 	Delete    Action = "remove"  // it exists in addition to what is configured, and is removed
@@ -51,8 +52,8 @@ type Change struct {
 	Kind   Kind   `json:"kind"`
 	Action Action `json:"action"`
 	Region string `json:"region"`
-	// ID is AWS's id or name of the resource; empty when it is made by this
-	// change and not known yet.
+	// ID is the resource's ID or name in AWS. It is empty if this change
+	// creates the resource and AWS hasn't assigned it yet.
 	ID string `json:"id,omitempty"`
 	// Detail says in a few words what differs.
 	Detail string `json:"detail,omitempty"`

@@ -13,9 +13,10 @@ type Finding struct {
 	Region string
 	// ID is the resource's ID; empty if the finding belongs to none.
 	ID string
-	// Text says what is wrong, and what to do about it.
+	// Text says what is wrong and how to fix it.
 	Text string
-	// Blocks says that a run can't go on until somebody has acted.
+	// Blocks means that a run can't continue until the user has fixed the
+	// problem.
 	Blocks bool
 }
 

@@ -100,7 +100,7 @@ type regional struct {
 	grants []*Grant
 
 	mu   sync.Mutex
-	full error // set once the key has no room for further grants
+	full error // set once the key has reached its quota of grants
 }
 
 // account creates the account's grants, all Regions in parallel, with one session.

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkDiff compares 1,000 accounts × 3 roles × 17 regions with as many
+// BenchmarkDiff compares 1,000 accounts × 3 roles × 17 Regions with as many
 // grants that exist: a second run over a large organization.
 func BenchmarkDiff(b *testing.B) {
 	w := Desired{Partition: "aws", Owner: "111111111111", Roles: DefaultRoles, MemberRole: "GrantMaker"}

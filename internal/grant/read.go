@@ -188,8 +188,8 @@ func (e existing) lacks(g Grant) []string {
 	return lacks
 }
 
-// insufficient says why the role's existing grants don't count; "" if there are
-// none.
+// insufficient explains why the role's existing grants don't count. It is "" if
+// there are none.
 func (o Observed) insufficient(g Grant) string {
 	var reasons []string
 	for _, e := range o.byGrantee[g.Region][g.Role] {

@@ -10,8 +10,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestIncompleteAnswers: an answer without what is needed is an error that names
-// call, key and Region. Nothing is read into it, and nothing panics.
+// TestIncompleteAnswers checks that an answer without required information is
+// an error that names the call, the key and the Region. The code doesn't guess
+// and doesn't panic.
 func TestIncompleteAnswers(t *testing.T) {
 	whole := func(body string) func(*testing.T, []byte) []byte {
 		return func(*testing.T, []byte) []byte { return []byte(body) }
@@ -83,8 +84,8 @@ func TestIncompleteAnswers(t *testing.T) {
 	}
 }
 
-// TestIncompleteSearch: a key that can't be told apart may be the one that an
-// interrupted run created, so that no other is created.
+// TestIncompleteSearch checks that no other key is created if an answer doesn't
+// identify a key: that key may be the one that an interrupted run created.
 func TestIncompleteSearch(t *testing.T) {
 	for name, test := range map[string]struct {
 		alter func(t *testing.T, operation string, body []byte) []byte

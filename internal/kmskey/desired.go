@@ -1,11 +1,11 @@
 // Package kmskey reads, compares and completes one multi-Region KMS key: a
-// primary, a replica in each other Region, and in every one of these Regions its
-// own policy, alias and tags. Fact: KMS-MRK-3.
+// primary, a replica in each other Region, and the policy, alias and tags of
+// the key in each Region. Fact: KMS-MRK-3.
 //
-// [Read] only reads, [Diff] is pure, [Plan.Apply] writes what differs. What is
-// wrong with a key never makes reading fail: it becomes a [change.Finding], and
-// the caller decides what follows from it. Keys are never deleted, disabled or
-// converted, and aliases are never pointed elsewhere.
+// [Read] only reads, [Diff] is pure, and [Plan.Apply] writes what differs.
+// Problems with a key never make reading fail. Each becomes a [change.Finding],
+// and the caller decides what to do about it. The package never deletes,
+// disables or converts keys, and never points aliases at other keys.
 package kmskey
 
 import (
@@ -47,7 +47,7 @@ type Desired struct {
 	Tags map[string]string
 }
 
-// Rotation says whether automatic rotation is turned on. It is never turned off.
+// Rotation configures automatic key rotation. Rotation is never turned off.
 type Rotation string
 
 // The rotations.
@@ -93,8 +93,8 @@ func (d Desired) regionsWith(primary string) []string {
 	return slices.Compact(regions)
 }
 
-// Observed is the key as AWS reports it. ID is empty if there is no key, or none
-// that can be used: then a finding blocks.
+// Observed is the key as AWS reports it. ID is empty if the key doesn't exist
+// or can't be used. If it can't be used, a finding blocks.
 type Observed struct {
 	ID            string // mrk-…
 	PrimaryRegion string
@@ -106,8 +106,8 @@ type Observed struct {
 	// Rotation is a property that all regional keys share. It is read only if it
 	// is desired. Fact: KMS-MRK-18.
 	Rotation bool
-	// Created says that the plugin created the key, as its tag tells. It is read
-	// only if rotation depends on it.
+	// Created reports whether the plugin created the key, according to its tag.
+	// It is read only if rotation depends on it.
 	Created bool
 	// Imported says that the key material was imported: KMS can't rotate it
 	// automatically, and each replica needs its own import.
@@ -140,7 +140,7 @@ func (k Keys) ID() string { return k.id }
 // Primary is the Region of the primary.
 func (k Keys) Primary() string { return k.primary }
 
-// ARN is the ARN of the Region's key, "" where there is none.
+// ARN returns the ARN of the Region's key, or "" if the Region has none.
 func (k Keys) ARN(region string) string { return k.arns[region] }
 
 // Policy is the Region's key policy as AWS returned it after the last write.

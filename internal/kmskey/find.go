@@ -68,19 +68,20 @@ func findByID(ctx context.Context, clients Clients, desired Desired) (*metadata,
 		"key %s does not exist in %s. Check key.id, and set key.primary_region to the Region of its primary", desired.ID, strings.Join(slices.Compact(regions), ", "))}, nil
 }
 
-// findByTag finds the key that an interrupted run created for the alias and
-// didn't live to name. Of several it returns the oldest.
+// findByTag finds a key that an interrupted run created for the alias without
+// creating the alias. If there are several, it returns the oldest.
 //
-// It has to read the tags of every multi-Region key in the Region, also of keys
-// whose policies don't let the caller in: other teams' keys, which must not stop
-// a run. A caller who may not read tags at all must be stopped, because it would
-// create another key with each interrupted run. AWS tells the two apart only in
-// prose. What decides instead is what else the caller can do:
+// It has to read the tags of every multi-Region key in the Region. Some of them
+// are other teams' keys, whose policies don't allow the caller anything. They
+// must not stop a run. A caller that isn't allowed to read any tags must be
+// stopped, because each interrupted run would create another key. AWS reports
+// the two cases with different error texts but the same error code. findByTag
+// therefore decides by what else the caller can do:
 //
-//   - A key that the caller can't describe either isn't ours: a key that we
-//     created admits the account, and every run needs kms:DescribeKey.
-//   - Of the keys that the caller can describe, the tags of at least one must be
-//     readable. Otherwise kms:ListResourceTags is missing, and that is the error.
+//   - If the caller can't describe a key either, it isn't ours: a key that we
+//     created allows the account to, and every run needs kms:DescribeKey.
+//   - Of the keys that the caller can describe, the tags of at least one must
+//     be readable. Otherwise kms:ListResourceTags is missing, which is the error.
 func findByTag(ctx context.Context, clients Clients, desired Desired) (*metadata, error) {
 	client, region := clients(desired.Primary), desired.Primary
 	ids, err := multiRegionKeys(ctx, client, desired)

@@ -56,7 +56,7 @@ type findingCase struct {
 	region  string
 	blocks  bool
 	says    []string
-	// hopeless says that the finding leaves no key to plan for.
+	// hopeless means that the finding leaves no key to plan for.
 	hopeless bool
 }
 
@@ -204,8 +204,9 @@ func findingCases() map[string]findingCase {
 	}
 }
 
-// TestFindings: what is wrong with a key is a finding, not an error. One that
-// blocks leaves AWS as it is, and its text has all that a person needs.
+// TestFindings checks that a problem with a key is a finding, not an error. A
+// blocking finding changes nothing in AWS, and its text contains everything
+// that the user needs.
 func TestFindings(t *testing.T) {
 	for name, test := range findingCases() {
 		t.Run(name, func(t *testing.T) {

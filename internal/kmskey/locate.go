@@ -89,7 +89,8 @@ func chosen(all map[string]string, id string, regions []string) (map[string]stri
 	return arns, nil
 }
 
-// allEnabled asks every Region for the state of its own key: each has one.
+// allEnabled checks the state of the key in every Region. Each regional key has
+// its own state.
 func allEnabled(ctx context.Context, clients Clients, located Located) error {
 	keys, err := fanout.Collect(ctx, slices.Sorted(maps.Keys(located.ARNs)), func(ctx context.Context, region string) (*metadata, error) {
 		return describe(ctx, clients(region), located.ARNs[region], region)

@@ -29,9 +29,10 @@ const policyPatience = 2 * time.Minute
 // behind.
 var agreement = wait.Policy{Interval: time.Second, MaxInterval: time.Second, Timeout: 10 * time.Minute, Streak: 3}
 
-// mergePolicy sets our statements in the policy as it is now, not as it was when
-// it was planned, so that an edit in between is not lost. KMS has no conditional
-// write: an edit in the seconds between reading and writing may be lost.
+// mergePolicy sets our statements in the current policy, not in the policy that
+// the plan read, so that it keeps edits that were made since. KMS has no
+// conditional write: an edit in the seconds between reading and writing may be
+// lost.
 func (a applied) mergePolicy(ctx context.Context, client *kms.Client, region string) error {
 	current, err := a.currentPolicy(ctx, client, region)
 	if err != nil {

@@ -17,14 +17,15 @@ import (
 
 // Keys that the search for an interrupted run's key may meet.
 var (
-	// locked admits one user, not the account.
+	// locked allows one user, not the account.
 	locked = `{"Version":"2012-10-17","Statement":[{"Sid":"Them","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:user/admin"},"Action":"kms:*","Resource":"*"}]}`
 	// showcase lets the account describe it, and one user do the rest.
 	showcase = strings.Replace(locked, `"Statement":[`, `"Statement":[{"Sid":"Show","Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:DescribeKey","Resource":"*"},`, 1)
 )
 
-// TestSearchByTag: other teams' keys don't stop a run; a caller who may not read
-// tags at all is stopped before another key is created. No text of AWS decides.
+// TestSearchByTag checks that other teams' keys don't stop a run. A caller that
+// isn't allowed to read any tags is stopped before another key is created. The
+// decision doesn't depend on AWS's error texts.
 func TestSearchByTag(t *testing.T) {
 	for name, test := range map[string]struct {
 		keys    []string // their policies; "" is AWS's default
@@ -82,7 +83,7 @@ func TestSearchByTag(t *testing.T) {
 	}
 }
 
-// role is a role of the publishing account that may use KMS, but for one action.
+// role is a role of the publishing account that can use KMS, except one action.
 func (w *world) role(t *testing.T, denied string) *awsclient.Clients {
 	t.Helper()
 	config := w.config(awssim.PublishingAccount)

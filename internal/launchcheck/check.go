@@ -1,6 +1,6 @@
-// Package launchcheck collects what the launches of images depend on, and checks
-// who can launch them where. The rules are in package evaluate, which makes no
-// requests.
+// Package launchcheck collects what the launches of images depend on, and
+// checks in which Regions the accounts can launch them. The rules are in
+// package evaluate, which makes no requests.
 package launchcheck
 
 import (
@@ -28,25 +28,26 @@ type Scope struct {
 	// GrantAccounts and GrantRoles, below "role/", are those that get grants.
 	GrantAccounts []string
 	GrantRoles    []string
-	// Roles, below "role/", launch instances as Karpenter's role does.
+	// Roles, below "role/", launch instances the way Karpenter's role does.
 	Roles []string
 	// KeyWildcardARN matches the key in every Region.
 	KeyWildcardARN string
-	// RolesListed says that the configuration lists GrantRoles. Default roles may not
-	// exist.
+	// RolesListed means that the configuration lists GrantRoles. Default roles
+	// may not exist.
 	RolesListed bool
-	// Grants are the grants as they stand.
+	// Grants are the current grants.
 	Grants []grant.Grant
 }
 
-// Result are the verdicts, and what they assume.
+// Result contains the verdicts and their assumptions.
 type Result struct {
 	Matrix      evaluate.Matrix
 	Assumptions []evaluate.Assumption
 }
 
-// Check evaluates the launches of every account, Region and launcher in the scope.
-// A launch that lacks nothing but a grant that is still to be created is pending.
+// Check evaluates the launches of every account, Region and launcher in the
+// scope. A launch is pending if only a grant that is still to be created is
+// missing.
 func Check(facts Facts, scope Scope) Result {
 	missing := scope.missingGrants()
 	accounts, launchers := scope.accounts(), scope.roleLaunchers()
@@ -72,8 +73,8 @@ func Check(facts Facts, scope Scope) Result {
 	return result
 }
 
-// managementAccount is the one in the ARNs of the organization and its units; empty
-// if the image isn't shared with any.
+// managementAccount returns the management account in the ARNs of the
+// organization and its units. It is empty if the image isn't shared with any.
 func (s Scope) managementAccount() string {
 	for _, permission := range slices.Concat(s.Share.Organizations, s.Share.OrganizationalUnits) {
 		if parsed, err := arn.Parse(permission); err == nil {
@@ -96,8 +97,8 @@ func withAnyOther(matrix evaluate.Matrix) evaluate.Matrix {
 	return matrix
 }
 
-// accounts are those that are known to launch the image, and one that stands for
-// the others that it is shared with.
+// accounts returns the accounts that are known to launch the image, and one
+// that stands for all others that the image is shared with.
 func (s Scope) accounts() []evaluate.Account {
 	ids := slices.Concat(s.Share.Accounts, s.GrantAccounts)
 	if len(s.Share.Organizations)+len(s.Share.OrganizationalUnits) > 0 {

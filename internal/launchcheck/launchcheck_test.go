@@ -88,7 +88,8 @@ func TestSkippedRoles(t *testing.T) {
 	}
 }
 
-// What is planned counts before the image is shared, and what AWS has afterwards.
+// Planned permissions count before the image is shared, and AWS's permissions
+// afterwards.
 func TestPermissions(t *testing.T) {
 	w := newWorld(t)
 	subjects, err := launchcheck.ReadPublished(t.Context(), w.clients(), map[string]string{home: w.images[home]})
@@ -146,7 +147,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// What is wrong in one Region is found there alone.
+// A problem in one Region is reported for that Region only.
 func TestOneRegion(t *testing.T) {
 	w := newWorld(t)
 	w.share(home)

@@ -113,7 +113,7 @@ func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]S
 	return facts
 }
 
-// image is what the evaluator sees of the image.
+// image converts the image to the evaluator's input.
 func (s Subject) image() evaluate.Image {
 	image := evaluate.Image{
 		ID: s.Image.ID, Owner: s.Image.Owner, State: s.Image.State,
@@ -134,7 +134,7 @@ func (s Subject) image() evaluate.Image {
 // unreadable is an error for a key of the image owner's own account that can't be
 // read. That another account's key can't is expected.
 func unreadable(key evaluate.Key, region, owner string) error {
-	parsed, _ := arn.Parse(key.ARN) // what isn't an ARN belongs to nobody
+	parsed, _ := arn.Parse(key.ARN) // a KMS key ID that isn't an ARN has no account
 	if parsed.AccountID != owner || key.State != "" && len(key.Policy) > 0 {
 		return nil
 	}

@@ -83,8 +83,9 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
-// TestDiscoverFails: who may not ask, or asks for what is not there, learns what
-// to do; a fault in the middle gives no shorter list.
+// TestDiscoverFails checks that a caller without permission, or with a unit
+// that doesn't exist, gets an error that says what to do. A fault halfway never
+// returns a shorter list.
 func TestDiscoverFails(t *testing.T) {
 	for name, test := range map[string]struct {
 		account string
@@ -128,8 +129,8 @@ func TestDiscoverFails(t *testing.T) {
 	}
 }
 
-// TestDiscoverUnderThrottling: calls that Organizations throttles are made again,
-// and nobody is missed.
+// TestDiscoverUnderThrottling checks that calls that Organizations throttles
+// are retried, and that no account is missed.
 func TestDiscoverUnderThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world(t)

@@ -48,8 +48,8 @@ func TestDiscoverReadsAllPages(t *testing.T) {
 	})
 }
 
-// TestIncompleteAnswers: an account that can't be told apart is an error. Left
-// out, it would lose its grants.
+// TestIncompleteAnswers checks that an account without an ID or a state is an
+// error. If it were left out, it would lose its grants.
 func TestIncompleteAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		answers pages

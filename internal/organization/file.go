@@ -10,9 +10,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
-// Parse reads the ids in a file: a JSON list of strings, or one id a line, where
-// # begins a comment. Every id that is none is reported, with its line. The ids
-// are sorted, each once.
+// Parse reads the IDs in a file, which is a JSON list of strings, or has one ID
+// on each line and comments that start with #. The error lists every invalid ID
+// with its line. The IDs are sorted, without duplicates.
 func Parse(content string) ([]string, error) {
 	content = strings.TrimPrefix(content, "\ufeff") // as editors of Windows write it
 	if strings.HasPrefix(strings.TrimSpace(content), "[") {

@@ -9,10 +9,10 @@ import (
 	texts "github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// DiffLines describes how before becomes after, statement by statement: a line
-// that begins with "- " for each statement that goes, and one with "+ " for each
-// that comes, in the order of the documents. Statements of the same meaning are
-// left out.
+// DiffLines describes how before becomes after, statement by statement. It
+// returns a line that begins with "- " for each removed statement and one with
+// "+ " for each added statement, in the order of the documents. It omits
+// statements that are equivalent in both.
 func DiffLines(before, after Document) []string {
 	var lines []string
 	for _, raw := range missing(before, after) {

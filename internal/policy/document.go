@@ -5,7 +5,7 @@
 // Existing policies are edited, not rewritten: a [Document] keeps each
 // statement that is not ours as the bytes that AWS returned, and only
 // statements with our Sids are set. Two documents are compared by meaning
-// ([Equal]), because KMS normalises what it stores. Fact: KMS-KEY-23.
+// ([Equal]), because KMS normalizes what it stores. Fact: KMS-KEY-23.
 package policy
 
 import (
@@ -68,7 +68,7 @@ func parseDocument(raw []byte) (Document, error) {
 	return d, nil
 }
 
-// documentOf reads the members of a document, but for its Statement.
+// documentOf reads the members of a document except its Statement.
 func documentOf(members []Member) (d Document, statement Member, err error) {
 	for _, m := range members {
 		switch elementOf(m.Name, documentElements) {
@@ -183,7 +183,7 @@ func (d Document) set(statements []json.RawMessage) Document {
 
 var uniqueID = regexp.MustCompile(`"(A(?:ROA|IDA)[A-Z0-9]{12,})"`)
 
-// DeletedPrincipals lists the unique ids of users and roles that stand where an
+// DeletedPrincipals lists the unique IDs of users and roles that stand where an
 // ARN was: KMS shows them so when they are deleted, and refuses to store a
 // policy that names them. Fact: KMS-KEY-21, KMS-KEY-22.
 func (d Document) DeletedPrincipals() []string {

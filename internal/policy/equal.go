@@ -9,13 +9,14 @@ import (
 	"slices"
 )
 
-// Equal reports whether two documents mean the same: the order of statements
-// and of lists, single values against lists, account numbers against root
-// ARNs, and the case of actions and condition keys do not matter.
+// Equal reports whether two documents have the same meaning. It ignores the
+// order of statements and of lists, the case of actions and condition keys, and
+// the difference between a single value and a list, and between an account
+// number and its root ARN.
 func Equal(a, b Document) bool { return a.canonical() == b.canonical() }
 
-// Digest is a SHA-256 over the document's meaning: documents that are [Equal]
-// have the same digest, however KMS chose to write them.
+// Digest returns a SHA-256 of the document's meaning. Documents that are
+// [Equal] have the same digest, however KMS writes them.
 func (d Document) Digest() string {
 	sum := sha256.Sum256([]byte(d.canonical()))
 	return "sha256:" + hex.EncodeToString(sum[:])
@@ -27,7 +28,7 @@ func (d Document) canonical() string {
 		statements = append(statements, canonicalStatement(raw))
 	}
 	slices.Sort(statements)
-	// A document without Version speaks the older language.
+	// A document without Version uses the older language version.
 	language := d.Version
 	if language == "" {
 		language = "2008-10-17"
@@ -49,8 +50,8 @@ func canonicalStatement(raw json.RawMessage) string {
 	return buffer.String()
 }
 
-// Differing names the statements of after that before does not have with the
-// same meaning, by Sid, in after's order.
+// Differing returns the Sids of statements in after that before doesn't have
+// with the same meaning, in after's order.
 func Differing(before, after Document) []string {
 	have := map[string]bool{}
 	for _, raw := range before.Statements {

@@ -11,13 +11,15 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// ParseStatements reads the statements that a user adds to the key policy: one
-// statement, a list of them, a policy document, or what `aws kms get-key-policy`
-// prints, where the document is a string within JSON. It returns them as a JSON
-// list. It refuses statements without a Sid, by which a later run finds them,
-// with a Sid of ours or of another statement, and those that [Document.Problems]
-// would report. The error has a line for each problem, with the line in data, the
-// statement and the element.
+// ParseStatements reads the statements that a user adds to the key policy. The
+// input is one statement, a list of statements, a policy document, or the
+// output of `aws kms get-key-policy`, in which the document is a string within
+// JSON. It returns the statements as a JSON list.
+//
+// It refuses statements without a Sid, because a later run finds them by Sid.
+// It also refuses statements with a Sid of ours or of another statement, and
+// those that [Document.Problems] would report. The error has a line for each
+// problem, with the line in data, the statement and the element.
 func ParseStatements(data []byte) ([]byte, error) {
 	e := extra{text: data}
 	items, err := e.statements()
@@ -50,8 +52,8 @@ func ParseStatements(data []byte) ([]byte, error) {
 	return json.Marshal(statements)
 }
 
-// extra is a file of extra statements. Its text is the one that has them, also
-// where that is a string within the file.
+// extra is a file of extra statements. Its text is the text that contains them,
+// even if that is a string within the file.
 type extra struct{ text []byte }
 
 // utf16 are byte-order marks of encodings that JSON files don't have.
@@ -93,7 +95,7 @@ func (e *extra) statements() ([]Member, error) {
 	return []Member{{Value: bytes.TrimSpace(e.text), valued: bytes.IndexByte(e.text, '{')}}, nil
 }
 
-// within reads what `aws kms get-key-policy` prints.
+// within reads the output of `aws kms get-key-policy`.
 func (e *extra) within(policy Member, members []Member) ([]Member, error) {
 	for _, m := range members {
 		if m.Name != "Policy" && m.Name != "PolicyName" {
@@ -123,7 +125,7 @@ type problem struct{ element, text string }
 
 func (p problem) String() string { return text.Printable(p.element + ": " + p.text) }
 
-// sidProblems says why a user's statement could not be found again.
+// sidProblems explains why a later run couldn't find a user's statement.
 func (p parsed) sidProblems(seen map[string]bool) []problem {
 	switch {
 	case p.Sid == "":
@@ -146,8 +148,8 @@ func isOurs(sid string) bool {
 // must not use.
 func ReservedSid(sid string) bool { return isOurs(sid) }
 
-// whyPublic says what to change in a public statement, by what it seems to be
-// meant to say.
+// whyPublic suggests a change to a public statement, based on its probable
+// intent.
 func (p parsed) whyPublic() problem {
 	for _, operator := range inOrder(p.Condition) {
 		if near, known := nearestOperator(operator); !known {
@@ -172,8 +174,8 @@ func (p parsed) whyPublic() problem {
 	return problem{"Principal", `this would open the key to the world. Name an organization or accounts, for example "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}`}
 }
 
-// withOrganization adds what the condition needs if the role's account is not
-// fixed.
+// withOrganization adds the condition that is needed if the role's account is
+// not fixed.
 func withOrganization(role string) string {
 	if ofOneAccount(role, true) {
 		return ""

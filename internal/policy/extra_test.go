@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// wholeStatement is one that KMS stores and that is closed to the world.
+// wholeStatement is a statement that KMS accepts and that isn't public.
 const wholeStatement = `{"Sid":"Extra","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:Decrypt","Resource":"*"}`
 
-// TestExtraStatementsAsPeopleWriteThem: what can be meant in one way only is
-// read, and what is wrong is named with its line, its statement and its element.
+// TestExtraStatementsAsPeopleWriteThem checks that unambiguous input is
+// accepted, and that errors name the line, the statement and the element.
 func TestExtraStatementsAsPeopleWriteThem(t *testing.T) {
 	document := `{"Version":"2012-10-17","Statement":[` + wholeStatement + `]}`
 	printed, err := json.Marshal(map[string]string{"Policy": document, "PolicyName": "default"})

@@ -5,14 +5,16 @@ import (
 	"fmt"
 )
 
-// Karpenter returns the IAM policy that lets a role of any account launch from
-// an AMI under the key, through EC2: the policy that Karpenter's role needs in
-// each account. wildcardKeyARN is the key's ARN with * for the region: the
-// regional keys of a multi-Region key differ in nothing else. Fact: KMS-MRK-4.
+// Karpenter returns the IAM policy that lets a role of any account launch,
+// through EC2, from an AMI that is encrypted with the key. Karpenter's role
+// needs this policy in each account. wildcardKeyARN is the key's ARN with * for
+// the Region: the ARNs of the regional keys of a multi-Region key differ only
+// in the Region. Fact: KMS-MRK-4.
 //
-// kms:CreateGrant stands in a statement of its own, for AWS resources only: EC2
-// makes a grant on the caller's behalf when it attaches an encrypted volume,
-// and without that a launch fails. Fact: LAUNCH-2, LAUNCH-4.
+// kms:CreateGrant has its own statement, which allows it for AWS resources
+// only. EC2 creates a grant on the caller's behalf when it attaches an
+// encrypted volume, and without that grant a launch fails. Fact: LAUNCH-2,
+// LAUNCH-4.
 func Karpenter(partition, wildcardKeyARN string) Document {
 	viaEC2 := Condition{"StringLike": {"kms:ViaService": {EC2ViaService(partition)}}}
 	return NewDocument(

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Sids of our statements. A statement with one of them is ours: it is set to
-// what the configuration asks for. All other statements are left as they are.
+// Sids of our statements. A statement with one of them is ours, and is replaced
+// with what the configuration asks for. All other statements stay unchanged.
 const (
 	SidOwner          = "EnableOwnerAccountAdministration"
 	SidAdministrators = "AllowKeyAdministration"
@@ -24,40 +24,42 @@ const (
 
 // Variants of the share statements.
 const (
-	// Open lets every principal that is admitted use the key from anywhere and
-	// make and revoke grants: a golden AMI is no secret, and needed everywhere.
+	// Open lets every allowed principal use the key from anywhere, and create
+	// and revoke grants. A golden AMI isn't secret and is needed everywhere.
 	Open = "open"
-	// Hardened lets them use the key only through EC2, and make grants only
+	// Hardened lets them use the key only through EC2, and create grants only
 	// for AWS resources or for the roles named.
 	Hardened = "hardened"
 )
 
-// KeyPolicy says whom a key's policy shall admit.
+// KeyPolicy describes which principals a key's policy allows.
 type KeyPolicy struct {
 	Partition string // aws, aws-cn, aws-us-gov
-	Owner     string // account id of the key's owner
+	Owner     string // account ID of the key's owner
 	Variant   string // Open or Hardened
-	// KeepOwnerAccess leaves what an existing policy allows the owner's account as it
-	// is: an owner may have confined it on purpose.
+	// KeepOwnerAccess leaves unchanged what an existing policy allows the
+	// owner's account. An owner may have restricted it on purpose.
 	KeepOwnerAccess bool
 	// Administrators are ARNs that may manage the key (not use it).
 	Administrators []string
-	// OrganizationID admits the whole organization; empty does not.
+	// OrganizationID allows the whole organization. If it is empty, the policy
+	// doesn't.
 	OrganizationID string
 	// OrganizationPaths are aws:PrincipalOrgPaths patterns, "o-…/*/ou-…/*".
 	OrganizationPaths []string
-	// Accounts are ids of accounts that are admitted one by one.
+	// Accounts are IDs of accounts that the policy allows one by one.
 	Accounts []string
 	// GrantRoles are roles below "role/", for which a hardened policy lets the
-	// admitted accounts create grants: a grant counts only if the account of the role
-	// created it. Fact: GRANT-10, GRANT-14.
+	// allowed accounts create grants. A grant is effective only if the account
+	// of the role created it. Fact: GRANT-10, GRANT-14.
 	GrantRoles []string
 	// GrantOperations that those grants may hold.
 	GrantOperations []string
 }
 
-// useActions are what copying, launching and attaching take, but for grants.
-// kms:ReEncrypt is no action of KMS; ReEncryptFrom and ReEncryptTo are. Fact: KMS-KEY-20.
+// useActions are the actions that copying, launching and attaching require,
+// except those for grants. kms:ReEncrypt isn't an action of KMS; ReEncryptFrom
+// and ReEncryptTo are. Fact: KMS-KEY-20.
 var useActions = Values{"kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"}
 
 var grantActions = Values{"kms:CreateGrant", "kms:RetireGrant", "kms:RevokeGrant"}
@@ -70,8 +72,9 @@ var administrationActions = Values{
 
 // Statements returns our statements in the order in which they are written.
 //
-// The owner's statement comes first: without it IAM policies of the owner's
-// account count for nothing and the key can be locked for ever. Fact: KMS-KEY-1, KMS-KEY-6.
+// The owner's statement comes first. Without it, IAM policies of the owner's
+// account have no effect and the key can be locked permanently. Fact:
+// KMS-KEY-1, KMS-KEY-6.
 func (k KeyPolicy) Statements() []Statement {
 	statements := []Statement{{
 		Sid: SidOwner, Effect: "Allow",
@@ -91,7 +94,7 @@ func (k KeyPolicy) Statements() []Statement {
 	return statements
 }
 
-// audience is a set of principals that a share statement admits.
+// audience is a set of principals that a share statement allows.
 type audience struct {
 	sid       string
 	principal Principal
@@ -138,7 +141,7 @@ func (k KeyPolicy) pathOrganizations() Values {
 	return sorted(ids)
 }
 
-// share returns the statements that admit one audience.
+// share returns the statements that allow one audience to use the key.
 func (k KeyPolicy) share(who audience) []Statement {
 	allow := func(suffix string, actions Values, conditions ...Condition) Statement {
 		return Statement{

@@ -12,8 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Target is where a key policy stands. What is not known yet is empty, and what
-// depends on it is not checked.
+// Target describes the key that a key policy belongs to. Fields that aren't
+// known yet are empty, and checks that depend on them are skipped.
 type Target struct {
 	Partition string // aws, aws-cn, aws-us-gov
 	Region    string
@@ -35,11 +35,11 @@ func (f Finding) String() string {
 	return text.Printable(fmt.Sprintf("statement %q: %s; %s", f.Statement, f.Problem, f.Correction))
 }
 
-// Lint names what can never work in a key policy, in the order of its
-// statements: actions that KMS does not have, principals and services of another
+// Lint reports what can never work in a key policy, in the order of its
+// statements: actions that KMS doesn't have, principals and services of another
 // partition, resources other than the key, and conditions that no launch can
-// meet. It says nothing about taste and nothing about what it is not sure of;
-// a statement that cannot be read is left to [Parse]. Fact: KMS-KEY-13, KMS-KEY-20.
+// meet. It reports neither matters of style nor anything that is uncertain.
+// [Parse] reports statements that can't be read. Fact: KMS-KEY-13, KMS-KEY-20.
 func Lint(document Document, target Target) []Finding {
 	var all []Finding
 	for i, raw := range document.Statements {
@@ -110,7 +110,8 @@ func (l *linter) principals() {
 	}
 }
 
-// resources: in a key policy "*" is the key that the policy stands on. Fact: KMS-KEY-12.
+// resources checks the resources. In a key policy, "*" is the key that the
+// policy belongs to. Fact: KMS-KEY-12.
 func (l *linter) resources() {
 	for _, resource := range l.Resource {
 		if resource == "*" {

@@ -9,7 +9,7 @@ import (
 )
 
 // kmsActions are all actions of KMS. Most are operations of its API, with
-// which a test compares them. (Service authorisation reference, AWS KMS).
+// which a test compares them. (Service authorization reference, AWS KMS).
 var kmsActions = strings.Fields(`
 	CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant CreateKey Decrypt
 	Decapsulate DeleteAlias DeleteCustomKeyStore DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores
@@ -51,7 +51,7 @@ func (l *linter) unknownAction(action, name string) {
 	l.found(problem, correction)
 }
 
-// nearest is the name that takes the fewest edits.
+// nearest returns the name with the smallest edit distance.
 func nearest(name string, known []string) string {
 	return slices.MinFunc(known, func(a, b string) int { return edits(name, a) - edits(name, b) })
 }

@@ -16,16 +16,17 @@ var operators = strings.Fields(`
 	DateEquals DateNotEquals DateLessThan DateLessThanEquals DateGreaterThan DateGreaterThanEquals
 	Bool BinaryEquals IpAddress NotIpAddress ArnEquals ArnNotEquals ArnLike ArnNotLike Null`)
 
-// kmsKeys are the condition keys of which a misspelling is recognised.
+// kmsKeys are the condition keys whose misspellings are recognized.
 var kmsKeys = strings.Fields(`
 	kms:BypassPolicyLockoutSafetyCheck kms:CallerAccount kms:EncryptionContextKeys kms:GrantConstraintType
 	kms:GrantIsForAWSResource kms:GrantOperations kms:GranteePrincipal kms:KeyOrigin kms:KeySpec kms:KeyUsage
 	kms:MultiRegion kms:MultiRegionKeyType kms:PrimaryRegion kms:ReEncryptOnSameKey kms:ReplicaRegion
 	kms:RequestAlias kms:ResourceAliases kms:RetiringPrincipal kms:ViaService`)
 
-// callerKeys say on whose behalf an AWS service calls as itself. EC2 calls KMS
-// with the permissions of whoever launches, where they are absent; each with the
-// key that says the same of the launching principal. Fact: LAUNCH-1, IAM-EVAL-12.
+// callerKeys are condition keys about the caller of an AWS service that calls
+// as itself. EC2 calls KMS with the launching principal's permissions, and such
+// requests don't have these keys. Each key maps to the equivalent key of the
+// launching principal. Fact: LAUNCH-1, IAM-EVAL-12.
 var callerKeys = map[string]string{
 	"aws:sourceaccount":  "aws:PrincipalAccount",
 	"aws:sourcearn":      "aws:PrincipalArn",
@@ -54,7 +55,7 @@ func (l *linter) conditions() {
 	}
 }
 
-// splitOperator takes ForAnyValue:, ForAllValues: and IfExists off.
+// splitOperator removes ForAnyValue:, ForAllValues: and IfExists.
 func splitOperator(operator string) (comparison string, set bool) {
 	comparison = operator
 	for _, prefix := range []string{"ForAnyValue:", "ForAllValues:"} {
@@ -68,8 +69,9 @@ func splitOperator(operator string) (comparison string, set bool) {
 	return comparison, set
 }
 
-// nearestOperator reports whether the operator is known, or else which one it
-// resembles, with its set operator and IfExists.
+// nearestOperator reports whether the operator is known. If it isn't,
+// nearestOperator returns the most similar one, with its set operator and
+// IfExists.
 func nearestOperator(operator string) (near string, known bool) {
 	comparison, _ := splitOperator(operator)
 	if slices.ContainsFunc(operators, func(o string) bool { return strings.EqualFold(o, comparison) }) {
@@ -90,9 +92,9 @@ func nearestOperator(operator string) (near string, known bool) {
 	return near, false
 }
 
-// demands reports whether the condition holds only where the request has the
-// key, with one of the values: what is negated, IfExists, or over all values
-// holds without, too.
+// demands reports whether the condition holds only if the request has the key,
+// with one of the values. Conditions that are negated, IfExists or ForAllValues
+// also hold without the key.
 func demands(operator, comparison string, values []string) bool {
 	if strings.HasPrefix(operator, "ForAllValues:") || strings.HasSuffix(operator, "IfExists") || strings.Contains(comparison, "Not") {
 		return false
@@ -109,8 +111,8 @@ func (l *linter) misspelled(key string) {
 	}
 }
 
-// absent finds keys that no request of the statement's principals and actions
-// has, so that the statement, or an action of it, never applies.
+// absent finds condition keys that no request of the statement's principals and
+// actions has. With them, the statement or one of its actions never applies.
 func (l *linter) absent(key string) {
 	ofPeople := len(l.Principal["AWS"]) > 0 && len(l.Principal) == 1
 	instead, caller := callerKeys[key]
@@ -131,7 +133,7 @@ func (l *linter) absent(key string) {
 	}
 }
 
-// values finds values of which none can be that of a request here.
+// values finds values that no request for this key can have.
 func (l *linter) values(comparison string, set bool, key string, values []string) {
 	switch key {
 	case "kms:viaservice":

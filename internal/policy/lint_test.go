@@ -131,7 +131,7 @@ func TestActionsAreTheOnesOfKMS(t *testing.T) {
 			t.Errorf("%s is missing", operation)
 		}
 	}
-	// These are actions and no operations. (Service authorisation reference)
+	// These are actions and no operations. (Service authorization reference)
 	for _, action := range kmsActions {
 		_, found := client.MethodByName(action)
 		if !found && !slices.Contains([]string{"ReEncryptFrom", "ReEncryptTo", "SynchronizeMultiRegionKey"}, action) {

@@ -6,12 +6,15 @@ import (
 	"slices"
 )
 
-// Merge returns the policy that a key shall have: existing, or nil for a key to
-// be made, with our statements and the user's extra ones (a JSON list as
-// [ParseStatements] returns it) set. The owner's statement is left out where
-// another one already gives the owner's account kms:* (AWS's default key policy
-// does), so that an adopted policy grows no further than it must, and where
-// [KeyPolicy.KeepOwnerAccess] asks for that.
+// Merge returns the policy that a key needs: the existing policy, or an empty
+// one for a new key (existing is nil), with our statements and the user's extra
+// statements set. The extra statements are a JSON list as [ParseStatements]
+// returns it.
+//
+// Merge omits the owner's statement in two cases: if another statement already
+// gives the owner's account kms:*, as in AWS's default key policy, so that an
+// adopted policy grows as little as possible; and if
+// [KeyPolicy.KeepOwnerAccess] is set.
 func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 	base := Document{Version: version}
 	if existing != nil {

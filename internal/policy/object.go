@@ -19,8 +19,8 @@ type Member struct {
 	named, valued int // offsets of the name's end and of the value in the text that was read
 }
 
-// defect is what is wrong with a document, and where: offset counts the bytes
-// from the start of the text that was read.
+// defect describes an error in a document and its position. offset counts the
+// bytes from the start of the text that was read.
 type defect struct {
 	offset int
 	text   string
@@ -32,8 +32,8 @@ func defectf(offset int, format string, args ...any) error {
 	return &defect{offset, fmt.Sprintf(format, args...)}
 }
 
-// inside says of an error within the member's value where it is in the text that
-// has the member.
+// inside converts the position of an error within the member's value to a
+// position in the text that contains the member.
 func (m Member) inside(err error) error {
 	words := err.Error()
 	if m.Name != "" {

@@ -16,11 +16,11 @@ var (
 	networkID  = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
 )
 
-// PublicStatements names the statements that are not known to be closed to the
-// world: those that allow everybody ("*", or everybody but some), or anybody
-// whom an identity provider vouches for, without a condition that confines them
-// to organizations, accounts or networks by name. An unreadable statement counts
-// as public. The names are Sids, or "statement 2".
+// PublicStatements names the statements that may be open to the public. These
+// allow all principals ("*", or all with exceptions), or any identity of an
+// identity provider, and have no condition that restricts them to named
+// organizations, accounts or networks. An unreadable statement counts as
+// public. The names are Sids, or "statement 2".
 func (d Document) PublicStatements() []string {
 	var open []string
 	for i, raw := range d.Statements {
@@ -62,10 +62,11 @@ func (p parsed) confined(by func(operator, key string, values []string) bool) bo
 	return false
 }
 
-// namedValue says, by the condition keys whose value anybody but an account, an
-// organization or a network that is named lacks, which values name one. A value
-// that is a pattern must be fixed in what names it. (IAM guide, global condition
-// context keys; S3 guide, "The meaning of public").
+// namedValue decides which values of a condition key name a specific account,
+// organization or network. Its keys are the condition keys whose values
+// distinguish these from all others. The part of a pattern that names one must
+// be fixed. (IAM guide, global condition context keys; S3 guide, "The meaning
+// of public").
 var namedValue = map[string]func(value string) bool{
 	"aws:principalaccount":  pattern.Account.Match,
 	"kms:calleraccount":     pattern.Account.Match,
@@ -79,8 +80,8 @@ var namedValue = map[string]func(value string) bool{
 }
 
 // confines reports whether the condition holds only for accounts, organizations
-// or networks that it names: the operator wants the key to be there with one of
-// the values, and every value names one.
+// or networks that it names. The operator must require the key with one of the
+// values, and every value must name one.
 func confines(operator, key string, values []string) bool {
 	comparison, positive := positiveOperator(operator)
 	if !positive {
@@ -95,8 +96,8 @@ func confines(operator, key string, values []string) bool {
 	return named != nil && all(values, named)
 }
 
-// confinesFederated is [confines], or the same for the keys of identity
-// providers, such as accounts.google.com:aud.
+// confinesFederated is like [confines], but also accepts the keys of identity
+// providers, for example accounts.google.com:aud.
 func confinesFederated(operator, key string, values []string) bool {
 	service, _, found := strings.Cut(key, ":")
 	if _, positive := positiveOperator(operator); positive && found && service != "aws" && service != "kms" {
@@ -140,8 +141,8 @@ func ofOneAccount(like string, bySegment bool) bool {
 	return !strings.ContainsAny(before, wild)
 }
 
-// all reports whether there are values and every one is good: one that names
-// nobody in particular undoes the others.
+// all reports whether there are values and all of them are good. One value that
+// doesn't name specific principals makes the others irrelevant.
 func all(values []string, good func(string) bool) bool {
 	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !good(v) })
 }

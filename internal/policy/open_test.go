@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestPublicStatements: what isn't known to be closed to the world is public.
+// TestPublicStatements checks that a statement counts as public unless it is
+// known to be restricted.
 func TestPublicStatements(t *testing.T) {
 	statement := func(version, effect, principal, condition string) string {
 		s := `{"Sid":"S","Effect":"` + effect + `",` + principal + `,"Action":"kms:Decrypt","Resource":"*"`
@@ -134,7 +135,7 @@ func TestPublicStatements(t *testing.T) {
 	when(public, `{'StringEqualsIfExists':{'aws:SourceVpc':'vpc-0a1b2c3d4e5f60718'}}`)
 	when(public, `{'IpAddress':{'aws:SourceIp':'10.0.0.0/8'}}`)
 
-	// Conditions that confine nobody.
+	// Conditions that restrict no principal.
 	when(public, `{}`)
 	when(public, `{'StringEquals':{}}`)
 	when(public, `{'StringLike':{'kms:ViaService':'ec2.*.amazonaws.com'}}`)

@@ -8,8 +8,8 @@ import (
 // pathOfUnit has wildcards only above and below the unit.
 var pathOfUnit = regexp.MustCompile(`^o-[a-z0-9]+/\*/ou-[a-z0-9-]+/\*$`)
 
-// FuzzOrganizationPaths: no ARN, however wrong, makes a pattern that admits more
-// than one organization's unit.
+// FuzzOrganizationPaths checks that no ARN, valid or not, produces a pattern
+// that allows more than one organization's unit.
 func FuzzOrganizationPaths(f *testing.F) {
 	for _, seed := range []string{
 		"arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-ab12-11111111", "arn:aws:organizations::9:ou/*/ou-ab12-11111111",

@@ -2,8 +2,8 @@ package policy
 
 import "strings"
 
-// Match reports whether the pattern, in which * stands for any characters and ?
-// for one, matches the whole text. It goes back to the last * only, so that no
+// Match reports whether the pattern matches the whole text. * stands for any
+// characters and ? for one. Match backtracks only to the last *, so that no
 // pattern takes more than len(pattern)×len(text) steps.
 func Match(pattern, text string) bool {
 	p, star, resume := 0, -1, 0

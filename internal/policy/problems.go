@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// Problems says, in a sentence each, why KMS would not store the document as a
-// key policy, or why this plugin neither writes nor adopts it. It is empty for a
-// document that is fine. KMS can return policies that it no longer accepts: since
-// August 2025 it refuses statements without Action or Resource, which older keys
-// still have. Fact: KMS-KEY-11.
+// Problems explains, in one sentence for each problem, why KMS would not store
+// the document as a key policy, or why this plugin neither writes nor adopts
+// it. It is empty for a valid document. KMS can return policies that it no
+// longer accepts: since August 2025 it refuses statements without Action or
+// Resource, which older keys still have. Fact: KMS-KEY-11.
 func (d Document) Problems() []string {
 	var all []string
 	for i, raw := range d.Statements {
@@ -65,8 +65,8 @@ func (p parsed) unstorable() []problem {
 	return []problem{{in, unstorable(string(p.raw))}}
 }
 
-// problems says why KMS would refuse the statement in a key policy, or why it is
-// not known to be closed to the world.
+// problems lists why KMS would refuse the statement in a key policy, and why
+// the statement may be open to the public.
 func (p parsed) problems() []problem {
 	all := p.unstorable()
 	for _, required := range []struct {

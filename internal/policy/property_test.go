@@ -13,7 +13,8 @@ import (
 
 const generated = 60 // documents for each property
 
-// generator makes legal key policies that nobody would write by hand.
+// generator generates legal key policies that are unlike those that people
+// write.
 type generator struct{ *rand.Rand }
 
 func forEachGenerated(t *testing.T, test func(t *testing.T, g generator)) {
@@ -79,7 +80,8 @@ func (g generator) condition() map[string]any {
 	return condition
 }
 
-// statement is one statement; number makes its Sid, if it has one, unique.
+// statement generates one statement. number makes its Sid, if it has one,
+// unique.
 func (g generator) statement(number int) map[string]any {
 	s := map[string]any{"Effect": pick(g, "Allow", "Allow", "Deny")}
 	if g.IntN(3) > 0 {
@@ -161,9 +163,10 @@ func (g generator) keyPolicy() KeyPolicy {
 	return k
 }
 
-// TestMergeProperties: whatever the policy of a key is, merging keeps every
-// foreign statement byte for byte, opens nothing to the world, leaves the owner
-// in charge, stays within KMS's limit, and finds nothing to do a second time.
+// TestMergeProperties checks that merging into any key policy keeps every
+// foreign statement byte for byte, makes nothing public, keeps the owner's
+// administration, stays within KMS's limit, and changes nothing when it is
+// repeated.
 func TestMergeProperties(t *testing.T) {
 	tooLarge, nearLimit := 0, 0
 	forEachGenerated(t, func(t *testing.T, g generator) {

@@ -122,8 +122,8 @@ func (p *parsed) parseElement(element string, raw json.RawMessage) (err error) {
 	return err
 }
 
-// elementOf is the known element that has the name, whatever its letter case;
-// empty if there is none.
+// elementOf returns the known element with the name, ignoring case, or "" if
+// there is none.
 func elementOf(name string, known []string) string {
 	i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
 	if i < 0 {
@@ -132,7 +132,8 @@ func elementOf(name string, known []string) string {
 	return known[i]
 }
 
-// unknownElement says what the element was meant to be, as with "Resources".
+// unknownElement returns an error that suggests the intended element, for
+// example Resource for "Resources".
 func unknownElement(m Member, of string, known []string) error {
 	correction := "Remove it"
 	if near := nearest(m.Name, known); edits(m.Name, near) <= 2 {
@@ -169,8 +170,8 @@ func parseCondition(raw json.RawMessage) (map[string]map[string][]string, error)
 	return condition, nil
 }
 
-// canonicalTexts reads a list of texts in an order of its own, without
-// duplicates, each folded if there is something to fold with.
+// canonicalTexts reads a list of texts, sorts them and removes duplicates. It
+// folds each text if a fold function is given.
 func canonicalTexts(raw json.RawMessage, fold func(string) string) ([]string, error) {
 	values, err := Texts(raw)
 	if err != nil {

@@ -81,8 +81,8 @@ func TestCount(t *testing.T) {
 	})
 }
 
-// Who wants to hear the ends only is not told what is due meanwhile, and what
-// it costs to find out is not spent.
+// A reporter without progress gets only the ends of stages. The work of
+// computing progress is skipped.
 func TestQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lines

@@ -15,14 +15,15 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// theirs is a key policy that somebody wrote, with statements that are not ours.
+// theirs is an existing key policy with statements that aren't ours.
 const theirs = `{"Version":"2012-10-17","Id":"key-default-1","Statement":[
 	{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:*","Resource":"*"},
 	{"Sid":"Nobody deletes","Effect":"Deny","Principal":{"AWS":"*"},"Action":["kms:ScheduleKeyDeletion"],"Resource":"*"},
 	{"Sid":"ShareAMIToAccounts","Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-anotherorg1"}}}]}`
 
-// TestAdoptsAKey: a key that exists is completed. Statements that are not ours
-// stay, ours are set, and what it lacks in other regions is made.
+// TestAdoptsAKey checks that an existing key is completed. Foreign statements
+// stay, our statements are set, and the replicas, aliases and tags that it
+// lacks in other Regions are created.
 func TestAdoptsAKey(t *testing.T) {
 	for name, byID := range map[string]bool{"by alias": false, "by id": true} {
 		t.Run(name, func(t *testing.T) {
@@ -79,8 +80,8 @@ func checkAdopted(t *testing.T, key awssim.KeyState) {
 	}
 }
 
-// TestDriftIsMended: what somebody took away in one region is put back there,
-// and nothing else is touched.
+// TestDriftIsMended checks that what was removed in one Region is restored
+// there, and that nothing else changes.
 func TestDriftIsMended(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.mustPublish(t, w.spec())
@@ -181,9 +182,9 @@ func (w *world) checkNothingVisible(t *testing.T) {
 	}
 }
 
-// TestDeletedPrincipal: a key policy that names a role that was deleted cannot be
-// set again. The run says so before it changes anything; and where the policy
-// needs no change, it does not matter.
+// TestDeletedPrincipal checks that KMS rejects a key policy that names a
+// deleted role. The run reports it before it changes anything. If the policy
+// needs no change, the deleted role doesn't matter.
 func TestDeletedPrincipal(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		roles := iam.NewFromConfig(w.config(awssim.PublishingAccount, w.regions[0]))

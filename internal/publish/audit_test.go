@@ -18,7 +18,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// audited is what somebody does to eu-west-1 of a publication.
+// audited is a change that someone makes to eu-west-1 of a publication.
 type audited struct {
 	w       *world
 	clients *awsclient.Clients
@@ -174,8 +174,8 @@ func TestAudit(t *testing.T) {
 }
 
 // A published image is looked at again by itself, when its source is long gone:
-// its copies in the other regions are known by what all are copies of; and it is
-// published to one region more like the source would be.
+// its copies in the other Regions are known by what all are copies of; and it is
+// published to one Region more like the source would be.
 func TestAuditOfTheCopyItself(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
@@ -199,8 +199,8 @@ func TestAuditOfTheCopyItself(t *testing.T) {
 	})
 }
 
-// TestPlanOfAWrongKey: what is wrong with a key is a problem of the plan, not its
-// failure, unless drift is to be one.
+// TestPlanOfAWrongKey checks that a problem with a key is a problem in the plan
+// and doesn't make the plan fail, unless fail_on_drift is set.
 func TestPlanOfAWrongKey(t *testing.T) {
 	for name, test := range map[string]struct {
 		setUp func(*testing.T, *world)

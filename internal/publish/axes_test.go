@@ -101,7 +101,7 @@ func (w *world) quickSpec() publish.Spec {
 	return spec
 }
 
-// guarding says what [world.guard] demands.
+// guarding says what [world.guard] requires.
 type guarding struct {
 	regions []string
 	// grants is how many each regional key must have, at least.
@@ -208,7 +208,7 @@ func completed(image awssim.ImageState, state awssim.State, keyID string) bool {
 		})
 }
 
-// checkHonest checks what a run says of itself against the world.
+// checkHonest compares what a run reports with the world.
 func (w *world) checkHonest(t *testing.T, o outcome, err error) {
 	t.Helper()
 	if err == nil && !o.Complete && !o.Spec.PlanOnly {

@@ -28,14 +28,15 @@ const (
 // Checks are the results of the launch checks.
 type Checks struct {
 	Matrix evaluate.Matrix
-	// Assumptions are what the verdicts take for true, because it wasn't read.
+	// Assumptions are what the verdicts assume because it wasn't read.
 	Assumptions []evaluate.Assumption
 	// Err is what couldn't be read. The checks that depend on it are inconclusive.
 	Err error
 }
 
-// checkPatience is how long failing checks are repeated: a read may not show yet
-// what was written a moment ago. Fact: EC2-API-1, KMS-KEY-24.
+// checkPatience is how long failing checks are repeated. AWS is eventually
+// consistent, so a read may not return yet what was just written. Fact:
+// EC2-API-1, KMS-KEY-24.
 const checkPatience = 2 * time.Minute
 
 // check checks, for each account, Region and launcher, whether it will be able to
@@ -115,9 +116,9 @@ func (r run) scope(observed Observed, plan Plan, keyID string, grants []grant.Gr
 // auditPatience is [checkPatience] where nothing was written a moment ago.
 const auditPatience = 15 * time.Second
 
-// audit checks what is published already and reports what it finds. It fails if
-// there is drift and drift is to be a failure. The missing grants of default roles
-// aren't drift, because the roles may not exist.
+// audit checks what is already published, and reports the results. It fails if
+// there is drift and the spec makes drift a failure. Missing grants of default
+// roles aren't drift, because the roles may not exist.
 func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, error) {
 	var checks Checks
 	if r.spec.Check != CheckOff {

@@ -16,13 +16,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// What is published is checked to launch: for every account, region and launcher
-// that there is.
+// The published images are checked for every account, Region and launcher.
 func TestLaunchChecks(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		result := w.mustPublish(t, w.spec())
 		// Karpenter in 2 accounts and one that stands for the others, and two
-		// service-linked roles in 2; in 3 regions.
+		// service-linked roles in 2; in 3 Regions.
 		wantLaunches(t, result, 3*(3+2*2), 0)
 		w.sim.ResetJournal()
 		wantLaunches(t, w.mustPublish(t, w.spec()), 3*(3+2*2), 0)
@@ -48,7 +47,7 @@ func wantLaunches(t *testing.T, result outcome, launches, fails int) {
 	}
 }
 
-// denied is a statement of somebody else that nobody asked us to remove.
+// denied is a foreign statement that the configuration doesn't remove.
 const denied = `{"Sid":"NoMemberTwo","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"222222222222"}}}`
 
 // withDeny is a world whose key keeps an account out, in one Region.
@@ -77,8 +76,8 @@ func withDenyIn(t *testing.T, w *world, region string) {
 	}
 }
 
-// An adopted key keeps an account out: the publication fails, says who cannot
-// launch where and why, and is taken back.
+// The policy of an adopted key denies an account. The publication fails before
+// it shares the images, and reports the failing launches with their reasons.
 func TestLaunchChecksFails(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		withDeny(t, w)
@@ -147,8 +146,7 @@ func TestProofWithoutARole(t *testing.T) {
 	})
 }
 
-// What was written a moment ago, and is not read everywhere yet, is no reason to
-// fail.
+// A recent write that isn't visible everywhere yet is no reason to fail.
 func TestLaunchChecksArePatient(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		checking, stale, start := false, 0, time.Now()

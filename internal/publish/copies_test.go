@@ -53,8 +53,8 @@ func (w *world) checkComplete(t *testing.T, result outcome) {
 	}
 }
 
-// TestHangingCopy: a copy that doesn't end within wait_timeout fails the run,
-// which says so and keeps the copies.
+// TestHangingCopy checks that a copy that isn't available within wait_timeout
+// fails the run. The run reports the copy and keeps it.
 func TestHangingCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := timing

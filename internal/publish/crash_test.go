@@ -16,11 +16,11 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestCrash: a run that dies after any of its calls, having heard the answer or
-// not, is finished by the next run. The world then is the one that an
-// undisturbed run makes: nothing twice, nothing left over; and at no moment is a
-// set visible that is not complete. The sample has more of the calls that change
-// something.
+// TestCrash kills a run after any of its calls, before or after the run
+// receives the answer. The next run finishes the publication. The resulting
+// world equals that of an undisturbed run, without duplicates or stale
+// resources. At no time is an incomplete set visible. The sample prefers calls
+// that change something.
 func TestCrash(t *testing.T) {
 	u := undisturbedRun(t, func(*testing.T, *world) {})
 	mutations := 0
@@ -99,7 +99,7 @@ func TestCrashAndRunAtOnce(t *testing.T) {
 	})
 }
 
-// copies counts the copies by region.
+// copies counts the copies by Region.
 func (w *world) copies() map[string]int {
 	copies := map[string]int{}
 	for _, image := range w.state().Images {
@@ -110,9 +110,10 @@ func (w *world) copies() map[string]int {
 	return copies
 }
 
-// TestCancel: a run that is canceled while it copies ends quickly, says that it
-// was canceled, and keeps its copies unshared. The next run waits for them instead
-// of copying again, and costs no more than what is left of them.
+// TestCancel checks that a run that is canceled while it copies ends quickly,
+// reports the cancellation, and keeps its copies unshared. The next run waits
+// for these copies instead of copying again, and takes no longer than they
+// need.
 func TestCancel(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		const after = 3 * time.Minute
@@ -145,9 +146,9 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// dieAt breaks every connection after the k-th call of those that count; that
-// one still takes effect. A process that is killed sends nothing any more, not
-// even to clean up, and what it started goes on.
+// dieAt breaks every connection after the k-th call of those that count. The
+// k-th call still takes effect. A killed process sends nothing more, not even
+// to clean up, but the operations that it started continue.
 func (w *world) dieAt(k int, counts func(awssim.Entry) bool, answered bool) {
 	seen := 0
 	w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
@@ -164,7 +165,7 @@ func (w *world) dieAt(k int, counts func(awssim.Entry) bool, answered bool) {
 	})
 }
 
-// withoutIDs describes a world in lines that do not depend on ids.
+// withoutIDs describes a world in lines that do not depend on IDs.
 func withoutIDs(t *testing.T, state awssim.State) []string {
 	t.Helper()
 	var lines []string

@@ -45,8 +45,8 @@ func alternates(observed Observed, publication string, source ami.Image) []ami.I
 	return copies
 }
 
-// sourceFor is the image that the Region's copy is made from: the Region's own
-// source, else the first.
+// sourceFor returns the image to copy to the Region: the Region's own source,
+// or else the first.
 func sourceFor(spec Spec, observed Observed, region string) ami.Image {
 	if image, ok := observed.Sources[region]; ok {
 		return image
@@ -69,7 +69,7 @@ func firstSource(spec Spec, observed Observed) ami.Image {
 // maxNameLength is EC2's limit for the name of an image. Fact: EC2-IMG-1.
 const maxNameLength = 128
 
-// imageName is the one name of the published images in all regions.
+// imageName is the one name of the published images in all Regions.
 func imageName(spec Spec, observed Observed, key kmskey.Plan) (string, error) {
 	names := imageNames(spec, observed)
 	name := names[len(names)-1]
@@ -82,9 +82,10 @@ func imageName(spec Spec, observed Observed, key kmskey.Plan) (string, error) {
 	return name, nil
 }
 
-// imageNames are the names that the images may get. Sources that are all under
-// the key are published themselves, and their copies in other regions have
-// their name; a copy in the Region of its source needs another one. Fact: EC2-IMG-3.
+// imageNames returns the names that the images may get. If all sources are
+// encrypted with the key, the sources themselves are published, and their
+// copies in other Regions get their names. A copy in the Region of its source
+// needs another name. Fact: EC2-IMG-3.
 func imageNames(spec Spec, observed Observed) []string {
 	if spec.Image.Name != "" {
 		return []string{spec.Image.Name}
@@ -131,9 +132,9 @@ func desiredKey(spec Spec, observed Observed) kmskey.Desired {
 	}
 }
 
-// creators are the accounts that the key policy has to admit one by one because
-// they create their grants themselves. Those of units that the image is shared
-// with are admitted already. Fact: GRANT-14.
+// creators are the accounts that create their grants themselves, and that the
+// key policy has to allow one by one. The policy already allows accounts of
+// units that the image is shared with. Fact: GRANT-14.
 func creators(spec Spec, observed Observed, grants grant.Desired) []string {
 	shared := map[string]bool{}
 	for _, unit := range spec.Share.OrganizationalUnits {

@@ -11,8 +11,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/organization"
 )
 
-// errNobody stops a run that would revoke every grant because a list of accounts
-// came back empty: that is likelier a mistake than a wish.
+// errNobody stops a run that would revoke every grant because a list of
+// accounts came back empty. An empty list is more likely a mistake than
+// intended.
 var errNobody = errors.New("discovering the accounts for grants: AWS Organizations lists no active account, and grants.prune would revoke the grants of all accounts discovered before: check grants.organizational_units and grants.exclude, or leave out grants.prune")
 
 // discover asks AWS for the accounts that are to have grants, if it is to.

@@ -13,18 +13,18 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/permission"
 )
 
-// delegated is a world whose publisher may list the organisation's accounts.
+// delegated is a world whose publisher may list the organization's accounts.
 func delegated() awssim.WorldFile {
 	file := withPublisher()
 	file.Organization.DelegatedAdministrators = []string{awssim.PublishingAccount}
 	return file
 }
 
-// accountsRole lists the organisation's accounts, in the management account.
+// accountsRole lists the organization's accounts, in the management account.
 const accountsRole = "arn:aws:iam::" + awssim.ManagementAccount + ":role/orgami-accounts"
 
-// withAccountsRole is a world with that role, which has the documented policy
-// and admits the publisher, who may not list accounts.
+// withAccountsRole is a world with that role. The role has the documented
+// policy and trusts the publisher, who can't list accounts.
 func withAccountsRole() awssim.WorldFile {
 	file := withPublisher()
 	listing, err := json.Marshal(permission.Policy(permission.Caller{}, permission.Of(permission.Discovery)))
@@ -73,8 +73,8 @@ func TestDiscover(t *testing.T) {
 	})
 }
 
-// TestDiscoverAndPrune: an account that is not discovered any more loses its
-// grants.
+// TestDiscoverAndPrune checks that an account that is no longer discovered
+// loses its grants.
 func TestDiscoverAndPrune(t *testing.T) {
 	inVirtualTime(t, delegated, func(t *testing.T, w *world) {
 		spec := w.discovering()
@@ -88,8 +88,8 @@ func TestDiscoverAndPrune(t *testing.T) {
 	})
 }
 
-// TestDiscoverDenied: a caller who may not list accounts learns it before
-// anything is changed, and prunes nothing.
+// TestDiscoverDenied checks that a caller without permission to list accounts
+// gets an error before anything is changed. Nothing is pruned.
 func TestDiscoverDenied(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.mustPublish(t, w.spec())
@@ -112,7 +112,7 @@ func TestDiscoverDenied(t *testing.T) {
 }
 
 // TestDiscoveryPermissions: each action of the documented permissions is needed,
-// two of them for units, one for the whole organisation.
+// two of them for units, one for the whole organization.
 func TestDiscoveryPermissions(t *testing.T) {
 	features := []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants}
 	for _, missing := range append(permission.Of(permission.Discovery), permission.Permission{}) {
@@ -139,9 +139,10 @@ func TestDiscoveryPermissions(t *testing.T) {
 	}
 }
 
-// TestDiscoverNobody: where nobody is discovered, prune would revoke every grant.
-// That is a mistake in the configuration, or an organisation that was taken
-// apart, and refused; without prune there is nothing to lose.
+// TestDiscoverNobody checks that prune is refused if no account is discovered,
+// because it would revoke every grant. The likely cause is a mistake in the
+// configuration, or an organization that was dissolved. Without prune, no grant
+// can be lost.
 func TestDiscoverNobody(t *testing.T) {
 	inVirtualTime(t, delegated, func(t *testing.T, w *world) {
 		spec := w.discovering()
@@ -166,9 +167,9 @@ func TestDiscoverNobody(t *testing.T) {
 	})
 }
 
-// TestDiscoverByRole: a role in the management account lists the accounts, and
-// nothing else is done as that role. A publisher who may not assume it learns
-// that before anything is changed.
+// TestDiscoverByRole checks that a role in the management account lists the
+// accounts, and that the run uses the role for nothing else. A publisher that
+// can't assume the role gets an error before anything is changed.
 func TestDiscoverByRole(t *testing.T) {
 	inVirtualTime(t, withAccountsRole, func(t *testing.T, w *world) {
 		spec := w.discovering()

@@ -15,8 +15,8 @@ import (
 const (
 	throttleEight awssim.FaultKind = "throttled eight times"
 	cancelled     awssim.FaultKind = "cancelled"
-	// staleOnce is one answer of an endpoint that is behind, stuck are only such
-	// answers for a while.
+	// staleOnce is one answer of an endpoint that lags. With stuck, all answers
+	// are stale for a while.
 	staleOnce awssim.FaultKind = "stale once"
 	stuck     awssim.FaultKind = "stale for a while"
 )
@@ -30,9 +30,9 @@ var overcome = []awssim.FaultKind{
 	staleOnce, stuck,
 }
 
-// TestFaults lets every call of a run go wrong in every way. The run either
-// succeeds, and the world is that of an undisturbed run; or it fails, takes back
-// its images and snapshots, and the next run makes the world right.
+// TestFaults makes every call of a run fail in every way. The run either
+// succeeds, and the world equals that of an undisturbed run, or it fails and
+// leaves nothing visible. In that case, the next run completes the world.
 func TestFaults(t *testing.T) {
 	u := undisturbedRun(t, func(*testing.T, *world) {})
 	step := every(len(u.calls), 5)

@@ -19,13 +19,13 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// hand is what somebody else does while a run goes on.
+// hand is a change that someone else makes during a run.
 type hand struct {
-	// act does it and says in which regions; none if there is nothing to do it
+	// act does it and says in which Regions; none if there is nothing to do it
 	// to yet.
 	act func(t *testing.T, w *world) []string
-	// strip checks that what was done in the region is still there, and takes
-	// it out of the state, so that the rest can be compared.
+	// strip checks that this change in the Region is still there, and removes
+	// it from the state, so that the rest can be compared.
 	strip func(t *testing.T, state *awssim.State, region string)
 	// mayBeLost says that it may be overwritten in the seconds in which no read
 	// shows it.
@@ -49,9 +49,9 @@ func hands() map[string]hand {
 
 const organizationARN = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
 
-// TestInterference has somebody change the world between any two calls of
-// a run. The run publishes, or fails and leaves nothing visible; the next one
-// makes the world right, and what the other did is still there.
+// TestInterference changes the world between any two calls of a run. The run
+// publishes, or fails and leaves nothing visible. The next run completes the
+// publication and keeps the foreign change.
 func TestInterference(t *testing.T) {
 	for base, prepare := range map[string]func(*testing.T, *world){"a new key": func(*testing.T, *world) {}, "a publication that drifted": drift} {
 		u := undisturbedRun(t, prepare)
@@ -107,7 +107,7 @@ func (h hand) interferes(t *testing.T, w *world, k int, u undisturbed) {
 	}
 }
 
-// overwrote reports whether the run set the region's key policy so shortly after
+// overwrote reports whether the run set the Region's key policy so shortly after
 // the other's edit that no read could have shown it: KMS has no conditional
 // write. Fact: KMS-KEY-4.
 func (w *world) overwrote(region string, edited time.Time) bool {
@@ -116,7 +116,7 @@ func (w *world) overwrote(region string, edited time.Time) bool {
 	})
 }
 
-// visible are the ids of the copies that others can see.
+// visible are the IDs of the copies that others can see.
 func (w *world) visible() []string {
 	var ids []string
 	for _, image := range w.ourCopies() {

@@ -280,8 +280,8 @@ func TestRetireNothingNewer(t *testing.T) {
 	})
 }
 
-// TestRetireAsksAgain: an image that somebody begins to use while the copies are
-// made stays, and the run says so.
+// TestRetireAsksAgain checks that an image that comes into use during the
+// copies is kept, and that the run reports it.
 func TestRetireAsksAgain(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		old := w.spec()
@@ -334,7 +334,7 @@ func (w *world) run(t *testing.T, region, image string) string {
 	return *id
 }
 
-// copyByHand copies the source as somebody may do without this plugin.
+// copyByHand copies the source without this plugin.
 func (w *world) copyByHand(t *testing.T, region string) string {
 	t.Helper()
 	answer, err := w.ec2In(region).CopyImage(t.Context(), &ec2.CopyImageInput{

@@ -10,8 +10,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestAnAdoptedKeysMistakesAreNamed: what cannot work in a policy that somebody
-// wrote is said in the plan, before anything is changed, and stays theirs.
+// TestAnAdoptedKeysMistakesAreNamed checks that the plan names mistakes in an
+// existing policy before anything is changed, and that the run leaves the
+// foreign statements unchanged.
 func TestAnAdoptedKeysMistakesAreNamed(t *testing.T) {
 	const mistaken = `{"Version":"2012-10-17","Statement":[
 		{"Sid":"Owner","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:*","Resource":"*"},

@@ -14,7 +14,7 @@ import (
 )
 
 // TestLocate: the key of a publication is found by each of its names, from each
-// of its regions, and looking changes nothing.
+// of its Regions, and looking changes nothing.
 func TestLocate(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		key := w.mustPublish(t, w.spec()).Manifest().Key
@@ -48,7 +48,8 @@ func TestLocate(t *testing.T) {
 	})
 }
 
-// TestLocateRefuses: a key that cannot serve, with what to do.
+// TestLocateRefuses checks that unusable keys are refused with an error that
+// says what to do.
 func TestLocateRefuses(t *testing.T) {
 	ask := func(regions ...string) kmskey.Query {
 		return kmskey.Query{Name: alias, Region: "us-east-1", Regions: regions}

@@ -35,8 +35,8 @@ var figures struct {
 	calls, crashes, faults, hands, twoRuns, modes, answers, preconditions, worlds, violations int
 }
 
-// cell runs one cell of a matrix, in a world of its own beside the others, and
-// adds it to the figures.
+// cell runs one cell of a matrix in a separate world, in parallel with the
+// others, and adds it to the figures.
 func cell(t *testing.T, of *int, name string, test func(*testing.T, *world)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
@@ -75,10 +75,10 @@ func writeFigures() error {
 	return errors.Join(err, file.Close())
 }
 
-// undisturbed is what a run does and makes that nothing disturbs.
+// undisturbed is an undisturbed run: its calls and the resulting world.
 type undisturbed struct {
 	calls []awssim.Entry
-	world []string // without ids
+	world []string // without IDs
 }
 
 // matrixWorld has one more account that launches, with the roles of a member.
@@ -102,7 +102,7 @@ func inMatrix(t *testing.T, test func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) { test(t, newWorldWith(t, matrixWorld(), quick)) })
 }
 
-// matrixSpec makes a key in three regions and grants for two roles in four
+// matrixSpec creates a key in three Regions and grants for two roles in four
 // accounts.
 func (w *world) matrixSpec() publish.Spec {
 	spec := w.spec()
@@ -110,7 +110,7 @@ func (w *world) matrixSpec() publish.Spec {
 	return spec
 }
 
-// undisturbedRun publishes in a world of its own, after prepare.
+// undisturbedRun publishes in a new world, after prepare.
 func undisturbedRun(t *testing.T, prepare func(*testing.T, *world)) undisturbed {
 	t.Helper()
 	var u undisturbed

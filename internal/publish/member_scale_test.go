@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// manyMembers are accounts beside the default world's, each with the role that
-// makes grants.
+// manyMembers are accounts in addition to the default world's, each with the
+// role that creates grants.
 func manyMembers(n int) (awssim.WorldFile, []string) {
 	file := defaultWorld()
 	like := file.Accounts[slices.IndexFunc(file.Accounts, func(a awssim.AccountFile) bool { return a.ID == awssim.MemberAccounts()[0] })]
@@ -32,8 +32,8 @@ func viaMembers(w *world, ids []string) publish.Spec {
 	return spec
 }
 
-// 200 accounts make their own grants in 3 regions: one session each, and STS's
-// quota is kept.
+// 200 accounts get their own grants in 3 Regions, with one session for each
+// account and within STS's quota.
 func TestManyMembers(t *testing.T) {
 	file, ids := manyMembers(200)
 	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {

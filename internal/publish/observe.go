@@ -41,8 +41,8 @@ type Observed struct {
 	// for.
 	Unlisted []string
 	Grants   grant.Observed
-	// Parameters are those that name the image, by Region; read only if there are to
-	// be some.
+	// Parameters are the parameters that name the image, by Region. They are
+	// read only if the spec sets any.
 	Parameters map[string]ssmparam.Observed
 	// Generations are the images of the family, by Region; read only if older ones
 	// are to be retired.
@@ -201,7 +201,7 @@ func readGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, obse
 	return grant.ReadNew(ctx, clients.KMS, arns) // another run may have created the key a moment ago
 }
 
-// checkRegions makes sure that the account can use every region. Fact: KMS-MRK-5, NET-4.
+// checkRegions makes sure that the account can use every Region. Fact: KMS-MRK-5, NET-4.
 func checkRegions(ctx context.Context, clients *awsclient.Clients, spec Spec) error {
 	status, err := ami.RegionStatus(ctx, clients.EC2, clients.Region())
 	if err != nil {

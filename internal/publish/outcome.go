@@ -29,10 +29,10 @@ type Outcome struct {
 	Grants       []grant.Grant
 	Revoked      []grant.Stale
 	Stale        int // grants of earlier runs that nothing asks for and that are left
-	// Planned says that the run came as far as a plan. Changes are the plan's, and
-	// what was up to date already; Problems need manual action.
+	// Planned means that the run got as far as a plan. Changes are the changes
+	// of the plan and what was already up to date. Problems need manual action.
 	Planned bool
-	// Name is that of the published images.
+	// Name is the name of the published images.
 	Name     string
 	Changes  []change.Change
 	Problems []string
@@ -48,7 +48,8 @@ type Outcome struct {
 // Key is the multi-Region key.
 type Key struct {
 	ID, Alias, PrimaryRegion string
-	// WildcardARN matches the key in every Region; empty while there is no key.
+	// WildcardARN matches the key in every Region. It is empty if the key
+	// doesn't exist.
 	WildcardARN string
 	Regional    map[string]RegionalKey // by Region
 	// Planned are the policies that a plan would set, by Region.
@@ -74,7 +75,7 @@ type Image struct {
 	Shared    ami.Shared
 }
 
-// newOutcome says what a run that came so far has achieved.
+// newOutcome describes what the run achieved so far.
 func newOutcome(spec Spec, at reached, err error) Outcome {
 	o := Outcome{
 		Spec: spec, Complete: at.complete,
@@ -205,7 +206,7 @@ func messages(err error) []string {
 	return list
 }
 
-// flatten splits joined errors, so that each is an element of its own.
+// flatten splits joined errors into single ones.
 func flatten(err error) []error {
 	if err == nil {
 		return nil

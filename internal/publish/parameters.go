@@ -10,8 +10,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
-// parameterNames are the names of the parameters that are to name the image, by
-// region; none where none is asked for.
+// parameterNames returns the names of the parameters to set to the image's ID,
+// by Region. It is empty if the spec sets no parameter.
 func parameterNames(spec Spec, observed Observed) (map[string]string, error) {
 	if spec.Parameter == "" {
 		return nil, nil
@@ -37,7 +37,7 @@ func readParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, 
 	})
 }
 
-// putParameters makes the parameters name the published images.
+// putParameters sets the parameters to the IDs of the published images.
 func (r run) putParameters(ctx context.Context, plan Plan, verified ami.Verified) error {
 	if len(plan.Parameters) == 0 {
 		return nil

@@ -33,12 +33,12 @@ type permissionCase struct {
 	features []permission.Feature
 	setUp    func(t *testing.T, w *world, spec *publish.Spec)
 	spec     func(*publish.Spec)
-	// missing are the features whose permissions are taken away, one by one.
+	// missing are the features whose permissions are removed, one by one.
 	missing []permission.Feature
 }
 
-// permissionCases share with accounts wherever EC2's use of the key is at
-// stake: a key policy that admits the organisation admits the publisher too.
+// permissionCases share with accounts wherever EC2's use of the key matters. A
+// key policy that allows the organization also allows the publisher.
 func permissionCases() map[string]permissionCase {
 	accounts := func(s *publish.Spec) {
 		s.Share.Organization, s.Share.Accounts, s.Share.Snapshots = false, awssim.MemberAccounts(), true
@@ -102,7 +102,7 @@ func permissionCases() map[string]permissionCase {
 				wider.Grants.Accounts, wider.Grants.Prune = awssim.MemberAccounts(), false
 				w.mustPublish(t, wider)
 			},
-			spec: func(s *publish.Spec) { // the open policy lets everybody in the organisation revoke
+			spec: func(s *publish.Spec) { // the open policy lets all principals in the organization revoke
 				s.Grants.Prune, s.Share.Prune, s.Key.Policy = true, true, policy.Hardened
 			},
 			missing: []permission.Feature{permission.PruneGrants},
@@ -110,8 +110,8 @@ func permissionCases() map[string]permissionCase {
 	}
 }
 
-// sourceUnderOwnKey makes the source a copy under a key of the account's own:
-// the key of aws/ebs admits everybody in the account.
+// sourceUnderOwnKey makes the source a copy that is encrypted with a customer
+// managed key. The policy of aws/ebs allows all principals in the account.
 func sourceUnderOwnKey(t *testing.T, w *world, spec *publish.Spec) {
 	t.Helper()
 	region := spec.Sources[0].Region
@@ -170,9 +170,10 @@ func TestEachPermissionIsNeeded(t *testing.T) {
 	}
 }
 
-// TestTagsOfAnotherKeyDenied: a key whose tags cannot be read for want of
-// permission may be the one that an interrupted run made, so that no other is
-// made; one whose own key policy does not admit the caller is another team's.
+// TestTagsOfAnotherKeyDenied: if the tags of a key can't be read because a
+// permission is missing, the key may be the one that an interrupted run
+// created, so no other key is created. A key whose own policy doesn't allow the
+// caller is another team's.
 func TestTagsOfAnotherKeyDenied(t *testing.T) {
 	test := permissionCases()["new key, accounts"]
 	all := permission.Of(test.features...)
@@ -207,8 +208,8 @@ func TestTagsOfAnotherKeyDenied(t *testing.T) {
 	}
 }
 
-// TestGrantsAreAskedForBeforehand: where the key exists, a run that may not make
-// grants changes nothing.
+// TestGrantsAreAskedForBeforehand checks that a run without permission to
+// create grants changes nothing if the key exists.
 func TestGrantsAreAskedForBeforehand(t *testing.T) {
 	inVirtualTime(t, withPublisher, func(t *testing.T, w *world) {
 		test := permissionCases()["new key, accounts"]

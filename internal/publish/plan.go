@@ -11,7 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
-// Plan is what has to be done, decided from the spec and what was observed alone.
+// Plan lists the required changes. It depends only on the spec and on what was
+// observed.
 type Plan struct {
 	Key         kmskey.Plan
 	Images      []ami.Plan // sorted by Region

@@ -9,8 +9,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// String is the plan as it is printed: how much is created, updated, deleted and
-// unchanged, then the changes, line by line. Grants are counted by Region.
+// String returns the plan as it is printed: the counts of resources to create,
+// update and delete and of unchanged ones, then one line for each change.
+// Grants are counted by Region.
 func (p Plan) String() string {
 	changes := p.Changes()
 	var text strings.Builder

@@ -28,7 +28,7 @@ type precondition struct {
 	refused string
 	// remedy is what the error says to do; nil if only another name helps.
 	remedy func(t *testing.T, w *world)
-	// lost says that nothing can be published any more.
+	// lost means that nothing can be published.
 	lost bool
 }
 

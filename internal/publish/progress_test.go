@@ -12,7 +12,7 @@ import (
 
 var anyID = regexp.MustCompile(`\b(ami|mrk)-[0-9a-f]+`)
 
-// What people read of a large publication: a line for each region and stage, how
+// What people read of a large publication: a line for each Region and stage, how
 // far it is now and then, and nothing of stages that have nothing to do.
 func TestProgress(t *testing.T) {
 	file, ids := manyMembers(1_500)
@@ -28,7 +28,8 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// readable sorts the lines of each region, which go side by side, by the region.
+// readable sorts the lines by Region, because the Regions are processed in
+// parallel.
 func readable(lines []string) string {
 	byRegion := slices.Clone(lines)
 	region := func(line string) string {

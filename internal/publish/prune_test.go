@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// leave is a publication after which an account left, and somebody else made a
-// grant and a launch permission of their own.
+// leave is a publication after which an account left, and another principal
+// created a grant and a launch permission.
 func leave(t *testing.T, w *world) (before, after publish.Spec) {
 	t.Helper()
 	before = w.spec()
@@ -27,8 +27,8 @@ func leave(t *testing.T, w *world) (before, after publish.Spec) {
 	return before, after
 }
 
-// TestLeftOver: what the configuration does not name any more is reported, and
-// left as it is.
+// TestLeftOver checks that what is no longer configured is reported and stays
+// unchanged.
 func TestLeftOver(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		_, after := leave(t, w)
@@ -50,9 +50,9 @@ func TestLeftOver(t *testing.T) {
 	})
 }
 
-// TestPrune: with prune, our grants that are not wanted any more are revoked, and
-// permissions that nobody asked for taken away; grants of others stay, and so
-// does what is wanted. Another run changes nothing.
+// TestPrune checks that prune revokes our grants that are no longer configured
+// and removes permissions that aren't configured. Foreign grants and everything
+// that is configured stay. Another run changes nothing.
 func TestPrune(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		_, after := leave(t, w)

@@ -18,8 +18,8 @@ import (
 )
 
 // Locker keeps other runs on the machine that use the same key out of a section
-// until release is called. waited says that another run was in the way. It fails
-// only with the context's cause.
+// until release is called. waited reports whether another run held the lock.
+// Locker fails only with the context's cause.
 type Locker func(ctx context.Context, section Section) (release func(), waited bool, err error)
 
 // Section is what only one run on a machine does at a time for a key.
@@ -106,7 +106,7 @@ func (r run) stages(ctx context.Context) (at reached, err error) {
 	at.complete = true
 	at.unpublished = r.listUnpublished(ctx, at, nil)
 	if err = r.record(at); err != nil {
-		at.complete = false // nobody may rely on files that aren't there
+		at.complete = false // don't report files that weren't written
 		return at, err
 	}
 	return r.prune(ctx, at)
@@ -208,8 +208,8 @@ func causeFirst(err error) error {
 	return errors.Join(errs...)
 }
 
-// share makes the images visible, after a last look for images that took the name
-// since the plan was made.
+// share makes the images visible. Before that, it checks again whether other
+// images took the name since the plan was made.
 func (r run) share(ctx context.Context, plan Plan, verified ami.Verified) (map[string]ami.Shared, error) {
 	if err := ami.CheckNames(ctx, r.Clients.EC2, verified); err != nil {
 		return nil, err
@@ -227,9 +227,9 @@ func (r run) markPublished(ctx context.Context, verified ami.Verified) (map[stri
 	return retention.ApplyLifecycle(ctx, retention.FromEC2(r.Clients.EC2), final, r.spec.Lifecycle)
 }
 
-// prune removes what the configuration no longer names, and retires older
-// generations, where it asks for that. It comes last, so that nobody loses access
-// before the publication is complete and recorded.
+// prune removes what is no longer configured, and retires older generations, if
+// the configuration asks for that. It runs last, so that no account loses
+// access before the publication is complete and recorded.
 func (r run) prune(ctx context.Context, at reached) (reached, error) {
 	pruned, permissionsErr := ami.Prune(ctx, r.Clients.EC2, at.verified, at.plan.SharePolicy, at.shared)
 	revoked, grantsErr := at.plan.Grants.Prune(ctx, r.Clients.KMS, r.Reporter)

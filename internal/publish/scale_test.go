@@ -7,9 +7,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestAThousandAccounts: grants for a large organization stay within KMS's
-// quotas, take no longer than the copies beside them, and a second run reads
-// them page by page and changes nothing.
+// TestAThousandAccounts checks that grants for a large organization stay within
+// KMS's quotas and take no longer than the copies, which run in parallel. A
+// second run reads the grants page by page and changes nothing.
 func TestAThousandAccounts(t *testing.T) {
 	file, accounts := manyMembers(1_000)
 	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {

@@ -80,9 +80,9 @@ func TestPlanOnlyChangesNothing(t *testing.T) {
 	})
 }
 
-// TestNothingIsSharedBeforeEverythingIsThere looks at the world after every
-// single call, as a member account sees it: an image that it can see is one of a
-// complete set, each copy available and each grant made.
+// TestNothingIsSharedBeforeEverythingIsThere inspects the world after every
+// call as a member account sees it. An image that is visible to the member
+// belongs to a complete set: each copy is available and each grant exists.
 func TestNothingIsSharedBeforeEverythingIsThere(t *testing.T) {
 	inVirtualTime(t, matrixWorld, func(t *testing.T, w *world) {
 		var looking atomic.Bool
@@ -126,8 +126,8 @@ func (w *world) seenByMember(t *testing.T) int {
 	return seen
 }
 
-// TestGrantsCountBeforeSharing: also when grants take longer to count than the
-// copies take to be made, what is shared can be launched at once.
+// TestGrantsCountBeforeSharing checks that shared images can be launched at
+// once, even if grants take longer to become effective than the copies take.
 func TestGrantsCountBeforeSharing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := timing
@@ -142,7 +142,7 @@ func TestGrantsCountBeforeSharing(t *testing.T) {
 }
 
 // TestResume: a world resumed from its journal is the same world, down to the
-// ids. The demo rests on that.
+// IDs. The demo rests on that.
 func TestResume(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		var journal bytes.Buffer
@@ -162,8 +162,8 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// TestAdoptsWhatIsEncryptedAlready: an image under the region's key is shared
-// as it is.
+// TestAdoptsWhatIsEncryptedAlready checks that an image that is already
+// encrypted with the Region's key is shared without a copy.
 func TestAdoptsWhatIsEncryptedAlready(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		first := w.mustPublish(t, w.spec())

@@ -8,12 +8,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
 
-// Spec is what a publication shall achieve: the validated configuration, as
-// plain values, without Packer and without AWS. Everything that AWS has to be
-// asked for (the organisation, the account, the source image's name) is absent
-// and found out by the look stage.
+// Spec is the validated configuration of a publication as plain values, without
+// Packer and without AWS. It omits everything that only AWS knows (the
+// organization, the account, the source image's name). The observe stage reads
+// that.
 type Spec struct {
-	// Sources are the images of the artifact, one per region at most.
+	// Sources are the images of the artifact, at most one in each Region.
 	Sources []Source
 	// Regions in which the image is to be published, without duplicates, in
 	// the user's order.
@@ -24,23 +24,24 @@ type Spec struct {
 	Grants       GrantsSpec
 	Image        ImageSpec
 	Lifecycle    retention.Lifecycle
-	// Retire says what becomes of older generations; nil leaves them alone.
+	// Retire says what happens to older generations; nil leaves them alone.
 	Retire      *retention.RetentionPolicy
 	WaitTimeout time.Duration
 	PlanOnly    bool
-	// FailOnDrift makes a plan that is not empty, or under which somebody cannot
-	// launch, an error. Set only with PlanOnly.
+	// FailOnDrift returns an error if the plan isn't empty, or if a launch
+	// check fails. Set only with PlanOnly.
 	FailOnDrift bool
 	Check       Check
-	// CheckRoles are roles, below "role/", that launch instances in the accounts
-	// as Karpenter's does.
+	// CheckRoles are roles, below "role/", that launch instances in the
+	// accounts the way Karpenter's role does.
 	CheckRoles []string
-	// Report asks for the report as a page.
+	// Report also writes the report as an HTML page.
 	Report bool
-	// Parameter is the name of the parameter that is to name the image in each
-	// region, with templates as tags have; empty sets none.
+	// Parameter is the name of the parameter to set to the image's ID in each
+	// Region. It can contain templates, as tags can. If it is empty, no
+	// parameter is set.
 	Parameter string
-	// Outputs are further documents, for the deploys downstream.
+	// Outputs are additional documents for downstream deploys.
 	Outputs []downstream.Kind
 }
 
@@ -54,16 +55,17 @@ type Source struct {
 type KeySpec struct {
 	Alias string // alias/…
 	ID    string // mrk-… or the ARN of the primary or of a replica
-	// PrimaryRegion is where the primary is made. PrimaryRegionSet says that
-	// the user named it, so that a primary elsewhere is an error; otherwise it
-	// is the first of Regions and only used when the key is created.
+	// PrimaryRegion is where the primary is created. PrimaryRegionSet means
+	// that the user set it, so a primary in another Region is an error.
+	// Otherwise PrimaryRegion is the first of Regions, and is only used when
+	// the key is created.
 	PrimaryRegion    string
 	PrimaryRegionSet bool
 	Create           bool
 	// Policy is "open" or "hardened".
 	Policy string
-	// ExtraStatements is the JSON of the statements that extra_statements_file
-	// holds: a list of statement objects; nil when there are none.
+	// ExtraStatements is the JSON list of statement objects in
+	// extra_statements_file. It is nil if there are none.
 	ExtraStatements []byte
 	Administrators  []string // ARNs
 	// KeepOwnerAccess leaves an adopted policy without the statement that gives the
@@ -73,7 +75,7 @@ type KeySpec struct {
 	Tags            map[string]string
 }
 
-// OrganizationSpec names the organisation; empty fields are asked of AWS.
+// OrganizationSpec names the organization. Empty fields are read from AWS.
 type OrganizationSpec struct {
 	ID  string // o-…
 	ARN string // arn:PARTITION:organizations::MANAGEMENT:organization/o-…
@@ -83,22 +85,22 @@ type OrganizationSpec struct {
 type ShareSpec struct {
 	Organization        bool
 	OrganizationalUnits []string // ARNs
-	Accounts            []string // ids
+	Accounts            []string // IDs
 	// Snapshots says to share the copies' snapshots with Accounts as well.
 	Snapshots bool
-	// Prune takes away the permissions of everybody else.
+	// Prune removes all permissions that aren't configured.
 	Prune bool
 }
 
-// GrantsSpec says which KMS grants are needed. With no Accounts, and none that are
-// discovered, there are none.
+// GrantsSpec describes the required KMS grants. If no accounts are listed or
+// discovered, no grants are required.
 type GrantsSpec struct {
 	Accounts []string
-	// Discover adds the organisation's active accounts, of the units only if
-	// there are any (ids), without those excluded.
+	// Discover adds the organization's active accounts, of the units only if
+	// there are any (IDs), without those excluded.
 	Discover bool
-	// DiscoverRoleARN is a role that is assumed to list them; empty means the
-	// caller does.
+	// DiscoverRoleARN is the role to assume for listing them. If it is empty,
+	// the caller's own credentials are used.
 	DiscoverRoleARN     string
 	OrganizationalUnits []string
 	Exclude             []string
@@ -120,8 +122,9 @@ type GrantsSpec struct {
 
 // ImageSpec describes the copies.
 type ImageSpec struct {
-	// Name of every copy; empty means the source image's name with "-shared", or
-	// as it is if the source is a copy of an earlier publication.
+	// Name is the name of every copy. If it is empty, the copies get the source
+	// image's name with "-shared" appended, or the unchanged name if the source
+	// is a copy of an earlier publication.
 	Name           string
 	Tags           map[string]string
 	SnapshotTags   map[string]string
@@ -129,6 +132,7 @@ type ImageSpec struct {
 	// Family groups images that are generations of each other; empty if the image
 	// belongs to none.
 	Family string
-	// CopyDuration, in minutes, makes the copies time-based ones; 0 does not.
+	// CopyDuration is the duration of time-based copies in minutes. 0 starts
+	// standard copies.
 	CopyDuration int64
 }

@@ -43,9 +43,9 @@ func TestEveryOtherReadIsStale(t *testing.T) {
 	}
 }
 
-// TestKeyPolicyOverwritten: somebody who read the key policy before the run set
-// it, and writes after that, takes our statement out. The run sets it again, and
-// what the other wrote stays.
+// TestKeyPolicyOverwritten: someone reads the key policy before the run sets
+// it, and writes it afterwards, which removes our statement. The run sets the
+// statement again and keeps the other change.
 func TestKeyPolicyOverwritten(t *testing.T) {
 	inMatrix(t, func(t *testing.T, w *world) {
 		drift(t, w)
@@ -72,8 +72,8 @@ func TestKeyPolicyOverwritten(t *testing.T) {
 	})
 }
 
-// TestKeyPolicyKeptOverwritten: somebody who keeps taking our statement out
-// fails the run, which says so.
+// TestKeyPolicyKeptOverwritten: if someone keeps removing our statement, the
+// run fails and reports it.
 func TestKeyPolicyKeptOverwritten(t *testing.T) {
 	inMatrix(t, func(t *testing.T, w *world) {
 		drift(t, w)
@@ -94,8 +94,8 @@ func TestKeyPolicyKeptOverwritten(t *testing.T) {
 	})
 }
 
-// TestKeyPolicyOpenedMeanwhile: a key that somebody opens to the world while a run
-// completes it is not published under.
+// TestKeyPolicyOpenedMeanwhile checks that the run doesn't publish with a key
+// that someone makes public while the run completes it.
 func TestKeyPolicyOpenedMeanwhile(t *testing.T) {
 	inMatrix(t, func(t *testing.T, w *world) {
 		drift(t, w)

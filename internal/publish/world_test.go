@@ -30,7 +30,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Images of the test worlds beside those that a run makes.
+// Images of the test worlds, in addition to those that a run creates.
 const (
 	sourceImage        = "ami-0a0a0a0a0a0a0a0a0"
 	publicImage        = "ami-0b0b0b0b0b0b0b0b0"
@@ -38,7 +38,7 @@ const (
 	alias              = "alias/golden-ami"
 )
 
-// openToTheWorld is a key policy that nobody should have.
+// openToTheWorld is a public key policy, which no key should have.
 const openToTheWorld = `{"Version":"2012-10-17","Statement":[{"Sid":"Everybody","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}]}`
 
 // world is a simulated AWS under test.
@@ -139,7 +139,7 @@ func (w *world) record(o publish.Outcome) error {
 	return nil
 }
 
-// outcome is that of a run, with the documents that are made of it.
+// outcome is a run's outcome, with the documents that are generated from it.
 type outcome struct{ publish.Outcome }
 
 func (o outcome) Manifest() manifest.Manifest { return record.Manifest(o.Outcome) }
@@ -175,7 +175,7 @@ func (w *world) mustPublish(t *testing.T, spec publish.Spec) outcome {
 
 func (w *world) reporter() progress.Reporter { return progress.Reporter{Info: w.Say, Progress: w.Say} }
 
-// Say notes what people are told.
+// Say records the messages for the user.
 func (w *world) Say(message string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -336,9 +336,9 @@ func snapshotAccounts(spec publish.Spec) []string {
 	return slices.Sorted(slices.Values(spec.Share.Accounts))
 }
 
-// checkLaunches launches the published images in every region: as Karpenter's
+// checkLaunches launches the published images in every Region, as Karpenter's
 // role with the emitted policy and as the service-linked roles in members with
-// grants; and sees the launches fail where a link of the chain is missing.
+// grants. It checks that launches fail where a link of the chain is missing.
 func (w *world) checkLaunches(t *testing.T, result outcome) {
 	t.Helper()
 	directory := t.TempDir()
@@ -420,8 +420,8 @@ func (w *world) launchServiceLinked(t *testing.T, account, role, region, image s
 	return result.Reason + ": " + result.Diagnosis
 }
 
-// makeKey makes a key under the alias, as somebody else may have, and returns
-// its id.
+// makeKey creates a key with the alias, as another user may have done, and
+// returns its ID.
 func (w *world) makeKey(t *testing.T, region string, multiRegion bool, document string) string {
 	t.Helper()
 	client := kms.NewFromConfig(w.config(awssim.PublishingAccount, region))

@@ -61,9 +61,9 @@ build {
 }`, from.Region, from.ID, name)
 }
 
-// Advice tells what becomes of the images after a failure and how to resume.
-// deletesSource says that Packer deletes the source AMI: it does unless the builder
-// only found it.
+// Advice explains what happens to the images after a failure and how to resume.
+// deletesSource reports whether Packer deletes the source AMI, which it does
+// unless the builder only found it.
 func Advice(o publish.Outcome, deletesSource bool) string {
 	var b strings.Builder
 	kept := keptImages(o)

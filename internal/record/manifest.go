@@ -118,7 +118,7 @@ func unpublished(o publish.Outcome) []manifest.UnpublishedCopy {
 	return list
 }
 
-// reported is what the report page shows.
+// reported returns the contents of the report page.
 func reported(o publish.Outcome, m manifest.Manifest) report.Report {
 	page := report.Report{
 		Name: imageName(o), At: time.Now(), Account: m.Account, PlanOnly: m.PlanOnly, Complete: m.Complete, Errors: m.Errors,
@@ -137,7 +137,8 @@ func reported(o publish.Outcome, m manifest.Manifest) report.Report {
 	return page
 }
 
-// imageName is the published image's name. While there is none, it is the source's.
+// imageName returns the name of the published image, or the source's name if
+// nothing is published yet.
 func imageName(o publish.Outcome) string {
 	for _, region := range o.Spec.Regions {
 		if name := o.Images[region].Name; name != "" {

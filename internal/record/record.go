@@ -69,8 +69,8 @@ func page(o publish.Outcome, m manifest.Manifest, name string) []manifest.Docume
 	return []manifest.Document{{Name: name, Content: manifest.Page(func(w io.Writer) error { return report.Write(w, reported(o, m)) })}}
 }
 
-// publication is what the downstream files are made of. Of the grants, they need
-// those that the accounts create themselves, existing ones included: Terraform
+// publication returns the input of the downstream files. These need the grants
+// that the accounts create themselves, including existing ones: Terraform
 // deletes a grant that is no longer in its input.
 func publication(o publish.Outcome, m manifest.Manifest) downstream.Publication {
 	own := func(g manifest.Grant) bool { return o.Spec.Grants.MemberRole == "" && g.Account != o.Caller.Account }

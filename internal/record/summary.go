@@ -89,8 +89,8 @@ func unpublishedLines(o publish.Outcome) string {
 	return b.String()
 }
 
-// missing says which grants don't exist, a line for each role and reason: in a large
-// organization many accounts lack the same role.
+// missing lists the missing grants, with one line for each role and reason. In
+// a large organization, many accounts lack the same role.
 func missing(o publish.Outcome) string {
 	type kind struct {
 		status grant.Status

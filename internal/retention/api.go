@@ -71,8 +71,8 @@ func FromEC2(clients func(region string) *ec2.Client) Clients {
 // errNoAnswer is what an operation without an error and without an output means.
 var errNoAnswer = errors.New("EC2 returned nothing")
 
-// eachPage reads the pages of an operation until there is no further token. A
-// token that repeats is an error and not the end: what comes after it isn't known.
+// eachPage reads the pages of an operation until there is no next token. A
+// repeated token is an error, not the end: the remaining pages are unknown.
 func eachPage[I, O any](ctx context.Context, call operation[I, O], page func(token *string) *I, read func(*O) (next *string)) error {
 	seen := map[string]bool{}
 	var token *string

@@ -85,7 +85,7 @@ func (a RetentionAction) deprecate(ctx context.Context, api API) error {
 	return a.readBack(ctx, api, func(g Generation) bool { return !g.Deprecation.IsZero() })
 }
 
-// end disables or deregisters the image if it still is as it was planned.
+// end disables or deregisters the image if it hasn't changed since the plan.
 func (a RetentionAction) end(ctx context.Context, api API, uses Uses) error {
 	now, err := describeImage(ctx, api, a.image.Region, a.image.ID)
 	if awsclient.Is(err, awsclient.CodeImageNotFound) {
@@ -120,7 +120,7 @@ func (a RetentionAction) end(ctx context.Context, api API, uses Uses) error {
 	return a.readBack(ctx, api, func(g Generation) bool { return g.State == string(types.ImageStateDisabled) })
 }
 
-// changed says what about the image itself isn't as it was planned.
+// changed describes what about the image itself differs from the plan.
 func (a RetentionAction) changed(now Generation) string {
 	switch {
 	case !now.isGenerationOf(a.family):

@@ -51,7 +51,8 @@ func TestRetireAsksForReportFirst(t *testing.T) {
 	})
 }
 
-// TestReportsThatDoNotCount are as none: failed, older than 7 days, or another's.
+// TestReportsThatDoNotCount checks that a report that failed, is older than 7
+// days, or belongs to another account counts as no report.
 func TestReportsThatDoNotCount(t *testing.T) {
 	for name, set := range map[string]func(w *world, id string){
 		"failed": func(w *world, _ string) {
@@ -90,8 +91,8 @@ func TestReportsThatDoNotCount(t *testing.T) {
 	}
 }
 
-// TestUses: what is in use is kept, in whichever account, and the plan names
-// account and kind.
+// TestUses checks that an image that is in use in any account is kept, and that
+// the plan names the account and the kind of use.
 func TestUses(t *testing.T) {
 	member := awssim.MemberAccounts()[0]
 	tests := map[string]struct {
@@ -203,7 +204,7 @@ func TestRetireLooksAgain(t *testing.T) {
 	}
 }
 
-// TestRetireGone: an image that was deregistered since the plan is no error.
+// TestRetireGone: an image that was deregistered since the plan isn't an error.
 func TestRetireGone(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
 		old := w.generation(home, "one")
@@ -242,8 +243,8 @@ func TestRetireReportsAllErrors(t *testing.T) {
 	}
 }
 
-// TestOperationThatIsNotOffered: where EC2 has no image references, the plan says
-// so, and nothing in the Region is disabled or deregistered.
+// TestOperationThatIsNotOffered checks that nothing is disabled or deregistered
+// in a Region without image references, and that the plan reports it.
 func TestOperationThatIsNotOffered(t *testing.T) {
 	for _, operation := range []string{"DescribeImageReferences", "DescribeImageUsageReports"} {
 		t.Run(operation, func(t *testing.T) {

@@ -174,7 +174,8 @@ const (
 // ends reports whether the image can't be launched after the step.
 func (s step) ends() bool { return s == disable || s == deregister }
 
-// due is what the image's age asks for and that has not happened yet.
+// due returns the action that the image's age requires and that hasn't happened
+// yet.
 func (p RetentionPolicy) due(image ami.Image, now time.Time) step {
 	created, err := time.Parse(time.RFC3339, image.CreationDate)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// Lifecycle is what published images are configured to have. Zero fields leave
-// the image as it is. Fact: EC2-IMG-16, EC2-IMG-22.
+// Lifecycle is the configured deprecation and protection of published images.
+// Zero fields leave the image unchanged. Fact: EC2-IMG-16, EC2-IMG-22.
 type Lifecycle struct {
 	// DeprecateAfter is the age at which the image is deprecated, counted from
 	// its creation.
@@ -31,7 +31,7 @@ type Lifecycle struct {
 // once: EC2 takes no time in the past, and rounds it to the minute.
 const soon = 2 * time.Minute
 
-// missing is what of the lifecycle an image lacks.
+// missing is the difference between the configured lifecycle and an image's.
 type missing struct {
 	deprecate  time.Time
 	protection ami.Protection

@@ -19,7 +19,7 @@ const imagesPerReference = 10
 // that EC2 allows.
 const versionDepth = "10000"
 
-// referenceKinds are the kinds of resources in words.
+// referenceKinds describes the kinds of resources.
 var referenceKinds = map[types.ImageReferenceResourceType]string{
 	types.ImageReferenceResourceTypeEc2Instance:                 kindInstance,
 	types.ImageReferenceResourceTypeEc2LaunchTemplate:           kindTemplate,

@@ -94,8 +94,8 @@ func (u *Uses) addReport(described types.ImageUsageReport, asked []string, now t
 	}
 }
 
-// byEntries reads a report. What it says of the image's own account is older than
-// what the direct look says, and left out.
+// byEntries reads a report. It omits entries about the image's own account,
+// because a direct read of that account is more recent.
 func (u *Uses) byEntries(ctx context.Context, api API, account, image string, report Report) error {
 	return eachPage(ctx, api.DescribeImageUsageReportEntries, func(token *string) *ec2.DescribeImageUsageReportEntriesInput {
 		return &ec2.DescribeImageUsageReportEntriesInput{ReportIds: []string{report.ID}, NextToken: token}

@@ -17,7 +17,7 @@ type RetentionAction struct { //nolint:revive // like RetentionPolicy; an action
 	image  Generation
 	step   step
 	family string
-	// why says why the image is kept although it is old enough.
+	// why explains why the image is kept although it is old enough.
 	why string
 	// report asks for an image usage report, for which the image is kept this
 	// time.
@@ -33,10 +33,11 @@ type Published struct {
 	Existing *ami.Image
 }
 
-// DiffGenerations decides what happens to the images that are older than the
-// published one. Images of another architecture are generations of their own.
-// Images that are newer, because an older image is published again, stay as they
-// are and count as kept, and so do those whose IDs protected lists.
+// DiffGenerations decides what happens to images that are older than the
+// published one. Images of another architecture are separate generations. Some
+// images are newer than the published one, because an older image is published
+// again. They stay unchanged and count as kept, as do images whose IDs
+// protected lists.
 func DiffGenerations(have Generations, policy RetentionPolicy, published Published, protected []string, now time.Time) []RetentionAction {
 	newer := 0
 	var older []Generation
@@ -66,8 +67,8 @@ func DiffGenerations(have Generations, policy RetentionPolicy, published Publish
 	return actions
 }
 
-// keep says why the image can't be disabled or deregistered, "" if it can, and
-// whether an image usage report is needed first.
+// keep explains why the image can't be disabled or deregistered, and is "" if
+// it can. It also reports whether an image usage report is needed first.
 func (u Uses) keep(image Generation, step step, now time.Time) (why string, report bool) {
 	if !step.ends() {
 		return "", false
@@ -112,8 +113,9 @@ func (a RetentionAction) Change() change.Change {
 	return c
 }
 
-// Assumptions names what is assumed when images are disabled or deregistered,
-// because no API tells; nil if none are.
+// Assumptions lists the assumptions under which images are disabled or
+// deregistered. They are necessary because no API returns the information. nil
+// if there are none.
 func Assumptions(actions []RetentionAction) []string {
 	if !slices.ContainsFunc(actions, func(a RetentionAction) bool { return a.step.ends() && a.why == "" }) {
 		return nil

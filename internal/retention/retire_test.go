@@ -32,7 +32,8 @@ func report(days int) retention.Report {
 	return retention.Report{ID: "amiur-1", Created: now.Add(-time.Duration(days) * day)}
 }
 
-// TestDiffGenerations: what is due, what is kept, and why.
+// TestDiffGenerations checks which images are due, which are kept, and the
+// reasons.
 func TestDiffGenerations(t *testing.T) {
 	policy := retention.RetentionPolicy{Family: family, Keep: 2, DeprecateAfter: 10 * day, DisableAfter: 20 * day, DeleteAfter: 30 * day}
 	four := []retention.Generation{aged(5), aged(15), aged(25), aged(35)}

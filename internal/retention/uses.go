@@ -28,7 +28,7 @@ type Use struct {
 	Count int64
 }
 
-// String is the use in words: "instance i-0a (account 111111111111)".
+// String describes the use, for example "instance i-0a (account 111111111111)".
 func (u Use) String() string {
 	text := strings.TrimSpace(u.Kind + " " + u.ID)
 	if u.ID == "" && u.Count > 0 {
@@ -46,8 +46,8 @@ type Uses struct {
 	// Reports are the usage reports on other accounts, by image: one that counts,
 	// or one that is being created.
 	Reports map[string]Report
-	// Unknown says why it isn't known who uses the Region's images; empty if it
-	// is known.
+	// Unknown explains why it isn't known who uses the Region's images. It is
+	// empty if that is known.
 	Unknown []string
 }
 
@@ -78,10 +78,10 @@ var liveStates = []string{"pending", "running", "shutting-down", "stopping", "st
 // imagesPerFilter bounds the values of one filter: EC2 allows 200.
 const imagesPerFilter = 200
 
-// describeUses reads who uses the images: instances and all versions of launch
-// templates of the account itself, whatever else EC2 knows to refer to them there,
-// and the usage reports on other accounts. An answer that lacks something makes
-// the uses of the Region unknown.
+// describeUses reads who uses the images: the account's own instances, all
+// versions of its launch templates, other references to the images that EC2
+// reports, and the usage reports on other accounts. If an answer is incomplete,
+// the uses of the Region are unknown.
 func describeUses(ctx context.Context, api API, region string, images []Generation, now time.Time) (Uses, error) {
 	uses := Uses{ByImage: map[string][]Use{}, Reports: map[string]Report{}}
 	if len(images) == 0 {

@@ -112,7 +112,7 @@ func (w *world) generation(region, name string) string {
 	return w.image(region, name, marks())
 }
 
-// deleteOld deregisters what is older than a day, but the newest.
+// deleteOld deregisters images that are older than a day, except the newest.
 var deleteOld = retention.RetentionPolicy{Family: family, Keep: 1, DeleteAfter: day}
 
 // plan is what a run plans that publishes a new image of the architecture.

@@ -26,7 +26,7 @@ import (
 // dataType makes Parameter Store check that the value is the ID of an image.
 const dataType = "aws:ec2:image"
 
-// nameData is what the name of a parameter can refer to.
+// nameData holds the values that the name of a parameter can refer to.
 type nameData struct {
 	// Region is the parameter's own. Architecture is the image's, for example
 	// x86_64.

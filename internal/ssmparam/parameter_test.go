@@ -120,8 +120,9 @@ func TestPutRefused(t *testing.T) {
 	})
 }
 
-// TestRead: what can't hold an image's ID is an error, as is an answer without a
-// parameter. Only AWS's own word says that there is none.
+// TestRead checks that a value that can't hold an image's ID is an error, as is
+// an answer without a parameter. Only AWS's not-found error means that the
+// parameter doesn't exist.
 func TestRead(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		if have, err := ssmparam.Read(t.Context(), w.client, region, name); err != nil || have.Value != "" {

@@ -7,10 +7,10 @@ import (
 	"text/template/parse"
 )
 
-// Expand fills in a text of the configuration with what a Packer template can't
-// know when it is written, such as {{ .SourceImageName }}, from the fields of a
-// struct. A text that refers to anything else, or does more than to refer, is an
-// error. A text without {{ stays as it is.
+// Expand fills in values that a Packer template can't know when it is written,
+// for example {{ .SourceImageName }}. The values are the fields of a struct. It
+// returns an error if the text refers to anything else, or uses more of the
+// template language than references. It returns a text without {{ unchanged.
 func Expand(text string, data any) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
@@ -19,7 +19,7 @@ func Expand(text string, data any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if parsed.Tree == nil || len(parsed.Templates()) > 1 { // it defines further ones
+	if parsed.Tree == nil || len(parsed.Templates()) > 1 { // it defines additional templates
 		return "", fmt.Errorf("%s: only fields can be filled in, as {{ .Name }}", text)
 	}
 	for _, node := range parsed.Root.Nodes {

@@ -12,8 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// FuzzConfigure: no value makes the configuration panic, and one that is
-// accepted makes a specification whose key policy is not open to the world.
+// FuzzConfigure checks that no value makes the configuration panic, and that an
+// accepted configuration never leads to a public key policy.
 func FuzzConfigure(f *testing.F) {
 	f.Add("eu-west-1", "alias/golden", "222222222222", "arn:aws:organizations::999999999999:ou/o-exampleorgid/ou-root-12345678", "arn:aws:iam::111111111111:role/admin", "90m")
 	f.Add("", "alias/aws/ebs", "*", "arn:aws:organizations::999999999999:ou/*/*", "*", "-1s")
@@ -51,9 +51,10 @@ func FuzzConfigure(f *testing.F) {
 	})
 }
 
-// FuzzConfigureLife: of what comes after publishing, no value makes the
-// configuration panic, and none that is accepted retires the image that is
-// published, reverses the steps, or names a parameter that is AWS's own.
+// FuzzConfigureLife covers the options for the time after publishing. No value
+// makes the configuration panic. No accepted configuration retires the
+// published image, reverses the steps, or names a parameter that belongs to
+// AWS.
 func FuzzConfigureLife(f *testing.F) {
 	f.Add("golden", "2160h", "720h", "1440h", "2160h", "/golden-ami/{{ .Region }}", "{{ .SourceImageName }}", int64(2), int64(60))
 	f.Add("", "-1s", "0s", "", "1", "/aws/x", "{{", int64(0), int64(7))

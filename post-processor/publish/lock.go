@@ -23,11 +23,13 @@ const (
 	lockReminder = time.Minute            // until the first reminder; the intervals double
 )
 
-// cache is the folder in which the builds on a machine coordinate: Packer's
-// cache folder, which is one per user on Unix and one per working folder on
-// Windows, or PACKER_CACHE_DIR. It makes concurrent builds cheaper; their
-// results don't depend on it. So nothing fails when it can't be used. Packer
-// runs each build in a process of its own, so there is nothing to lock then.
+// cache is the folder in which the builds on a machine coordinate. It is
+// Packer's cache folder, which is one per user on Unix and one per working
+// folder on Windows, or PACKER_CACHE_DIR.
+//
+// Coordination makes concurrent builds cheaper, but their results don't depend
+// on it. So nothing fails if the folder can't be used. Packer runs each build
+// in a separate process, so builds then don't wait for each other.
 type cache struct {
 	folder string // "" if it can't be used
 	warn   func(message string)

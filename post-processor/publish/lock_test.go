@@ -205,7 +205,7 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// Claims don't pile up, and what is in the file can't fail a build.
+// Old claims are removed, and no content of the file makes a build fail.
 func TestClaimsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cache{folder: t.TempDir(), warn: func(warning string) { t.Error(warning) }}

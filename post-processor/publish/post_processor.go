@@ -29,7 +29,7 @@ type PostProcessor struct {
 
 var _ packersdk.PostProcessor = (*PostProcessor)(nil)
 
-// ConfigSpec says which arguments and blocks there are.
+// ConfigSpec returns the specification of the arguments and blocks.
 func (p *PostProcessor) ConfigSpec() hcldec.ObjectSpec { return p.config.FlatMapstructure().HCL2Spec() }
 
 // Configure reads and checks the configuration, and asks nothing of AWS.
@@ -115,13 +115,14 @@ func newReporter(ui packersdk.Ui) progress.Reporter {
 	return r
 }
 
-// printable makes the messages printable. What comes from AWS was escaped where
-// the message was composed, so that it can't add a line. This is for what was not.
+// printable makes messages printable. Text from AWS was already escaped where
+// the message was composed, so that it can't add a line. printable escapes
+// everything else.
 func printable(say func(string)) func(string) {
 	return func(message string) { say(text.PrintableLines(message)) }
 }
 
-// prepare finds out what can be found out without AWS.
+// prepare computes what doesn't require AWS.
 func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) {
 	if fields := config.UnknownFields(p.config); len(fields) > 0 {
 		return publish.Spec{}, fmt.Errorf("no value for %s: the template uses a build variable there that the builder does not set; use another, or write the value", strings.Join(fields, ", "))
@@ -154,8 +155,8 @@ func samePartition(images []artifact.Image, regions []string) error {
 	return nil
 }
 
-// published is the artifact of a publication. A plan publishes nothing: it
-// hands on the images of its input.
+// published returns the artifact of a publication. A plan publishes nothing, so
+// its artifact has the images of its input.
 func published(input packersdk.Artifact, spec publish.Spec, outcome publish.Outcome, files []string) *artifact.Artifact {
 	output := unpublished(input)
 	output.Paths = files

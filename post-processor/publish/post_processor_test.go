@@ -82,7 +82,7 @@ func TestFailuresKeepTheInput(t *testing.T) {
 	}
 }
 
-// panicking is an artifact whose maker has an error of its own.
+// panicking is an artifact whose code panics.
 type panicking struct{ *packersdk.MockArtifact }
 
 func (panicking) BuilderId() string { panic("no builder") }

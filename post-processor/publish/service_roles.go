@@ -17,9 +17,9 @@ var serviceLinked = []struct{ name, service string }{
 	{"AWSServiceRoleForApplicationAutoScaling_ECSService", "ecs.application-autoscaling.amazonaws.com"},
 }
 
-// serviceLinkedHint says what to write instead of a service-linked role with a wrong
-// path or none: no role has that ARN, and KMS would refuse each grant. "" if the role
-// is right, or not a service-linked role.
+// serviceLinkedHint returns the correct path of a service-linked role whose
+// path is wrong or missing. No role has such an ARN, and KMS would refuse each
+// grant. It returns "" if the role is right, or isn't a service-linked role.
 func serviceLinkedHint(role string) string {
 	name := role[strings.LastIndexByte(role, '/')+1:]
 	if !strings.HasPrefix(name, "AWSServiceRoleFor") {

@@ -65,7 +65,7 @@ func (c KeyConfig) spec(firstRegion string) (publish.KeySpec, error) {
 	}, err
 }
 
-// rotation leaves an adopted key's rotation as it is unless the user asks for it.
+// rotation leaves an adopted key's rotation unchanged unless the user sets it.
 func (c KeyConfig) rotation() kmskey.Rotation {
 	switch {
 	case c.Rotation == nil:
@@ -77,8 +77,8 @@ func (c KeyConfig) rotation() kmskey.Rotation {
 	}
 }
 
-// organization is what the configuration says of the organisation: the id is
-// also in the ARN, and in those of its units.
+// organization returns what the configuration contains about the organization.
+// The ID is also part of the ARN, and of the ARNs of its units.
 func (c Config) organization() publish.OrganizationSpec {
 	var spec publish.OrganizationSpec
 	if c.Organization != nil {
@@ -92,7 +92,7 @@ func (c Config) organization() publish.OrganizationSpec {
 
 type namedOrganization struct{ field, id string }
 
-// organizationIDs are the organisations that the configuration names, with the
+// organizationIDs are the organizations that the configuration names, with the
 // fields that do.
 func (c Config) organizationIDs() []namedOrganization {
 	var named []namedOrganization

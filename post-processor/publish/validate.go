@@ -90,8 +90,8 @@ func checkExpandable(p *config.Problems, field string, tags map[string]string) {
 	}
 }
 
-// checkDirectory checks what can be known of the output directory before the build.
-// Whether it can be written to is found out after it.
+// checkDirectory checks the output directory as far as possible before the
+// build. Whether it is writable is checked after the build.
 func checkDirectory(p *config.Problems, field, path string) {
 	if config.Unknown(path) {
 		return
@@ -114,7 +114,7 @@ func checkDirectory(p *config.Problems, field, path string) {
 }
 
 // validateAgreement checks that everything belongs to one partition and, where
-// an organisation is named more than once, to one organisation.
+// an organization is named more than once, to one organization.
 func (c Config) validateAgreement(p *config.Problems) {
 	var partition, by string
 	agree := func(field, value, other string) {

@@ -37,7 +37,7 @@ func (c KeyConfig) validate(p *config.Problems) {
 	if err != nil {
 		p.Addf("key.extra_statements_file: %w", err)
 	}
-	// The partition is AWS's to tell; what depends on it is in the plan.
+	// Only AWS knows the partition. The plan checks what depends on it.
 	for _, finding := range policy.LintStatements(extra, policy.Target{}) {
 		p.Addf("key.extra_statements_file: %s: %s", c.ExtraStatementsFile, finding)
 	}
@@ -45,7 +45,8 @@ func (c KeyConfig) validate(p *config.Problems) {
 
 var reservedAlias = regexp.MustCompile(`^alias/aws(/|$)`)
 
-// extraStatements reads the statements of the file, nil when there is none.
+// extraStatements reads the statements in the file. It returns nil if no file
+// is set.
 func (c KeyConfig) extraStatements() ([]byte, error) {
 	if c.ExtraStatementsFile == "" || config.Unknown(c.ExtraStatementsFile) {
 		return nil, nil

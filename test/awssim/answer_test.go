@@ -131,8 +131,9 @@ func TestAnswerFaultsLeaveTheRest(t *testing.T) {
 	})
 }
 
-// TestAnswerFaultsBreakAnswers: bodies that are no answer are errors, but for an
-// HTML page in the place of an EC2 answer, which the SDK reads as an empty one.
+// TestAnswerFaultsBreakAnswers checks that malformed bodies are errors. The
+// exception is an HTML page instead of an EC2 answer, which the SDK reads as an
+// empty one.
 func TestAnswerFaultsBreakAnswers(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// behind is what an endpoint knows that has not heard of the latest changes: a
-// world of its own, in which the changes up to a moment took effect again.
+// behind is the state of an endpoint that lags: a separate world that contains
+// the changes up to a moment.
 type behind struct {
 	at    time.Time
 	world *World
@@ -28,8 +28,8 @@ func (w *World) runBehind(c *call, by time.Duration) (any, error) {
 	return past.run(&stale)
 }
 
-// asOf returns the world as it was. The one of the latest moment asked for is
-// kept: an endpoint that is stuck is asked often.
+// asOf returns the world as it was at a time. It caches the world of the latest
+// requested time, because an endpoint that lags is called often.
 func (w *World) asOf(at time.Time) (*World, error) {
 	if w.behind.world != nil && w.behind.at.Equal(at) {
 		return w.behind.world, nil

@@ -20,7 +20,7 @@ type call struct {
 	body      []byte     // document of the JSON protocols (kms, organizations)
 }
 
-// Principal is who makes a call.
+// Principal identifies the caller.
 type Principal struct {
 	Account string
 	// ARN is what GetCallerIdentity says: …:user/admin, or
@@ -33,9 +33,9 @@ type Principal struct {
 
 // operation is one API operation.
 type operation struct {
-	// mutating says that a success changes the world.
+	// mutating means that a successful call changes the world.
 	mutating bool
-	// ownAuthorization says that the handler authorises the call itself (KMS:
+	// ownAuthorization says that the handler authorizes the call itself (KMS:
 	// key policies and grants). Otherwise the caller's identity policies must
 	// allow service:Operation on "*" before the handler runs.
 	ownAuthorization bool

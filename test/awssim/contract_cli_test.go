@@ -36,7 +36,7 @@ func newContractCLI(t *testing.T) *contractCLI {
 	return &contractCLI{path: path, endpoint: endpoint, keys: keys, environment: contractEnvironment(t)}
 }
 
-// command prepares a command line in us-east-1, or in the region of a --region
+// command prepares a command line in us-east-1, or in the Region of a --region
 // argument.
 func (c *contractCLI) command(account string, args ...string) *exec.Cmd {
 	args = append([]string{"--endpoint-url", c.endpoint, "--output", "json"}, args...)

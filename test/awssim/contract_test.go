@@ -101,9 +101,8 @@ func contractTool(t *testing.T, name string) string {
 	return path
 }
 
-// contractEnvironment is an environment in which AWS clients know nothing but
-// what they are told: no configuration of the user's, and no way out of the
-// machine.
+// contractEnvironment is an environment in which AWS clients use only the given
+// settings. It has no user configuration and no access outside the machine.
 func contractEnvironment(t *testing.T) []string {
 	t.Helper()
 	nothing := filepath.Join(t.TempDir(), "none")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// controlPrefix is the path of what is not AWS: how tests and the demo look at
-// the world and play the services that act by themselves.
+// controlPrefix is the path of requests that aren't AWS requests. With them,
+// tests and the demo inspect the world and act as AWS services.
 const controlPrefix = "/_awssim/"
 
 func (w *World) control(to http.ResponseWriter, r *http.Request) {
@@ -63,17 +63,17 @@ type launchRequest struct {
 // controlService is the service that the journal names for control calls.
 const controlService = "awssim"
 
-// JournalTo has every further journal entry written as a line of JSON.
+// JournalTo writes every new journal entry as a line of JSON.
 func (w *World) JournalTo(to io.Writer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.journal.encoder = json.NewEncoder(to)
 }
 
-// Resume brings a fresh world to where another one, made from the same file,
-// was when it wrote the journal: it lets every call that changed something take
-// effect again, at the time at which it did. IDs depend on the order of calls alone, so they
-// come out the same.
+// Resume replays a journal in a new world that was created from the same file
+// as the journal's world. It repeats every call that changed something, at the
+// time of the original call. IDs depend only on the order of calls, so they are
+// the same.
 func (w *World) Resume(journal io.Reader) error {
 	decoder := json.NewDecoder(journal)
 	for decoder.More() {
@@ -117,10 +117,10 @@ func (w *World) repeat(e Entry) error {
 }
 
 // LaunchAsServiceLinkedRole launches an instance as a service-linked role of
-// the account does: EC2 Auto Scaling, for example. The role is named without
-// its path. Its own policies have nothing of KMS and cannot be changed, so only
-// a grant that its own account issued, or a key of its own account, lets it use an
-// encrypted image. Fact: GRANT-9 to GRANT-16, IAM-ROLE-8.
+// the account, for example EC2 Auto Scaling's. The role is named without its
+// path. Its own policies don't mention KMS and can't be changed. It can use an
+// encrypted image only by a grant that its own account issued, or with a key of
+// its own account. Fact: GRANT-9 to GRANT-16, IAM-ROLE-8.
 func (w *World) LaunchAsServiceLinkedRole(account, roleName, region, imageID string) (LaunchResult, error) {
 	return w.launchAndRecord(launchRequest{Account: account, Region: region, ImageID: imageID, Role: roleName})
 }

@@ -4,11 +4,11 @@ import "encoding/json"
 
 // Parts of the default world.
 const (
-	// ManagementAccount of the organisation, which publishes nothing.
+	// ManagementAccount of the organization, which publishes nothing.
 	ManagementAccount = "999999999999"
 	// PublishingAccount builds and publishes images.
 	PublishingAccount = "111111111111"
-	// OutsideAccount is in no organisation.
+	// OutsideAccount is in no organization.
 	OutsideAccount = "888888888888"
 	// OrganizationID of the default world.
 	OrganizationID = "o-exampleorgid"
@@ -17,7 +17,7 @@ const (
 	// LauncherRole launches instances in each member, as Karpenter does, and
 	// has no permission of KMS.
 	LauncherRole = "KarpenterControllerRole"
-	// GrantRole lets the publisher make grants in each member.
+	// GrantRole lets the publisher create grants in each member.
 	GrantRole = "orgami-grants"
 )
 
@@ -33,14 +33,14 @@ func DefaultServiceLinkedRoles() []string {
 	}
 }
 
-// DefaultWorld is a small organisation in the aws partition: a management
+// DefaultWorld is a small organization in the aws partition: a management
 // account, a publisher, three members below a unit, an account outside, three
-// regions and one that nobody has enabled, EBS encryption by default on.
+// Regions and one that nobody has enabled, EBS encryption by default on.
 func DefaultWorld() WorldFile {
 	return WorldIn("aws", []string{"us-east-1", "eu-west-1", "ap-southeast-2"}, "af-south-1")
 }
 
-// WorldIn is [DefaultWorld] in another partition and other regions; optIn are
+// WorldIn is [DefaultWorld] in another partition and other Regions; optIn are
 // regions that no account has enabled.
 func WorldIn(partition string, regions []string, optIn ...string) WorldFile {
 	file := WorldFile{
@@ -72,7 +72,7 @@ func WorldIn(partition string, regions []string, optIn ...string) WorldFile {
 }
 
 // launchRoles are a launcher without KMS permissions, and a role that the
-// publisher may assume to make grants.
+// publisher can assume to create grants.
 func launchRoles(partition string) []RoleFile {
 	return []RoleFile{
 		{Name: LauncherRole, Policies: map[string]json.RawMessage{

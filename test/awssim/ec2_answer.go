@@ -25,7 +25,7 @@ func setFrom[S, T any](from []S, convert func(S) T) set[T] {
 	return s
 }
 
-// done is the answer of an operation that says no more than that it succeeded.
+// done is the answer of an operation that returns only its success.
 type done struct {
 	Return bool `xml:"return"`
 }

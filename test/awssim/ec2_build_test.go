@@ -145,7 +145,7 @@ func TestInstancesRefuse(t *testing.T) {
 		_, err := client.ModifyInstanceAttribute(t.Context(), &ec2.ModifyInstanceAttributeInput{InstanceId: &id[0], EnaSupport: &types.AttributeBooleanValue{Value: aws.Bool(false)}})
 		wantCode(t, err, "IncorrectInstanceState")
 		must(client.TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: id}))(t)
-		must(client.TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: id}))(t) // twice is no error
+		must(client.TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: id}))(t) // twice isn't an error
 		_, err = client.StopInstances(t.Context(), &ec2.StopInstancesInput{InstanceIds: id})
 		wantCode(t, err, "IncorrectInstanceState")
 		_, err = ec2In(w, factMember, "us-east-1").TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: id})

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// copyKeys finds the key of copies from another region or the same, if one is
+// copyKeys finds the key of copies from another Region or the same, if one is
 // needed, and checks that EC2 may use it and the sources' keys for the caller:
 // decrypting happens via EC2 in the source's region, encrypting in the
 // destination's. Fact: EC2-COPY-2 to EC2-COPY-6, EC2-COPY-29.

@@ -28,8 +28,9 @@ func named(name string) []types.Filter {
 	return []types.Filter{{Name: aws.String("name"), Values: []string{name}}}
 }
 
-// TestFailedCopy: the image ends failed with a reason that names the key, its
-// snapshots in error, and both can be taken away.
+// TestFailedCopy checks that the image becomes failed with a reason that names
+// the key, that its snapshots are in the error state, and that both can be
+// deleted.
 func TestFailedCopy(t *testing.T) {
 	inImageWorld(t, awssim.Options{CopyTime: time.Minute}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -17,9 +17,9 @@ type ImageState struct {
 	// Architecture and BootMode are those of the machines that launch it.
 	Architecture string `json:"architecture"`
 	BootMode     string `json:"boot_mode"`
-	// Snapshots are their ids by device.
+	// Snapshots are their IDs by device.
 	Snapshots []string `json:"snapshots"`
-	// LaunchPermissions are "all", account ids and ARNs, sorted.
+	// LaunchPermissions are "all", account IDs and ARNs, sorted.
 	LaunchPermissions []string `json:"launch_permissions"`
 	// Tags are the owner's.
 	Tags map[string]string `json:"tags"`
@@ -37,7 +37,7 @@ type SnapshotState struct {
 	State  string `json:"state"`
 	// Key is the ARN of the key that encrypts it, empty if none does.
 	Key string `json:"key"`
-	// VolumePermissions are "all" and account ids, sorted.
+	// VolumePermissions are "all" and account IDs, sorted.
 	VolumePermissions []string `json:"volume_permissions"`
 	// Tags are the owner's.
 	Tags map[string]string `json:"tags"`

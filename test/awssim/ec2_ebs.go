@@ -5,7 +5,7 @@ package awssim
 
 type noParameters struct{}
 
-// encryptsByDefault is the account's setting in the region.
+// encryptsByDefault is the account's setting in the Region.
 func (c *call) encryptsByDefault() bool { return c.account().ebsEncryptionByDefault[c.region] }
 
 // defaultKey is the key of new encrypted volumes and snapshots that name none:
@@ -101,7 +101,7 @@ type keyUse struct {
 }
 
 // firstMissing returns the first use that EC2 may not make of a key for the caller
-// in the region, with KMS's reason. Fact: LAUNCH-1, LAUNCH-2.
+// in the Region, with KMS's reason. Fact: LAUNCH-1, LAUNCH-2.
 func (c *call) firstMissing(region string, uses []keyUse) (keyUse, *Error) {
 	for _, use := range uses {
 		for _, action := range use.actions {

@@ -17,9 +17,9 @@ type filterable interface {
 	resourceID() string
 }
 
-// filterTable tells which values of each filter's property a resource has. A
-// filter that is not in the table is an error, stricter than AWS for some
-// operations, so that it does not go unnoticed.
+// filterTable returns a resource's values for each filter. An unknown filter is
+// an error, which is stricter than AWS for some operations, so that it is
+// noticed.
 type filterTable[T filterable] map[string]func(*call, T) []string
 
 // maxFilterValues is how many values the filters of a call can have, as the

@@ -22,7 +22,7 @@ func FuzzMatchWildcards(f *testing.F) {
 	})
 }
 
-// TestZonePrefix checks AWS's own zone ids.
+// TestZonePrefix checks AWS's own zone IDs.
 func TestZonePrefix(t *testing.T) {
 	for region, want := range map[string]string{
 		"us-east-1": "use1", "ap-southeast-2": "apse2", "eu-west-1": "euw1", "af-south-1": "afs1", "us-gov-west-1": "usgw1",

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// amazonAccount owns the public images that exist in every region, as Amazon
+// amazonAccount owns the public images that exist in every Region, as Amazon
 // Linux does.
 const amazonAccount = "137112412989"
 
@@ -72,7 +72,7 @@ func (w *World) organizationalUnitARN(unit string) string {
 
 var imageIDPattern = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
-// imageIn finds an image that the caller sees in the region.
+// imageIn finds an image that the caller sees in the Region.
 func (c *call) imageIn(region, id string) (*image, *Error) {
 	if !imageIDPattern.MatchString(id) {
 		return nil, badRequest("InvalidAMIID.Malformed", "Invalid id: %q (expecting \"ami-...\")", id)
@@ -135,7 +135,7 @@ func checkImageDescription(description string) *Error {
 }
 
 // uniqueImageName refuses a name that an image of the caller's has in the
-// region. CopyImage does not. Fact: EC2-IMG-3.
+// Region. CopyImage does not. Fact: EC2-IMG-3.
 func (c *call) uniqueImageName(name string) *Error {
 	for id, i := range c.here().images {
 		if i.owner == c.caller.Account && i.name == name {

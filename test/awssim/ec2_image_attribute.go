@@ -52,9 +52,9 @@ func modifyImageAttribute(c *call, r modifyImageAttributeRequest) (any, error) {
 	return done{true}, nil
 }
 
-// shareable refuses to share what aws/ebs encrypts, be it one snapshot of
-// several, and to make public what is encrypted or what the account blocks.
-// Fact: EC2-SHARE-2, EC2-SHARE-3.
+// shareable refuses to share images with at least one snapshot that is
+// encrypted with aws/ebs. It also refuses to make public what is encrypted or
+// what the account blocks. Fact: EC2-SHARE-2, EC2-SHARE-3.
 func (c *call) shareable(i *image, with []permission) *Error {
 	if len(with) == 0 {
 		return nil

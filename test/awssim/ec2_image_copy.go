@@ -28,9 +28,8 @@ type imageAnswer struct {
 	ImageID string `xml:"imageId"`
 }
 
-// copyImage starts a copy into the region that is called. What is wrong with the
-// keys shows in the copy's state, not in the answer.
-// Fact: EC2-COPY-3, EC2-COPY-28.
+// copyImage starts a copy into the called Region. Problems with the keys show
+// in the copy's state, not in the answer. Fact: EC2-COPY-3, EC2-COPY-28.
 func copyImage(c *call, r copyImageRequest) (any, error) {
 	if id, problem := c.before(r.ClientToken); id != "" || problem != nil {
 		return answerOr(imageAnswer{id}, problem)
@@ -154,7 +153,7 @@ func (c *call) copyLimit() *Error {
 	return nil
 }
 
-// copyOf makes the pending copy.
+// copyOf creates the pending copy.
 func (c *call) copyOf(source *image, r copyImageRequest) *image {
 	pending := c.w.copyTime(c.region)
 	encrypt := r.Encrypted != nil && *r.Encrypted || c.encryptsByDefault()
@@ -190,9 +189,8 @@ func (c *call) copyOf(source *image, r copyImageRequest) *image {
 	return &copied
 }
 
-// FailCopy makes the next image copy into the region end failed, with the
-// reason, though nothing is wrong with it. Called again, it does so to the one
-// after.
+// FailCopy makes the next image copy into the Region fail with the reason, even
+// if the copy is valid. Each additional call affects one more copy.
 func (w *World) FailCopy(region, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Every snapshot of a copy is under the key of the copy's region, however the key
+// Every snapshot of a copy is encrypted with the key of the copy's region, however the key
 // is named, and whatever encrypted the source. Fact: EC2-COPY-2, EC2-COPY-6.
 func TestCopyEncryptsEverySnapshot(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -42,7 +42,7 @@ func TestCopyEncryptsEverySnapshot(t *testing.T) {
 	})
 }
 
-// A client token stands for one copy in its region: also when that is gone or has
+// A client token stands for one copy in its Region: also when that is gone or has
 // failed, so that a new attempt needs a new token.
 // Fact: EC2-COPY-8, EC2-COPY-12.
 func TestCopyClientToken(t *testing.T) {
@@ -88,7 +88,7 @@ func TestCopyClientToken(t *testing.T) {
 }
 
 // A copy is invisible at first, then pending with progress, and then what it ends
-// as; a region can have a time of its own.
+// as; a Region can have a time of its own.
 func TestCopyTakesTime(t *testing.T) {
 	options := awssim.Options{
 		ImageLag: physics.ImageLag, CopyTime: physics.CopyTime, CopyTimes: map[string]time.Duration{"ap-southeast-2": 4 * physics.CopyTime},

@@ -33,7 +33,7 @@ func describeImages(c *call, r describeImagesRequest) (any, error) {
 	return describeImagesAnswer{Images: setFrom(images, c.imageItem), NextToken: next}, nil
 }
 
-// imagesFor returns the images that the caller sees and that the request's ids,
+// imagesFor returns the images that the caller sees and that the request's IDs,
 // owners and launch permissions leave.
 func (c *call) imagesFor(r describeImagesRequest) ([]*image, *Error) {
 	var images []*image
@@ -81,7 +81,7 @@ func (c *call) stillListed(i *image) bool {
 }
 
 // stillUsed reports whether a deregistered image has instances, so that asking
-// for its ID is no error.
+// for its ID isn't an error.
 func (c *call) stillUsed(i *image) bool {
 	for _, instance := range c.here().instances {
 		if instance.imageID == i.id && instance.state(c.now) != "terminated" {
@@ -171,7 +171,8 @@ type deviceItem struct {
 	EBS         *ebsItem `xml:"ebs"`
 }
 
-// ebsItem has no key: DescribeImages does not tell it, DescribeSnapshots does.
+// ebsItem has no key, because DescribeImages doesn't return it.
+// DescribeSnapshots does.
 type ebsItem struct {
 	SnapshotID          string `xml:"snapshotId,omitempty"`
 	VolumeSize          int    `xml:"volumeSize"`

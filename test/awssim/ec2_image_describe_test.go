@@ -29,7 +29,7 @@ func filterBy(name string, values ...string) types.Filter {
 	return types.Filter{Name: &name, Values: values}
 }
 
-// TestDescribeImagesSelects by owners, launch permissions, filters and ids.
+// TestDescribeImagesSelects by owners, launch permissions, filters and IDs.
 func TestDescribeImagesSelects(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

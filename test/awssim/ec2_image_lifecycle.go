@@ -36,9 +36,9 @@ type deletedSnapshot struct {
 	ReturnCode string `xml:"returnCode"`
 }
 
-// deregisterImage leaves the snapshots unless told otherwise, and then those
-// that another image uses, or that the caller may not delete.
-// Fact: EC2-IMG-18, EC2-IMG-19.
+// deregisterImage keeps the snapshots unless the request says to delete them.
+// Even then it keeps those that another image uses, or that the caller isn't
+// allowed to delete. Fact: EC2-IMG-18, EC2-IMG-19.
 func deregisterImage(c *call, r deregisterImageRequest) (any, error) {
 	i, problem := c.ownImage(r.ImageID)
 	if problem != nil {
@@ -184,7 +184,7 @@ func enableImage(c *call, r imageRequest) (any, error) {
 // unblocked is the state in which images may be made public.
 const unblocked = "unblocked"
 
-// publicSharing is the account's block of public sharing in the region. It is on
+// publicSharing is the account's block of public sharing in the Region. It is on
 // in new accounts.
 func (c *call) publicSharing() string {
 	if state, set := c.here().sharing[c.caller.Account]; set {

@@ -145,7 +145,7 @@ func TestImageAttributes(t *testing.T) {
 	})
 }
 
-// TestSnapshotsAreSharedWithAccounts, not with organisations, and not if aws/ebs
+// TestSnapshotsAreSharedWithAccounts, not with organizations, and not if aws/ebs
 // encrypts them. Fact: EC2-SHARE-2, EC2-SHARE-13.
 func TestSnapshotsAreSharedWithAccounts(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -169,7 +169,7 @@ func TestSnapshotsAreSharedWithAccounts(t *testing.T) {
 			t.Errorf("the member sees %d snapshots before", n)
 		}
 		must(owner.ModifySnapshotAttribute(t.Context(), input(plain, member)))(t)
-		must(owner.ModifySnapshotAttribute(t.Context(), input(plain, member)))(t) // twice is no error
+		must(owner.ModifySnapshotAttribute(t.Context(), input(plain, member)))(t) // twice isn't an error
 		if n := seen(); n != 1 {
 			t.Errorf("the member sees %d snapshots", n)
 		}

@@ -36,7 +36,7 @@ func (i *instance) state(now time.Time) string {
 	return i.phase.to
 }
 
-// networkInterface is the id of the instance's only network interface.
+// networkInterface is the ID of the instance's only network interface.
 func (i *instance) networkInterface() string { return derivedID("eni-", i.id) }
 
 // stateCodes are EC2's numbers of the states.

@@ -190,7 +190,8 @@ type describeInstanceStatusAnswer struct {
 	NextToken string                  `xml:"nextToken,omitempty"`
 }
 
-// describeInstanceStatus tells of running instances only, unless asked for all.
+// describeInstanceStatus returns only running instances, unless all are
+// requested.
 func describeInstanceStatus(c *call, r describeInstanceStatusRequest) (any, error) {
 	instances, next, problem := c.selectInstances(r.describeInstancesRequest)
 	if problem != nil {

@@ -116,8 +116,8 @@ func (c *call) launchPlan(r runInstancesRequest) (launchPlan, *Error) {
 	return plan, problem
 }
 
-// launch makes the plan's instances with their volumes. Instances whose keys
-// cannot be used end, late and without volumes. Fact: LAUNCH-15.
+// launch creates the plan's instances with their volumes. Instances whose keys
+// can't be used terminate, late and without volumes. Fact: LAUNCH-15.
 func (c *call) launch(p launchPlan) ([]*instance, *Error) {
 	kind, problem := instanceTypeNamed(p.instanceType)
 	if problem != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// instanceType is a type of instance that every zone of every region offers.
+// instanceType is a type of instance that every zone of every Region offers.
 type instanceType struct {
 	name, architecture string
 	cores, memory      int // memory in MiB
@@ -113,7 +113,7 @@ var instanceTypeFilters = filterTable[instanceType]{
 	"processor-info.supported-architecture": func(_ *call, t instanceType) []string { return []string{t.architecture} },
 }
 
-// offering is an instance type in a region or zone.
+// offering is an instance type in a Region or zone.
 type offering struct{ instanceType, location string }
 
 func (o offering) resourceID() string { return o.location + " " + o.instanceType }

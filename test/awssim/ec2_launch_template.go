@@ -2,8 +2,8 @@ package awssim
 
 import "time"
 
-// launchTemplate is a launch template with its versions, of which the simulator
-// keeps only what says which image they launch. No version is ever deleted.
+// launchTemplate is a launch template with its versions. The simulator keeps
+// only what determines the image of a version. Versions are never deleted.
 type launchTemplate struct {
 	id, owner, name string
 	createdBy       string

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// network is an account's default VPC in the region, with a subnet in each
+// network is an account's default VPC in the Region, with a subnet in each
 // availability zone. It is all the network there is.
 type network struct {
 	vpc     string

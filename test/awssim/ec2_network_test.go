@@ -51,7 +51,7 @@ func TestDefaultNetwork(t *testing.T) {
 	})
 }
 
-// TestRegions tells which regions there are, and which the account can use.
+// TestRegions tells which Regions there are, and which the account can use.
 func TestRegions(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -94,13 +94,13 @@ func reading[R any](handle func(*call, R) (any, error)) operation {
 	return operation{handle: decoded(handle)}
 }
 
-// changing makes an operation that changes the world.
+// changing creates an operation that changes the world.
 func changing[R any](handle func(*call, R) (any, error)) operation {
 	return operation{mutating: true, handle: decoded(handle)}
 }
 
 // decoded decodes the parameters for the handler. Every operation has DryRun,
-// which stops it before it takes effect: the caller has been authorised by then,
+// which stops it before it takes effect: the caller has been authorized by then,
 // and the parameters are well-formed.
 func decoded[R any](handle func(*call, R) (any, error)) func(*call) (any, error) {
 	return func(c *call) (any, error) {

@@ -39,7 +39,8 @@ func pageOf[T filterable](p paging, all []T) (page []T, next string, problem *Er
 	return all[:size], base64.RawURLEncoding.EncodeToString([]byte(all[size-1].resourceID())), nil
 }
 
-// withoutIDs refuses MaxResults beside a list of ids, as most operations do.
+// withoutIDs refuses MaxResults together with a list of IDs, as most operations
+// do.
 func (p paging) withoutIDs(name string, ids []string) *Error {
 	if p.MaxResults != nil && len(ids) > 0 {
 		return badRequest("InvalidParameterCombination", "The parameter %s cannot be used with the parameter maxResults", name)

@@ -31,7 +31,7 @@ var (
 	organizationUnitARNSyntax = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::\d{12}:ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$`)
 )
 
-// check refuses what EC2 refuses: ids in the place of ARNs, accounts that do not
+// check refuses what EC2 refuses: IDs in the place of ARNs, accounts that do not
 // exist, more or less than one field. Fact: EC2-SHARE-4.
 func (p permission) check(w *World) *Error {
 	fields := 0
@@ -110,8 +110,9 @@ type legacyPermissions struct {
 	OrganizationalUnitARNs []string `param:"OrganizationalUnitArn"`
 }
 
-// changes turns the lists into changes. Without OperationType the lists change
-// nothing: some clients send them beside the structured parameters.
+// changes converts the lists to changes. Without OperationType, the lists
+// change nothing: some clients send them in addition to the structured
+// parameters.
 func (l legacyPermissions) changes() (permissionChanges, *Error) {
 	var list []permission
 	for _, id := range l.UserIDs {
@@ -164,7 +165,7 @@ func (l legacyPermissions) join(w *World, structured *permissionChanges) (permis
 	return all, nil
 }
 
-// apply changes who something is shared with. Adding twice is no error, nor is
+// apply changes who something is shared with. Adding twice isn't an error, nor is
 // removing what is not there. Fact: EC2-SHARE-9.
 func (changes permissionChanges) apply(shared map[string]bool, public *bool) {
 	for _, p := range changes.Add {

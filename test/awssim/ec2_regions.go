@@ -25,7 +25,7 @@ type describeRegionsAnswer struct {
 	Regions set[regionItem] `xml:"regionInfo"`
 }
 
-// describeRegions lists the regions that the account can use or, with
+// describeRegions lists the Regions that the account can use or, with
 // AllRegions, all.
 func describeRegions(c *call, r describeRegionsRequest) (any, error) {
 	var regions []*region
@@ -80,7 +80,7 @@ type zone struct{ name, id string }
 
 func (z zone) resourceID() string { return z.name }
 
-// zones of the region: three everywhere.
+// zones of the Region: three everywhere.
 func (c *call) zones() []zone {
 	var zones []zone
 	for n, letter := range []string{"a", "b", "c"} {
@@ -89,7 +89,7 @@ func (c *call) zones() []zone {
 	return zones
 }
 
-// zonePrefix is the region as zone ids write it: apse2 for ap-southeast-2.
+// zonePrefix is the Region as zone IDs write it: apse2 for ap-southeast-2.
 func zonePrefix(region string) string {
 	short := strings.NewReplacer("northeast", "ne", "southeast", "se", "northwest", "nw", "southwest", "sw",
 		"north", "n", "south", "s", "east", "e", "west", "w", "central", "c", "gov", "g", "-", "")

@@ -41,7 +41,7 @@ func (s *snapshot) underManagedKey() bool { return s.key != nil && s.key.manager
 
 var snapshotIDPattern = regexp.MustCompile(`^snap-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
-// snapshotIn finds a snapshot that the caller sees in the region.
+// snapshotIn finds a snapshot that the caller sees in the Region.
 func (c *call) snapshotIn(region, id string) (*snapshot, *Error) {
 	if !snapshotIDPattern.MatchString(id) {
 		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter snapshotId is invalid. Expected: 'snap-...'.", id)
@@ -118,7 +118,7 @@ func describeSnapshots(c *call, r describeSnapshotsRequest) (any, error) {
 	return describeSnapshotsAnswer{Snapshots: setFrom(snapshots, c.snapshotItem), NextToken: next}, nil
 }
 
-// restorableBy reports whether somebody asked for has read permission.
+// restorableBy reports whether one of the requested users has read permission.
 func (s *snapshot) restorableBy(caller string, asked []string) bool {
 	if len(asked) == 0 {
 		return true

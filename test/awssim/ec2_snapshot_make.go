@@ -41,7 +41,7 @@ type copySnapshotAnswer struct {
 	Tags       set[tagItem] `xml:"tagSet"`
 }
 
-// copySnapshot starts a copy into the region that is called. As with images,
+// copySnapshot starts a copy into the Region that is called. As with images,
 // what is wrong with the keys shows in the copy's state.
 // Fact: EC2-COPY-29.
 func copySnapshot(c *call, r copySnapshotRequest) (any, error) {

@@ -14,7 +14,7 @@ type ec2State struct {
 
 func newEC2State() ec2State { return ec2State{regions: map[string]*ec2Region{}} }
 
-// ec2Region is EC2 in one region, for all accounts.
+// ec2Region is EC2 in one Region, for all accounts.
 type ec2Region struct {
 	images         map[string]*image         // by id
 	deregistered   map[string]*image         // by id
@@ -24,9 +24,9 @@ type ec2Region struct {
 	networks       map[string]*network       // by account
 	securityGroups map[string]*securityGroup // by id
 	keyPairs       map[string]*keyPair       // by id
-	// launchTemplates by id.
+	// launchTemplates by ID.
 	launchTemplates map[string]*launchTemplate
-	// usageReports by id, and the reasons for which the next ones fail.
+	// usageReports by ID, and the reasons for which the next ones fail.
 	usageReports   map[string]*usageReport
 	reportFailures []string
 	tags           map[tagged]map[string]string
@@ -45,14 +45,14 @@ type tagged struct{ account, resource string }
 // idempotency is a client token in its scope.
 type idempotency struct{ account, operation, token string }
 
-// madeBefore is what a client token stands for. It outlives what was made.
+// madeBefore is the result of a client token. It outlives the created resource.
 type madeBefore struct {
 	parameters string
 	id         string
 	at         time.Time
 }
 
-// ec2In returns EC2 in the region.
+// ec2In returns EC2 in the Region.
 func (w *World) ec2In(region string) *ec2Region {
 	r := w.ec2.regions[region]
 	if r == nil {
@@ -68,13 +68,13 @@ func (w *World) ec2In(region string) *ec2Region {
 	return r
 }
 
-// here is EC2 in the region that is called.
+// here is EC2 in the Region that is called.
 func (c *call) here() *ec2Region { return c.w.ec2In(c.region) }
 
 // account is the caller's account.
 func (c *call) account() *account { return c.w.accounts[c.caller.Account] }
 
-// image is an AMI in one region.
+// image is an AMI in one Region.
 type image struct {
 	id, region, owner, name, description        string
 	architecture, bootMode, rootDeviceType      string
@@ -99,7 +99,7 @@ type image struct {
 	productCodes []string
 	protection   protection
 	public       bool
-	// shared has user ids and ARNs of organisations and their units.
+	// shared has user IDs and ARNs of organizations and their units.
 	shared map[string]bool
 }
 
@@ -121,7 +121,7 @@ type device struct {
 	deleteOnTermination bool
 }
 
-// snapshot is an EBS snapshot in one region.
+// snapshot is an EBS snapshot in one Region.
 type snapshot struct {
 	id, region, owner, description string
 	volume                         string
@@ -132,7 +132,7 @@ type snapshot struct {
 	started, readyAt time.Time
 	failure          string
 	public           bool
-	shared           map[string]bool // account ids
+	shared           map[string]bool // account IDs
 }
 
 // volume is an EBS volume.
@@ -150,7 +150,7 @@ type volume struct {
 type attachment struct {
 	instance, device    string
 	deleteOnTermination bool
-	// grant is the id of EC2's grant on the volume's key, which holds while the
+	// grant is the ID of EC2's grant on the volume's key, which holds while the
 	// volume is attached; empty if the volume is not encrypted. Fact: GRANT-31.
 	grant string
 	at    time.Time

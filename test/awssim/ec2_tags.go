@@ -20,7 +20,7 @@ type tagSpecification struct {
 	Tags         []tagParameter `param:"Tag"`
 }
 
-// tags returns the caller's tags of a resource in the region.
+// tags returns the caller's tags of a resource in the Region.
 func (c *call) tags(resource string) map[string]string {
 	return c.here().tags[tagged{c.caller.Account, resource}]
 }

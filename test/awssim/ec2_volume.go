@@ -35,8 +35,8 @@ func (c *call) volumesOf(i *instance) []*volume {
 	return volumes
 }
 
-// attach attaches a volume; EC2 makes a grant on the key of an encrypted one.
-// Fact: GRANT-31, GRANT-32.
+// attach attaches a volume. EC2 creates a grant on the key of an encrypted
+// volume. Fact: GRANT-31, GRANT-32.
 func (c *call) attach(v *volume, i *instance, deviceName string, deleteOnTermination bool) {
 	v.attachment = &attachment{instance: i.id, device: deviceName, deleteOnTermination: deleteOnTermination, at: c.now}
 	if v.key != nil {
@@ -90,8 +90,9 @@ func describeVolumes(c *call, r describeVolumesRequest) (any, error) {
 	return describeVolumesAnswer{Volumes: setFrom(volumes, c.volumeItem), NextToken: next}, nil
 }
 
-// ownResources returns the caller's resources with the ids or, if there are no
-// ids, all of them. find finds one, or says what EC2 says if there is none.
+// ownResources returns the caller's resources with the IDs, or all of the
+// caller's resources if there are no IDs. find finds one, or returns EC2's
+// error if it doesn't exist.
 func ownResources[T filterable](all map[string]T, ids []string, find func(string) (T, *Error)) ([]T, *Error) {
 	var own []T
 	for _, id := range ids {

@@ -17,11 +17,11 @@ type ImageFile struct {
 	Description string `json:"description,omitempty"`
 	// Architecture is x86_64, the default, or arm64.
 	Architecture string `json:"architecture,omitempty"`
-	// BootMode is legacy-bios, uefi or uefi-preferred; by default the image has
-	// none.
+	// BootMode is legacy-bios, uefi or uefi-preferred. Defaults to no boot
+	// mode.
 	BootMode string `json:"boot_mode,omitempty"`
-	// IMDSSupport and TPMSupport are v2.0, SriovNetSupport is simple; by default
-	// the image has none of them.
+	// IMDSSupport and TPMSupport are v2.0, SriovNetSupport is simple. Each
+	// defaults to none.
 	IMDSSupport     string `json:"imds_support,omitempty"`
 	TPMSupport      string `json:"tpm_support,omitempty"`
 	SriovNetSupport string `json:"sriov_net_support,omitempty"`
@@ -39,7 +39,7 @@ type ImageFile struct {
 	// KMSKey is the ARN or alias of a key of the world file. Requires Encrypted.
 	KMSKey string            `json:"kms_key,omitempty"`
 	Tags   map[string]string `json:"tags,omitempty"`
-	// LaunchPermissions are account ids and ARNs of organisations and units.
+	// LaunchPermissions are account IDs and ARNs of organizations and units.
 	LaunchPermissions []string `json:"launch_permissions,omitempty"`
 	// Public images can be launched and copied by everybody.
 	Public bool `json:"public,omitempty"`
@@ -50,8 +50,8 @@ type ImageFile struct {
 // with the year 2000.
 var baseRelease = time.Date(1999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
-// BaseImage is the id of the x86_64 image of Amazon Linux 2023 that is public in
-// every region, owned by amazon.
+// BaseImage is the ID of the x86_64 image of Amazon Linux 2023 that is public in
+// every Region, owned by amazon.
 func BaseImage(region string) string { return baseImage(region, "x86_64").ID }
 
 func baseImage(region, architecture string) ImageFile {
@@ -140,7 +140,7 @@ func (w *World) addFiledImage(r *ec2Region, file ImageFile, created time.Time) {
 	}
 }
 
-// addBaseImages adds what Amazon publishes in a region.
+// addBaseImages adds what Amazon publishes in a Region.
 func (w *World) addBaseImages(region string, r *ec2Region) {
 	for _, architecture := range []string{"x86_64", "arm64"} {
 		w.addFiledImage(r, baseImage(region, architecture), baseRelease)

@@ -152,7 +152,7 @@ func TestFact1OwnAccount(t *testing.T) {
 	})
 }
 
-// aws:PrincipalOrgPaths confines to an organisational unit, and needs a set
+// aws:PrincipalOrgPaths confines to an organizational unit, and needs a set
 // operator.
 func TestFact1OrganizationPaths(t *testing.T) {
 	statement := func(operator string) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// A single-Region key has no replicas; replicas exist in enabled regions of the
+// A single-Region key has no replicas; replicas exist in enabled Regions of the
 // partition only.
 func TestFact2ReplicateKeyRefuses(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -44,7 +44,7 @@ func TestFact2ReplicateKeyRefuses(t *testing.T) {
 }
 
 // Replicating takes kms:ReplicateKey on the primary, kms:CreateKey in the other
-// region, and kms:TagResource for tags.
+// Region, and kms:TagResource for tags.
 func TestFact2ReplicateKeyPermissions(t *testing.T) {
 	statement := func(actions string) string { return `{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}` }
 	tests := map[string]struct {
@@ -138,7 +138,7 @@ func TestFact2Aliases(t *testing.T) {
 	})
 }
 
-// A regional key's ARN names no key in another region.
+// A regional key's ARN names no key in another Region.
 func TestFact2KeysAreRegional(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		key := newKey(t, w, true)

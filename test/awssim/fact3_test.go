@@ -134,8 +134,9 @@ func TestFact3ConditionKeys(t *testing.T) {
 	}
 }
 
-// The owner revokes, and who has kms:RevokeGrant; the retiring principal retires,
-// and the grantee if the grant says so.
+// A grant can be revoked by the owner and by principals with kms:RevokeGrant.
+// It can be retired by the retiring principal, and by the grantee if the grant
+// allows RetireGrant.
 func TestFact3EndingGrants(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner := kmsClient(w, awssim.PublishingAccount, "us-east-1")
@@ -162,7 +163,7 @@ func TestFact3EndingGrants(t *testing.T) {
 	})
 }
 
-// A grant does not look at the organisation.
+// A grant does not look at the organization.
 func TestFact3GrantsIgnoreTheOrganization(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		key := newKey(t, w, false, openStatement, strings.Replace(createGrants, factMember, awssim.OutsideAccount, 1))

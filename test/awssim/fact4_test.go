@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Quotas are per account and region, and a call on another account's key counts
+// Quotas are per account and Region, and a call on another account's key counts
 // for the caller.
 func TestFact4QuotasAreOfTheCaller(t *testing.T) {
 	inVirtualTime(t, awssim.Options{Quotas: true}, func(t *testing.T, w *awssim.World) {

@@ -251,8 +251,8 @@ func share(image string, with ...types.LaunchPermission) *ec2.ModifyImageAttribu
 	return &ec2.ModifyImageAttributeInput{ImageId: &image, LaunchPermission: &types.LaunchPermissionModifications{Add: with}}
 }
 
-// Launch permissions take ids of accounts and ARNs, of the owner's image, which
-// is under a key of the owner's.
+// Launch permissions take IDs of accounts and ARNs, of the owner's image, which
+// is encrypted with a key of the owner's.
 func TestFact5LaunchPermissions(t *testing.T) {
 	const unit = "arn:aws:organizations::999999999999:ou/o-exampleorgid/" + awssim.WorkloadsUnit
 	tests := map[string]struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// organizationARN is that of the default world's organisation.
+// organizationARN is that of the default world's organization.
 const organizationARN = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
 
 // launchActions are what a launch needs of the key.
@@ -35,7 +35,7 @@ func without[T comparable](all []T, one T) []T {
 
 func quoted(list []string) string { return `"` + strings.Join(list, `","`) + `"` }
 
-// orgStatement admits an organisation to actions.
+// orgStatement allows an organization the actions.
 func orgStatement(organization string, actions ...string) string {
 	return fmt.Sprintf(`{"Sid":"Org","Effect":"Allow","Principal":{"AWS":"*"},"Action":[%s],"Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":%q}}}`,
 		quoted(actions), organization)
@@ -52,8 +52,8 @@ func launcherStatements(condition string, actions ...string) string {
 const viaEC2 = `,"Condition":{"StringLike":{"kms:ViaService":"ec2.*.amazonaws.com"}}`
 
 // launch is a launch in which every link holds, until a test breaks one: a
-// member's role, an image of the publisher's in us-east-1 under a key of the
-// publisher's, shared with the organisation.
+// member's role, an image of the publisher's in us-east-1 encrypted with a key of the
+// publisher's, shared with the organization.
 type launch struct {
 	w          *awssim.World
 	key, image string

@@ -12,7 +12,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Every member may ask for the organisation; only the management account lists
+// Every member may ask for the organization; only the management account lists
 // accounts; who is outside has none.
 func TestFact7WhoMayAsk(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -72,7 +72,7 @@ func TestFact7SessionsExpire(t *testing.T) {
 	})
 }
 
-// A region that the account has not enabled does not know its credentials.
+// A Region that the account has not enabled does not know its credentials.
 // Fact 8.
 func TestFact8RegionNotEnabled(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {

@@ -33,10 +33,10 @@ func keyPolicy(statements ...string) *string {
 // createGrants lets the member's principals with an IAM policy create grants.
 const createGrants = `{"Sid":"Grants","Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"kms:CreateGrant","Resource":"*"}`
 
-// openStatement admits the organisation of the default world.
+// openStatement allows the organization of the default world.
 const openStatement = `{"Sid":"Org","Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid"}}}`
 
-// newKey makes a key in us-east-1 with the statements and returns its ARN.
+// newKey creates a key in us-east-1 with the statements and returns its ARN.
 func newKey(t *testing.T, w *awssim.World, multiRegion bool, statements ...string) string {
 	t.Helper()
 	made := must(kmsClient(w, awssim.PublishingAccount, "us-east-1").CreateKey(t.Context(), &kms.CreateKeyInput{

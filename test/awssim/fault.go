@@ -40,8 +40,8 @@ const (
 	// their elements, and the elements have no members. Values of the top level
 	// itself stay.
 	MissingMembers FaultKind = "missing-members"
-	// MissingInnerMembers empties every object one level further down: an image
-	// has its ID and state, and block device mappings without members.
+	// MissingInnerMembers empties every object one level deeper: an image has
+	// its ID and state, and block device mappings without members.
 	MissingInnerMembers FaultKind = "missing-inner-members"
 	// MissingDetails leaves in every object below the top level only what
 	// identifies it (its own ID, ARN and name) and its state: an image without

@@ -15,8 +15,8 @@ type role struct {
 	account             string
 	serviceLinked       bool
 	created             time.Time
-	// trust says who may assume it; nil for service-linked roles, which only
-	// their service can.
+	// trust names the principals that can assume the role. It is nil for
+	// service-linked roles, which only their service can assume.
 	trust     *authz.Policy
 	trustText string
 	policies  map[string]*lagged[identityPolicy]
@@ -56,7 +56,7 @@ func (w *World) arn(service, region, account, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", w.partition, service, region, account, resource)
 }
 
-// checkCaller finds out who calls, and whether the account can use the region.
+// checkCaller finds out who calls, and whether the account can use the Region.
 func (w *World) checkCaller(c *call) *Error {
 	unknown := &Error{Status: http.StatusForbidden, Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."}
 	expired := &Error{Status: http.StatusForbidden, Code: "ExpiredToken", Message: "The security token included in the request is expired"}
@@ -135,7 +135,7 @@ func authzPrincipal(p Principal) authz.Principal {
 	return authz.Principal{ARN: p.ARN, RoleARN: p.RoleARN, Account: p.Account, Root: strings.HasSuffix(p.ARN, ":root")}
 }
 
-// roleByARN returns nil when there is none.
+// roleByARN returns nil if the role doesn't exist.
 func (w *World) roleByARN(arn string) *role {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) != 6 || parts[2] != "iam" || w.accounts[parts[4]] == nil {
@@ -166,10 +166,10 @@ func (w *World) principalExists(principal string, now time.Time) bool {
 	}
 }
 
-// principalContext are the global condition keys of a request. No principal of
-// the simulator is an AWS service that calls for itself: a service that uses its
-// service-linked role is none. Fact: IAM-EVAL-1, IAM-EVAL-3, IAM-EVAL-9 to
-// IAM-EVAL-12.
+// principalContext returns the global condition keys of a request. In the
+// simulator, no principal is an AWS service that calls for itself. A service
+// that uses its service-linked role isn't one either. Fact: IAM-EVAL-1,
+// IAM-EVAL-3, IAM-EVAL-9 to IAM-EVAL-12.
 func (w *World) principalContext(p Principal) map[string][]string {
 	context := map[string][]string{
 		"aws:PrincipalAccount": {p.Account}, "aws:PrincipalArn": {p.ARN}, "aws:PrincipalType": {"User"}, "aws:PrincipalIsAWSService": {"false"},

@@ -15,7 +15,7 @@ type Entry struct {
 	Region    string    `json:"region"`
 	Account   string    `json:"account"`
 	Principal string    `json:"principal"`
-	// Mutating says that the operation is one that changes the world.
+	// Mutating means that the operation is one that changes the world.
 	Mutating bool `json:"mutating"`
 	// DryRun says that the call only asked what would happen.
 	DryRun bool `json:"dry_run,omitempty"`
@@ -70,8 +70,8 @@ func (w *World) ResetJournal() {
 	w.journal.entries = nil
 }
 
-// OnCall has f called after every call, outside the world's mutex, so that it
-// may look at the world and change it. It replaces an earlier f.
+// OnCall registers f to run after every call, outside the world's mutex, so
+// that f can read and change the world. It replaces an earlier f.
 func (w *World) OnCall(f func(Entry)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

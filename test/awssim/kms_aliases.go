@@ -13,7 +13,7 @@ type aliasRequest struct {
 	TargetKeyID string `json:"TargetKeyId"`
 }
 
-// aliasCall reads an alias operation and authorises it on the target key, and by
+// aliasCall reads an alias operation and authorizes it on the target key, and by
 // the caller's own policies on the alias. Fact: KMS-MRK-17.
 func (c *call) aliasCall() (aliasRequest, *kmsKey, error) {
 	r, err := decodeJSON[aliasRequest](c)

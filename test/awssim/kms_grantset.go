@@ -7,7 +7,7 @@ import (
 )
 
 // grantSet is a regional key's grants. Lookups cost the same however many there
-// are: an organisation of thousands has tens of thousands on each key.
+// are: an organization of thousands has tens of thousands on each key.
 type grantSet struct {
 	all       []*kmsGrant // in the order of creation
 	byID      map[string]*kmsGrant

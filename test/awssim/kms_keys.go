@@ -52,7 +52,7 @@ type keyRequest struct {
 	GrantTokens []string
 }
 
-// key finds the key and authorises the call on it. An operation that works on a
+// key finds the key and authorizes the call on it. An operation that works on a
 // key id or ARN only refuses aliases. Fact: GRANT-1.
 func (c *call) key(id string, aliases bool) (*kmsKey, *Error) {
 	if !aliases && (strings.HasPrefix(id, "alias/") || strings.Contains(id, ":alias/")) {
@@ -111,9 +111,9 @@ func createKey(c *call) (any, error) {
 	return map[string]any{"KeyMetadata": c.w.metadata(k, c.now)}, k.setTags(r.Tags)
 }
 
-// serviceLinkedRoleForMultiRegionKeys makes the role that KMS needs to keep
-// regional keys alike, with the first multi-Region primary key of an account.
-// Fact: KMS-MRK-16.
+// serviceLinkedRoleForMultiRegionKeys creates the role that KMS needs to keep
+// regional keys in sync. KMS creates it with an account's first multi-Region
+// primary key. Fact: KMS-MRK-16.
 func (c *call) serviceLinkedRoleForMultiRegionKeys() *Error {
 	const path, name, action = "/aws-service-role/mrk.kms.amazonaws.com/", "AWSServiceRoleForKeyManagementServiceMultiRegionKeys", "iam:CreateServiceLinkedRole"
 	a := c.w.accounts[c.caller.Account]

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of KMS. Lengths count characters, but for the policy's.
+// Limits of KMS. Lengths count characters, except the policy's.
 const (
 	maxKeyPolicy   = 32_768  // bytes; Fact: KMS-KEY-8
 	maxPolicyShape = 131_072 // characters; Fact: KMS-KEY-8

@@ -12,7 +12,7 @@ import (
 type keyPolicy struct {
 	text   string
 	parsed *authz.Policy
-	// roles are the unique ids of the roles that it names, by ARN, at the time
+	// roles are the unique IDs of the roles that it names, by ARN, at the time
 	// when it was set.
 	roles map[string]string
 }
@@ -93,7 +93,7 @@ func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
 }
 
 // ownKeys stands, where IAM is asked about a key that has no id yet, for the
-// caller's keys in the region.
+// caller's keys in the Region.
 func (c *call) ownKeys() string { return c.w.keyARN(c.region, c.caller.Account, "*") }
 
 func getKeyPolicy(c *call) (any, error) {
@@ -126,7 +126,7 @@ func normalised(policy string) string {
 	return strings.ReplaceAll(string(text), "\\u003c", "<")
 }
 
-// singled turns lists of one into their element, but for the list of
+// singled replaces lists of one element with the element, except the list of
 // statements.
 func singled(value any, key string) any {
 	switch v := value.(type) {

@@ -18,7 +18,7 @@ func newKMSState() kmsState {
 	return kmsState{keys: map[string]*kmsKey{}, aliases: map[string]*kmsAlias{}}
 }
 
-// kmsFamily is what the regional keys of one multi-Region key share: id,
+// kmsFamily is what the regional keys of one multi-Region key share: ID,
 // origin, spec, usage and rotation. A single-Region key is a family of one.
 // Fact: KMS-MRK-3.
 type kmsFamily struct {
@@ -30,10 +30,10 @@ type kmsFamily struct {
 	// each regional key on its own. Fact: KMS-MRK-19.
 	imported bool
 	rotation bool
-	members  map[string]*kmsKey // by region
+	members  map[string]*kmsKey // by Region
 }
 
-// kmsKey is a key in one region, with everything that regional keys do not
+// kmsKey is a key in one Region, with everything that regional keys do not
 // share: policy, state, tags, aliases, grants. Fact: KMS-MRK-3.
 type kmsKey struct {
 	arn, id, region, account string
@@ -56,13 +56,13 @@ type kmsKey struct {
 type kmsAlias struct {
 	name, arn, region, account string
 	created                    time.Time
-	target                     lagged[string] // key id, "" when deleted
+	target                     lagged[string] // key ID, "" when deleted
 }
 
 type kmsGrant struct {
 	id, name          string
 	grantee, retiring string
-	// granteeID is the unique id of a grantee that is a role: a role that is
+	// granteeID is the unique ID of a grantee that is a role: a role that is
 	// deleted and created again is another one. Fact: GRANT-15, GRANT-21.
 	granteeID string
 	// issuer is the account whose principal created the grant. Fact: GRANT-18.
@@ -112,8 +112,8 @@ func (w *World) aliasARN(region, account, name string) string {
 	return w.arn("kms", region, account, name)
 }
 
-// resolveKey finds a key by id, ARN, alias name or alias ARN, as a caller of
-// the account in the region sees it.
+// resolveKey finds a key by ID, ARN, alias name or alias ARN, as a caller of
+// the account in the Region sees it.
 func (w *World) resolveKey(account, region, id string, now time.Time) (*kmsKey, *Error) {
 	missing := badRequest("NotFoundException", missingKeyText, id)
 	arn := id
@@ -173,15 +173,15 @@ func (w *World) addKey(f *kmsFamily, account, region, policy string, now time.Ti
 	return k
 }
 
-// awsManagedKey is the account's aws/ebs of the region, which is there as soon
-// as somebody needs it. Its policy cannot be changed: it admits the account's
-// own principals, via EC2 only. Fact: LAUNCH-12.
+// awsManagedKey returns the account's aws/ebs key in the Region, and creates it
+// on first use. Its policy can't be changed. It allows the account's own
+// principals, through EC2 only. Fact: LAUNCH-12.
 func (w *World) awsManagedKey(account, region string) *kmsKey {
 	arn := w.aliasARN(region, account, "alias/aws/ebs")
 	if alias := w.kms.aliases[arn]; alias != nil {
 		return w.kms.keys[w.keyARN(region, account, alias.target.latest())]
 	}
-	// Not from the counter of ids: it may be made by a call that only reads.
+	// Not from the counter of IDs: it may be made by a call that only reads.
 	sum := sha256.Sum256([]byte("aws/ebs " + arn))
 	digits := hex.EncodeToString(sum[:16])
 	id := strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]}, "-")

@@ -25,7 +25,7 @@ func (c *call) changeState(change func(*kmsKey)) (any, error) {
 	return nil, nil
 }
 
-// keyOfRequest finds and authorises the key that the request names by id or ARN.
+// keyOfRequest finds and authorizes the key that the request names by id or ARN.
 func (c *call) keyOfRequest() (*kmsKey, error) {
 	r, err := decodeJSON[struct {
 		KeyID                string `json:"KeyId"`
@@ -189,7 +189,7 @@ func listResourceTags(c *call) (any, error) {
 // dataKey is what the simulator generates for every data key.
 var dataKey = make([]byte, 32)
 
-// useKey stands for the cryptographic operations: authorisation and state are
+// useKey stands for the cryptographic operations: authorization and state are
 // real, ciphertext is the key's ARN and the plaintext.
 func useKey(c *call) (any, error) {
 	r, err := decodeJSON[struct {

@@ -4,7 +4,7 @@ import "time"
 
 // lagged is a value whose changes readers see late. A write counts at once for
 // rules of uniqueness (latest), and after the propagation lag for readers and
-// for authorisation (asOf). Fact: KMS-KEY-24, GRANT-24.
+// for authorization (asOf). Fact: KMS-KEY-24, GRANT-24.
 type lagged[T any] struct {
 	versions []version[T]
 }

@@ -140,8 +140,8 @@ type LaunchResult struct {
 // launchType is what service-linked roles launch, by architecture.
 var launchType = map[string]string{"arm64": "t4g.micro", "x86_64": "t3.micro"}
 
-// Diagnosis says what AWS does not: the first missing link of a launch that
-// failed. It is empty for an instance that runs, or that does not exist.
+// Diagnosis returns what AWS doesn't report: the first missing link of a failed
+// launch. It is empty for an instance that runs or doesn't exist.
 func (w *World) Diagnosis(instanceID string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

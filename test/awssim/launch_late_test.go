@@ -52,7 +52,7 @@ func TestLaunchWithAGrantJustMade(t *testing.T) {
 	inImageWorld(t, awssim.Options{PropagationLag: physics.PropagationLag}, func(t *testing.T, w *awssim.World) {
 		l := launch{w: w, key: newKey(t, w, true, createGrants), role: "arn:aws:iam::" + factMember + ":role/" + awssim.DefaultServiceLinkedRoles()[0]}
 		input := copyOf(plainImage)
-		input.KmsKeyId = &l.key // there is no alias yet
+		input.KmsKeyId = &l.key // the alias doesn't exist yet
 		l.image = *copyImage(t, l.publisher(), input).ImageId
 		must(l.publisher().ModifyImageAttribute(t.Context(), share(l.image, types.LaunchPermission{UserId: aws.String(factMember)})))(t)
 

@@ -21,7 +21,7 @@ var organizationsOperations = map[string]operation{
 // ORG-12.
 var organizationsRegions = map[string]string{"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
 
-// organizationOf returns the caller's organisation. Only the management account
+// organizationOf returns the caller's organization. Only the management account
 // and delegated administrators may list it. Fact: ORG-1, ORG-2.
 func organizationOf(c *call, administrators bool) (*organization, *Error) {
 	if c.region != organizationsRegions[c.w.partition] {

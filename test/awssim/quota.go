@@ -16,7 +16,7 @@ var kmsQuotas = map[string]int{
 	"ListAliases": 500, "ListKeys": 500, "ListResourceTags": 2_000,
 }
 
-// stsQuotas are STS's, per second, for each account and region: believed, and
+// stsQuotas are STS's, per second, for each account and Region: believed, and
 // less than AWS allows (Fact: STS-3).
 var stsQuotas = map[string]int{"AssumeRole": 100}
 

@@ -147,7 +147,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// perform runs the call under the world's mutex: fault, quota, authorisation,
+// perform runs the call under the world's mutex: fault, quota, authorization,
 // effect, journal.
 func (w *World) perform(c *call) (response, *Fault, Entry) {
 	w.mu.Lock()
@@ -185,7 +185,7 @@ func (w *World) perform(c *call) (response, *Fault, Entry) {
 	return encoded, fault, entry
 }
 
-// run authorises the call and lets it take effect.
+// run authorizes the call and lets it take effect.
 func (w *World) run(c *call) (any, error) {
 	op, known := operations[c.service][c.operation]
 	if !known {

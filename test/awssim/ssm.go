@@ -52,8 +52,8 @@ type putParameterRequest struct {
 	Tags      []map[string]string
 }
 
-// putParameter answers before the value of an image is validated; one that is
-// not valid is never seen, and nothing says so. Fact: SSM-1, SSM-2.
+// putParameter returns before AWS validates an image's value. An invalid value
+// never becomes visible, and no error reports it. Fact: SSM-1, SSM-2.
 func putParameter(c *call) (any, error) {
 	r, err := decodeJSON[putParameterRequest](c)
 	if err != nil {

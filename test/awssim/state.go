@@ -17,7 +17,7 @@ type State struct {
 	Instances []InstanceState `json:"instances"`
 }
 
-// KeyState is a customer managed key in one region.
+// KeyState is a customer managed key in one Region.
 type KeyState struct {
 	ARN           string            `json:"arn"`
 	Region        string            `json:"region"`

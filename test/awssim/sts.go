@@ -10,7 +10,7 @@ import (
 )
 
 var stsOperations = map[string]operation{
-	// Nobody needs permission to ask who he is.
+	// GetCallerIdentity requires no permission.
 	"GetCallerIdentity": {ownAuthorization: true, handle: getCallerIdentity},
 	"AssumeRole":        {mutating: true, ownAuthorization: true, handle: assumeRole},
 }
@@ -45,10 +45,10 @@ type assumeRoleResult struct {
 	}
 }
 
-// assumeRole needs the role's trust policy to admit the caller; a caller of
-// another account, or one that the trust policy admits through its account
-// only, also needs its own policies to allow sts:AssumeRole. Fact: STS-1, STS-2,
-// NET-1.
+// assumeRole requires that the role's trust policy allows the caller. The
+// caller's own policies must also allow sts:AssumeRole in two cases: the caller
+// is in another account, or the trust policy allows it only through its
+// account. Fact: STS-1, STS-2, NET-1.
 func assumeRole(c *call) (any, error) {
 	arn, name := c.form.Get("RoleArn"), c.form.Get("RoleSessionName")
 	if !sessionName.MatchString(name) {

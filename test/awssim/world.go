@@ -16,7 +16,7 @@ type Options struct {
 	// Latency is how long every call takes, before it has any effect.
 	Latency time.Duration
 	// PropagationLag is how long KMS key policies, aliases, grants and IAM
-	// policies take until readers and authorisation see them. Fact: KMS-KEY-24,
+	// policies take until readers and authorization see them. Fact: KMS-KEY-24,
 	// GRANT-24.
 	PropagationLag time.Duration
 	// KeyCreationTime is how long a replica key is Creating. Fact: KMS-MRK-10.
@@ -70,8 +70,8 @@ type CopyOptions struct {
 	DeregisterLag time.Duration `json:"-"`
 }
 
-// World is one simulated AWS: an organisation, its accounts, and their
-// resources in every region. It is safe for concurrent use.
+// World is one simulated AWS: an organization, its accounts, and their
+// resources in every Region. It is safe for concurrent use.
 type World struct {
 	mu      sync.Mutex
 	file    WorldFile
@@ -100,7 +100,7 @@ type World struct {
 // region is a Region of the partition. Fact: KMS-MRK-5, NET-4.
 type region struct {
 	name string
-	// optIn says that accounts must opt in before they can use the region.
+	// optIn says that accounts must opt in before they can use the Region.
 	optIn bool
 }
 
@@ -108,26 +108,26 @@ type region struct {
 type account struct {
 	id   string
 	name string
-	// organizationalUnits is the path below the organisation's root, the root
+	// organizationalUnits is the path below the organization's root, the root
 	// itself first: r-ab12, ou-ab12-11111111, … Empty for an account outside
-	// the organisation.
+	// the organization.
 	organizationalUnits []string
 	// status is ACTIVE, SUSPENDED or PENDING_CLOSURE. Fact: ORG-6.
 	status string
-	// enabled lists the opt-in regions that this account has enabled.
+	// enabled lists the opt-in Regions that this account has enabled.
 	enabled map[string]bool
 	roles   map[string]*role // by path and name: "aws-service-role/autoscaling.amazonaws.com/AWSService…"
-	// ebsEncryptionByDefault by region. Fact: EC2-API-4.
+	// ebsEncryptionByDefault by Region. Fact: EC2-API-4.
 	ebsEncryptionByDefault map[string]bool
-	// ebsDefaultKey is a key's ARN by region, "" for aws/ebs.
+	// ebsDefaultKey is a key's ARN by Region, "" for aws/ebs.
 	ebsDefaultKey map[string]string
-	// allowedImages is the setting Allowed AMIs by region. Fact: EC2-ALLOW-1.
+	// allowedImages is the setting Allowed AMIs by Region. Fact: EC2-ALLOW-1.
 	allowedImages map[string]*allowedImages
 	// controlPolicies are the service control policies that apply to the account.
 	controlPolicies []*authz.Policy
 }
 
-// organization is the AWS organisation that the accounts belong to.
+// organization is the AWS organization that the accounts belong to.
 type organization struct {
 	id                string // o-…
 	rootID            string // r-…
@@ -149,5 +149,5 @@ func (w *World) newID(prefix string, n int) string {
 	return prefix + hex.EncodeToString(sum[:])[:n]
 }
 
-// enabledIn reports whether the account can use the region.
+// enabledIn reports whether the account can use the Region.
 func (a *account) enabledIn(r *region) bool { return !r.optIn || a.enabled[r.name] }

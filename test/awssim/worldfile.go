@@ -25,7 +25,7 @@ type WorldFile struct {
 	Physics      Physics           `json:"physics"`
 }
 
-// OrganizationFile is the organisation.
+// OrganizationFile is the organization.
 type OrganizationFile struct {
 	ID                      string     `json:"id"`      // o-…
 	RootID                  string     `json:"root_id"` // r-…
@@ -34,7 +34,7 @@ type OrganizationFile struct {
 	Units                   []UnitFile `json:"organizational_units,omitempty"`
 }
 
-// UnitFile is an organisational unit.
+// UnitFile is an organizational unit.
 type UnitFile struct {
 	ID     string `json:"id"` // ou-…
 	Name   string `json:"name"`
@@ -45,8 +45,8 @@ type UnitFile struct {
 type AccountFile struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	// Parent is the organisational unit or root; empty for an account outside
-	// the organisation.
+	// Parent is the organizational unit or root; empty for an account outside
+	// the organization.
 	Parent string `json:"parent,omitempty"`
 	Status string `json:"status,omitempty"` // default ACTIVE
 	// EnabledRegions are the opt-in Regions that the account has enabled. In the
@@ -54,7 +54,7 @@ type AccountFile struct {
 	EnabledRegions     []string   `json:"enabled_regions,omitempty"`
 	Roles              []RoleFile `json:"roles,omitempty"`
 	ServiceLinkedRoles []string   `json:"service_linked_roles,omitempty"` // paths and names below "role/"
-	// EncryptionByDefault lists the regions in which EBS encryption by default
+	// EncryptionByDefault lists the Regions in which EBS encryption by default
 	// is on; "*" means all.
 	EncryptionByDefault []string `json:"ebs_encryption_by_default,omitempty"`
 	// EBSDefaultKey is the default key of EBS encryption by Region; "*" means all.
@@ -75,12 +75,13 @@ type AccountFile struct {
 type RoleFile struct {
 	Name string `json:"name"`
 	Path string `json:"path,omitempty"` // default /
-	// Trust is the assume role policy; by default the account itself may.
+	// Trust is the role's trust policy. Defaults to a policy that allows only
+	// the account itself.
 	Trust    json.RawMessage            `json:"trust,omitempty"`
 	Policies map[string]json.RawMessage `json:"policies,omitempty"`
 }
 
-// RegionFile is a region.
+// RegionFile is a Region.
 type RegionFile struct {
 	Name  string `json:"name"`
 	OptIn bool   `json:"opt_in,omitempty"`
@@ -101,7 +102,7 @@ func ReadWorldFile(path string) (WorldFile, error) {
 	return file, nil
 }
 
-// New makes the world that the file describes.
+// New creates the world that the file describes.
 func New(file WorldFile, options Options) (*World, error) {
 	w := &World{
 		file: file, options: options, partition: cmp.Or(file.Partition, "aws"),
@@ -207,7 +208,7 @@ func (w *World) addRoleFile(a *account, file RoleFile) error {
 	return nil
 }
 
-// path lists the units from the root down to the one with the id.
+// path lists the units from the root down to the one with the ID.
 func (o *organization) path(id string) ([]string, error) {
 	if o == nil {
 		return nil, errors.New("the world has no organization")

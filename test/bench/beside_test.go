@@ -12,11 +12,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestBuildsBeside publishes several images at once, each with a key and grants
-// of its own, as the builds of one template do in a process each. Builds that
-// share the quota of sessions through the folder are hardly ever throttled, and
-// finish at the same time. Builds that don't are measured for comparison. There are
-// so many accounts that the quota takes longer than everything else.
+// TestBuildsBeside publishes several images at once, each with its own key and
+// grants. It models the builds of one template, each of which runs in its own
+// process. Builds that share the session quota through the folder are rarely
+// throttled and finish at the same time. Builds that don't share it are
+// measured for comparison. There are so many accounts that the quota takes
+// longer than everything else.
 func TestBuildsBeside(t *testing.T) {
 	cell := Cell{Regions: 1, Accounts: 3_000, CopyTime: 10 * time.Second}
 	for _, builds := range []int{2, 4} {

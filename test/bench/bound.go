@@ -31,7 +31,7 @@ const (
 // Grants is how many grants the publication creates.
 func (c Cell) Grants() int { return c.Regions * c.Accounts * Roles }
 
-// Pages is how many pages of ListGrants one region's grants fill.
+// Pages is how many pages of ListGrants one Region's grants fill.
 func (c Cell) Pages() int { return (c.Accounts*Roles + grantsPerPage - 1) / grantsPerPage }
 
 // Timing is that of all measurements in virtual time, with the cell's time of a
@@ -91,9 +91,9 @@ func (b Bound) Binds() string {
 	}
 }
 
-// BoundOf derives the bound of so many publications of the cell at once from one
-// account, each with a key and grants of its own: they share the quotas of AssumeRole
-// and ReplicateKey, and each reads only its own grants.
+// BoundOf derives the bound of that many concurrent publications of the cell
+// from one account, each with its own key and grants. They share the quotas of
+// AssumeRole and ReplicateKey, and each reads only its own grants.
 func BoundOf(c Cell, publications int) Bound {
 	p := c.Timing()
 	b := Bound{Look: 3 * p.Latency, Key: 2*p.Latency + p.PropagationLag + p.Latency, Share: 3 * p.Latency, Mark: 2 * p.Latency}

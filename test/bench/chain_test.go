@@ -31,13 +31,13 @@ var chainTemplate string
 //go:embed testdata/under_key.pkr.hcl
 var underKeyTemplate string
 
-// way is one way to bring an image to all regions.
+// way is one way to bring an image to all Regions.
 type way struct {
 	name, does string
 	template   string
 	source     string // of the template; "" for the script
 	needsKey   bool
-	everywhere bool // it is measured with all regions only
+	everywhere bool // it is measured with all Regions only
 }
 
 var ways = []way{

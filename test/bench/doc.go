@@ -2,7 +2,7 @@
 // designs that people use today, and as a process.
 //
 // The measurements are tests of this package, because virtual time
-// (testing/synctest) exists only in tests: a publication to 33 regions that
+// (testing/synctest) exists only in tests: a publication to 33 Regions that
 // takes 40 minutes is measured in seconds, and to the millisecond the same each
 // time. `make test` runs the small ones, with the goals as assertions; `make
 // bench` runs all, by setting ORGAMI_BENCH to the file that gets a line of JSON

@@ -28,7 +28,7 @@ type Grid struct {
 	Makespan time.Duration `json:"makespan"`
 	Bound    Bound         `json:"bound"`
 	Cold     Calls         `json:"cold"`
-	// Warm are the calls of a second run, of which none may change anything.
+	// Warm are the calls of a second run. None of them may change anything.
 	Warm     Calls         `json:"warm"`
 	WarmTime time.Duration `json:"warm_time"`
 	Timeline Timeline      `json:"timeline"`
@@ -38,8 +38,8 @@ type Grid struct {
 // Ratio is the makespan over the bound.
 func (g Grid) Ratio() float64 { return float64(g.Makespan) / float64(g.Bound.Total()) }
 
-// Beside is several publications at once in virtual time, each with a key and
-// grants of its own.
+// Beside is several concurrent publications in virtual time, each with its own
+// key and grants.
 type Beside struct {
 	Cell
 
@@ -78,7 +78,7 @@ type Process struct {
 	Wall    time.Duration `json:"wall"`
 }
 
-// Chain is one way to bring an image to all regions, over loopback.
+// Chain is one way to bring an image to all Regions, over loopback.
 type Chain struct {
 	Way      string        `json:"way"`
 	Does     string        `json:"does"`

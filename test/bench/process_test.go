@@ -143,7 +143,7 @@ func publishInProcess(t *testing.T, task publisherTask) Process {
 	return Process{Cell: task.Cell, PeakRSS: peak, UserCPU: command.ProcessState.UserTime(), Wall: time.Since(start)}
 }
 
-// startSimulator serves the world in a process of its own and returns the
+// startSimulator serves the world in a separate process and returns the
 // endpoint.
 func startSimulator(t *testing.T, binary string, world awssim.WorldFile) string {
 	t.Helper()

@@ -73,8 +73,8 @@ func count(world *awssim.World) *counter {
 	return c
 }
 
-// take returns the calls since the last take, and starts afresh; each gets
-// every further call.
+// take returns the calls since the last take and resets the counter. each
+// receives every later call.
 func (c *counter) take(each func(awssim.Entry)) Calls {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,13 +1,14 @@
-// Command demo is `make demo`: the whole chain on a simulated AWS. It starts
-// the simulator with an organization whose accounts have EBS encryption by
-// default on, runs real Packer with the real amazon-ebs builder and this
-// plugin, attaches the emitted policy to a Karpenter role in every account, and
-// then launches, in every account and region, as Karpenter does and as the
-// service-linked roles do: first from the AMI as amazon-ebs created it, then from
-// the published one. Then a publication fails, and the next run finishes it with
-// the copies that were kept.
+// Command demo is `make demo`: a publication end to end on a simulated AWS.
 //
-// The simulated world is kept between two runs, so that the second one shows
+// It starts the simulator with an organization whose accounts have EBS
+// encryption by default enabled. It runs real Packer with the real amazon-ebs
+// builder and this plugin, and attaches the emitted policy to a Karpenter role
+// in every account. Then it launches in every account and Region, as Karpenter
+// does and as the service-linked roles do: first from the AMI that amazon-ebs
+// created, then from the published one. Finally a publication fails, and the
+// next run finishes it with the copies that were kept.
+//
+// The simulated world is kept between two runs, so that the second run shows
 // that nothing is done twice.
 package main
 

@@ -23,8 +23,8 @@ func (t tools) check() error {
 	return errors.Join(missing...)
 }
 
-// packer runs Packer with configuration, plugins and cache of its own, and
-// nothing of the user's environment that could lead out of the demo.
+// packer runs Packer with separate configuration, plugins and cache, and
+// without the user's environment variables that could lead out of the demo.
 type packer struct {
 	binary      string
 	template    string

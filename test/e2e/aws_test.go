@@ -35,7 +35,7 @@ func newAWSWith(t *testing.T, file awssim.WorldFile, timing awssim.Options) simu
 	}}
 }
 
-// images are the ids of the publisher's images of that name, by region.
+// images are the IDs of the publisher's images of that name, by Region.
 func (s simulated) images(name string) map[string]string {
 	images := map[string]string{}
 	for _, image := range s.Snapshot().Images {

@@ -12,7 +12,7 @@ import (
 )
 
 // Packer's own post-processors go on with what orgami-publish hands them: the
-// artifact's id, its files, and the variables of the build.
+// artifact's ID, its files, and the variables of the build.
 func TestLinksBehind(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
@@ -81,8 +81,9 @@ func TestJSONTemplate(t *testing.T) {
 	}
 }
 
-// In machine-readable mode every line has its form, what is said arrives, and
-// nothing of how far something is. Without colours there are none.
+// In machine-readable mode, every line has the documented form, messages
+// arrive, and progress is omitted. With colors disabled, the output contains
+// none.
 func TestMachineReadable(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})

@@ -1,5 +1,5 @@
-// Package e2e tests the plugin in real Packer, beside the real amazon plugin,
-// against the simulated AWS. It has tests only.
+// Package e2e tests the plugin in real Packer, together with the real amazon
+// plugin, against the simulated AWS. It contains only tests.
 //
 // The binaries are named by environment variables, which `make test` sets:
 //

@@ -73,8 +73,8 @@ func TestTemplatesInDocuments(t *testing.T) {
 	}
 }
 
-// Every link of the documents to a file of the repository leads to one, and to a
-// heading that is there.
+// Every link in the documents to a file of the repository points to an existing
+// file and, if it names one, to an existing heading.
 func TestLinksInDocuments(t *testing.T) {
 	all := pages(t)
 	for name, text := range all {

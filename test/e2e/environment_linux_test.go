@@ -116,8 +116,8 @@ func TestOutputDirectoryIsReadOnly(t *testing.T) {
 	}
 }
 
-// When the files can't be written after the images were shared, the build fails,
-// the images stay, and the manifest is as it was. The next run writes it.
+// If the files can't be written after the images were shared, the build fails,
+// the images stay, and the manifest stays unchanged. The next run writes it.
 func TestFilesCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -244,7 +244,7 @@ func withGolden() awssim.WorldFile {
 	return file
 }
 
-// nobody is a user without a home and without rights.
+// nobody is a user without a home directory or privileges.
 const nobody = 65534
 
 // unprivileged is a Packer that doesn't run as root, since root can write almost

@@ -23,14 +23,14 @@ type exampleRun struct {
 	regions   []string // of the world; default the default world's
 	world     func(*awssim.WorldFile)
 	// before prepares the world, and returns texts of the template to replace:
-	// ids that an example cannot know.
+	// IDs that an example cannot know.
 	before func(*testing.T, simulated, packer) map[string]string
-	// environment of Packer, beside what all have.
+	// environment of Packer, in addition to the common variables.
 	environment func(*testing.T, simulated) []string
 	arguments   []string
 	planOnly    bool
-	without     []string // accounts that must not launch any more
-	// again goes on with what the example published.
+	without     []string // accounts that must no longer launch
+	// again continues with what the example published.
 	again func(*testing.T, simulated, packer, string)
 }
 
@@ -233,7 +233,7 @@ func namedGolden(*testing.T, simulated, packer) map[string]string {
 	return map[string]string{`golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}`: "golden"}
 }
 
-// makeKey makes a multi-Region key, as Terraform may have.
+// makeKey creates a multi-Region key, as Terraform may have done.
 func makeKey(t *testing.T, s simulated, _ packer) map[string]string {
 	t.Helper()
 	key, err := s.kms().CreateKey(t.Context(), &kms.CreateKeyInput{MultiRegion: aws.Bool(true)})

@@ -77,8 +77,9 @@ func resumed(t *testing.T, text string) string {
 	return write(t, filled)
 }
 
-// If no copy is available when Packer deletes the source AMI, the failure says so. When
-// the copy becomes available later, the template of the failure publishes it.
+// If no copy is available when Packer deletes the source AMI, the failure
+// reports it. If the copy becomes available later, the template in the failure
+// publishes it.
 func TestFailureWithPendingCopies(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{CopyTime: 6 * time.Second})

@@ -26,7 +26,7 @@ type mistake struct {
 	before       func(*testing.T, simulated)
 	credentials  func(*testing.T, simulated) []string
 	template     func(string) string
-	// says is the part of the error that tells what to do next.
+	// says is the part of the error that says what to do next.
 	says string
 	// not is advice that wouldn't help and must not be in the error.
 	not string
@@ -96,8 +96,9 @@ func mistakes() []mistake {
 	}
 }
 
-// The most common mistakes of a first run end in an error that says what to do next,
-// and change nothing. docs/first-run.md holds what is printed; -update writes it.
+// The most common mistakes of a first run end in an error that says what to do
+// next, and change nothing. docs/first-run.md contains the expected output;
+// -update writes it.
 func TestFirstRun(t *testing.T) {
 	t.Parallel()
 	pasted := readmeTemplate(t)
@@ -166,7 +167,7 @@ func readmeTemplate(t *testing.T) string {
 
 var (
 	prefix = regexp.MustCompile(`^==> [\w.-]+( \(orgami-publish\))?: `)
-	// ids are what differs from run to run, and what stands for it.
+	// IDs are what differs from run to run, and what stands for it.
 	ids = []struct {
 		pattern *regexp.Regexp
 		example string

@@ -22,7 +22,7 @@ const autoScalingRole = "AWSServiceRoleForAutoScaling"
 // emitting publishes like [publish], but member accounts create their grants.
 var emitting = strings.Replace(publish, `member_role = "orgami-grants"`, `roles = ["aws-service-role/autoscaling.amazonaws.com/`+autoScalingRole+`"]`, 1)
 
-// emittingWith is [emitting] with further arguments.
+// emittingWith is [emitting] with additional arguments.
 func emittingWith(arguments string) string {
 	return strings.TrimSuffix(emitting, "}") + arguments + "\n}"
 }
@@ -65,9 +65,9 @@ func (s simulated) autoScales(t *testing.T, account, region, image string) strin
 	return launch.Reason + ": " + launch.Diagnosis
 }
 
-// A grant that the key's owner created doesn't let a member's Auto Scaling group launch,
-// and the launch check says so. With the member's own grant it launches, and the check
-// passes.
+// A grant that the key's owner created doesn't let a member's Auto Scaling
+// group launch, and the launch check reports it. With the member's own grant,
+// the launch succeeds and the check passes.
 func TestGrantsOfTheOwnerDontCount(t *testing.T) {
 	t.Parallel()
 	sim := newAWSWith(t, withGolden(), awssim.Options{})

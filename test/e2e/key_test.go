@@ -18,7 +18,8 @@ data "orgami-key" "golden" {
 }
 `
 
-// underKey is a template that builds under the key that data.orgami-key finds.
+// underKey is a template that builds an image encrypted with the key that
+// data.orgami-key finds.
 func underKey(t *testing.T, name, source string) string {
 	t.Helper()
 	return write(t, keyData+`
@@ -64,8 +65,8 @@ func write(t *testing.T, text string) string {
 	return folder
 }
 
-// What amazon-ebs builds under the key that data.orgami-key finds is published
-// as it is; only what is not there yet is copied.
+// An image that amazon-ebs builds with the key from data.orgami-key is
+// published without a copy in its Region. Only missing copies are created.
 func TestBuildUnderKey(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
@@ -74,14 +75,14 @@ func TestBuildUnderKey(t *testing.T) {
 	if output, err := p.build(folder); err == nil || !strings.Contains(output, "alias/golden does not exist in us-east-1") {
 		t.Errorf("without a key, the build ended with %v:\n%s", err, output)
 	}
-	p.mustBuild(template(t, fromEBS, keep, publish)) // makes the key
+	p.mustBuild(template(t, fromEBS, keep, publish)) // creates the key
 
 	for name, test := range map[string]struct {
 		source string
 		// The argument with which `packer validate` takes the template: amazon-ebs
 		// 1.8.2 refuses a kms_key_id that is not known yet.
 		validate string
-		copies   []string // calls by which images are copied
+		copies   []string // calls that copy images
 	}{
 		"volumes": {`
   launch_block_device_mappings {

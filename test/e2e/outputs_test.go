@@ -10,8 +10,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// What deploys downstream take is written beside the manifest, is part of the
-// artifact, and says the same.
+// The documents for downstream deploys are written next to the manifest, are
+// part of the artifact, and agree with the manifest.
 func TestOutputs(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})

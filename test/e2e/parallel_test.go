@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Two builds of one template publish at the same time, each in a process of its
-// own: they make one key.
+// Two builds of one template publish in parallel, each in its own process. They
+// create only one key.
 func TestParallelBuildsMakeOneKey(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{Latency: 20 * time.Millisecond})

@@ -26,7 +26,9 @@ type packerManifest struct {
 	} `json:"builds"`
 }
 
-// The whole chain, and then the same image again with nothing left to do.
+// TestBuildAndPublish publishes an image end to end, and then the same image
+// again with nothing left to do.
+// nothing left to do.
 func TestBuildAndPublish(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
@@ -71,7 +73,7 @@ post-processor "manifest" {
 	}
 }
 
-// denied is a fault by which one region's copy fails once, after its dry run.
+// denied is a fault by which one Region's copy fails once, after its dry run.
 var denied = awssim.Fault{Service: "ec2", Operation: "CopyImage", Region: "eu-west-1", Kind: awssim.Denied, Skip: 1}
 
 // With manifest first, the AMI that was built survives a publication that fails.
@@ -145,13 +147,13 @@ func TestKeepInputArtifact(t *testing.T) {
 	aws.checkPublished(t, "golden-shared", "us-east-1", "eu-west-1")
 }
 
-// An image that was built under the key is published itself, and then not
+// An image that was built encrypted with the key is published itself, and then not
 // Packer's to destroy.
 func TestKeepInputArtifactFalseKeepsWhatIsPublished(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
 	p := newPacker(t, aws.environment...)
-	p.mustBuild(template(t, fromEBS, keep, publish)) // makes the key
+	p.mustBuild(template(t, fromEBS, keep, publish)) // creates the key
 	p.mustBuild(template(t, fromKey, keep, publishWith("keep_input_artifact = false")))
 	aws.checkPublished(t, "encrypted", "us-east-1", "eu-west-1")
 }

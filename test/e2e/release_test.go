@@ -71,8 +71,8 @@ build {
 	}
 }
 
-// mirror stands for the host of the releases, on this machine: a proxy that
-// leads every name to one server, with a certificate of its own.
+// mirror replaces the host of the releases on this machine. It is a proxy that
+// directs every name to one server, with its own certificate.
 type mirror struct {
 	version            string
 	proxy, certificate string

@@ -51,7 +51,7 @@ const (
 	fromExisting = "source.orgami-existing.golden"
 )
 
-// Links of a chain of post-processors.
+// Post-processors of a chain.
 const (
 	keep = `
 post-processor "manifest" {
@@ -70,7 +70,7 @@ post-processor "orgami-publish" {
 }`
 )
 
-// publishWith is publish with further arguments.
+// publishWith is publish with additional arguments.
 func publishWith(arguments string) string {
 	return strings.TrimSuffix(publish, "}") + arguments + "\n}"
 }

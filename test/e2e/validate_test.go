@@ -50,7 +50,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// What is wrong with a template is said by `packer validate`, all at once.
+// `packer validate` reports everything that is wrong with a template at once.
 func TestValidateSaysEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newPacker(t)

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// Actions of others are named by the digest of a commit, with the version beside
-// it for people, and workflows may read and nothing else unless a job says so.
+// Third-party actions are pinned to a commit digest, with the version in a
+// comment for readers. Workflows have only read permissions unless a job
+// requests more.
 func TestWorkflows(t *testing.T) {
 	paths, err := filepath.Glob(filepath.Join("..", "..", ".github", "workflows", "*.yml"))
 	if err != nil || len(paths) < 4 {

@@ -1,7 +1,8 @@
-// Package permission knows which actions of AWS a publication takes, and makes
-// the least-privilege IAM policy of its caller. It is pure. One table serves the
-// documentation ([Page] is docs/permissions.md) and the tests that publish with
-// exactly this policy, and with each permission missing.
+// Package permission lists the AWS actions that a publication requires, and
+// generates the least-privilege IAM policy of the caller. It is pure. One table
+// is the source of the documentation ([Page] is docs/permissions.md) and of the
+// tests that publish with exactly this policy, and with each permission
+// missing.
 package permission
 
 import (
@@ -76,10 +77,10 @@ type Scope string
 
 // Scopes, in the order of the policy's statements.
 const (
-	// Everything is for actions of EC2 and Organizations, most of which take no
-	// resource, and for those of KMS that work on no key.
+	// Everything is for actions of EC2 and Organizations, most of which have no
+	// resource, and for actions of KMS that don't act on a key.
 	Everything Scope = "ReadAndCopyImages"
-	// NewKeys is for actions of KMS that work on no key that exists.
+	// NewKeys is for actions of KMS that don't act on an existing key.
 	NewKeys Scope = "MakeKeys"
 	// OwnKeys are the account's keys and aliases.
 	OwnKeys Scope = "ManageOwnKeys"
@@ -87,15 +88,15 @@ const (
 	KeysThroughEC2 Scope = "UseOwnKeysThroughEC2"
 	// GrantsThroughEC2 are grants that EC2 makes for its own use.
 	GrantsThroughEC2 Scope = "LetEC2MakeGrants"
-	// GrantsToRoles are grants that hold no more than the plugin's.
+	// GrantsToRoles are grants with at most the plugin's operations.
 	GrantsToRoles Scope = "GrantToServiceLinkedRoles"
 	// MultiRegionRole is KMS's service-linked role for multi-Region keys.
 	MultiRegionRole Scope = "CreateRoleForMultiRegionKeys"
-	// MemberRoles are the roles in the members that make the grants.
+	// MemberRoles are the roles in the members that create the grants.
 	MemberRoles Scope = "AssumeMemberRoles"
-	// Accounts is for listing the organisation's, which takes no resource.
+	// Accounts is for listing the organization's, which takes no resource.
 	Accounts Scope = "ListAccounts"
-	// DiscoveryRole is the role that lists the organisation's accounts.
+	// DiscoveryRole is the role that lists the organization's accounts.
 	DiscoveryRole Scope = "AssumeDiscoveryRole"
 	// ImageParameters are the account's parameters, which can be narrowed to those
 	// that name images.

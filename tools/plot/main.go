@@ -126,7 +126,7 @@ func tookAgain(lines []line) series {
 	return again(lines, func(_ calls, took time.Duration) float64 { return took.Seconds() })
 }
 
-// again is what a run that changes nothing costs in one region.
+// again is what a run that changes nothing costs in one Region.
 func again(lines []line, cost func(calls, time.Duration) float64) series {
 	s := series{}
 	for _, l := range lines {

@@ -36,7 +36,7 @@ const releasePatience = 100 * time.Millisecond
 // concurrent use.
 type Limiter struct {
 	quota Quota
-	file  *file // shared with other processes; nil if there is none
+	file  *file // shared with other processes; nil if nothing is shared
 
 	turn  chan struct{} // a mutex that a context can interrupt
 	state state

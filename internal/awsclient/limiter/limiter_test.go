@@ -66,8 +66,8 @@ func TestEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// Others use the rest of the account's quota: the limiter finds what is left,
-// with few throttled calls, and recovers.
+// Other clients use the rest of the account's quota. The limiter finds the
+// remaining rate with few throttled calls, and recovers.
 func TestLearns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, theirs := limiter.New(quota), rate.NewLimiter(20, 20) // of the 50, 20 are left

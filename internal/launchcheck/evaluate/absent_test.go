@@ -9,8 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// What was not read, or is in a form that is not known, never launches, and the
-// link says what to look at.
+// Information that was not read, or has an unknown form, never lets a launch
+// succeed. The link names what to check.
 func TestAbsentIsNotBenign(t *testing.T) {
 	snapshots := func(all ...evaluate.Snapshot) func(*scene) {
 		return func(s *scene) { s.region.Image.Snapshots = all }

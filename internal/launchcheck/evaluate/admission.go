@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// admission is what says whether a caller may use a key.
+// admission decides whether a caller can use a key.
 type admission struct {
 	*regionalKey
 
@@ -42,12 +42,12 @@ func (k *regionalKey) decide(by *caller) admission {
 
 func (a *admission) foreign() bool { return a.by.account != a.account }
 
-// admitting is what the key policy allows the caller, be it by itself or as one
-// of its account.
+// admitting combines what the key policy allows the caller itself and what it
+// allows the caller's account.
 func (a *admission) admitting() decided { return a.key.allowed.or(a.key.delegated) }
 
-// admit is the links that say whether the caller may do with the key what a
-// launch needs.
+// admit returns the links that report whether the caller can use the key as a
+// launch requires.
 func (k *regionalKey) admit(by *caller) []Link {
 	a := k.decide(by)
 	switch {
@@ -60,7 +60,7 @@ func (k *regionalKey) admit(by *caller) []Link {
 	}
 }
 
-// because says what lets the caller use the key.
+// because explains what lets the caller use the key.
 func (a *admission) because() []Link {
 	var links []Link
 	if byPolicies := a.policies.yes; byPolicies != none {
@@ -79,8 +79,8 @@ func (a *admission) because() []Link {
 	return append(links, a.grantHolds())
 }
 
-// grantHolds names no grant: every account has another, and the accounts that
-// launch for the same reason are to be taken together.
+// grantHolds returns a link that doesn't name the grant. Grants differ in each
+// account, and accounts that launch for the same reason are shown together.
 func (a *admission) grantHolds() Link {
 	if len(a.granted.grants) > 1 {
 		return holds(linkGrant, "grants on the key "+a.ARN+" allow it")
@@ -96,9 +96,9 @@ func (a *admission) identityPolicyHolds(o operations) Link {
 	return holds(linkIdentityPolicy, a.identity.name+" allows it: "+a.identity.whoSays(false, o, a.by, a.from))
 }
 
-// refused says what keeps the caller from using the key: the first operation that
-// it may not use decides which link, and the link names all operations that
-// break it.
+// refused explains what keeps the caller from using the key. The first
+// operation that the caller isn't allowed decides which link breaks, and the
+// link names all operations that break it.
 func (a *admission) refused() []Link {
 	missing := allNeeded &^ a.admitted.may
 	first := missing.first()
@@ -127,8 +127,8 @@ func (a *admission) refused() []Link {
 	}
 }
 
-// lent is what grants of other accounts allow a caller of another account, together
-// with its identity policy.
+// lent combines what grants of other accounts allow a caller of another account
+// with the caller's identity policy.
 func (a *admission) lent() decided {
 	if !a.foreign() {
 		return decided{}
@@ -136,7 +136,8 @@ func (a *admission) lent() decided {
 	return a.granted.lent
 }
 
-// keyPolicyStands is the key policy's link where the identity policy's breaks.
+// keyPolicyStands returns the key policy's link if the identity policy's link
+// breaks.
 func (a *admission) keyPolicyStands(first operations) Link {
 	if a.admitting().yes&first != none {
 		return a.keyPolicyHolds(first)
@@ -154,8 +155,8 @@ func (a *admission) policyLacks(d *document, o operations) string {
 	return ""
 }
 
-// noGrant says which operations no grant allows, which grants there are, and
-// whether one was issued by the wrong account.
+// noGrant lists the operations that no grant allows and the existing grants,
+// and reports whether one was issued by the wrong account.
 func (a *admission) noGrant(missing operations) string {
 	if lent := missing & a.granted.lent.yes; a.foreign() && lent != none {
 		return fmt.Sprintf("the account %s issued the grant on the key %s for %s, and a service-linked role can use a key of another account only by a grant that its own account issued",
@@ -171,7 +172,7 @@ func (a *admission) noGrant(missing operations) string {
 	return text
 }
 
-// undecided says what is unknown.
+// undecided returns the link that names what is unknown.
 func (a *admission) undecided() Link {
 	first := (allNeeded &^ a.admitted.yes).first()
 	about := "whether " + a.by.arn + " is allowed " + first.actions() + " is not known: "

@@ -35,7 +35,7 @@ func whole() []string {
 }
 
 // published is a world as the plugin makes it: an image shared with the
-// organization, under a key that is open to it, with grants for both
+// organization, encrypted with a key that is open to it, with grants for both
 // service-linked roles.
 func published(accounts int, regions ...string) evaluate.Input {
 	w := evaluate.Input{

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// caller is a launcher in one account: the role in whose name EC2 asks KMS.
+// caller is a launcher in one account: the role for which EC2 calls KMS.
 type caller struct {
 	partition string
 	account   string
@@ -48,8 +48,8 @@ func (a *Account) path() value {
 	return knownIfSet(a.Path)
 }
 
-// value is what a request has under a condition key. No request of a launch has
-// more than one value under any key.
+// value is the value of a condition key in a request. Requests of a launch have
+// at most one value for each key.
 type value struct {
 	there answer // no: the request does not have the key
 	text  string
@@ -74,9 +74,9 @@ type origin struct {
 	region string // of the launch
 }
 
-// request is what KMS is asked for a launch: CreateGrant if granting, else any
-// other operation, which all look the same to a condition. If launching, it is
-// the launcher's own request to EC2 instead.
+// request is a request to KMS for a launch: CreateGrant if granting is set, or
+// else any other operation. Conditions can't tell the others apart. If
+// launching is set, it is the launcher's own request to EC2 instead.
 type request struct {
 	by *caller
 	origin
@@ -103,8 +103,8 @@ const (
 	viaAWSService
 )
 
-// contextKeys by their names in lower case. Every other key makes a statement
-// one that is not supported.
+// contextKeys are the supported condition keys, by their names in lower case. A
+// statement with any other condition key is not supported.
 var contextKeys = map[string]contextKey{
 	"aws:principalorgid":          principalOrgID,
 	"aws:principalorgpaths":       principalOrgPaths,
@@ -129,12 +129,12 @@ var contextKeys = map[string]contextKey{
 	"aws:viaawsservice":           viaAWSService,
 }
 
-// isList says that AWS documents the key as one with several values, which are
-// to be tested with a set operator. Fact: IAM-EVAL-2, KMS-COND-5.
+// isList means that AWS documents the key as multivalued, so that conditions on
+// it need a set operator. Fact: IAM-EVAL-2, KMS-COND-5.
 func (k contextKey) isList() bool { return k == principalOrgPaths || k == grantOperations }
 
-// value is what the request has under the key. Fact: KMS-COND-1, KMS-COND-3,
-// IAM-EVAL-9 to IAM-EVAL-12, IAM-EVAL-16.
+// value returns the value of the condition key in the request. Fact:
+// KMS-COND-1, KMS-COND-3, IAM-EVAL-9 to IAM-EVAL-12, IAM-EVAL-16.
 func (r *request) value(k contextKey) value {
 	switch k {
 	case principalOrgID:
@@ -165,8 +165,9 @@ func (r *request) value(k contextKey) value {
 	}
 }
 
-// grantValue is what only a request for a grant has. EC2's grant is for the
-// attached volume, to decrypt its data key. Fact: GRANT-32, KMS-COND-6.
+// grantValue returns a value that only a request for a grant has. EC2's grant
+// is for the attached volume, to decrypt its data key. Fact: GRANT-32,
+// KMS-COND-6.
 func (r *request) grantValue(k contextKey) value {
 	switch {
 	case !r.granting:

@@ -10,8 +10,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// The links of the chain, in their order. Those from key-region to grant stand in
-// it once for every key of the image's snapshots.
+// The links of the chain, in order. Those from key-region to grant occur once
+// for each key of the image's snapshots.
 const (
 	linkImage          = "image"
 	linkProductCode    = "product-code"
@@ -34,12 +34,13 @@ func breaks(name, because, remedy string) Link { return newLink(name, Fails, bec
 
 func open(name, because, remedy string) Link { return newLink(name, Inconclusive, because, remedy) }
 
-// newLink is a link whose texts, which quote policies and AWS, can be printed.
+// newLink returns a link with printable texts. The texts quote policies and
+// AWS.
 func newLink(name string, outcome Outcome, because, remedy string) Link {
 	return Link{Name: name, Outcome: outcome, Because: text.Printable(because), Remedy: text.Printable(remedy)}
 }
 
-// imageLink says whether the image can be launched at all. Fact: EC2-IMG-4.
+// imageLink reports whether the image can be launched at all. Fact: EC2-IMG-4.
 func (r *Region) imageLink() Link {
 	id := r.Image.ID
 	switch r.Image.State {
@@ -60,8 +61,8 @@ func (r *Region) imageLink() Link {
 	}
 }
 
-// productLink is the link of an image with product codes, of which one account
-// cannot see the subscriptions of another.
+// productLink returns the link of an image with product codes. One account
+// can't see another account's subscriptions.
 func (r *Region) productLink() (Link, bool) {
 	if len(r.Image.ProductCodes) == 0 {
 		return Link{}, false
@@ -70,8 +71,8 @@ func (r *Region) productLink() (Link, bool) {
 		r.Image.ID, someOf(r.Image.ProductCodes, "and")), describeImage(r)), true
 }
 
-// snapshotLinks are about the snapshots of which too little is known to name the
-// keys that a launch needs.
+// snapshotLinks returns the links of snapshots whose information is too
+// incomplete to name the keys that a launch needs.
 func (r *Region) snapshotLinks() []Link {
 	var unread, keyless, contrary []string
 	for _, s := range r.Image.Snapshots {
@@ -110,8 +111,8 @@ func describeImage(r *Region) string {
 	return fmt.Sprintf("aws ec2 describe-images --region %s --image-ids %s", r.Name, r.Image.ID)
 }
 
-// sharedLink says whether the account may launch the image: as its owner, or by
-// a launch permission. Fact: EC2-SHARE-1, EC2-SHARE-5.
+// sharedLink reports whether the account can launch the image, as its owner or
+// by a launch permission. Fact: EC2-SHARE-1, EC2-SHARE-5.
 func (r *Region) sharedLink(a *Account) Link {
 	i := &r.Image
 	switch {
@@ -149,14 +150,15 @@ func (i *Image) sharedWith() string {
 	return "it is shared with " + someOf(with, "and")
 }
 
-// isIn says whether the account is in the organization, or in the unit or one of
-// its units below, that the ARN names; and if that is not known, why.
+// isIn reports whether the account is in the organization that the ARN names,
+// or in the unit or one of its child units. If that is not known, it returns
+// the reason.
 func (a *Account) isIn(permission string) (in answer, why string) {
 	organization := a.organization()
 	if organization.there == no {
 		return no, ""
 	}
-	parsed, _ := arn.Parse(permission) // of what is not an ARN, nothing is known
+	parsed, _ := arn.Parse(permission) // nothing is known of a permission that isn't an ARN
 	parts := strings.Split(parsed.Resource, "/")
 	switch {
 	case len(parts) == 2 && parts[0] == "organization":
@@ -177,7 +179,7 @@ func (a *Account) isIn(permission string) (in answer, why string) {
 	}
 }
 
-// regionLink says whether the key can be used with the region's snapshots, by
+// regionLink reports whether the key can be used with the Region's snapshots, by
 // the account. Fact: KMS-MRK-4.
 func (k *regionalKey) regionLink(by *caller) Link {
 	switch {
@@ -198,7 +200,7 @@ func describeKeyCommand(k *regionalKey) string {
 	return fmt.Sprintf("aws kms describe-key --region %s --key-id %s", k.in.Name, k.ARN)
 }
 
-// stateLink says whether the key is enabled. Fact: KMS-MRK-13, LAUNCH-14.
+// stateLink reports whether the key is enabled. Fact: KMS-MRK-13, LAUNCH-14.
 func (k *regionalKey) stateLink() Link {
 	enable := fmt.Sprintf("aws kms enable-key --region %s --key-id %s", k.in.Name, k.ARN)
 	because := fmt.Sprintf("the key %s is %s", k.ARN, k.State)

@@ -100,7 +100,7 @@ func TestKeys(t *testing.T) {
 
 const allow = `{"Sid":"Use","Effect":"Allow","Action":"kms:*","Resource":"*"`
 
-// to admits a principal to everything.
+// to allows a principal everything.
 func to(principal string) string { return allow + `,"Principal":{"AWS":"` + principal + `"}}` }
 
 // How key policy, identity policy and grants combine.

@@ -9,8 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// condition is one key under one operator. All conditions of a statement must
-// hold.
+// condition is one condition key with one operator. All conditions of a
+// statement must hold.
 type condition struct {
 	text string // operator and key, as they are written
 	odd  string // why it is not supported, empty if it is
@@ -76,7 +76,7 @@ func parseConditions(raw json.RawMessage, variables bool) ([]condition, error) {
 	return conditions, nil
 }
 
-// parse reads one condition, and says what of it is not supported.
+// parse reads one condition and records which part of it is not supported.
 func (c *condition) parse(operator string, key policy.Member, variables bool) error {
 	var err error
 	if c.wanted, err = texts(key.Value); err != nil {
@@ -130,7 +130,7 @@ func (c *condition) parseValues(base string, variables bool) error {
 	return nil
 }
 
-// holds says whether the request meets the condition.
+// holds reports whether the request meets the condition.
 func (c *condition) holds(r *request) answer {
 	if c.odd != "" {
 		return unsure
@@ -147,7 +147,7 @@ func (c *condition) holds(r *request) answer {
 		return unsure
 	case c.ifExists || c.forAll:
 		return yes
-	default: // a negated operator holds where there is nothing, but for ForAnyValue
+	default: // except with ForAnyValue, a negated operator matches an absent key
 		return answerOf(c.negated && !c.forAny)
 	}
 }
@@ -164,7 +164,7 @@ func (c *condition) matches(got string) bool {
 	})
 }
 
-// lacks says why the condition does not hold, or is not supported.
+// lacks explains why the condition doesn't hold or isn't supported.
 func (c *condition) lacks(r *request) string {
 	if c.odd != "" {
 		return c.odd

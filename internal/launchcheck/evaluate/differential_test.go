@@ -50,9 +50,9 @@ func seeds(t *testing.T) (from, to uint64) {
 	return 1, 151
 }
 
-// TestDifferential makes worlds at random, lets every launcher launch in every
-// account, and compares what happens with what the evaluator said would. They
-// share no code: each keeps the other from being wrong.
+// TestDifferential generates random worlds, lets every launcher launch in every
+// account, and compares the results with the evaluator's verdicts. The
+// simulator and the evaluator share no code, so each checks the other.
 func TestDifferential(t *testing.T) {
 	from, to := seeds(t)
 	t.Run("worlds", func(t *testing.T) {

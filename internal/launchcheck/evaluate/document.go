@@ -2,14 +2,14 @@ package evaluate
 
 import "fmt"
 
-// ruling is what one document says of a caller's operations.
+// ruling is the decision of one document about a caller's operations.
 type ruling struct {
 	denied    decided
 	allowed   decided // to the caller itself
 	delegated decided // to its account, whose policies must allow the same
 }
 
-// rule says what the document says of the caller's requests to KMS.
+// rule returns the document's decision about the caller's requests to KMS.
 func (d *document) rule(by *caller, from origin) ruling {
 	var all ruling
 	for i := range d.statements {
@@ -39,8 +39,8 @@ func (d *document) rule(by *caller, from origin) ruling {
 	return all
 }
 
-// operationsOf are the operations whose requests have what a request for a grant
-// has, or have it not.
+// operationsOf returns the operations whose requests have the condition keys of
+// grant requests, or those whose requests don't.
 func operationsOf(granting bool) operations {
 	if granting {
 		return createGrant
@@ -48,8 +48,7 @@ func operationsOf(granting bool) operations {
 	return allNeeded &^ createGrant
 }
 
-// whoSays names the statements that allow, or deny, the operations, in their
-// order.
+// whoSays names, in order, the statements that allow or deny the operations.
 func (d *document) whoSays(deny bool, o operations, by *caller, from origin) string {
 	var names []string
 	for i := range d.statements {
@@ -70,8 +69,8 @@ func (d *document) whoSays(deny bool, o operations, by *caller, from origin) str
 	return someOf(names, "and")
 }
 
-// doubt says what it is that leaves open whether the document allows, or denies,
-// the operation.
+// doubt explains why it is unknown whether the document allows or denies the
+// operation.
 func (d *document) doubt(o operations, by *caller, from origin) string {
 	for i := range d.statements {
 		s := &d.statements[i]
@@ -97,8 +96,8 @@ func (d *document) doubt(o operations, by *caller, from origin) string {
 	return "nothing that is known"
 }
 
-// closest says which statement comes closest to allowing the operation, and what
-// it lacks; empty if none is about the operation.
+// closest names the statement that comes closest to allowing the operation, and
+// what the statement lacks. It is empty if no statement is about the operation.
 func (d *document) closest(o operations, by *caller, from origin) string {
 	best, lacks := 0, ""
 	for i := range d.statements {
@@ -122,7 +121,7 @@ func (d *document) closest(o operations, by *caller, from origin) string {
 	return lacks
 }
 
-// unmet says which condition the request does not meet.
+// unmet names the condition that the request doesn't meet.
 func (s *statement) unmet(r *request) string {
 	for i := range s.conditions {
 		if s.conditions[i].holds(r) == no {

@@ -11,9 +11,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Evaluate decides for every launcher in every account and Region what its launch
-// comes to. It makes no requests. It is right if the input is, and if the
-// assumptions that it returns hold.
+// Evaluate decides whether each launcher can launch in each account and Region.
+// It makes no requests. Its result is correct if the input is correct and the
+// returned assumptions hold.
 func Evaluate(w Input) Result {
 	accounts := slices.SortedFunc(slices.Values(w.Accounts), func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
 	launchers := slices.SortedFunc(slices.Values(w.Launchers), func(a, b Launcher) int { return cmp.Compare(a.Name, b.Name) })
@@ -60,10 +60,10 @@ type regionalKey struct {
 	in      *Region
 	account string // its owner
 	region  string // in its ARN
-	missing bool   // the world has nothing of it
+	missing bool   // the input doesn't contain the key
 	service string // EC2's name in calls to KMS
 	from    origin // of requests for a launch
-	// The links that are the same for every caller whose chain gets there.
+	// The links that are the same for every caller that reaches them.
 	here, state Link
 	policy      *document
 	identity    map[*Launcher]*document
@@ -89,8 +89,9 @@ func newEvaluation(w *Input, r *Region, launchers []Launcher, assumed map[Assump
 	return e
 }
 
-// requestsFrom is EC2's name in calls to KMS, and where requests for a launch in the
-// Region come from. The name counts only where it is confirmed. Fact: KMS-COND-2.
+// requestsFrom returns EC2's name in calls to KMS, and the origin of requests
+// for a launch in the Region. The name is used only if it is confirmed. Fact:
+// KMS-COND-2.
 func requestsFrom(partition, region string) (service string, from origin) {
 	service, confirmed := policy.EC2Service(partition, region)
 	if !confirmed {
@@ -102,7 +103,7 @@ func requestsFrom(partition, region string) (service string, from origin) {
 func newRegionalKey(partition string, r *Region, keyARN string, launchers []Launcher) *regionalKey {
 	key, found := r.Keys[keyARN]
 	key.ARN = keyARN
-	a, _ := arn.Parse(keyARN) // of what is not an ARN, the account is empty
+	a, _ := arn.Parse(keyARN) // empty if keyARN isn't an ARN
 	k := &regionalKey{Key: key, in: r, account: a.AccountID, region: a.Region, missing: !found}
 	k.service, k.from = requestsFrom(partition, r.Name)
 	k.here = holds(linkKeyRegion, "the key "+keyARN+" is of "+r.Name)
@@ -116,8 +117,9 @@ func newRegionalKey(partition string, r *Region, keyARN string, launchers []Laun
 	return k
 }
 
-// parsePolicy reads the key's policy. AWS's own keys for EBS admit everybody of
-// their account through EC2, and are read by few.
+// parsePolicy reads the key's policy. The policies of AWS's own EBS keys allow
+// all principals of the key's account through EC2, and few callers can read
+// them.
 func (k *regionalKey) parsePolicy() *document {
 	name := "the policy of the key " + k.ARN
 	switch {
@@ -131,8 +133,8 @@ func (k *regionalKey) parsePolicy() *document {
 	}
 }
 
-// identity is the role's policy, as far as it is about the key. Service-linked
-// roles have nothing of KMS in theirs. Fact: IAM-ROLE-8.
+// identity returns the statements of the role's policy that are about the key.
+// Policies of service-linked roles contain nothing about KMS. Fact: IAM-ROLE-8.
 func (l *Launcher) identity(keyARN string) *document {
 	name := "the identity policy of " + l.Name
 	if l.ServiceLinked || len(l.Policy) == 0 {
@@ -141,7 +143,7 @@ func (l *Launcher) identity(keyARN string) *document {
 	return parseIdentityPolicy(name, l.Policy, keyARN)
 }
 
-// verdict follows the chain until a link breaks.
+// verdict follows the chain up to the first broken link.
 func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 	v := Verdict{Account: a.ID, Region: e.region.Name, Launcher: by.launcher.Name, Outcome: Launches, Links: make([]Link, 0, 2+4*len(e.keys))}
 	if by.partition == "" {
@@ -176,8 +178,8 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 	return v
 }
 
-// append adds links and reports whether the chain goes on: a link that is broken
-// ends it, one that is not known does not, since a later one may break.
+// append adds links and reports whether the chain continues. A broken link ends
+// it. An unknown link doesn't, because a later link may be broken.
 func (v *Verdict) append(links ...Link) bool {
 	for _, l := range links {
 		v.Links = append(v.Links, l)

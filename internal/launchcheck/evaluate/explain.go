@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// Placeholder stands for the account in the links of a [Case]. Nothing that is
-// printed or written for readers contains it.
+// Placeholder stands for the account ID in the links of a [Case]. Output for
+// readers never contains it.
 const Placeholder = "{account}"
 
-// anAccount is what readers see for the account where there are several.
+// anAccount is what readers see instead of the account if there are several.
 const anAccount = "ACCOUNT"
 
 // withCredentials is the note of a remedy that needs the credentials of an account,
 // up to its ID.
 const withCredentials = "with credentials of the account "
 
-// CredentialsOf is the [Link.Note] of a remedy that needs the credentials of the
-// account.
+// CredentialsOf is the [Link.Note] of a remedy that requires the credentials of
+// the account.
 func CredentialsOf(account string) string { return withCredentials + account }
 
-// In is the link as it is in the account.
+// In returns the link with the account's ID filled in.
 func (l Link) In(account string) Link {
 	if account == AnyOther {
 		account = anAccount
@@ -34,8 +34,8 @@ func (l Link) In(account string) Link {
 	return l
 }
 
-// Explained are the links for readers. If the case has several accounts, a command
-// is a loop over them, and a piece of policy lists them.
+// Explained returns the links for readers. If the case has several accounts, a
+// command becomes a loop over them, and a policy snippet lists them.
 func (c Case) Explained() []Link { return c.explained(c.Accounts) }
 
 // explained has remedies for some of the case's accounts.
@@ -54,7 +54,7 @@ func (c Case) explained(accounts []string) []Link {
 // quotedPlaceholder is a JSON string with the placeholder.
 var quotedPlaceholder = regexp.MustCompile(`"[^"]*\{account\}[^"]*"`)
 
-// forEach is the link for several accounts.
+// forEach returns the link for several accounts.
 func (l Link) forEach(accounts []string) Link {
 	ids := make([]string, len(accounts))
 	for i, account := range accounts {

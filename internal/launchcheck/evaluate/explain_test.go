@@ -118,7 +118,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// For accounts that nobody named there is no ID to paste.
+// Accounts that aren't listed have no account ID to paste.
 func TestAnyOther(t *testing.T) {
 	c, _ := failing(t, (*scene).asService, member)
 	c.Accounts = []string{evaluate.AnyOther}

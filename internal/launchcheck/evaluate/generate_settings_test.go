@@ -121,8 +121,8 @@ func (w *generatedWorld) settleDefaultKey(file awssim.KeyFile) {
 	}
 }
 
-// readSettings reads the settings of an account. What the default key is if it is
-// aws/ebs isn't told in half of the accounts: the evaluator assumes it.
+// readSettings reads the settings of an account. In half of the accounts, it
+// omits the default key if that is aws/ebs: the evaluator assumes it.
 func (w *generatedWorld) readSettings(a *evaluate.Account) {
 	w.t.Helper()
 	ctx, client := w.t.Context(), w.ec2(a.ID)

@@ -9,12 +9,13 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// generator makes the parts of a random world. The same seed makes the same.
+// generator generates the parts of a random world. The same seed generates the
+// same world.
 type generator struct {
 	*rand.Rand
 
-	// odd says that something was made of which the evaluator does not claim to
-	// understand everything.
+	// odd means that the world contains something that the evaluator doesn't
+	// claim to support completely.
 	odd bool
 }
 
@@ -37,7 +38,7 @@ func some(g *generator, of ...string) any {
 	return picked
 }
 
-// Who the worlds have, beside those of bench_test.go.
+// Principals of the worlds, in addition to those of bench_test.go.
 const (
 	keyOwner = "777777777777"
 	nested   = "ou-ab12-22222222" // below unit

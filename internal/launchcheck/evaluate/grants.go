@@ -15,21 +15,22 @@ var listedOperations = []string{
 
 // granted are the grants of one grantee on one key.
 type granted struct {
-	// own allow by grants that the grantee's account issued, lent by grants that
-	// another account issued. A grant whose issuing account is unknown may be an
-	// own one, and is at least a lent one.
+	// own are operations allowed by grants that the grantee's account issued.
+	// lent are operations allowed by grants that another account issued. A
+	// grant whose issuing account is unknown may be an own one, and counts at
+	// least as a lent one.
 	own, lent decided
 	grants    []*Grant // those that allow any operation of a launch
-	// issued are all operations of the grants in own, those that a launch doesn't
-	// need included.
+	// issued are all operations of the grants in own, including those that a
+	// launch doesn't need.
 	issued []string
 }
 
-// any is what the grants allow whoever issued them.
+// any returns what the grants allow, whichever account issued them.
 func (g granted) any() decided { return g.own.or(g.lent) }
 
-// indexGrants sorts a key's grants by their grantees: the ARN of a role, that of
-// an account's root, or that of a session up to the session's name.
+// indexGrants groups a key's grants by grantee: the ARN of a role, of an
+// account's root, or of a session up to the session's name.
 func indexGrants(grants []Grant) map[string]granted {
 	index := make(map[string]granted, len(grants))
 	for i := range grants {
@@ -82,8 +83,8 @@ func (g *granted) add(one *Grant, ops operations, sure answer, account string) {
 	g.grants = append(g.grants, one)
 }
 
-// names are the names of the grants, or the IDs of those without a name, with their
-// operations. The names differ only in the account.
+// names returns the names of the grants with their operations, or the IDs of
+// grants without a name. The names differ only in the account.
 func (g granted) names() string {
 	var names []string
 	for _, one := range g.grants {
@@ -116,20 +117,20 @@ func (g *Grant) label() string {
 	return g.ID
 }
 
-// incomplete reports whether the account's own grants have some of the operations
-// that AWS lists, and lack others.
+// incomplete reports whether the account's own grants have some, but not all,
+// of the operations that AWS lists.
 func (g granted) incomplete() bool {
 	return len(g.issued) > 0 && len(g.lacking()) > 0
 }
 
-// lacking are the operations that AWS lists and that no grant of the account's own
-// has.
+// lacking returns the operations that AWS lists and that no own grant of the
+// account has.
 func (g granted) lacking() []string {
 	return slices.DeleteFunc(slices.Clone(listedOperations), func(o string) bool { return slices.Contains(g.issued, o) })
 }
 
-// cannotGrant reports whether a grant has CreateGrant, and lacks the operation of
-// the grant that EC2 creates with it.
+// cannotGrant reports whether a grant has CreateGrant but lacks the operation
+// of the grant that EC2 creates with it.
 func (g granted) cannotGrant() bool {
 	return slices.ContainsFunc(g.grants, func(one *Grant) bool {
 		return operationsNamed(one.Operations)&(createGrant|decrypt) == createGrant

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Outcome is how a launch ends, and how one link of its chain stands.
+// Outcome is the result of a launch, and the state of one link of its chain.
 type Outcome string
 
 // Outcomes of a launch.
@@ -21,12 +21,12 @@ const (
 	// Inconclusive launches depend on something that was not read, that AWS does
 	// not document, or that this package does not support.
 	Inconclusive Outcome = "inconclusive"
-	// Pending launches lack only a grant that has not been created yet. [Evaluate]
-	// does not return it: whoever knows the plan sets it.
+	// Pending launches lack only a grant that has not been created yet.
+	// [Evaluate] doesn't return it. Callers that know the plan set it.
 	Pending Outcome = "pending"
 )
 
-// Input is what is known of the images and of those who are to launch them.
+// Input is the information about the images and their launchers.
 type Input struct {
 	// Partition is aws, aws-cn, aws-us-gov or another one. Without it, every
 	// verdict is [Inconclusive].
@@ -96,7 +96,7 @@ type Launcher struct {
 	Policy json.RawMessage
 }
 
-// Region is one region of a publication.
+// Region is one Region of a publication.
 type Region struct {
 	Name  string
 	Image Image
@@ -118,11 +118,11 @@ type Image struct {
 	Created, Deprecated time.Time
 	// Launch permissions, in addition to the owner. Fact: EC2-SHARE-1.
 	Public              bool
-	Accounts            []string // ids
+	Accounts            []string // IDs
 	Organizations       []string // ARNs
 	OrganizationalUnits []string // ARNs
-	// Snapshots are those of the image's block devices. An image without any is
-	// one of which they are not known.
+	// Snapshots are those of the image's block devices. If there are none, the
+	// snapshots are not known.
 	Snapshots []Snapshot
 }
 
@@ -135,11 +135,11 @@ type Snapshot struct {
 	Key       string // ARN of its KMS key, empty if it is not encrypted or AWS did not return it
 }
 
-// Key is a KMS key of one region.
+// Key is a KMS key of one Region.
 type Key struct {
 	ARN   string
 	State string // Enabled, Disabled, PendingDeletion, …; empty if it could not be read
-	// AWSManaged keys, such as aws/ebs, are of use to their own account only.
+	// AWSManaged keys, such as aws/ebs, can only be used by their own account.
 	AWSManaged bool
 	Policy     json.RawMessage // empty if it could not be read
 	// GrantsUnknown says that the grants could not be read.

@@ -9,14 +9,15 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Link is one link of the chain that a launch depends on.
+// Link is one condition that a launch depends on.
 type Link struct {
 	Name    string  `json:"link"` // image, region-enabled, shared, …: the constants of this package
 	Outcome Outcome `json:"outcome"`
 	// Because is one sentence: which permission, statement or grant decides.
 	Because string `json:"because"`
-	// Remedy is a command or a piece of policy that fixes the link, or a command
-	// that shows what is unknown. It can be pasted as it is. Empty if there is none.
+	// Remedy is a command or a policy snippet that fixes the link, or a command
+	// that shows what is unknown. It can be pasted unchanged. It is empty if
+	// there is no remedy.
 	Remedy string `json:"remedy,omitempty"`
 	// Note says how to use Remedy: with whose credentials, where to add it, or what
 	// to do afterwards. It continues the word "remedy".
@@ -29,8 +30,7 @@ func (l Link) note(note string) Link {
 	return l
 }
 
-// Verdict is what a launch comes to, with the links up to the first that is
-// broken.
+// Verdict is the result of a launch, with the links up to the first broken one.
 type Verdict struct {
 	Account  string
 	Region   string
@@ -98,7 +98,8 @@ func Collect(verdicts []Verdict) Matrix {
 	return matrix
 }
 
-// AnyOther stands, among a case's accounts, for all those that nobody named.
+// AnyOther stands, among a case's accounts, for all accounts that aren't
+// listed.
 const AnyOther = "any other account"
 
 // Find returns the case of an account, also as one of [AnyOther].
@@ -132,8 +133,8 @@ func (m Matrix) Total() int {
 	return n
 }
 
-// withoutAccount has the placeholder for the account, but not where it is the
-// owner of a key: the key is the same for all.
+// withoutAccount replaces the account ID with the placeholder, except where the
+// account owns a key: the key is the same for all accounts.
 func (v Verdict) withoutAccount(text string) string {
 	ofKey := ":kms:" + v.Region + ":" + v.Account
 	parts := strings.Split(text, ofKey)

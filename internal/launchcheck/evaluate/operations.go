@@ -23,8 +23,8 @@ const (
 
 var operationNames = [...]string{"DescribeKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "CreateGrant"}
 
-// operationsNamed is the set of the named operations; others are of no use to a
-// launch.
+// operationsNamed returns the set of the named operations. It omits operations
+// that a launch doesn't use.
 func operationsNamed(names []string) operations {
 	set := none
 	for i, name := range operationNames {
@@ -72,7 +72,7 @@ func (d *decided) add(o operations, a answer) {
 	}
 }
 
-// of is the answer for one operation.
+// of returns the answer for one operation.
 func (d decided) of(o operations) answer {
 	switch {
 	case d.yes&o != 0:

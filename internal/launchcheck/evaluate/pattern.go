@@ -11,8 +11,8 @@ import (
 // may have colons itself.
 const segments = 6
 
-// matchesARN compares segment by segment: a wildcard does not reach over a
-// colon, but for those within the last segment.
+// matchesARN compares segment by segment. A wildcard doesn't match a colon,
+// except within the last segment.
 func matchesARN(pattern, arn string) bool {
 	wanted, got := strings.SplitN(pattern, ":", segments), strings.SplitN(arn, ":", segments)
 	if len(wanted) != segments || len(got) != segments {

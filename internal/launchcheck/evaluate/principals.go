@@ -15,14 +15,14 @@ import (
 // role, such as a service, a user or an identity that was deleted, is not in it.
 type principals struct {
 	all      bool
-	accounts map[string]bool // ids, and ARNs of their roots, which mean the same
+	accounts map[string]bool // IDs, and ARNs of their roots, which mean the same
 	roles    map[string]bool // ARNs
 	sessions map[string]bool // ARNs up to the session's name
 }
 
 var (
 	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
-	// nobody are unique ids, which stand for deleted identities, and principals
+	// nobody are unique IDs, which stand for deleted identities, and principals
 	// that are no roles. Fact: KMS-KEY-21.
 	nobody = regexp.MustCompile(`^(A(ROA|IDA)[A-Z0-9]+|arn:[a-z-]+:(iam::[0-9]{12}:user|sts::[0-9]{12}:federated-user)/.+)$`)
 )
@@ -59,7 +59,7 @@ func parsePrincipals(raw json.RawMessage) (principals, error) {
 
 // add adds an AWS principal.
 func (p *principals) add(name string) error {
-	a, _ := arn.Parse(name) // an account's ID is none
+	a, _ := arn.Parse(name) // empty if name is an account ID
 	switch {
 	case name == "*":
 		p.all = true
@@ -80,7 +80,7 @@ func (p *principals) add(name string) error {
 	return nil
 }
 
-// named says whether the caller itself is named, and whether its account is. A
+// named reports whether the caller itself is named, and whether its account is. A
 // session is named by a name that is not known before it is there.
 func (p *principals) named(by *caller) (itself, account answer) {
 	switch {
@@ -94,7 +94,7 @@ func (p *principals) named(by *caller) (itself, account answer) {
 
 func (p *principals) accountOf(by *caller) bool { return p.accounts[by.account] || p.accounts[by.root] }
 
-// exempts says whether a NotPrincipal element leaves the caller out: only if it
+// exempts reports whether a NotPrincipal element leaves the caller out: only if it
 // names the account, the role and the session. Fact: IAM-EVAL-7.
 func (p *principals) exempts(by *caller) answer {
 	switch {

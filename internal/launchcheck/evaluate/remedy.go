@@ -17,7 +17,8 @@ func (a *admission) getKeyPolicy() string {
 	return fmt.Sprintf("aws kms get-key-policy --region %s --key-id %s --policy-name default --query Policy --output text", a.in.Name, a.ARN)
 }
 
-// listRolePolicies shows the policies of the role, one of which denies.
+// listRolePolicies returns the command that shows the role's policies, one of
+// which denies the request.
 func (a *admission) listRolePolicies() string {
 	return "aws iam list-role-policies --role-name " + a.by.name
 }

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Result is what the launches come to.
+// Result contains the verdicts on all launches.
 type Result struct {
 	// Verdicts in the order of Region, account and launcher.
 	Verdicts []Verdict
-	// Assumptions are what the verdicts depend on and what was not read, each once.
+	// Assumptions are what the verdicts depend on and was not read, each once.
 	Assumptions []Assumption
 }
 

@@ -13,7 +13,7 @@ import (
 
 // scene is a launch in which every link holds, until a test breaks one: a
 // member's role with the emitted policy, an image that is shared with the
-// organization, under a key that is open to it.
+// organization, encrypted with a key that is open to it.
 type scene struct {
 	partition  string
 	management string
@@ -68,7 +68,7 @@ func document(statements ...string) json.RawMessage {
 	return json.RawMessage(`{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`)
 }
 
-// verdict is what the evaluator says of the scene, of which something may be
+// verdict returns the evaluator's verdict on the scene, part of which may be
 // hidden.
 func (s *scene) verdict(hide ...func(*evaluate.Input)) evaluate.Verdict {
 	if s.key.ARN != "" {
@@ -83,7 +83,7 @@ func (s *scene) verdict(hide ...func(*evaluate.Input)) evaluate.Verdict {
 	return evaluate.Evaluate(known).Verdicts[0]
 }
 
-// ruling is a scene with one thing altered, and what becomes of it.
+// ruling is a scene with one change, and the expected result.
 type ruling struct {
 	name  string
 	alter func(*scene)

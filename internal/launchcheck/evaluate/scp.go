@@ -8,7 +8,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// scpLinks say whether the service control policies of the account let the caller
+// scpLinks reports whether the service control policies of the account let the caller
 // launch, and use the keys. Each level must allow it, and no policy may deny it. They
 // don't affect service-linked roles nor the management account. Fact: IAM-EVAL-13.
 func (e *evaluation) scpLinks(a *Account, by *caller) []Link {
@@ -37,7 +37,7 @@ func (e *evaluation) scpLinks(a *Account, by *caller) []Link {
 	return []Link{found}
 }
 
-// controlled are what the policies say of the launch and of each key.
+// controlled returns the policies' decisions about the launch and each key.
 func (e *evaluation) controlled(a *Account, by *caller) []Link {
 	from := e.from
 	links := []Link{a.controlLink("ec2:RunInstances in "+e.region.Name, func(p ControlPolicy) (denied, allowed answer) {
@@ -72,7 +72,7 @@ func (e *evaluation) keyARNs(a *Account) []string {
 	return append(arns, policy.KeyARN(e.partition, e.region.Name, a.ID, "00000000-0000-0000-0000-000000000000"))
 }
 
-// control is a parsed policy as far as it is about the key.
+// control returns the parts of a parsed policy that are about the key.
 func (e *evaluation) control(p ControlPolicy, keyARN string) *document {
 	id := keyARN + "\n" + p.Name + "\n" + string(p.Document)
 	if e.controls[id] == nil {
@@ -81,7 +81,7 @@ func (e *evaluation) control(p ControlPolicy, keyARN string) *document {
 	return e.controls[id]
 }
 
-// controlLink combines what the policies of all levels say.
+// controlLink combines the decisions of the policies of all levels.
 func (a *Account) controlLink(what string, says func(ControlPolicy) (denied, allowed answer)) Link {
 	remedy := "aws organizations list-policies-for-target --target-id " + a.ID + " --filter SERVICE_CONTROL_POLICY"
 	const note = "with credentials of the organization's management account"
@@ -119,7 +119,7 @@ func unique(names []string) []string {
 	return slices.Compact(names)
 }
 
-// anyOf is the answer for whichever operation has the greatest.
+// anyOf returns the greatest answer of any operation.
 func (d decided) anyOf() answer {
 	switch {
 	case d.yes != none:
@@ -131,7 +131,7 @@ func (d decided) anyOf() answer {
 	}
 }
 
-// allOf is the answer for whichever operation has the least.
+// allOf returns the least answer of any operation.
 func (d decided) allOf() answer {
 	switch {
 	case d.yes == allNeeded:
@@ -143,7 +143,7 @@ func (d decided) allOf() answer {
 	}
 }
 
-// launching says whether the document denies, and whether it allows, the caller's
+// launching reports whether the document denies, and whether it allows, the caller's
 // RunInstances with the Region's image.
 func (d *document) launching(r *Region, by *caller, from origin) (denied, allowed answer) {
 	for i := range d.statements {
@@ -163,7 +163,7 @@ func (d *document) launching(r *Region, by *caller, from origin) (denied, allowe
 	return denied, allowed
 }
 
-// launchResources says whether the statement is about any, and whether it is about
+// launchResources reports whether the statement is about any, and whether it is about
 // all, of the resources of RunInstances. Of most of these only the type is known.
 func (s *statement) launchResources(r *Region, by *caller) (some, all answer) {
 	ec2 := "arn:" + by.partition + ":ec2:" + r.Name + ":"

@@ -17,7 +17,7 @@ var alwaysEnabled = []string{
 	"us-east-1", "us-east-2", "us-west-1", "us-west-2",
 }
 
-// enabledLink says whether the account has enabled the Region. A publishing account
+// enabledLink reports whether the account has enabled the Region. A publishing account
 // has: its image is there. Fact: KMS-KEY-16.
 func (e *evaluation) enabledLink(a *Account, partition string) []Link {
 	enabled, known := a.RegionEnabled[e.region.Name]
@@ -58,7 +58,7 @@ type ImageCriterion struct {
 	Other bool
 }
 
-// allowedLink says whether the account's setting Allowed AMIs lets it launch the
+// allowedLink reports whether the account's setting Allowed AMIs lets it launch the
 // image. Fact: EC2-ALLOW-2 to EC2-ALLOW-4.
 func (e *evaluation) allowedLink(a *Account, now time.Time) []Link {
 	i := &e.region.Image
@@ -93,7 +93,7 @@ func (e *evaluation) allowedLink(a *Account, now time.Time) []Link {
 	}
 }
 
-// meets says whether the image meets all parts of the criterion.
+// meets reports whether the image meets all parts of the criterion.
 func (c ImageCriterion) meets(i *Image, now time.Time) answer {
 	all := answerOf(true)
 	if c.Other {
@@ -121,7 +121,7 @@ func (c ImageCriterion) meets(i *Image, now time.Time) answer {
 	return all
 }
 
-// providedBy says whether the image comes from one of the providers.
+// providedBy reports whether the image comes from one of the providers.
 func (i *Image) providedBy(providers []string) answer {
 	found := no
 	for _, p := range providers {

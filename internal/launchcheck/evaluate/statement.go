@@ -17,10 +17,10 @@ type statement struct {
 	name string // statement "Sid", or statement 2
 	// allow and deny are both set if it is not supported which one it does.
 	allow, deny bool
-	odd         string // what of it is not supported, empty if it is all
+	odd         string // the part of it that is not supported; empty if there is none
 	actions     operations
 	onKey       bool // whether its resource is the key
-	// runs says whether ec2:RunInstances is one of its actions. Its resources, or
+	// runs reports whether ec2:RunInstances is one of its actions. Its resources, or
 	// if butResources all others, are those of the statement; nil if not known.
 	runs         bool
 	resources    []string
@@ -37,8 +37,8 @@ type document struct {
 	statements []statement
 }
 
-// unread is a document of which nothing is known: it may allow and deny
-// everything.
+// unread returns a document of which nothing is known. It may allow or deny
+// anything.
 func unread(name, why string) *document {
 	return &document{name: name, statements: []statement{{
 		name: name, allow: true, deny: true, odd: why, actions: allNeeded, runs: true, onKey: true, everybodies: true,
@@ -225,7 +225,7 @@ func (s *statement) about(by *caller) (itself, account answer) {
 	}
 }
 
-// meets says whether the request meets all conditions.
+// meets reports whether the request meets all conditions.
 func (s *statement) meets(r *request) answer {
 	all := yes
 	if s.odd != "" {

@@ -136,7 +136,8 @@ func TestSentences(t *testing.T) {
 	golden.Compare(t, "sentences", []byte(text.String()))
 }
 
-// Verdicts come by region, account and launcher, whatever the world's order.
+// Verdicts are sorted by Region, account and launcher, whatever the order of
+// the input.
 func TestOrder(t *testing.T) {
 	w := published(3, "us-east-1", "eu-west-1")
 	slices.Reverse(w.Accounts)

@@ -1,6 +1,6 @@
 package evaluate
 
-// volumeLinks say whether the caller can use the key of the volumes. A volume that
+// volumeLinks reports whether the caller can use the key of the volumes. A volume that
 // is restored from the encrypted snapshot of another account is encrypted with the
 // default EBS key of the launching account. The owner's volumes keep the snapshots'
 // keys. Fact: LAUNCH-7, LAUNCH-11, LAUNCH-12.
@@ -31,7 +31,8 @@ func (e *evaluation) volumeKey(a *Account, key Key) *regionalKey {
 	return k
 }
 
-// volumeLink is the first link of the volumes' key that doesn't hold, as one link.
+// volumeLink combines the links of the volumes' key into one: the first that
+// doesn't hold.
 func (k *regionalKey) volumeLink(by *caller) Link {
 	links := []Link{k.regionLink(by)}
 	if k.account != "" {

@@ -21,7 +21,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// home is the region of the generated worlds' images.
+// home is the Region of the generated worlds' images.
 const home = "us-east-1"
 
 // source images of the worlds, not encrypted.
@@ -107,7 +107,7 @@ func (w *generatedWorld) kms(key string) *kms.Client {
 	return kms.NewFromConfig(w.config(keyAccount(key)))
 }
 
-// must fails the test on an error; what was answered is of no interest.
+// must fails the test on an error, and ignores the answer.
 func (w *generatedWorld) must(_ any, err error) {
 	w.t.Helper()
 	if err != nil {
@@ -115,8 +115,8 @@ func (w *generatedWorld) must(_ any, err error) {
 	}
 }
 
-// makeImage makes the image, under no key, AWS's, or one or two of the
-// customer's, which may be another account's.
+// makeImage creates the image. It is unencrypted, or encrypted with AWS's key,
+// or with one or two customer keys, which may belong to another account.
 func (w *generatedWorld) makeImage() {
 	switch kind := w.IntN(100); {
 	case kind < 5:
@@ -132,7 +132,7 @@ func (w *generatedWorld) makeImage() {
 	}
 }
 
-// newKey makes a key that the owner of the image can use.
+// newKey creates a key that the owner of the image can use.
 func (w *generatedWorld) newKey() string {
 	w.t.Helper()
 	holder := one(w.generator, owner, owner, keyOwner)
@@ -218,8 +218,8 @@ func (w *generatedWorld) makeRoles() {
 	}
 }
 
-// makeGrants makes grants for some roles: whole, with something missing, in
-// parts, revoked.
+// makeGrants creates grants for some roles: complete grants, grants with
+// something missing, several partial grants, and revoked grants.
 func (w *generatedWorld) makeGrants(key string) {
 	needed := []string{"DescribeKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "CreateGrant"}
 	for _, account := range launching() {
@@ -290,7 +290,7 @@ func (w *generatedWorld) settle(key string) {
 	}
 }
 
-// launchers are those of the world, as the evaluator is told of them.
+// launchers are the world's launchers, as input for the evaluator.
 func (w *generatedWorld) launchers() []evaluate.Launcher {
 	return []evaluate.Launcher{
 		{Name: "Karpenter", Role: karpenter, Policy: w.roles[karpenter]},

@@ -1,5 +1,5 @@
-// Package downstream builds the documents that tools downstream of a publication
-// take: Karpenter, Terraform, CloudFormation. It is pure.
+// Package downstream generates the documents that Karpenter, Terraform and
+// CloudFormation read after a publication. It is pure.
 package downstream
 
 import (
@@ -25,16 +25,17 @@ const (
 // Kinds lists all kinds.
 func Kinds() []Kind { return []Kind{EC2NodeClass, Terraform, CloudFormation, SSM} }
 
-// Names of the files. A NodeClass is a region's, as images are.
+// Names of the files. A NodeClass is a Region's, as images are.
 const (
 	TerraformFile      = "orgami.tfvars.json"
 	CloudFormationFile = "orgami-member.template.json"
 )
 
-// EC2NodeClassFile is the name of the region's file.
+// EC2NodeClassFile is the name of the Region's file.
 func EC2NodeClassFile(region string) string { return "ec2nodeclass-" + region + ".json" }
 
-// Publication is what the documents are made of. It is complete.
+// Publication is a complete publication, from which the documents are
+// generated.
 type Publication struct {
 	Manifest manifest.Manifest
 	Policy   policy.Document // Karpenter's
@@ -85,8 +86,8 @@ type amiSelectorTerm struct {
 	ID string `json:"id"`
 }
 
-// nodeClass selects the region's image by its id, which nobody else's image can
-// have: a name can be anybody's.
+// nodeClass selects the Region's image by its ID, which no other image has. Any
+// account can use the image's name.
 func nodeClass(image manifest.Image) nodeClassPatch {
 	return nodeClassPatch{APIVersion: "karpenter.k8s.aws/v1", Kind: "EC2NodeClass", Spec: nodeClassSpec{[]amiSelectorTerm{{image.ImageID}}}}
 }

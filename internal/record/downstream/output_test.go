@@ -74,8 +74,8 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// TestTerraformModules: the values are of the type that the example modules
-// declare, with nothing missing and nothing beside.
+// TestTerraformModules checks that the values have the type that the example
+// modules declare, with nothing missing and nothing extra.
 func TestTerraformModules(t *testing.T) {
 	for name, list := range map[string][]manifest.Grant{"with grants": grants(), "without": nil} {
 		documents, err := downstream.Documents(publication(list...), []downstream.Kind{downstream.Terraform})

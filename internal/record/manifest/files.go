@@ -14,8 +14,9 @@ const (
 	fileMode      = 0o644 // nothing in the files is secret
 )
 
-// Probe makes sure that files can be written to the directory, making it if
-// need be: found out before anything is changed, not after.
+// Probe checks that files can be written to the directory, and creates it if
+// needed. Call it before changing anything, so that an unusable directory is
+// found in time.
 func Probe(directory string) error {
 	if err := os.MkdirAll(directory, directoryMode); err != nil {
 		return fmt.Errorf("making the output directory %s: %w: set output_directory to one that can be written", directory, err)
@@ -43,10 +44,10 @@ type Document struct {
 	Content any // a [Page], or what is encoded as JSON
 }
 
-// Write writes the documents in their order and stops at the first that fails. Each is
-// written whole or not at all: to a temporary file in the directory, which is then
-// renamed. A symbolic link of that name is replaced, not followed. It returns the
-// paths that were written.
+// Write writes the documents in order and stops at the first failure. Each file
+// is written completely or not at all: Write creates a temporary file in the
+// directory and renames it. It replaces a symbolic link of that name instead of
+// following it. It returns the paths of the written files.
 func Write(directory string, documents ...Document) ([]string, error) {
 	if err := os.MkdirAll(directory, directoryMode); err != nil {
 		return nil, fmt.Errorf("creating the output directory %s: %w", directory, err)

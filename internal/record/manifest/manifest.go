@@ -1,7 +1,7 @@
 // Package manifest defines the files that a run writes for downstream deploys:
-// the manifest, the list of grants, and the record of a failure. It is pure but
-// for [Write], and depends on no clock: the same publication gives the same
-// bytes.
+// the manifest, the list of grants, and the record of a failure. It is pure
+// except for [Write], and doesn't depend on the time: the same publication
+// always produces the same bytes.
 package manifest
 
 import (
@@ -36,23 +36,24 @@ type Manifest struct {
 	// read back. Don't deploy from a manifest that isn't complete. Grants may still
 	// be pending.
 	Complete bool `json:"complete"`
-	// PlanOnly says that nothing was changed and this is what would be.
+	// PlanOnly means that nothing was changed, and that the manifest describes
+	// the planned state.
 	PlanOnly     bool          `json:"plan_only,omitempty"`
 	Partition    string        `json:"partition"`
 	Account      string        `json:"account"` // the owner of key and images
 	Organization *Organization `json:"organization,omitempty"`
 	Sources      []Source      `json:"sources"`
 	Key          Key           `json:"key"`
-	// Images by region.
+	// Images by Region.
 	Images  map[string]Image `json:"images"`
 	Grants  GrantCounts      `json:"grants"`
 	Changes []change.Change  `json:"changes"`
 	// LaunchChecks counts the launch checks. It is absent if nothing was checked.
 	LaunchChecks *LaunchChecks `json:"launch_checks,omitempty"`
-	// Launches says who can launch the images where, as it was checked before they
-	// were shared. It is absent if nothing was checked.
+	// Launches are the results of the launch checks, which run before the
+	// images are shared. It is absent if nothing was checked.
 	Launches evaluate.Matrix `json:"launches,omitempty"`
-	// Assumptions are what the launches take for true, because it wasn't read.
+	// Assumptions are what the launch checks assume because it wasn't read.
 	Assumptions []evaluate.Assumption `json:"assumptions,omitempty"`
 	// UnpublishedCopies are what failed or interrupted runs left.
 	UnpublishedCopies []UnpublishedCopy `json:"unpublished_copies,omitempty"`
@@ -73,8 +74,8 @@ type UnpublishedCopy struct {
 	// SharedWith is who can launch it although it isn't published; absent if that
 	// couldn't be read.
 	SharedWith *Permissions `json:"shared_with,omitempty"`
-	// RemoveCommand is the AWS CLI command that removes it; empty if it may be the
-	// only copy of its original.
+	// RemoveCommand is the AWS CLI command that removes the copy. It is empty
+	// if the copy may be the only one of its original.
 	RemoveCommand string `json:"remove_command,omitempty"`
 }
 
@@ -112,7 +113,7 @@ type Resume struct {
 	Template string `json:"template"` // HCL
 }
 
-// Organization is the organisation that the key and the images are shared with.
+// Organization is the organization that the key and the images are shared with.
 type Organization struct {
 	ID  string `json:"id"`
 	ARN string `json:"arn"`
@@ -130,7 +131,7 @@ type Key struct {
 	ID            string `json:"id,omitempty"`
 	Alias         string `json:"alias,omitempty"`
 	PrimaryRegion string `json:"primary_region"`
-	// WildcardARN matches the key in every region, for IAM policies.
+	// WildcardARN matches the key in every Region, for IAM policies.
 	WildcardARN string                 `json:"wildcard_arn,omitempty"`
 	Regions     map[string]RegionalKey `json:"regions"`
 	// PlannedPolicies are the key policies that a plan would set, by Region: those of
@@ -138,7 +139,7 @@ type Key struct {
 	PlannedPolicies map[string]policy.Document `json:"planned_policies,omitempty"`
 }
 
-// RegionalKey is the key in one region.
+// RegionalKey is the key in one Region.
 type RegionalKey struct {
 	ARN string `json:"arn"`
 	// Policy is the key policy as AWS returns it.
@@ -150,12 +151,12 @@ type RegionalKey struct {
 	Grants int `json:"grants"`
 }
 
-// Image is the published image of one region.
+// Image is the published image of one Region.
 type Image struct {
 	ImageID string `json:"image_id"`
 	Name    string `json:"name"`
 	// Origin is how it came to be: copied (by this run), existing (a copy of an
-	// earlier run) or adopted (the source, already under the key).
+	// earlier run) or adopted (the source, already encrypted with the key).
 	Origin        string      `json:"origin"`
 	SourceImageID string      `json:"source_image_id"`
 	SourceRegion  string      `json:"source_region"`
@@ -199,7 +200,7 @@ type GrantCounts struct {
 	Skipped int `json:"skipped"`
 	// Planned grants would be created by a run that isn't only a plan.
 	Planned int `json:"planned"`
-	// ToCreate are those that their accounts have to create.
+	// ToCreate are the grants that their accounts have to create.
 	ToCreate int `json:"to_create"`
 	// Revoked are grants of earlier runs that this run revoked, LeftOver those that
 	// it kept although they're no longer in the configuration or don't count.

@@ -1,6 +1,6 @@
-// Package report draws who can launch what where, as one page of HTML for
-// people: it loads nothing, so that it can be mailed, archived and opened
-// anywhere.
+// Package report generates an HTML page that shows which accounts can launch
+// which images in which Regions. The page loads nothing, so that it can be
+// mailed, archived and opened anywhere.
 package report
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Report is what the page tells.
+// Report is the content of the page.
 type Report struct {
 	Name         string // of the image
 	At           time.Time
@@ -28,12 +28,12 @@ type Report struct {
 	Organization string // o-…; empty if it has no part in it
 	// PlanOnly says that nothing was changed.
 	PlanOnly bool
-	// Complete says that the image is published. Without it and PlanOnly the
-	// publication failed, for the Errors.
+	// Complete means that the image is published. Without Complete and
+	// PlanOnly, the publication failed because of the Errors.
 	Complete bool
 	Errors   []string
 	Key      Key
-	Images   map[string]string // by region
+	Images   map[string]string // by Region
 	Launches evaluate.Matrix
 	// Assumptions are what Launches takes for true.
 	Assumptions []evaluate.Assumption
@@ -45,7 +45,7 @@ type Key struct {
 	ID      string
 	Alias   string
 	Primary string            // region
-	ARNs    map[string]string // by region
+	ARNs    map[string]string // by Region
 }
 
 var (
@@ -108,7 +108,7 @@ func regions(r Report) []region {
 	return list
 }
 
-// group is changes of one kind that differ in the region or the id only.
+// group is changes of one kind that differ in the Region or the ID only.
 type group struct {
 	Action change.Action
 	Kind   change.Kind
@@ -117,7 +117,7 @@ type group struct {
 	Where  []string
 }
 
-// grouped takes changes together, but for what was as it shall be.
+// grouped groups changes of the same kind. It omits what is up to date.
 func grouped(changes []change.Change) []group {
 	type key struct {
 		action change.Action
@@ -148,7 +148,7 @@ func grouped(changes []change.Change) []group {
 	return groups
 }
 
-// grid is the matrix as the page's script reads it: for each region and launcher
+// grid is the matrix as the page's script reads it: for each Region and launcher
 // the number of each account's case, -1 for none.
 type grid struct {
 	Accounts  []string  `json:"accounts"`

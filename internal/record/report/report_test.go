@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 	golden.Compare(t, "small.html", []byte(write(t, example.Of(4, 3))))
 }
 
-// Without anything to tell, it tells that.
+// An empty report says that it is empty.
 func TestEmpty(t *testing.T) {
 	page := write(t, report.Report{Name: "golden", At: time.Unix(0, 0)})
 	for _, part := range []string{"<b>0</b> of 0 launches", "Nothing.", "there is no key yet"} {
@@ -38,7 +38,8 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
-// What is broken in one account is told of that account, in the list as well.
+// A link that is broken in one account is reported for that account, in the
+// list too.
 func TestOneAccount(t *testing.T) {
 	links := []evaluate.Link{{Name: "grant", Outcome: evaluate.Fails, Because: "no grant for {account}", Remedy: "aws grant {account}", Note: "with credentials of the account {account}"}}
 	matrix := evaluate.Matrix{
@@ -63,7 +64,7 @@ func TestOneAccount(t *testing.T) {
 	}
 }
 
-// What the checks assume stands beside their figures.
+// The assumptions of the checks are shown next to their figures.
 func TestAssumptions(t *testing.T) {
 	page := write(t, report.Report{Assumptions: []evaluate.Assumption{{Link: "scp", Text: "no <policy> denies it"}}})
 	if !strings.Contains(page, "Assumes that no &lt;policy&gt; denies it.") {
@@ -102,7 +103,7 @@ func TestLoadsNothing(t *testing.T) {
 	}
 }
 
-// 1,000 accounts in 17 regions are a file that can be mailed.
+// 1,000 accounts in 17 Regions are a file that can be mailed.
 func TestSize(t *testing.T) {
 	if n := len(write(t, example.Of(1_000, 17))); n > 1_000_000 {
 		t.Errorf("%d bytes", n)

@@ -9,8 +9,8 @@ import (
 // values is the request's values of the key that the conditions here test.
 type values []string
 
-// evaluateCondition evaluates an Allow statement with the Condition element; the
-// request has the values under the key t:Key.
+// evaluateCondition evaluates an Allow statement with the Condition element.
+// The request has the values for the condition key t:Key.
 func evaluateCondition(t *testing.T, effect, condition string, got values) authz.Effect {
 	t.Helper()
 	p := mustParse(t, authz.ParseIdentityPolicy,

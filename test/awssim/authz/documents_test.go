@@ -101,8 +101,8 @@ func TestWrittenKeyPolicies(t *testing.T) {
 	}
 }
 
-// The IAM policy for Karpenter's role allows a launch in every region under every
-// regional key, and no more.
+// The IAM policy for Karpenter's role allows a launch in every Region with
+// every regional key, and nothing else.
 func TestWrittenKarpenterPolicy(t *testing.T) {
 	document := policy.Karpenter("aws", policy.WildcardKeyARN("aws", owner, "mrk-0123456789abcdef0123456789abcdef"))
 	p := mustParse(t, authz.ParseIdentityPolicy, document.String())

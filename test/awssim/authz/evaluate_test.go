@@ -239,7 +239,8 @@ func TestEvaluateCombinesStatements(t *testing.T) {
 	}
 }
 
-// A role's trust policy says who may assume it, and has no resource.
+// A role's trust policy names the principals that can assume it, and has no
+// resource.
 func TestEvaluateTrustPolicy(t *testing.T) {
 	p := mustParse(t, authz.ParseTrustPolicy, `{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"},

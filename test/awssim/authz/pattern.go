@@ -45,7 +45,7 @@ const (
 )
 
 // compilePattern compiles s. Without wildcards, * and ? stand for themselves.
-// Policy variables are recognised in language version 2012-10-17 only; in the
+// Policy variables are recognized in language version 2012-10-17 only; in the
 // older one they are literal text ("Policy variables").
 func compilePattern(s string, l language, wildcards bool) (pattern, error) {
 	var p pattern
@@ -174,8 +174,8 @@ func match(symbols []symbol, s string) bool {
 // contain colons.
 const arnSegments = 6
 
-// matchARN matches segment by segment: a wildcard does not reach over a colon,
-// but for those inside the last segment ("Condition operators", ARN).
+// matchARN matches segment by segment. A wildcard doesn't match a colon, except
+// inside the last segment ("Condition operators", ARN).
 func matchARN(symbols []symbol, arn string) bool {
 	segments := strings.SplitN(arn, ":", arnSegments)
 	want := splitSymbols(symbols, arnSegments)

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Request is one authorisation question: may Principal do Action on Resource?
+// Request is one authorization question: may Principal do Action on Resource?
 type Request struct {
 	// Action is the service prefix and the operation, as kms:Decrypt. Letter
 	// case does not matter.
 	Action string
-	// Resource is the ARN of what is acted on, or "*" for an action that acts
-	// on no resource in particular, which only a "*" in a policy matches. It is
-	// not looked at for a role trust policy.
+	// Resource is the ARN of the resource that the request acts on. It is "*"
+	// for an action without a specific resource, which matches only "*" in a
+	// policy. Role trust policies ignore it.
 	Resource  string
 	Principal Principal
 	// Context holds the condition keys of the request, such as
@@ -50,8 +50,8 @@ func (e Effect) String() string {
 // Decision is the answer of one policy to a [Request].
 type Decision struct {
 	Effect Effect
-	// Statement names the deciding statement by its Sid or, where it has none,
-	// as "statement 2", counted from 1. Empty if Effect is NoMatch.
+	// Statement names the deciding statement by its Sid or, if it has no Sid,
+	// as "statement 2", counted from 1. It is empty if Effect is NoMatch.
 	Statement string
 	// ViaAccount says that the request is allowed only because a statement
 	// names the caller's account, or its root, which is the same. That
@@ -69,8 +69,9 @@ type Policy struct {
 	statements []statement
 }
 
-// Evaluate answers r. A matching Deny statement wins over any Allow; an Allow to
-// the principal itself, or to everybody, wins over one to its account.
+// Evaluate decides r. A matching Deny statement overrides any Allow. An Allow
+// for the principal itself, or for all principals, takes precedence over one
+// for its account.
 func (p *Policy) Evaluate(r Request) Decision {
 	e := newEvaluation(r)
 	best := Decision{Reason: "the policy has no statement for " + r.Action}
@@ -94,7 +95,7 @@ func (p *Policy) Evaluate(r Request) Decision {
 }
 
 // Principals returns the AWS principals that the statements name, in Principal
-// and NotPrincipal, as they are written there: account ids, ARNs, unique ids of
+// and NotPrincipal, as they are written there: account IDs, ARNs, unique IDs of
 // deleted identities. The list is sorted and free of duplicates; "*" is not in
 // it. KMS refuses a key policy that names one which does not exist.
 // Fact: KMS-KEY-2.

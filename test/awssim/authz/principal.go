@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Principal is who makes a request.
+// Principal identifies the caller of a request.
 type Principal struct {
 	// ARN is the principal's own ARN: of a user, of a role session
 	// (arn:aws:sts::111122223333:assumed-role/NAME/SESSION), or of an account's
@@ -17,7 +17,7 @@ type Principal struct {
 	ARN string
 	// RoleARN is, for a role session, the ARN of its role with the role's path.
 	RoleARN string
-	// Account is the principal's 12-digit account id.
+	// Account is the principal's 12-digit account ID.
 	Account string
 	// Root says that the principal is the root user of its account.
 	Root bool
@@ -40,12 +40,12 @@ func (p Principal) describe() string {
 	}
 }
 
-// everybody is the principal that stands for all: "*".
+// everybody is "*", which matches all principals.
 const everybody = "*"
 
 // principals is the value of a Principal or NotPrincipal element. Federated
-// users and canonical user ids are parsed but match nobody, since no request in
-// the simulator is made by one.
+// users and canonical user IDs are parsed but never match, because no request
+// in the simulator comes from one.
 type principals struct {
 	aws      []string
 	services []string
@@ -176,8 +176,8 @@ var (
 	// a user, a role or one of its sessions. Groups are no principals, and
 	// parts of an ARN cannot be wildcards.
 	identityARN = regexp.MustCompile(`^arn:aws[a-z-]*:(iam::[0-9]{12}:(root|(user|role)/[\w+=,.@/-]+)|sts::[0-9]{12}:(assumed-role/[\w+=,.@-]+/[\w+=,.@-]+|federated-user/[\w+=,.@-]+))$`)
-	// uniqueID is what AWS puts in the place of an identity that was deleted.
-	// It matches nobody. Fact: KMS-KEY-21.
+	// uniqueID is the unique ID that AWS substitutes for a deleted identity. It
+	// matches no principal. Fact: KMS-KEY-21.
 	uniqueID = regexp.MustCompile(`^A(ROA|IDA)[A-Z0-9]{12,124}$`)
 
 	serviceForm = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)

@@ -92,8 +92,8 @@ func (s *statement) matchesResource(e *evaluation) bool {
 	return false
 }
 
-// admits reports whether the statement is about the principal, and whether it is
-// so only because it names the principal's account.
+// admits reports whether the statement matches the principal, and whether it
+// matches only because it names the principal's account.
 func (s *statement) admits(p Principal) (admitted, viaAccount bool) {
 	switch {
 	case s.principals.empty():

@@ -1,5 +1,5 @@
-// Package browser opens reports in a real browser. It is a module of its own, so
-// that the plugin's users never download what drives the browser.
+// Package browser opens reports in a real browser. It is a separate module, so
+// that the plugin's users never download the browser driver.
 package browser_test
 
 import (
@@ -41,7 +41,7 @@ type opened struct {
 	errors   []string
 }
 
-// open opens a report of so many accounts and regions.
+// open opens a report of so many accounts and Regions.
 func open(t *testing.T, r report.Report, before ...chromedp.Action) *opened {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "report.html")
@@ -132,8 +132,7 @@ func TestLoadsNothingElse(t *testing.T) {
 	}
 }
 
-// By keyboard alone: one stop for the tab key, arrows within, and the chain
-// follows.
+// Keyboard only: one tab stop, arrow keys within it, and the chain follows.
 func TestKeyboard(t *testing.T) {
 	o := open(t, example.Of(40, 6))
 	o.run(t, chromedp.Focus("#problems-only", chromedp.ByQuery), chromedp.KeyEvent(kb.Tab))
@@ -245,8 +244,8 @@ func TestAccessibility(t *testing.T) {
 	}
 }
 
-// 1,000 accounts in 17 regions can be used in less than two seconds, which the
-// page tells itself.
+// A report on 1,000 accounts in 17 Regions is usable in less than two seconds,
+// as the page itself measures.
 func TestLarge(t *testing.T) {
 	best := math.Inf(1) // of three: other tests may use the machine
 	for range 3 {

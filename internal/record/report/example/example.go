@@ -17,9 +17,10 @@ var regions = []string{
 
 const keyID = "mrk-1234abcd12ab34cd56ef1234567890ab"
 
-// Of is the report of so many accounts and regions: in the last region the key
-// is disabled; in the first, of every seventh account, a grant is missing; in the
-// second, of every eleventh, something is not supported.
+// Of returns a report with that many accounts and Regions. In the last Region,
+// the key is disabled. In the first Region, a grant is missing in every seventh
+// account. In the second Region, something isn't supported in every eleventh
+// account.
 func Of(accounts, inRegions int) report.Report {
 	r := report.Report{
 		Name: "golden-shared", At: time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), Account: "111111111111", Organization: "o-exampleorgid", Complete: true,

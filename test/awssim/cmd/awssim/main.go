@@ -67,8 +67,8 @@ func run(ctx context.Context) error {
 	return serve(ctx, world, file, *listen)
 }
 
-// openJournal opens the journal for writing, after bringing the world to its
-// end if asked.
+// openJournal opens the journal for writing. If resuming is requested, it first
+// replays the journal.
 func openJournal(world *awssim.World, path string, resume bool) (*os.File, error) {
 	mode := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
 	if resume {
@@ -112,7 +112,7 @@ func serve(ctx context.Context, world *awssim.World, file awssim.WorldFile, addr
 	server := &http.Server{Handler: world, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-ctx.Done()
-		_ = server.Close() // what is under way is of no interest any more
+		_ = server.Close() // requests in progress no longer matter
 	}()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
