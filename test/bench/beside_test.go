@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,7 +21,11 @@ import (
 // longer than everything else.
 func TestBuildsBeside(t *testing.T) {
 	cell := Cell{Regions: 1, Accounts: 3_000, CopyTime: 10 * time.Second}
-	for _, builds := range []int{2, 4} {
+	sizes := []int{2, 4}
+	if os.Getenv(Variable) == "" {
+		sizes = sizes[:1] // 'make bench' runs all
+	}
+	for _, builds := range sizes {
 		for _, shared := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d builds, shared %v", builds, shared), func(t *testing.T) {
 				beside := measureBeside(t, cell, builds, shared)
