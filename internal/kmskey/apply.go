@@ -204,7 +204,8 @@ func (a applied) createAlias(ctx context.Context, client *kms.Client, region str
 		return fmt.Errorf("reading %s in %s: %w", a.desired.Alias, region, err)
 	}
 	if target.id != a.id {
-		return &AliasTakenError{Alias: a.desired.Alias, Region: region, Key: a.id, Other: target.id, Orphaned: a.observed.ID == ""}
+		return &AliasTakenError{Alias: a.desired.Alias, Region: region, Key: a.id, Other: target.id, Orphaned: a.observed.ID == "",
+			Superseded: a.desired.ID == "" && region == a.observed.PrimaryRegion}
 	}
 	return nil
 }
@@ -216,6 +217,9 @@ type AliasTakenError struct {
 	Other         string // that it points to
 	// Orphaned says that this run created Key, which nothing uses now.
 	Orphaned bool
+	// Superseded says that the alias didn't exist when the run looked for the key,
+	// so that the key that it points to now is the one to use.
+	Superseded bool
 }
 
 func (e *AliasTakenError) Error() string {

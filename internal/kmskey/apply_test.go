@@ -185,7 +185,7 @@ func TestAliasRace(t *testing.T) {
 		first := w.create(t, primary, multiRegion())
 		_, err := plan.Apply(t.Context(), w.clients().KMS, quiet())
 		taken, ok := errors.AsType[*kmskey.AliasTakenError](err)
-		if !ok || !taken.Orphaned || taken.Other != first || taken.Key == first || taken.Region != primary {
+		if !ok || !taken.Orphaned || !taken.Superseded || taken.Other != first || taken.Key == first || taken.Region != primary {
 			t.Fatalf("error is %v", err)
 		}
 		for _, says := range []string{alias, "someone else", "created but is unused", "schedule-key-deletion --region us-east-1 --key-id " + taken.Key} {

@@ -15,6 +15,8 @@ type Inspected struct {
 	State      string // empty if it could not be read
 	AWSManaged bool
 	Policy     string // JSON; empty if it could not be read
+	// Unreadable is what AWS returned for what could not be read.
+	Unreadable error
 }
 
 // Inspect reads a key of the Region. What the caller may not read, for example
@@ -25,7 +27,7 @@ func Inspect(ctx context.Context, clients Clients, region, keyARN string) (Inspe
 	unreadable := func(err error) bool { return awsclient.Is(err, awsclient.CodeAccessDenied, awsclient.CodeNotFound) }
 	answer, err := client.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &keyARN})
 	if unreadable(err) {
-		return Inspected{}, nil
+		return Inspected{Unreadable: awsclient.Wrap(err, "describing key %s in %s", keyARN, region)}, nil
 	}
 	if err != nil {
 		return Inspected{}, awsclient.Wrap(err, "describing key %s in %s", keyARN, region)
@@ -37,6 +39,7 @@ func Inspect(ctx context.Context, clients Clients, region, keyARN string) (Inspe
 	found := Inspected{State: string(key.KeyState), AWSManaged: key.KeyManager == types.KeyManagerTypeAws}
 	document, err := client.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &keyARN})
 	if unreadable(err) {
+		found.Unreadable = awsclient.Wrap(err, "reading the policy of key %s in %s", keyARN, region)
 		return found, nil
 	}
 	if err != nil {

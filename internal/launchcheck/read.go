@@ -97,13 +97,13 @@ func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]S
 			if _, known := read.Keys[keyARN]; known || keyARN == "" {
 				continue
 			}
-			key, err := readKey(ctx, clients, region, keyARN, withGrants)
+			key, denied, err := readKey(ctx, clients, region, keyARN, withGrants)
 			if err != nil {
 				problems = append(problems, err)
 				continue
 			}
 			read.Keys[keyARN] = key
-			problems = append(problems, unreadable(key, region, subjects[region].Image.Owner))
+			problems = append(problems, ofOwner(denied, keyARN, subjects[region].Image.Owner))
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -131,38 +131,38 @@ func (s Subject) image() evaluate.Image {
 	return image
 }
 
-// unreadable is an error for a key of the image owner's own account that can't be
-// read. That another account's key can't is expected.
-func unreadable(key evaluate.Key, region, owner string) error {
-	parsed, _ := arn.Parse(key.ARN) // a KMS key ID that isn't an ARN has no account
-	if parsed.AccountID != owner || key.State != "" && len(key.Policy) > 0 {
+// ofOwner is the error, if the key is of the image owner's own account. That another
+// account's key can't be read is expected.
+func ofOwner(denied error, keyARN, owner string) error {
+	if parsed, _ := arn.Parse(keyARN); parsed.AccountID != owner { // what isn't an ARN belongs to nobody
 		return nil
 	}
-	return fmt.Errorf("key %s in %s can't be read. Allow kms:DescribeKey and kms:GetKeyPolicy on it, and check that it still exists", key.ARN, region)
+	return denied
 }
 
-func readKey(ctx context.Context, clients *awsclient.Clients, region, keyARN string, withGrants bool) (evaluate.Key, error) {
+// readKey also returns the error for what AWS denies, or doesn't find, of the key.
+func readKey(ctx context.Context, clients *awsclient.Clients, region, keyARN string, withGrants bool) (key evaluate.Key, denied, err error) {
 	inspected, err := kmskey.Inspect(ctx, clients.KMS, region, keyARN)
 	if err != nil {
-		return evaluate.Key{}, err
+		return evaluate.Key{}, nil, err
 	}
-	key := evaluate.Key{
+	key = evaluate.Key{
 		ARN: keyARN, State: inspected.State, AWSManaged: inspected.AWSManaged,
 		Policy: json.RawMessage(inspected.Policy), GrantsUnknown: true,
 	}
 	if !withGrants || inspected.State == "" {
-		return key, nil
+		return key, inspected.Unreadable, nil
 	}
 	state, err := grant.Read(ctx, clients.KMS, map[string]string{region: keyARN})
 	if awsclient.Is(err, awsclient.CodeAccessDenied) {
-		return key, nil // another account's key
+		return key, inspected.Unreadable, nil // another account's key
 	}
 	if err != nil {
-		return evaluate.Key{}, fmt.Errorf("reading grants: %w", err)
+		return evaluate.Key{}, nil, fmt.Errorf("reading grants: %w", err)
 	}
 	key.GrantsUnknown = false
 	for _, g := range state.Listed(region) {
 		key.Grants = append(key.Grants, evaluate.Grant{ID: g.ID, Name: g.Name, Grantee: g.Grantee, IssuingAccount: g.Issuer, Operations: g.Operations})
 	}
-	return key, nil
+	return key, inspected.Unreadable, nil
 }

@@ -67,7 +67,7 @@ func TestAnswers(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range sample(cells, 60) {
+	for _, c := range sample(cells, 32) {
 		axisCell(t, &figures.answers, c.String(), c.run)
 	}
 }

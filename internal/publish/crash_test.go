@@ -38,8 +38,8 @@ func TestCrash(t *testing.T) {
 		calls int
 		step  int
 	}{
-		{"changing call", func(call awssim.Entry) bool { return call.Mutating }, mutations, every(mutations, 30)},
-		{"call", func(awssim.Entry) bool { return true }, len(u.calls), every(len(u.calls), 10)},
+		{"changing call", func(call awssim.Entry) bool { return call.Mutating }, mutations, every(mutations, 16)},
+		{"call", func(awssim.Entry) bool { return true }, len(u.calls), every(len(u.calls), 6)},
 	} {
 		for _, answered := range []bool{true, false} {
 			for k := 1; k <= matrix.calls; k += matrix.step {

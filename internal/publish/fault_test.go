@@ -35,7 +35,7 @@ var overcome = []awssim.FaultKind{
 // leaves nothing visible. In that case, the next run completes the world.
 func TestFaults(t *testing.T) {
 	u := undisturbedRun(t, func(*testing.T, *world) {})
-	step := every(len(u.calls), 5)
+	step := every(len(u.calls), 3)
 	var failed atomic.Int32
 	t.Cleanup(func() {
 		if failed.Load() == 0 {

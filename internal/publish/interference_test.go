@@ -55,7 +55,7 @@ const organizationARN = "arn:aws:organizations::" + awssim.ManagementAccount + "
 func TestInterference(t *testing.T) {
 	for base, prepare := range map[string]func(*testing.T, *world){"a new key": func(*testing.T, *world) {}, "a publication that drifted": drift} {
 		u := undisturbedRun(t, prepare)
-		step := every(len(u.calls), 4)
+		step := every(len(u.calls), 2)
 		for name, hand := range hands() {
 			for k := 1 + len(name)%step; k <= len(u.calls); k += step {
 				cell(t, &figures.hands, fmt.Sprintf("%s, %s after call %d", base, name, k), func(t *testing.T, w *world) {

@@ -139,7 +139,7 @@ func TestModes(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range sample(cells, 50) {
+	for _, c := range sample(cells, 28) {
 		axisCell(t, &figures.modes, fmt.Sprintf("%s, %s at call %d", c.name, c.how, c.k), c.run)
 	}
 }

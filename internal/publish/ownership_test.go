@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -299,12 +300,9 @@ func (w *world) deregisterSource(t *testing.T) {
 // for it is replaced (defect D10).
 func TestPendingCopyDisappears(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
-		copying := 0
+		var copying atomic.Int32
 		w.sim.OnCall(func(call awssim.Entry) {
-			if call.Operation != "DescribeImages" || call.Region != "eu-west-1" {
-				return
-			}
-			if copying++; copying != 20 {
+			if call.Operation != "DescribeImages" || call.Region != "eu-west-1" || copying.Add(1) != 20 {
 				return
 			}
 			for _, image := range w.ourCopies() {
@@ -461,7 +459,7 @@ func TestUnreadableKey(t *testing.T) {
 				})
 				w.lines = nil
 				result, err := w.publish(w.spec())
-				if err == nil || result.Complete || !strings.Contains(err.Error(), "can't be read") {
+				if err == nil || result.Complete || !strings.Contains(err.Error(), operation+" returned AccessDenied") {
 					t.Errorf("complete %v, error %v", result.Complete, err)
 				}
 				for _, image := range w.ourCopies() {

@@ -434,7 +434,7 @@ func TestPreconditions(t *testing.T) {
 			cells = append(cells, preconditionCell{name, choice, all[name], worlds[choice]})
 		}
 	}
-	for _, c := range sample(cells, 60) {
+	for _, c := range sample(cells, 32) {
 		axisCell(t, &figures.preconditions, c.name+", "+c.choice, c.run)
 	}
 }

@@ -131,7 +131,7 @@ func (r run) completeKey(ctx context.Context) (Observed, *Plan, kmskey.Keys, err
 		}
 		// AWS is written to only below this line.
 		keys, err := plan.Key.Apply(ctx, r.Clients.KMS, r.Reporter)
-		if taken, ok := errors.AsType[*kmskey.AliasTakenError](err); ok && taken.Orphaned {
+		if taken, ok := errors.AsType[*kmskey.AliasTakenError](err); ok && taken.Superseded {
 			r.Reporter.Info(err.Error())
 			continue // ends: the alias exists now
 		}

@@ -81,7 +81,7 @@ func TestTwoRuns(t *testing.T) {
 			}
 		}
 	}
-	for _, p := range sample(cells, 45) {
+	for _, p := range sample(cells, 25) {
 		axisCell(t, &figures.twoRuns, p.String(), p.run)
 	}
 }
