@@ -204,8 +204,10 @@ func (a applied) createAlias(ctx context.Context, client *kms.Client, region str
 		return fmt.Errorf("reading %s in %s: %w", a.desired.Alias, region, err)
 	}
 	if target.id != a.id {
-		return &AliasTakenError{Alias: a.desired.Alias, Region: region, Key: a.id, Other: target.id, Orphaned: a.observed.ID == "",
-			Superseded: a.desired.ID == "" && region == a.observed.PrimaryRegion}
+		return &AliasTakenError{
+			Alias: a.desired.Alias, Region: region, Key: a.id, Other: target.id, Orphaned: a.observed.ID == "",
+			Superseded: a.desired.ID == "" && region == a.observed.PrimaryRegion,
+		}
 	}
 	return nil
 }
