@@ -153,7 +153,7 @@ var publicationMutations = []mutation{
 	},
 	{
 		"complete without its files", "internal/publish/publish.go",
-		"		at.complete = false // nobody may rely on files that aren't there\n", "",
+		"		at.complete = false // don't report files that weren't written\n", "",
 	},
 	{
 		"write the manifest before the other files", "internal/record/record.go",
