@@ -61,10 +61,15 @@ func withGrants(region evaluate.Region, missing map[launch]grant.Grant) evaluate
 		if l.region != region.Name || !found {
 			continue
 		}
-		key.Grants = append(slices.Clip(key.Grants), evaluate.Grant{ID: g.Name, Name: g.Name, Grantee: g.Role, IssuingAccount: g.Account, Operations: g.Operations})
+		key.Grants = append(slices.Clip(key.Grants), created(g))
 		region.Keys[g.KeyARN] = key
 	}
 	return region
+}
+
+// created is the grant as KMS will list it.
+func created(g grant.Grant) evaluate.Grant {
+	return evaluate.Grant{ID: g.Name, Name: g.Name, Grantee: g.Role, IssuingAccount: g.Account, Operations: g.Operations}
 }
 
 // waitingFor is the link of a missing grant. It names no grant, because launches

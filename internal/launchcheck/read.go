@@ -57,12 +57,13 @@ func Foresee(regions map[string]Future, grants []grant.Grant, at time.Time) (Fac
 		key := evaluate.Key{ARN: future.KeyARN, State: "Enabled", Policy: document}
 		for _, g := range grants {
 			if g.Region == region {
-				key.Grants = append(key.Grants, evaluate.Grant{ID: g.Name, Name: g.Name, Grantee: g.Role, IssuingAccount: g.Account, Operations: g.Operations})
+				key.Grants = append(key.Grants, created(g))
 			}
 		}
-		image := Subject{Permissions: future.Permissions, Image: ami.Image{Region: region, Owner: future.Owner, State: "available"}}.image()
-		image.Snapshots = []evaluate.Snapshot{{Read: true, Encrypted: true, Key: key.ARN}}
-		facts.regions[region] = evaluate.Region{Name: region, Image: image, Keys: map[string]evaluate.Key{key.ARN: key}}
+		subject := Subject{Permissions: future.Permissions, Image: ami.Image{
+			Region: region, Owner: future.Owner, State: "available", Snapshots: []ami.Snapshot{{Read: true, Encrypted: true, KeyARN: key.ARN}},
+		}}
+		facts.regions[region] = evaluate.Region{Name: region, Image: subject.image(), Keys: map[string]evaluate.Key{key.ARN: key}}
 	}
 	return facts, nil
 }
