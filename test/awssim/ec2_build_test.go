@@ -66,7 +66,7 @@ func TestBuildAnImage(t *testing.T) {
 		_, err = client.ModifyImageAttribute(t.Context(), share(image, types.LaunchPermission{UserId: aws.String(factMember)}))
 		wantCode(t, err, "InvalidParameter")
 		if instances := w.Snapshot().Instances; len(instances) > 0 {
-			t.Errorf("left over: %v", instances)
+			t.Errorf("remaining instances: %v", instances)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func TestFailedCopy(t *testing.T) {
 		must(client.DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: &id, DeleteAssociatedSnapshots: aws.Bool(true)}))(t)
 		for _, s := range w.Snapshot().Snapshots {
 			if s.State == "error" {
-				t.Errorf("snapshot %s is left over", s.ID)
+				t.Errorf("snapshot %s remains", s.ID)
 			}
 		}
 	})

@@ -21,7 +21,7 @@ func TestFact7WhoMayAsk(t *testing.T) {
 		}
 		got := must(client(factMember).DescribeOrganization(t.Context(), nil))(t).Organization
 		if aws.ToString(got.Id) != awssim.OrganizationID || aws.ToString(got.MasterAccountId) != awssim.ManagementAccount {
-			t.Errorf("organisation %s of %s", aws.ToString(got.Id), aws.ToString(got.MasterAccountId))
+			t.Errorf("organization %s of %s", aws.ToString(got.Id), aws.ToString(got.MasterAccountId))
 		}
 		_, err := client(awssim.OutsideAccount).DescribeOrganization(t.Context(), nil)
 		wantCode(t, err, "AWSOrganizationsNotInUseException")

@@ -43,7 +43,7 @@ var otherMutations = []mutation{
 		"	if p.Effect != \"Allow\" {", "	if true {",
 	},
 	{
-		"take any organisation for ours", "internal/policy/open.go",
+		"take any organization for ours", "internal/policy/open.go",
 		"	\"aws:principalorgid\":    pattern.Organization.Match,", "	\"aws:principalorgid\":    func(string) bool { return true },",
 	},
 	{
@@ -115,7 +115,7 @@ var otherMutations = []mutation{
 		"	if s.Rate <= 0 || since < 0 {", "	if true {",
 	},
 	{
-		"make the grants that another build has made", "internal/publish/grants.go",
+		"create the grants that another build created", "internal/publish/grants.go",
 		"	if waited {", "	if waited && false {",
 	},
 	{

@@ -23,21 +23,21 @@ var table = []Permission{
 	{Base, "kms:ReEncryptTo", KeysThroughEC2, "to let EC2 bring them there"},
 	{Base, "kms:CreateGrant", GrantsThroughEC2, "to let EC2 go on using the key while it copies"},
 
-	{Organization, "organizations:DescribeOrganization", Everything, "to find the organisation that the images are shared with"},
+	{Organization, "organizations:DescribeOrganization", Everything, "to find the organization that the images are shared with"},
 
-	{KeyCreation, "kms:ListKeys", NewKeys, "to find a key that an interrupted run made and did not live to name"},
+	{KeyCreation, "kms:ListKeys", NewKeys, "to find a key that an interrupted run created without its alias"},
 	{KeyCreation, "kms:ListResourceTags", OwnKeys, "to know that key by its tag"},
-	{KeyCreation, "kms:CreateKey", NewKeys, "to make the multi-Region key, and its replicas in their regions"},
-	{KeyCreation, "kms:TagResource", OwnKeys, "to tag the key as it is made"},
+	{KeyCreation, "kms:CreateKey", NewKeys, "to create the multi-Region key, and its replicas in their Regions"},
+	{KeyCreation, "kms:TagResource", OwnKeys, "to tag the key when it is created"},
 	{KeyCreation, "kms:CreateAlias", OwnKeys, "to name it in each region"},
-	{KeyCreation, "kms:PutKeyPolicy", OwnKeys, "to be able to update the policy later, which KMS demands of whoever makes a key"},
-	{KeyCreation, "kms:ReplicateKey", OwnKeys, "to make the replicas"},
+	{KeyCreation, "kms:PutKeyPolicy", OwnKeys, "to be able to update the policy later, which KMS requires to create a key"},
+	{KeyCreation, "kms:ReplicateKey", OwnKeys, "to create the replicas"},
 	{KeyCreation, "iam:CreateServiceLinkedRole", MultiRegionRole, "to let KMS make, with the account's first multi-Region key, the role that keeps replicas alike"},
 
 	{AdoptedKey, "kms:PutKeyPolicy", OwnKeys, "to add the statements that share the key to its policy"},
 	{AdoptedKey, "kms:CreateAlias", OwnKeys, "to name the key in regions where the alias is missing"},
-	{AdoptedKey, "kms:ReplicateKey", OwnKeys, "to make the replicas that are missing"},
-	{AdoptedKey, "kms:CreateKey", NewKeys, "to make a replica in its region, which KMS asks for beside kms:ReplicateKey"},
+	{AdoptedKey, "kms:ReplicateKey", OwnKeys, "to create missing replicas"},
+	{AdoptedKey, "kms:CreateKey", NewKeys, "to create a replica in its Region, which KMS requires in addition to kms:ReplicateKey"},
 
 	{Rotation, "kms:GetKeyRotationStatus", OwnKeys, "to read whether the key is rotated"},
 	{Rotation, "kms:EnableKeyRotation", OwnKeys, "to switch its rotation on"},
@@ -74,11 +74,11 @@ var table = []Permission{
 	{Retirement, "ec2:DeregisterImage", Everything, "to deregister them"},
 	{Retirement, "ec2:DeleteSnapshot", Everything, "to delete their snapshots"},
 
-	{Discovery, "organizations:ListAccounts", Accounts, "to list the organisation's accounts"},
+	{Discovery, "organizations:ListAccounts", Accounts, "to list the organization's accounts"},
 	{Discovery, "organizations:ListAccountsForParent", Accounts, "to list the accounts of `grants.organizational_units`"},
 	{Discovery, "organizations:ListOrganizationalUnitsForParent", Accounts, "to list the units below these"},
 
-	{DiscoveryByRole, "sts:AssumeRole", DiscoveryRole, "to list the organisation's accounts as a role that may"},
+	{DiscoveryByRole, "sts:AssumeRole", DiscoveryRole, "to list the organization's accounts as a role that may"},
 
 	{PruneGrants, "kms:RevokeGrant", OwnKeys, "to revoke grants that are no longer configured, or that were replaced"},
 }
