@@ -45,7 +45,7 @@ build {
       }
 
       share {
-        # Launch permissions that this block does not ask for are taken away.
+        # Removes launch permissions that aren't in this block.
         prune = true
       }
 

@@ -212,7 +212,7 @@ func TestVerify(t *testing.T) {
 		change func(*Image)
 		says   string
 	}{
-		"as it must be":      {func(*Image) {}, ""},
+		"unchanged":          {func(*Image) {}, ""},
 		"pending":            {func(i *Image) { i.State = "pending" }, "state"},
 		"another's":          {func(i *Image) { i.Owner = "222222222222" }, "owner"},
 		"architecture":       {func(i *Image) { i.Hardware.Architecture = "x86_64" }, "architecture"},

@@ -105,7 +105,7 @@ func TestDriftIsMended(t *testing.T) {
 			t.Errorf("mutating calls:\n%s", diff)
 		}
 		if diff := cmp.Diff(want, withoutIDs(t, w.state())); diff != "" {
-			t.Errorf("the drift was not mended:\n%s", diff)
+			t.Errorf("the drift wasn't fixed:\n%s", diff)
 		}
 	})
 }

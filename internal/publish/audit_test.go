@@ -86,7 +86,7 @@ var drifts = []struct {
 		[]string{"launch permission", "shared", "modify-image-attribute"},
 	},
 	{
-		"the organisation's statement is edited",
+		"the organization's statement is edited",
 		func(t *testing.T, a audited, _ *publish.Spec) { a.putPolicy(t, `"kms:Decrypt",`, "") },
 		3,
 		[]string{"key policy", "ShareAMIToAccounts", "kms:Decrypt"},

@@ -43,7 +43,7 @@ func hands() map[string]hand {
 		"a grant is revoked":                             {act: revokeGrant},
 		"another grant is made":                          {act: makeGrant, strip: stripGrant},
 		"a launch permission is made":                    {act: addPermission, strip: stripPermission},
-		"the launch permission is taken away":            {act: takePermission},
+		"the launch permission is removed":               {act: takePermission},
 	}
 }
 

@@ -325,7 +325,7 @@ func TestRefusals(t *testing.T) {
 			spec: func(s *publish.Spec) { s.Image.Name = "golden" },
 			says: []string{`in us-east-1 has the name "golden"`, "Set `ami_name`"},
 		},
-		"another organisation": {
+		"another organization": {
 			spec: func(s *publish.Spec) { s.Organization.ID = "o-anotherorg1" },
 			says: []string{"belongs to organization " + awssim.OrganizationID, "organization block"},
 		},

@@ -358,7 +358,7 @@ func (w *world) checkLaunches(t *testing.T, result outcome) {
 			t.Errorf("launch in %s without the emitted policy succeeded", region)
 		}
 		if reason := w.launch(t, awssim.OutsideAccount, region, image); reason == "" {
-			t.Errorf("launch in %s from outside the organisation succeeded", region)
+			t.Errorf("launch in %s from outside the organization succeeded", region)
 		}
 		for _, role := range []string{"AWSServiceRoleForAutoScaling", "AWSServiceRoleForApplicationAutoScaling_ECSService"} {
 			if reason := w.launchServiceLinked(t, granted, role, region, image); reason != "" {

@@ -138,9 +138,9 @@ share { snapshots = true }`, []string{"share.snapshots", "list share.accounts"}}
 share { organizational_units = ["ou-root-12345678"] }`, []string{"share.organizational_units", "an id alone is not enough"}},
 	{"units empty", `key { alias = "alias/golden" }
 share { organizational_units = [] }`, []string{"share.organizational_units: the list is empty"}},
-	{"units of two organisations", `key { alias = "alias/golden" }
+	{"units of two organizations", `key { alias = "alias/golden" }
 share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678", "arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"] }`, []string{"share.organizational_units", "o-bbbbbbbbbb", "Correct one"}},
-	{"unit of another organisation", `key { alias = "alias/golden" }
+	{"unit of another organization", `key { alias = "alias/golden" }
 organization { id = "o-aaaaaaaaaa" }
 share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-bbbbbbbbbb/ou-root-12345678"] }`, []string{"share.organizational_units", "organization.id names o-aaaaaaaaaa"}},
 	{"unit of another partition", `regions = ["us-gov-west-1"]
@@ -195,7 +195,7 @@ grants {
   discover             = true
   organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678"]
 }`, []string{"grants.organizational_units", "aws-us-gov"}},
-	{"a unit to discover in of another organisation", `key { alias = "alias/golden" }
+	{"a unit to discover in of another organization", `key { alias = "alias/golden" }
 organization { id = "o-aaaaaaaaaa" }
 grants {
   discover             = true

@@ -13,7 +13,7 @@ import (
 // command lines that a user would type, and reads its output.
 func TestContractCLI(t *testing.T) {
 	c := newContractCLI(t)
-	t.Run("identity and organisation", c.testOrganization)
+	t.Run("identity and organization", c.testOrganization)
 	t.Run("keys", c.testKeys)
 	t.Run("grants", c.testGrants)
 	t.Run("images", c.testImages)

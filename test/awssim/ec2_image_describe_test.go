@@ -88,7 +88,7 @@ func TestWhoSeesAnImage(t *testing.T) {
 	}{
 		"private":      {nil, nil},
 		"account":      {[]types.LaunchPermission{outside}, []string{awssim.OutsideAccount}},
-		"organisation": {[]types.LaunchPermission{organization}, []string{factMember, awssim.ManagementAccount}},
+		"organization": {[]types.LaunchPermission{organization}, []string{factMember, awssim.ManagementAccount}},
 		"unit":         {[]types.LaunchPermission{unit}, []string{factMember}},
 		"both":         {[]types.LaunchPermission{unit, outside}, []string{factMember, awssim.OutsideAccount}},
 		"everybody":    {[]types.LaunchPermission{{Group: types.PermissionGroupAll}}, []string{factMember, awssim.OutsideAccount, awssim.ManagementAccount}},

@@ -36,8 +36,7 @@ type createImageRequest struct {
 }
 
 // createImage snapshots the instance's volumes. Snapshots keep the keys of the
-// volumes, so that with EBS encryption by default the image is encrypted with
-// aws/ebs. Fact: LAUNCH-8.
+// volumes. With EBS encryption by default, that key is aws/ebs. Fact: LAUNCH-8.
 func createImage(c *call, r createImageRequest) (any, error) {
 	tags, problem := c.specifiedTags(r.TagSpecifications, "image", "snapshot")
 	if problem != nil {

@@ -199,11 +199,11 @@ func TestFact6Launch(t *testing.T) {
 		"key to be deleted": {reason: invalidState, diagnosis: []string{"PendingReplicaDeletion"}, alter: func(t *testing.T, l launch) {
 			must(l.kms().ScheduleKeyDeletion(t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &l.key}))(t)
 		}},
-		"key policy without the organisation": {
+		"key policy without the organization": {
 			reason: internalError, diagnosis: []string{"no resource-based policy", "kms:DescribeKey"},
 			alter: func(t *testing.T, l launch) { l.setKeyPolicy(t) },
 		},
-		"key policy of another organisation": {
+		"key policy of another organization": {
 			reason: internalError, diagnosis: []string{"no resource-based policy", "aws:PrincipalOrgID"},
 			alter: func(t *testing.T, l launch) { l.setKeyPolicy(t, orgStatement("o-anotherorgid", launchActions...)) },
 		},

@@ -48,8 +48,8 @@ func kmsClient(w *awssim.World, account, region string) *kms.Client {
 // wantCode fails the test unless AWS answered with the code.
 func wantCode(t *testing.T, err error, code string) {
 	t.Helper()
-	var answered smithy.APIError
-	if !errors.As(err, &answered) || answered.ErrorCode() != code {
+	var apiError smithy.APIError
+	if !errors.As(err, &apiError) || apiError.ErrorCode() != code {
 		t.Errorf("error is %v, not %s", err, code)
 	}
 }
@@ -170,12 +170,12 @@ func TestKeyPoliciesAreChecked(t *testing.T) {
 		client := kmsClient(w, awssim.PublishingAccount, "us-east-1")
 		const owner = `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"kms:*","Resource":"*"}`
 		for name, test := range map[string]struct{ policy, code string }{
-			"lock-out":      {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid"}}}]}`, "MalformedPolicyDocumentException"},
-			"Resources":     {`{"Version":"2012-10-17","Statement":[` + owner + `,{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resources":["*"]}]}`, "MalformedPolicyDocumentException"},
-			"no such role":  {`{"Version":"2012-10-17","Statement":[` + owner + `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/none"},"Action":"kms:Decrypt","Resource":"*"}]}`, "MalformedPolicyDocumentException"},
-			"too large":     {`{"Version":"2012-10-17","Statement":[` + owner + `,{"Sid":"` + strings.Repeat("x", 33_000) + `","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}]}`, "LimitExceededException"},
-			"not a policy":  {`hello`, "MalformedPolicyDocumentException"},
-			"as it must be": {`{"Version":"2012-10-17","Statement":[` + owner + `]}`, ""},
+			"lock-out":     {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid"}}}]}`, "MalformedPolicyDocumentException"},
+			"Resources":    {`{"Version":"2012-10-17","Statement":[` + owner + `,{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resources":["*"]}]}`, "MalformedPolicyDocumentException"},
+			"no such role": {`{"Version":"2012-10-17","Statement":[` + owner + `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/none"},"Action":"kms:Decrypt","Resource":"*"}]}`, "MalformedPolicyDocumentException"},
+			"too large":    {`{"Version":"2012-10-17","Statement":[` + owner + `,{"Sid":"` + strings.Repeat("x", 33_000) + `","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}]}`, "LimitExceededException"},
+			"not a policy": {`hello`, "MalformedPolicyDocumentException"},
+			"valid":        {`{"Version":"2012-10-17","Statement":[` + owner + `]}`, ""},
 		} {
 			t.Log(name)
 			_, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{Policy: aws.String(test.policy)})

@@ -100,25 +100,25 @@ func xmlFields(answer any) ([]byte, error) {
 
 // failure encodes an error. One that is no [*Error] is a bug of the simulator.
 func (p protocol) failure(err error) response {
-	var answered *Error
-	if !errors.As(err, &answered) {
-		answered = &Error{Status: http.StatusNotImplemented, Code: "SimulatorBug", Message: err.Error()}
+	var problem *Error
+	if !errors.As(err, &problem) {
+		problem = &Error{Status: http.StatusNotImplemented, Code: "SimulatorBug", Message: err.Error()}
 	}
 	var body bytes.Buffer
 	contentType := "text/xml;charset=UTF-8"
 	switch p {
 	case jsonProtocol:
 		contentType = "application/x-amz-json-1.1"
-		text, _ := json.Marshal(map[string]string{"__type": answered.Code, "message": answered.Message}) // strings always encode
+		text, _ := json.Marshal(map[string]string{"__type": problem.Code, "message": problem.Message}) // strings always encode
 		body.Write(text)
 	case ec2Protocol:
 		fmt.Fprintf(&body, "%s<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>%s</RequestID></Response>",
-			xml.Header, answered.Code, escaped(answered.Message), requestID)
+			xml.Header, problem.Code, escaped(problem.Message), requestID)
 	default:
 		fmt.Fprintf(&body, "%s<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",
-			xml.Header, answered.Code, escaped(answered.Message), requestID)
+			xml.Header, problem.Code, escaped(problem.Message), requestID)
 	}
-	return response{status: answered.Status, contentType: contentType, body: body.Bytes()}
+	return response{status: problem.Status, contentType: contentType, body: body.Bytes()}
 }
 
 func escaped(text string) string {

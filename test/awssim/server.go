@@ -207,10 +207,10 @@ func entryOf(c *call, err error) Entry {
 		Account: c.caller.Account, Principal: c.caller.ARN, AccessKey: c.accessKey,
 		Mutating: operations[c.service][c.operation].mutating && !c.dryRun(), DryRun: c.dryRun(), Body: string(c.body),
 	}
-	var answered *Error
+	var problem *Error
 	switch {
-	case errors.As(err, &answered):
-		e.Error = answered.Code
+	case errors.As(err, &problem):
+		e.Error = problem.Code
 	case err != nil:
 		e.Error = "InternalError"
 	}

@@ -137,7 +137,7 @@ func TestWrite(t *testing.T) {
 	}
 	entries, err := os.ReadDir(directory)
 	if err != nil || len(entries) != 2 {
-		t.Errorf("left over: %v, %v", entries, err)
+		t.Errorf("files remain: %v, %v", entries, err)
 	}
 	info, err := os.Lstat(paths[0])
 	if err != nil || info.Mode() != 0o644 {

@@ -40,9 +40,16 @@ func TestPageIsInDate(t *testing.T) {
 	page := new(strings.Builder)
 	page.WriteString(`# The files, field by field
 
-` + "`orgami.json`" + ` is the manifest, ` + "`orgami-plan.json`" + ` the same of a plan, ` + "`orgami-failure.json`" + ` what a failed run achieved, ` + "`kms-grants.json`" + ` the grants one by one. Their JSON Schemas are [orgami.schema.json](orgami.schema.json), [orgami-failure.schema.json](orgami-failure.schema.json) and [kms-grants.schema.json](kms-grants.schema.json); every manifest that the tests write is held against them, and this page is rendered from them.
+| File | Contents | JSON Schema |
+| --- | --- | --- |
+| ` + "`orgami.json`" + ` | The manifest of a complete publication | [orgami.schema.json](orgami.schema.json) |
+| ` + "`orgami-plan.json`" + ` | The manifest of a plan | [orgami.schema.json](orgami.schema.json) |
+| ` + "`orgami-failure.json`" + ` | What a failed run achieved | [orgami-failure.schema.json](orgami-failure.schema.json) |
+| ` + "`kms-grants.json`" + ` | Every grant | [kms-grants.schema.json](kms-grants.schema.json) |
 
-Versions: ` + "`schema_version`" + ` changes when a field changes its meaning or goes. New fields may come without, so read what you know, and pass over the rest. Deploy only from a manifest whose ` + "`complete`" + ` is true. Files are written whole: a reader sees the old one or the new one, never half of one.
+This page is rendered from the schemas. The tests validate every manifest that they write.
+
+` + "`schema_version`" + ` changes if a field is removed or changes its meaning. New fields can appear without a new version, so ignore fields that you don't know. Deploy only from a manifest whose ` + "`complete`" + ` is true. Files are replaced atomically: a reader sees the old file or the new one, never a part.
 `)
 	for _, file := range []string{"orgami", "orgami-failure", "kms-grants"} {
 		var s schema
@@ -50,10 +57,10 @@ Versions: ` + "`schema_version`" + ` changes when a field changes its meaning or
 		if err := json.Unmarshal(content, &s); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(page, "\n## %s\n\n| field | is | there | |\n| --- | --- | --- | --- |\n", s.Title)
+		fmt.Fprintf(page, "\n## %s\n\n| Field | Type | Present | Description |\n| --- | --- | --- | --- |\n", s.Title)
 		describe(t, page, &s, "", s.Definitions)
 	}
-	page.WriteString("\n## Readers\n\nEach prints the image of each region, and fails for a manifest that is not complete.\n")
+	page.WriteString("\n## Readers\n\nEach program prints the image of every Region. It fails if the manifest isn't complete.\n")
 	for _, reader := range []struct{ language, file string }{{"go", "read.go"}, {"jq", "read.jq"}, {"python", "read.py"}} {
 		fmt.Fprintf(page, "\n```%s\n%s```\n", reader.language, read(t, filepath.Join("readers", reader.file)))
 	}
@@ -70,7 +77,7 @@ func describe(t *testing.T, page *strings.Builder, s *schema, path string, defin
 		}
 		there := "always"
 		if !slices.Contains(s.Required, name) {
-			there = "where it applies"
+			there = "optional"
 		}
 		fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", at, field.is(), there, strings.ReplaceAll(field.Description, "|", `\|`))
 		inner, below := field, at
@@ -208,4 +215,25 @@ func read(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// TestSharedDefinitions: the schemas define the same thing in the same way.
+func TestSharedDefinitions(t *testing.T) {
+	var success, failure struct {
+		Properties  map[string]any `json:"properties"`
+		Definitions map[string]any `json:"$defs"`
+	}
+	for file, into := range map[string]any{"orgami.schema.json": &success, "orgami-failure.schema.json": &failure} {
+		if err := json.Unmarshal(read(t, file), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(success.Definitions, failure.Definitions); diff != "" {
+		t.Errorf("$defs differ (-orgami +failure):\n%s", diff)
+	}
+	for _, name := range []string{"launches", "unpublished_copies", "sources"} {
+		if diff := cmp.Diff(success.Properties[name], failure.Properties[name]); diff != "" {
+			t.Errorf("%s differs (-orgami +failure):\n%s", name, diff)
+		}
+	}
 }

@@ -31,7 +31,7 @@ func TestGolden(t *testing.T) {
 // An empty report says that it is empty.
 func TestEmpty(t *testing.T) {
 	page := write(t, report.Report{Name: "golden", At: time.Unix(0, 0)})
-	for _, part := range []string{"<b>0</b> of 0 launches", "Nothing.", "there is no key yet"} {
+	for _, part := range []string{"<b>0</b> of 0 launches", "Nothing.", "not created yet"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("%s is missing", part)
 		}

@@ -63,7 +63,7 @@ func TestWrittenKeyPolicies(t *testing.T) {
 		{"open, grant", open, "kms:CreateGrant", grantTo(other, "Decrypt"), authz.Allow, false},
 		{"open, revoke", open, "kms:RevokeGrant", direct, authz.Allow, false},
 		{"open, stranger", open, "kms:Decrypt", stranger, authz.NoMatch, false},
-		{"open, without an organisation", open, "kms:Decrypt", noOrg, authz.NoMatch, false},
+		{"open, without an organization", open, "kms:Decrypt", noOrg, authz.NoMatch, false},
 		{"open, administration", open, "kms:PutKeyPolicy", direct, authz.NoMatch, false},
 		{"open, deletion", open, "kms:ScheduleKeyDeletion", direct, authz.NoMatch, false},
 
