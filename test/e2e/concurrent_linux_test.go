@@ -57,15 +57,25 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 			folder := template(t, fromExisting, keep, publish)
 			var once, begin sync.Once
 			var pid atomic.Int64
+			var dead atomic.Bool
 			begun := make(chan struct{})
+			// However busy the machine is, a build that dies after a call of its own
+			// comes to make it: the other one can't before.
+			aws.Interpose(func(call awssim.Entry) *awssim.Fault {
+				if test.either || dead.Load() || call.Operation != test.operation || isKilled(call) {
+					return nil
+				}
+				return &awssim.Fault{Kind: awssim.Throttle}
+			})
 			aws.OnCall(func(call awssim.Entry) {
-				isKilled := strings.Contains(call.Principal, "assumed-role/Builder")
-				if call.Operation == "GetCallerIdentity" && isKilled == test.first { // by then it holds its machine's lock
+				if call.Operation == "GetCallerIdentity" && isKilled(call) == test.first { // by then it holds its machine's lock
 					begin.Do(func() { close(begun) })
 				}
-				if call.Operation == test.operation && call.Error == "" && !call.DryRun && (isKilled || test.either) && pid.Load() != 0 {
-					// The group holds Packer and its plugins.
-					once.Do(func() { _ = syscall.Kill(-int(pid.Load()), syscall.SIGKILL) })
+				if call.Operation == test.operation && call.Error == "" && !call.DryRun && (isKilled(call) || test.either) && pid.Load() != 0 {
+					once.Do(func() {
+						_ = syscall.Kill(-int(pid.Load()), syscall.SIGKILL) // Packer and its plugins
+						dead.Store(true)
+					})
 				}
 			})
 			dies, lives := killed.command(folder, "build", "-color=false", "."), survivor.command(folder, "build", "-color=false", ".")
@@ -91,6 +101,7 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 				t.Errorf("nothing was killed:\n%s", dies.Stdout.(*bytes.Buffer))
 			}
 			aws.OnCall(nil)
+			aws.ClearFaults()
 			aws.checkPublished(t, "golden-shared", "us-east-1", "eu-west-1")
 			m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.File)
 			published := map[string]string{}
@@ -110,6 +121,11 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// isKilled says whether the build that dies made the call.
+func isKilled(call awssim.Entry) bool {
+	return strings.Contains(call.Principal, "assumed-role/Builder")
 }
 
 // within waits for the channel to be closed.
