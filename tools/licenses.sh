@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Collects the licences of everything that is linked into the plugin.
+# Collects the licenses of everything that is linked into the plugin.
 #
 #     tools/licenses.sh table    the table of docs/licenses.md, on standard output
 #     tools/licenses.sh texts    the texts, as a release carries them
@@ -20,11 +20,11 @@ go_licenses check . --allowed_licenses=Apache-2.0,BSD-2-Clause,BSD-3-Clause,MIT,
 case ${1:?usage: tools/licenses.sh table|texts} in
 table)
 	cat <<'TABLE'
-# Licences
+# Licenses
 
 The plugin is under the [MPL-2.0](../LICENSE). What is linked into it, by `make licenses`; a release carries the texts, in `LICENSES.txt`.
 
-| package | licence |
+| package | license |
 | --- | --- |
 TABLE
 	go_licenses report . | awk -F, '{ print "| " $1 " | " $3 " |" }' | sort

@@ -101,10 +101,10 @@ func (w *world) suffers(t *testing.T, kind awssim.FaultKind, k int) bool {
 		}
 	case cancelled:
 		if !strings.Contains(text, "cancel") {
-			t.Errorf("the error of a cancelled run does not say so: %v", err)
+			t.Errorf("the error of a canceled run does not say so: %v", err)
 		}
 		if took > time.Minute {
-			t.Errorf("the cancelled run went on for %v", took)
+			t.Errorf("the canceled run went on for %v", took)
 		}
 	default:
 		t.Errorf("%s in %s: %v", struck.Operation, struck.Region, err)

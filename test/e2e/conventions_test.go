@@ -104,7 +104,7 @@ func TestMachineReadable(t *testing.T) {
 			id = strings.ReplaceAll(fields[5], "%!(PACKER_COMMA)", ",")
 		}
 		if strings.Contains(line, "\x1b[") {
-			t.Errorf("colours: %q", line)
+			t.Errorf("colors: %q", line)
 		}
 	}
 	if want := artifact.FormatID(aws.images("golden-shared")); id != want {
