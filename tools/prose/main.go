@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -34,7 +35,7 @@ func main() {
 }
 
 func extract(into string) error {
-	list, err := exec.Command("git", "ls-files", "-z", "--", "*.go", "*.hcl", "*.tf", "*.sh", "*.yml", "*.yaml", "GNUmakefile", ":!:*/testdata/*", ":!:tools/vale").Output()
+	list, err := exec.CommandContext(context.Background(), "git", "ls-files", "-z", "--", "*.go", "*.hcl", "*.tf", "*.sh", "*.yml", "*.yaml", "GNUmakefile", ":!:*/testdata/*", ":!:tools/vale").Output()
 	if err != nil {
 		return fmt.Errorf("git ls-files: %w", err)
 	}
