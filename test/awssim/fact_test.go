@@ -13,8 +13,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// The tests named TestFactN go through what was section N of docs/aws-facts.md: see
-// "Old section numbers" there.
+// The tests named TestFactN go through the facts of one area: 1 key policies, 2
+// multi-Region keys, 3 grants, 4 request quotas, 5 images, 6 launches, 7 Organizations
+// and STS, 10 Parameter Store.
 
 // factMember is the member account of the tests.
 const factMember = "222222222222"

@@ -3,6 +3,7 @@ package awssim
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,20 @@ var iamOperations = map[string]operation{
 	"PutRolePolicy":           {mutating: true, handle: putRolePolicy},
 	"DeleteRolePolicy":        {mutating: true, handle: deleteRolePolicy},
 	"GetRolePolicy":           {handle: getRolePolicy},
+	"ListRolePolicies":        {handle: listRolePolicies},
+
+	"CreatePolicy":             {mutating: true, handle: createPolicy},
+	"GetPolicy":                {handle: getPolicy},
+	"GetPolicyVersion":         {handle: getPolicyVersion},
+	"ListPolicyVersions":       {handle: listPolicyVersions},
+	"DeletePolicy":             {mutating: true, handle: deletePolicy},
+	"AttachRolePolicy":         {mutating: true, handle: attachRolePolicy},
+	"DetachRolePolicy":         {mutating: true, handle: detachRolePolicy},
+	"ListAttachedRolePolicies": {handle: listAttachedRolePolicies},
+
+	"ListInstanceProfilesForRole":        {handle: listInstanceProfilesForRole},
+	"DeleteServiceLinkedRole":            {mutating: true, handle: deleteServiceLinkedRole},
+	"GetServiceLinkedRoleDeletionStatus": {handle: serviceLinkedRoleDeletion},
 }
 
 type iamRole struct {
@@ -27,6 +42,8 @@ type iamRole struct {
 		Arn                      string
 		CreateDate               string
 		AssumeRolePolicyDocument string
+		Description              string `xml:",omitempty"`
+		MaxSessionDuration       int
 	}
 }
 
@@ -35,15 +52,16 @@ func describeRole(r *role) iamRole {
 	answer.Role.Path, answer.Role.RoleName, answer.Role.RoleID, answer.Role.Arn = r.path, r.name, r.id, r.arn
 	answer.Role.CreateDate = r.created.UTC().Format(time.RFC3339)
 	answer.Role.AssumeRolePolicyDocument = url.QueryEscape(r.trustText)
+	answer.Role.Description, answer.Role.MaxSessionDuration = r.description, r.maxSession
 	return answer
 }
 
 // addRole adds a role to the account. trust is "" for a service-linked role.
 func (w *World) addRole(a *account, path, name, trust string, now time.Time) (*role, *Error) {
 	r := &role{
-		name: name, path: path, account: a.id, id: strings.ToUpper(w.newID("AROA", 17)), created: now,
+		name: name, path: path, account: a.id, id: strings.ToUpper(w.newID("AROA", 17)), created: now, maxSession: 3600,
 		serviceLinked: strings.HasPrefix(path, "/aws-service-role/"), trustText: trust,
-		policies: map[string]*lagged[identityPolicy]{},
+		policies: map[string]*lagged[identityPolicy]{}, attached: map[string]*lagged[bool]{},
 	}
 	r.arn = w.arn("iam", "", a.id, "role/"+r.pathName())
 	for _, other := range a.roles {
@@ -70,10 +88,18 @@ func createRole(c *call) (any, error) {
 	if strings.HasPrefix(path, "/aws-service-role/") {
 		return nil, badRequest("ValidationError", "the path /aws-service-role/ is reserved")
 	}
+	seconds := 3600
+	if text := c.form.Get("MaxSessionDuration"); text != "" {
+		var err error
+		if seconds, err = strconv.Atoi(text); err != nil || seconds < 3600 || seconds > 43200 {
+			return nil, badRequest("ValidationError", "MaxSessionDuration must be 3600 to 43200 seconds, not %q", text)
+		}
+	}
 	r, problem := c.w.addRole(c.w.accounts[c.caller.Account], path, c.form.Get("RoleName"), c.form.Get("AssumeRolePolicyDocument"), c.now)
 	if problem != nil {
 		return nil, problem
 	}
+	r.description, r.maxSession = c.form.Get("Description"), seconds
 	return describeRole(r), nil
 }
 
@@ -106,6 +132,26 @@ func createServiceLinkedRole(c *call) (any, error) {
 	return describeRole(r), nil
 }
 
+// deleteServiceLinkedRole starts a task that succeeds at once: the simulator's
+// services don't keep track of what uses the role. Fact: IAM-POLICY-4.
+func deleteServiceLinkedRole(c *call) (any, error) {
+	r, problem := findRole(c)
+	if problem != nil {
+		return nil, problem
+	}
+	if !r.serviceLinked {
+		return nil, badRequest("InvalidInput", "role %s is not a service-linked role", r.name)
+	}
+	delete(c.w.accounts[c.caller.Account].roles, r.pathName())
+	return struct {
+		DeletionTaskID string `xml:"DeletionTaskId"`
+	}{"task" + r.path + r.name + "/" + r.id}, nil
+}
+
+func serviceLinkedRoleDeletion(*call) (any, error) {
+	return struct{ Status string }{"SUCCEEDED"}, nil
+}
+
 // findRole finds a role of the caller's account by name.
 func findRole(c *call) (*role, *Error) {
 	name := c.form.Get("RoleName")
@@ -125,10 +171,27 @@ func getRole(c *call) (any, error) {
 	return describeRole(r), nil
 }
 
+// deleteRole refuses while the role has policies. Fact: IAM-POLICY-2, IAM-ROLE-8.
 func deleteRole(c *call) (any, error) {
 	r, problem := findRole(c)
 	if problem != nil {
 		return nil, problem
+	}
+	if r.serviceLinked {
+		return nil, unmodifiable(r)
+	}
+	conflict := func(kind string) error {
+		return &Error{Status: http.StatusConflict, Code: "DeleteConflict", Message: "Cannot delete entity, must " + kind + " policies first."}
+	}
+	for _, policy := range r.policies {
+		if policy.latest().parsed != nil {
+			return nil, conflict("delete")
+		}
+	}
+	for _, attached := range r.attached {
+		if attached.latest() {
+			return nil, conflict("detach all")
+		}
 	}
 	delete(c.w.accounts[c.caller.Account].roles, r.pathName())
 	return nil, nil
@@ -140,7 +203,7 @@ func putRolePolicy(c *call) (any, error) {
 		return nil, problem
 	}
 	if r.serviceLinked {
-		return nil, badRequest("UnmodifiableEntity", "Cannot perform the operation on the protected role '%s' - this role is only modifiable by AWS", r.name)
+		return nil, unmodifiable(r)
 	}
 	text := c.form.Get("PolicyDocument")
 	parsed, err := authz.ParseIdentityPolicy(text)

@@ -15,11 +15,14 @@ type role struct {
 	account             string
 	serviceLinked       bool
 	created             time.Time
+	description         string
+	maxSession          int // seconds; sessions don't end earlier for it
 	// trust names the principals that can assume the role. It is nil for
 	// service-linked roles, which only their service can assume.
 	trust     *authz.Policy
 	trustText string
 	policies  map[string]*lagged[identityPolicy]
+	attached  map[string]*lagged[bool] // managed policies, by ARN
 }
 
 // identityPolicy is an inline policy of a role; the zero value is a deleted one.
@@ -114,11 +117,7 @@ func (w *World) identityDecision(p Principal, action, resource string, context m
 	}
 	request := authz.Request{Action: action, Resource: resource, Principal: authzPrincipal(p), Context: context}
 	best := authz.Decision{Reason: "no policy of role " + r.name + " has a statement for " + action}
-	for _, lagged := range r.policies {
-		policy := lagged.asOf(now.Add(-w.options.PropagationLag)).parsed
-		if policy == nil {
-			continue
-		}
+	for _, policy := range w.identityPolicies(r, now) {
 		switch decision := policy.Evaluate(request); {
 		case decision.Effect == authz.Deny:
 			return decision

@@ -86,7 +86,7 @@ func assumeRole(c *call) (any, error) {
 			return nil, badRequest("ValidationError", "DurationSeconds %s is not between 900 and 43200", text)
 		case c.caller.RoleARN != "" && n > maxSession:
 			return nil, badRequest("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
-		case n > maxSession:
+		case n > r.maxSession: // Fact: IAM-ROLE-10
 			return nil, badRequest("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 		}
 		seconds = n

@@ -115,8 +115,9 @@ type account struct {
 	// status is ACTIVE, SUSPENDED or PENDING_CLOSURE. Fact: ORG-6.
 	status string
 	// enabled lists the opt-in Regions that this account has enabled.
-	enabled map[string]bool
-	roles   map[string]*role // by path and name: "aws-service-role/autoscaling.amazonaws.com/AWSService…"
+	enabled         map[string]bool
+	roles           map[string]*role          // by path and name: "aws-service-role/autoscaling.amazonaws.com/AWSService…"
+	managedPolicies map[string]*managedPolicy // by ARN
 	// ebsEncryptionByDefault by Region. Fact: EC2-API-4.
 	ebsEncryptionByDefault map[string]bool
 	// ebsDefaultKey is a key's ARN by Region, "" for aws/ebs.

@@ -149,7 +149,7 @@ func New(file WorldFile, options Options) (*World, error) {
 
 func (w *World) addAccount(file AccountFile) error {
 	a := &account{
-		id: file.ID, name: file.Name, status: cmp.Or(file.Status, "ACTIVE"), enabled: map[string]bool{}, roles: map[string]*role{},
+		id: file.ID, name: file.Name, status: cmp.Or(file.Status, "ACTIVE"), enabled: map[string]bool{}, roles: map[string]*role{}, managedPolicies: map[string]*managedPolicy{},
 		ebsEncryptionByDefault: map[string]bool{}, ebsDefaultKey: map[string]string{},
 	}
 	for _, r := range file.EnabledRegions {

@@ -11,9 +11,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// TestCloudFormationLint: CloudFormation's linter accepts the template, with grants
+// TestConsumerCloudFormation: CloudFormation's linter accepts the template, with grants
 // and without.
-func TestCloudFormationLint(t *testing.T) {
+func TestConsumerCloudFormation(t *testing.T) {
 	linter, err := exec.LookPath("cfn-lint")
 	if err != nil {
 		t.Skip("SKIPPED: cfn-lint is not installed")

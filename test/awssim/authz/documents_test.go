@@ -9,7 +9,7 @@ import (
 )
 
 // launch are the condition keys of a call that EC2 makes for a member's role.
-// Fact: 6.
+// Fact: KMS-COND-1, IAM-EVAL-1, IAM-EVAL-3.
 func launch(extra map[string][]string) map[string][]string {
 	context := map[string][]string{
 		"aws:PrincipalOrgID":    {"o-exampleorgid"},

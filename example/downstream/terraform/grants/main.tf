@@ -1,15 +1,18 @@
 # The grants of one account, for a publication without grants.member_role. Run it with
 # credentials of that account: a grant counts only if the account of the role created
-# it. Each grant is a resource, and a refresh reads all grants of the key for each. With
-# hundreds of accounts, run create-grants.sh instead (docs/performance.md).
+# it. It runs the AWS CLI, because the resource aws_kms_grant reads with kms:ListGrants.
+# The key policy doesn't allow that to members: it lists the grants of all accounts.
+# Terraform doesn't revoke these grants. With grants.prune, the publishing account does.
 #
 #   terraform apply -var-file=orgami/orgami.tfvars.json -var='roles=["AWSServiceRoleForAutoScaling"]'
 
 terraform {
+  required_version = ">= 1.4" # terraform_data
+
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 6.0" # resources take a region
+      version = ">= 5.0"
     }
   }
 }
@@ -49,15 +52,19 @@ variable "roles" {
 
 data "aws_caller_identity" "current" {}
 
-resource "aws_kms_grant" "launcher" {
+resource "terraform_data" "grant" {
   for_each = {
     for name, grant in var.orgami.grants : name => grant
     if grant.account == data.aws_caller_identity.current.account_id && contains(var.roles, basename(grant.grantee_principal))
   }
 
-  region            = each.value.region
-  key_id            = each.value.key_arn
-  name              = each.value.name
-  grantee_principal = each.value.grantee_principal
-  operations        = each.value.operations
+  triggers_replace = each.value
+
+  # For the same name and values, KMS returns the existing grant.
+  provisioner "local-exec" {
+    command = join(" ", concat(
+      ["aws", "kms", "create-grant", "--region", each.value.region, "--key-id", each.value.key_arn],
+      ["--grantee-principal", each.value.grantee_principal, "--name", each.value.name, "--operations"], each.value.operations,
+    ))
+  }
 }
