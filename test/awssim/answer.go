@@ -131,7 +131,7 @@ func emptied(object) object { return object{} }
 var identities = []string{
 	"arn", "id", "name", "key", "imageid", "snapshotid", "instanceid", "reservationid", "volumeid", "launchtemplateid",
 	"regionname", "keyid", "keyarn", "grantid", "aliasname", "roleid", "rolename", "imagestate", "instancestate",
-	"instancesset", "keystate", "state", "status", "code", "versionnumber", "version",
+	"instancesset", "autoscalinggroupname", "activityid", "groupid", "statuscode", "lifecyclestate", "keystate", "state", "status", "code", "versionnumber", "version",
 }
 
 func identified(o object) object {
@@ -174,7 +174,7 @@ func withUnknownStates(o object) object {
 		case []any:
 			value = eachElement(v, func(e any) any { return atDepth(e, 0, withUnknownStates) })
 		case string:
-			if slices.Contains([]string{"imagestate", "keystate", "state", "status"}, strings.ToLower(name)) {
+			if slices.Contains([]string{"imagestate", "keystate", "state", "status", "statuscode", "lifecyclestate"}, strings.ToLower(name)) {
 				value = UnknownState
 			}
 		}
@@ -189,7 +189,7 @@ func withToken(p protocol, top object) object {
 	case ec2Protocol:
 		top["nextToken"] = repeatedToken
 	case queryProtocol:
-		top["IsTruncated"], top["Marker"] = "true", repeatedToken
+		top["IsTruncated"], top["Marker"], top["NextToken"] = "true", repeatedToken, repeatedToken
 	default: // KMS, then Organizations and SSM
 		top["Truncated"], top["NextMarker"] = true, repeatedToken
 		top["NextToken"] = repeatedToken

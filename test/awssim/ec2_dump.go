@@ -52,6 +52,55 @@ type InstanceState struct {
 	State   string `json:"state"`
 	// VolumeKeys are the ARNs of the keys of its encrypted volumes, by device.
 	VolumeKeys []string `json:"volume_keys"`
+	// PublicAddress says that the instance has one. KeyName, UserData and
+	// MetadataTokens are the launch's.
+	PublicAddress  bool              `json:"public_address,omitempty"`
+	KeyName        string            `json:"key_name,omitempty"`
+	UserData       string            `json:"user_data,omitempty"`
+	MetadataTokens string            `json:"metadata_tokens,omitempty"`
+	SecurityGroups []string          `json:"security_groups,omitempty"`
+	Tags           map[string]string `json:"tags,omitempty"`
+}
+
+// LaunchResource is something that launches need: a launch template, an Auto
+// Scaling group, or a security group that isn't a default one.
+type LaunchResource struct {
+	Region string `json:"region"`
+	Owner  string `json:"owner"`
+	// Type is launch-template, auto-scaling-group or security-group.
+	Type string `json:"type"`
+	// ID is a name for Auto Scaling groups.
+	ID   string            `json:"id"`
+	Tags map[string]string `json:"tags,omitempty"`
+}
+
+// launchResources dumps what launches need.
+func (w *World) launchResources(now time.Time) []LaunchResource {
+	var all []LaunchResource
+	for region, r := range w.ec2.regions {
+		for id, t := range r.launchTemplates {
+			all = append(all, LaunchResource{region, t.owner, "launch-template", id, maps.Clone(r.tags[tagged{t.owner, id}])})
+		}
+		for id, g := range r.securityGroups {
+			if g.name != "default" {
+				all = append(all, LaunchResource{region, g.owner, "security-group", id, maps.Clone(r.tags[tagged{g.owner, id}])})
+			}
+		}
+	}
+	for key, g := range w.asg.groups {
+		if g.gone(now) {
+			continue
+		}
+		tags := map[string]string{}
+		for _, t := range g.tags {
+			tags[t.Key] = t.Value
+		}
+		all = append(all, LaunchResource{key.region, key.account, "auto-scaling-group", key.name, tags})
+	}
+	slices.SortFunc(all, func(a, b LaunchResource) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
+	})
+	return all
 }
 
 // imageStates dumps images and snapshots, without those of Amazon.
@@ -116,7 +165,11 @@ func (w *World) instanceStates(now time.Time) []InstanceState {
 			if i.state(now) == "terminated" {
 				continue
 			}
-			state := InstanceState{ID: i.id, Region: region, Owner: i.owner, ImageID: i.imageID, State: i.state(now)}
+			state := InstanceState{
+				ID: i.id, Region: region, Owner: i.owner, ImageID: i.imageID, State: i.state(now),
+				PublicAddress: i.publicAddress, KeyName: i.keyName, UserData: i.userData, MetadataTokens: i.metadata.Tokens,
+				SecurityGroups: slices.Clone(i.securityGroups), Tags: maps.Clone(r.tags[tagged{i.owner, i.id}]),
+			}
 			for _, v := range (&call{w: w, region: region}).volumesOf(i) {
 				if v.key != nil {
 					state.VolumeKeys = append(state.VolumeKeys, v.key.arn)

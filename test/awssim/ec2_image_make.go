@@ -7,20 +7,23 @@ import (
 
 // blockDevice is a block device mapping in a request.
 type blockDevice struct {
-	DeviceName  string `param:",required"`
-	VirtualName string
-	NoDevice    *string
-	EBS         *blockDeviceEBS `param:"Ebs"`
+	DeviceName  string          `param:",required" xml:"deviceName"`
+	VirtualName string          `xml:"virtualName,omitempty"`
+	NoDevice    *string         `xml:"noDevice"`
+	EBS         *blockDeviceEBS `param:"Ebs" xml:"ebs"`
 }
 
 type blockDeviceEBS struct {
-	SnapshotID          string `param:"SnapshotId"`
-	VolumeSize          *int
-	VolumeType          string
-	DeleteOnTermination *bool
-	Encrypted           *bool
-	KmsKeyID            string `param:"KmsKeyId"`
-	Iops, Throughput    *int
+	SnapshotID          string `param:"SnapshotId" xml:"snapshotId,omitempty"`
+	VolumeSize          *int   `xml:"volumeSize"`
+	VolumeType          string `xml:"volumeType,omitempty"`
+	DeleteOnTermination *bool  `xml:"deleteOnTermination"`
+	Encrypted           *bool  `xml:"encrypted"`
+	KmsKeyID            string `param:"KmsKeyId" xml:"kmsKeyId,omitempty"`
+	Iops                *int   `xml:"iops"`
+	Throughput          *int   `xml:"throughput"`
+	// InitializationRate changes nothing: volumes are initialized at once.
+	InitializationRate *int `param:"VolumeInitializationRate" xml:"volumeInitializationRate"`
 }
 
 // defaultVolumeType is what EC2 takes where none is named.

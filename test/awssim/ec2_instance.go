@@ -20,6 +20,11 @@ type instance struct {
 	reason                                   *stateReasonItem
 	// diagnosis says in full what reason says tersely.
 	diagnosis string
+	// publicAddress says that the instance has one.
+	publicAddress bool
+	metadata      templateMetadata
+	userData      string
+	spot          bool
 }
 
 // phase is a change of state that takes time.

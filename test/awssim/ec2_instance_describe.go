@@ -1,6 +1,9 @@
 package awssim
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 type describeInstancesRequest struct {
 	InstanceIDs []string `param:"InstanceId"`
@@ -56,6 +59,8 @@ type instanceItem struct {
 	EnaSupport         bool                         `xml:"enaSupport"`
 	SriovNetSupport    string                       `xml:"sriovNetSupport,omitempty"`
 	BootMode           string                       `xml:"bootMode,omitempty"`
+	Lifecycle          string                       `xml:"instanceLifecycle,omitempty"`
+	MetadataOptions    *templateMetadata            `xml:"metadataOptions"`
 }
 
 type placementItem struct {
@@ -153,12 +158,16 @@ func (c *call) instanceItem(i *instance) instanceItem {
 		Architecture: i.architecture, RootDeviceType: i.rootDeviceType, RootDeviceName: i.rootDeviceName,
 		VirtualizationType: "hvm", Tags: tagSet(c.tags(i.id)), Hypervisor: "xen", EnaSupport: i.ena, SriovNetSupport: i.sriov, BootMode: i.bootMode,
 	}
+	if i.spot {
+		item.Lifecycle = "spot"
+	}
 	if state != "pending" && i.reason != nil {
 		item.StateReason, item.Reason = i.reason, i.reason.Message
 	}
 	if state == "terminated" {
 		return item
 	}
+	item.MetadataOptions = &i.metadata
 	item.SubnetID, item.VpcID, item.Groups = i.subnet.id, i.subnet.vpc, c.groups(i)
 	item.NetworkInterfaces = setOf(networkInterfaceItem{i.networkInterface(), i.subnet.id, i.subnet.vpc, i.owner, "in-use", c.groups(i)})
 	item.BlockDevices = setFrom(c.volumesOf(i), func(v *volume) instanceBlockDeviceItem {
@@ -190,6 +199,19 @@ type describeInstanceStatusAnswer struct {
 	NextToken string                  `xml:"nextToken,omitempty"`
 }
 
+// status is the outcome of the status checks, which take a while after the
+// instance runs. Fact: EC2-INST-1, EC2-INST-2.
+func (i *instance) status(now time.Time, takes time.Duration) string {
+	switch {
+	case i.state(now) != "running":
+		return "not-applicable"
+	case now.Before(i.phase.at.Add(takes)):
+		return "initializing"
+	default:
+		return "ok"
+	}
+}
+
 // describeInstanceStatus returns only running instances, unless all are
 // requested.
 func describeInstanceStatus(c *call, r describeInstanceStatusRequest) (any, error) {
@@ -199,10 +221,7 @@ func describeInstanceStatus(c *call, r describeInstanceStatusRequest) (any, erro
 	}
 	answer := describeInstanceStatusAnswer{NextToken: next}
 	for _, i := range instances {
-		state, status := i.state(c.now), statusItem{"not-applicable"}
-		if state == "running" {
-			status.Status = "ok"
-		}
+		state, status := i.state(c.now), statusItem{i.status(c.now, c.w.options.StatusCheckTime)}
 		if state == "running" || r.IncludeAllInstances {
 			answer.Statuses.Items = append(answer.Statuses.Items, instanceStatusItem{i.id, i.subnet.zone.name, stateItem(state), status, status})
 		}

@@ -3,52 +3,21 @@ package awssim
 import (
 	"cmp"
 	"slices"
+	"strconv"
 )
 
-// runInstancesRequest has the parameters that clients send. Those that no
-// handler looks at describe hardware and network that the simulator does not
-// have.
+// runInstancesRequest has the parameters that clients send: those of a launch
+// template, which they replace, and some of their own.
 type runInstancesRequest struct {
-	ImageID                           string `param:"ImageId,required"`
-	InstanceType                      string
-	MinCount                          int `param:",required"`
-	MaxCount                          int `param:",required"`
-	ClientToken                       string
-	KeyName                           string
-	SubnetID                          string   `param:"SubnetId"`
-	SecurityGroupIDs                  []string `param:"SecurityGroupId"`
-	UserData                          string
-	EbsOptimized                      bool
-	InstanceInitiatedShutdownBehavior string
-	DisableAPITermination             bool               `param:"DisableApiTermination"`
-	BlockDevices                      []blockDevice      `param:"BlockDeviceMapping"`
-	TagSpecifications                 []tagSpecification `param:"TagSpecification"`
-	NetworkInterfaces                 []struct {
-		DeviceIndex              int
-		SubnetID                 string   `param:"SubnetId"`
-		SecurityGroupIDs         []string `param:"SecurityGroupId"`
-		AssociatePublicIPAddress bool     `param:"AssociatePublicIpAddress"`
-		DeleteOnTermination      bool
-	} `param:"NetworkInterface"`
-	Placement          struct{ AvailabilityZone, Tenancy string }
-	IAMInstanceProfile struct {
-		ARN  string `param:"Arn"`
-		Name string
-	} `param:"IamInstanceProfile"`
-	EnclaveOptions      struct{ Enabled bool }
-	CapacityReservation struct {
-		Preference string `param:"CapacityReservationPreference"`
-	} `param:"CapacityReservationSpecification"`
-	CreditSpecification struct {
-		CPUCredits string `param:"CpuCredits"`
-	}
-	Monitoring      struct{ Enabled bool }
-	MetadataOptions struct {
-		Endpoint     string `param:"HttpEndpoint"`
-		Tokens       string `param:"HttpTokens"`
-		HopLimit     int    `param:"HttpPutResponseHopLimit"`
-		InstanceTags string `param:"InstanceMetadataTags"`
-	}
+	templateData
+
+	MinCount       int `param:",required"`
+	MaxCount       int `param:",required"`
+	ClientToken    string
+	SubnetID       string `param:"SubnetId"`
+	LaunchTemplate *templateReference
+	// template is the version that LaunchTemplate names.
+	template *versionItem `param:"-"`
 }
 
 // launchPlan is a launch whose parameters have been checked.
@@ -62,6 +31,12 @@ type launchPlan struct {
 	groups       []string
 	devices      []blockDevice
 	tags         map[string]map[string]string // by resource type
+	// publicAddress is whether the instance gets one; nil leaves it to the subnet.
+	publicAddress *bool
+	metadata      templateMetadata
+	userData      string
+	spot          bool
+	template      *versionItem
 }
 
 // runInstances launches instances, all or none.
@@ -81,14 +56,33 @@ func runInstances(c *call, r runInstancesRequest) (any, error) {
 	return c.reservationItem(launched[0].reservation), nil
 }
 
-// launchPlan checks the parameters of a launch.
+// launchPlan checks the parameters of a launch. A template's parameters hold
+// where the request has none. Fact: LT-3.
 func (c *call) launchPlan(r runInstancesRequest) (launchPlan, *Error) {
+	if r.LaunchTemplate != nil {
+		version, problem := c.templateVersion(*r.LaunchTemplate)
+		if problem != nil {
+			return launchPlan{}, problem
+		}
+		r.templateData = r.templateData.over(version.Data)
+		r.template = &version
+	}
+	if r.ImageID == "" {
+		return launchPlan{}, badRequest("MissingParameter", "The request must contain the parameter ImageId")
+	}
 	plan := launchPlan{
 		count: r.MaxCount, instanceType: cmp.Or(r.InstanceType, "m1.small"), keyName: r.KeyName, subnetID: r.SubnetID,
-		zone: r.Placement.AvailabilityZone, groups: r.SecurityGroupIDs, devices: r.BlockDevices,
+		groups: slices.Clone(r.SecurityGroupIDs), devices: r.BlockDevices, userData: r.UserData, template: r.template,
+		spot: r.MarketOptions != nil && r.MarketOptions.MarketType == "spot",
+	}
+	if r.Placement != nil {
+		plan.zone = r.Placement.AvailabilityZone
+	}
+	if r.MetadataOptions != nil {
+		plan.metadata = *r.MetadataOptions
 	}
 	var problem *Error
-	if plan.tags, problem = c.specifiedTags(r.TagSpecifications, "instance", "volume", "network-interface"); problem != nil {
+	if plan.tags, problem = c.specifiedTags(r.TagSpecifications, "instance", "volume", "network-interface", "spot-instances-request"); problem != nil {
 		return plan, problem
 	}
 	if r.MinCount < 1 || r.MaxCount < r.MinCount || r.MaxCount > 100 {
@@ -102,6 +96,7 @@ func (c *call) launchPlan(r runInstancesRequest) (launchPlan, *Error) {
 			return plan, badRequest("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID or security groups may not be specified on the same request")
 		}
 		plan.subnetID, plan.groups = cmp.Or(n.SubnetID, plan.subnetID), append(plan.groups, n.SecurityGroupIDs...)
+		plan.publicAddress = cmp.Or(n.AssociatePublicIPAddress, plan.publicAddress)
 	}
 	for _, id := range plan.groups {
 		if _, problem := c.ownSecurityGroup(id); problem != nil {
@@ -130,6 +125,9 @@ func (c *call) launch(p launchPlan) ([]*instance, *Error) {
 	if problem != nil {
 		return nil, problem
 	}
+	if problem := c.w.capacity(kind.name, subnet.zone.name); problem != nil {
+		return nil, problem
+	}
 	volumes, problem := c.planVolumes(p.image, p.devices)
 	if problem != nil {
 		return nil, problem
@@ -140,7 +138,10 @@ func (c *call) launch(p launchPlan) ([]*instance, *Error) {
 	if len(p.groups) == 0 {
 		p.groups = []string{derivedID("sg-", c.caller.Account, c.region)}
 	}
-	reason, diagnosis := c.diagnose(volumes)
+	reason, diagnosis, problem := c.diagnoseAll(volumes, p.spot)
+	if problem != nil {
+		return nil, problem
+	}
 	reservation := c.w.newEC2ID("r")
 	var launched []*instance
 	for range p.count {
@@ -149,10 +150,17 @@ func (c *call) launch(p launchPlan) ([]*instance, *Error) {
 			instanceType: kind.name, architecture: p.image.architecture, bootMode: p.image.bootMode, rootDeviceType: p.image.rootDeviceType,
 			rootDeviceName: p.image.rootDeviceName, ena: p.image.ena, sriov: p.image.sriov, keyName: p.keyName, subnet: subnet,
 			securityGroups: slices.Clone(p.groups), launched: c.now, reason: reason, diagnosis: diagnosis,
+			publicAddress: subnet.public, metadata: p.metadata, userData: p.userData, spot: p.spot,
 			phase: phase{"pending", "running", c.now.Add(c.w.options.BuildTime)},
+		}
+		if p.publicAddress != nil {
+			i.publicAddress = *p.publicAddress
 		}
 		c.here().instances[i.id] = i
 		c.setTags(i.id, p.tags["instance"])
+		if p.template != nil { // Fact: LT-4
+			c.setTags(i.id, map[string]string{"aws:ec2launchtemplate:id": p.template.ID, "aws:ec2launchtemplate:version": strconv.Itoa(p.template.Version)})
+		}
 		c.setTags(i.networkInterface(), p.tags["network-interface"])
 		if reason != nil {
 			i.phase.to = "terminated"

@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -9,6 +10,33 @@ import (
 type instanceType struct {
 	name, architecture string
 	cores, memory      int // memory in MiB
+}
+
+// xen reports whether the type is of an older generation, without ENA and UEFI.
+// Fact: EC2-INST-7.
+func (t instanceType) xen() bool {
+	return strings.HasPrefix(t.name, "m1.") || strings.HasPrefix(t.name, "t2.")
+}
+
+// current reports whether the type is of a current generation.
+func (t instanceType) current() bool { return !strings.HasPrefix(t.name, "m1.") }
+
+func (t instanceType) hypervisor() string {
+	if t.xen() {
+		return "xen"
+	}
+	return "nitro"
+}
+
+func (t instanceType) bootModes() []string {
+	switch {
+	case t.architecture == "arm64":
+		return []string{"uefi"}
+	case t.xen():
+		return []string{"legacy-bios"}
+	default:
+		return []string{"legacy-bios", "uefi"}
+	}
 }
 
 func (t instanceType) resourceID() string { return t.name }
@@ -35,6 +63,10 @@ var instanceTypes = func() []instanceType {
 			architecture = "arm64"
 		}
 		for _, size := range sizes {
+			small := size.memory < 8192
+			if small && family[0] != 't' && family != "m1" && (architecture != "arm64" || size.memory < 4096) {
+				continue
+			}
 			types = append(types, instanceType{family + "." + size.name, architecture, size.cores, size.memory})
 		}
 	}
@@ -62,6 +94,10 @@ type instanceTypeItem struct {
 	Memory       memoryItem    `xml:"memoryInfo"`
 	RootDevices  set[string]   `xml:"supportedRootDeviceTypes"`
 	Virtual      set[string]   `xml:"supportedVirtualizationTypes"`
+	BootModes    set[string]   `xml:"supportedBootModes"`
+	Hypervisor   string        `xml:"hypervisor"`
+	Current      bool          `xml:"currentGeneration"`
+	BareMetal    bool          `xml:"bareMetal"`
 }
 
 type processorItem struct {
@@ -103,7 +139,12 @@ func describeInstanceTypes(c *call, r describeInstanceTypesRequest) (any, error)
 	}
 	return describeInstanceTypesAnswer{NextToken: next, Types: setFrom(types, func(t instanceType) instanceTypeItem {
 		return instanceTypeItem{
-			t.name, processorItem{setOf(t.architecture)}, vCPUItem{t.cores}, memoryItem{t.memory}, setOf("ebs"), setOf("hvm"),
+			t.name,
+			processorItem{setOf(t.architecture)},
+			vCPUItem{t.cores},
+			memoryItem{t.memory},
+			setOf("ebs"), setOf("hvm"),
+			setOf(t.bootModes()...), t.hypervisor(), t.current(), false,
 		}
 	})}, nil
 }
@@ -111,6 +152,12 @@ func describeInstanceTypes(c *call, r describeInstanceTypesRequest) (any, error)
 var instanceTypeFilters = filterTable[instanceType]{
 	"instance-type":                         func(_ *call, t instanceType) []string { return []string{t.name} },
 	"processor-info.supported-architecture": func(_ *call, t instanceType) []string { return []string{t.architecture} },
+	"current-generation":                    func(_ *call, t instanceType) []string { return []string{strconv.FormatBool(t.current())} },
+	"bare-metal":                            func(*call, instanceType) []string { return []string{"false"} },
+	"hypervisor":                            func(_ *call, t instanceType) []string { return []string{t.hypervisor()} },
+	"supported-boot-mode":                   func(_ *call, t instanceType) []string { return t.bootModes() },
+	"supported-root-device-type":            func(*call, instanceType) []string { return []string{"ebs"} },
+	"supported-virtualization-type":         func(*call, instanceType) []string { return []string{"hvm"} },
 }
 
 // offering is an instance type in a Region or zone.
@@ -135,6 +182,16 @@ type describeOfferingsAnswer struct {
 	NextToken string            `xml:"nextToken,omitempty"`
 }
 
+// zoneName is the name of a zone that is named by name or ID.
+func (c *call) zoneName(zone string) string {
+	for _, z := range c.zones() {
+		if z.id == zone {
+			return z.name
+		}
+	}
+	return zone
+}
+
 func describeInstanceTypeOfferings(c *call, r describeOfferingsRequest) (any, error) {
 	var locations []string
 	switch r.LocationType {
@@ -154,6 +211,9 @@ func describeInstanceTypeOfferings(c *call, r describeOfferingsRequest) (any, er
 	var offerings []offering
 	for _, location := range locations {
 		for _, t := range instanceTypes {
+			if r.LocationType != "region" && !c.w.offers(t.name, c.zoneName(location)) {
+				continue
+			}
 			offerings = append(offerings, offering{t.name, location})
 		}
 	}

@@ -1,9 +1,16 @@
 package awssim
 
-import "time"
+import (
+	"cmp"
+	"regexp"
+	"time"
+)
 
-// launchTemplate is a launch template with its versions. The simulator keeps
-// only what determines the image of a version. Versions are never deleted.
+// templateNamePattern is what a launch template can be called. Fact: LT-1.
+var templateNamePattern = regexp.MustCompile(`^[a-zA-Z0-9().\-/_]{3,128}$`)
+
+// launchTemplate is a launch template with its versions. Versions are never
+// deleted, and the first is the default version.
 type launchTemplate struct {
 	id, owner, name string
 	createdBy       string
@@ -12,14 +19,9 @@ type launchTemplate struct {
 }
 
 type templateVersion struct {
-	created time.Time
-	data    templateData
-}
-
-type templateData struct {
-	// ImageID is an ID, or "resolve:ssm:" and a parameter.
-	ImageID      string `param:"ImageId"      xml:"imageId,omitempty"`
-	InstanceType string `xml:"instanceType,omitempty"`
+	created     time.Time
+	description string
+	data        templateData
 }
 
 func (t *launchTemplate) resourceID() string { return t.id }
@@ -52,12 +54,6 @@ func (c *call) templateNamed(id, name string) (*launchTemplate, *Error) {
 	return nil, badRequest("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name %s, does not exist.", name)
 }
 
-// check refuses an image whose parameter can't be resolved.
-func (d templateData) check(c *call) *Error {
-	_, problem := c.imageID(d.ImageID)
-	return problem
-}
-
 type createLaunchTemplateRequest struct {
 	LaunchTemplateName string       `param:",required"`
 	LaunchTemplateData templateData `param:",required"`
@@ -81,6 +77,15 @@ type createLaunchTemplateAnswer struct {
 }
 
 func createLaunchTemplate(c *call, r createLaunchTemplateRequest) (any, error) {
+	if id, problem := c.before(r.ClientToken); id != "" || problem != nil { // Fact: LT-5
+		if problem != nil || c.here().launchTemplates[id] == nil {
+			return nil, cmp.Or(problem, badRequest("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", id))
+		}
+		return createLaunchTemplateAnswer{c.templateItem(c.here().launchTemplates[id])}, nil
+	}
+	if !templateNamePattern.MatchString(r.LaunchTemplateName) { // Fact: LT-1
+		return nil, badRequest("InvalidLaunchTemplateName.MalformedException", "The launch template name %q is not valid: 3 to 128 letters, digits and ().-/_ are allowed.", r.LaunchTemplateName)
+	}
 	for _, t := range c.here().launchTemplates {
 		if t.owner == c.caller.Account && t.name == r.LaunchTemplateName {
 			return nil, badRequest("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
@@ -95,10 +100,11 @@ func createLaunchTemplate(c *call, r createLaunchTemplateRequest) (any, error) {
 	}
 	t := &launchTemplate{
 		id: c.w.newEC2ID("lt"), owner: c.caller.Account, name: r.LaunchTemplateName, createdBy: c.caller.ARN, created: c.now,
-		versions: []templateVersion{{c.now, r.LaunchTemplateData}},
+		versions: []templateVersion{{c.now, r.VersionDescription, r.LaunchTemplateData}},
 	}
 	c.here().launchTemplates[t.id] = t
 	c.setTags(t.id, tags["launch-template"])
+	c.remember(r.ClientToken, t.id)
 	return createLaunchTemplateAnswer{c.templateItem(t)}, nil
 }
 
@@ -110,6 +116,8 @@ type createLaunchTemplateVersionRequest struct {
 	LaunchTemplateID   string `param:"LaunchTemplateId"`
 	LaunchTemplateName string
 	LaunchTemplateData templateData `param:",required"`
+	// SourceVersion has the parameters that the new version doesn't replace.
+	SourceVersion      string
 	VersionDescription string
 	ClientToken        string
 }
@@ -121,6 +129,7 @@ type versionItem struct {
 	CreateTime     string       `xml:"createTime"`
 	CreatedBy      string       `xml:"createdBy"`
 	DefaultVersion bool         `xml:"defaultVersion"`
+	Description    string       `xml:"versionDescription,omitempty"`
 	Data           templateData `xml:"launchTemplateData"`
 }
 
@@ -133,17 +142,25 @@ func createLaunchTemplateVersion(c *call, r createLaunchTemplateVersionRequest) 
 	if problem != nil {
 		return nil, problem
 	}
-	if problem := r.LaunchTemplateData.check(c); problem != nil {
+	data := r.LaunchTemplateData
+	if r.SourceVersion != "" { // Fact: LT-2
+		number, problem := t.number(r.SourceVersion)
+		if problem != nil {
+			return nil, problem
+		}
+		data = data.over(t.versions[number-1].data)
+	}
+	if problem := data.check(c); problem != nil {
 		return nil, problem
 	}
-	t.versions = append(t.versions, templateVersion{c.now, r.LaunchTemplateData})
+	t.versions = append(t.versions, templateVersion{c.now, r.VersionDescription, data})
 	return createLaunchTemplateVersionAnswer{t.item(len(t.versions))}, nil
 }
 
 // item is a version by its number.
 func (t *launchTemplate) item(number int) versionItem {
 	v := t.versions[number-1]
-	return versionItem{t.id, t.name, number, timestamp(v.created), t.createdBy, number == 1, v.data}
+	return versionItem{t.id, t.name, number, timestamp(v.created), t.createdBy, number == 1, v.description, v.data}
 }
 
 type deleteLaunchTemplateRequest struct {

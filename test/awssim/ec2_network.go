@@ -1,20 +1,26 @@
 package awssim
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 )
 
-// network is an account's default VPC in the Region, with a subnet in each
-// availability zone. It is all the network there is.
+// network is an account's only VPC in the Region, with a subnet in each
+// availability zone. Unless the world says otherwise, it is the default VPC.
 type network struct {
 	vpc     string
 	subnets []subnet
+	// standard says that it is the account's default VPC.
+	standard bool
 }
 
 type subnet struct {
 	id, vpc, cidr string
 	zone          zone
+	// standard says that it is the zone's default subnet, public that its instances
+	// get public addresses. Fact: EC2-INST-4.
+	standard, public bool
 }
 
 // vpc is the default VPC as a resource.
@@ -29,10 +35,11 @@ const vpcCIDR = "172.31.0.0/16"
 func (c *call) network() *network {
 	n := c.here().networks[c.caller.Account]
 	if n == nil {
-		n = &network{vpc: derivedID("vpc-", c.caller.Account, c.region)}
+		n = &network{vpc: derivedID("vpc-", c.caller.Account, c.region), standard: !c.account().withoutDefaultVPC[c.region]}
 		for i, z := range c.zones() {
 			n.subnets = append(n.subnets, subnet{
 				id: derivedID("subnet-", c.caller.Account, z.name), vpc: n.vpc, cidr: fmt.Sprintf("172.31.%d.0/20", 16*i), zone: z,
+				standard: n.standard, public: n.standard,
 			})
 		}
 		group := &securityGroup{
@@ -45,8 +52,11 @@ func (c *call) network() *network {
 }
 
 // subnetFor finds the subnet of a launch: the one named, or the default of the
-// zone, or the first.
+// zone, or the first. Fact: EC2-INST-3.
 func (c *call) subnetFor(id, zoneName string) (subnet, *Error) {
+	if id == "" && !c.network().standard {
+		return subnet{}, badRequest("VPCIdNotSpecified", "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.")
+	}
 	for _, s := range c.network().subnets {
 		if (id == "" || s.id == id) && (zoneName == "" || s.zone.name == zoneName) {
 			return s, nil
@@ -91,14 +101,14 @@ func describeVPCs(c *call, r describeVPCsRequest) (any, error) {
 		return nil, problem
 	}
 	return describeVPCsAnswer{setFrom(vpcs, func(v vpc) vpcItem {
-		return vpcItem{string(v), "available", vpcCIDR, c.caller.Account, "default", true, tagSet(c.tags(string(v)))}
+		return vpcItem{string(v), "available", vpcCIDR, c.caller.Account, "default", c.network().standard, tagSet(c.tags(string(v)))}
 	})}, nil
 }
 
 var vpcFilters = filterTable[vpc]{
 	"cidr":       func(*call, vpc) []string { return []string{vpcCIDR} },
-	"is-default": func(*call, vpc) []string { return []string{"true"} },
-	"isDefault":  func(*call, vpc) []string { return []string{"true"} },
+	"is-default": func(c *call, _ vpc) []string { return []string{strconv.FormatBool(c.network().standard)} },
+	"isDefault":  func(c *call, _ vpc) []string { return []string{strconv.FormatBool(c.network().standard)} },
 	"owner-id":   func(c *call, _ vpc) []string { return []string{c.caller.Account} },
 	"state":      func(*call, vpc) []string { return []string{"available"} },
 	"vpc-id":     func(_ *call, v vpc) []string { return []string{string(v)} },
@@ -140,7 +150,7 @@ func describeSubnets(c *call, r describeSubnetsRequest) (any, error) {
 	for _, s := range c.network().subnets {
 		byID[s.id] = s
 	}
-	subnets, problem := ownResources(byID, r.SubnetIDs, func(id string) (subnet, *Error) { return c.subnetFor(id, "") })
+	subnets, problem := ownResources(byID, r.SubnetIDs, func(id string) (subnet, *Error) { return c.subnetFor(cmp.Or(id, "none"), "") })
 	if problem != nil {
 		return nil, problem
 	}
@@ -154,7 +164,7 @@ func describeSubnets(c *call, r describeSubnetsRequest) (any, error) {
 	}
 	return describeSubnetsAnswer{NextToken: next, Subnets: setFrom(subnets, func(s subnet) subnetItem {
 		return subnetItem{
-			s.id, "available", s.vpc, s.cidr, subnetAddresses, s.zone.name, s.zone.id, true, true, c.caller.Account, tagSet(c.tags(s.id)),
+			s.id, "available", s.vpc, s.cidr, subnetAddresses, s.zone.name, s.zone.id, s.standard, s.public, c.caller.Account, tagSet(c.tags(s.id)),
 		}
 	})}, nil
 }
@@ -164,7 +174,7 @@ var subnetFilters = filterTable[subnet]{
 	"availabilityZone":           func(_ *call, s subnet) []string { return []string{s.zone.name} },
 	"availability-zone-id":       func(_ *call, s subnet) []string { return []string{s.zone.id} },
 	"available-ip-address-count": func(*call, subnet) []string { return []string{strconv.Itoa(subnetAddresses)} },
-	"default-for-az":             func(*call, subnet) []string { return []string{"true"} },
+	"default-for-az":             func(_ *call, s subnet) []string { return []string{strconv.FormatBool(s.standard)} },
 	"state":                      func(*call, subnet) []string { return []string{"available"} },
 	"subnet-id":                  func(_ *call, s subnet) []string { return []string{s.id} },
 	"vpc-id":                     func(_ *call, s subnet) []string { return []string{s.vpc} },

@@ -79,6 +79,7 @@ var ec2Operations = map[string]operation{
 	"DescribeLaunchTemplateVersions": reading(describeLaunchTemplateVersions),
 
 	"RunInstances":            changing(runInstances),
+	"CreateFleet":             changing(createFleet),
 	"DescribeInstances":       reading(describeInstances),
 	"DescribeInstanceStatus":  reading(describeInstanceStatus),
 	"StopInstances":           changing(stopInstances),

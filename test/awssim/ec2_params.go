@@ -13,7 +13,7 @@ import (
 // that into points to. A field is the parameter of its name, or of its param
 // tag; a tag that ends in ",required" refuses its absence. Slices are
 // Name.1, Name.2, …; structs are Name.Field; embedded ones (by Go or by the tag
-// ",embedded") add their fields.
+// ",embedded") add their fields. The tag "-" says that a field is no parameter.
 // A pointer stays nil if the parameter is absent, so that a handler can tell
 // false or "" from nothing.
 //
@@ -54,6 +54,9 @@ func (d *paramDecoder) fields(s reflect.Value, prefix string) *Error {
 			if problem := d.fields(s.Field(i), prefix); problem != nil {
 				return problem
 			}
+			continue
+		}
+		if name == "-" {
 			continue
 		}
 		if name == "" {

@@ -64,6 +64,9 @@ func createSecurityGroup(c *call, r createSecurityGroupRequest) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
+	if r.VpcID == "" && !c.network().standard { // Fact: EC2-INST-3
+		return nil, badRequest("VPCIdNotSpecified", "No default VPC for this user")
+	}
 	if r.VpcID != "" && r.VpcID != c.network().vpc {
 		return nil, badRequest("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", r.VpcID)
 	}

@@ -10,6 +10,8 @@ import (
 // ec2State is all of EC2. Everything in it is regional.
 type ec2State struct {
 	regions map[string]*ec2Region // by name
+	// capacity is what can't be launched.
+	capacity []CapacityFile
 }
 
 func newEC2State() ec2State { return ec2State{regions: map[string]*ec2Region{}} }

@@ -12,12 +12,15 @@ import (
 // maxTags is how many tags a resource can have. Fact: EC2-IMG-28, KMS-KEY-25.
 const maxTags = 50
 
-type tagParameter struct{ Key, Value string }
+type tagParameter struct {
+	Key   string `xml:"key"`
+	Value string `xml:"value"`
+}
 
 // tagSpecification has the tags of what an operation is to create.
 type tagSpecification struct {
-	ResourceType string         `param:",required"`
-	Tags         []tagParameter `param:"Tag"`
+	ResourceType string         `param:",required" xml:"resourceType"`
+	Tags         []tagParameter `param:"Tag"       xml:"tagSet>item"`
 }
 
 // tags returns the caller's tags of a resource in the Region.

@@ -29,23 +29,29 @@ const golden = "alias/golden"
 // otherUnit is a unit of [inImageWorld] without accounts.
 const otherUnit = "ou-ab12-99999999"
 
+// imageWorldFile describes the world of tests about images.
+func imageWorldFile() awssim.WorldFile {
+	file := awssim.DefaultWorld()
+	for i := range file.Accounts {
+		file.Accounts[i].EncryptionByDefault = nil
+	}
+	file.Organization.Units = append(file.Organization.Units, awssim.UnitFile{ID: otherUnit, Name: "other", Parent: "r-ab12"})
+	tags := map[string]string{"owner": "me"}
+	file.Images = []awssim.ImageFile{
+		{Account: awssim.PublishingAccount, Region: "us-east-1", ID: plainImage, Name: "plain", Tags: tags},
+		{Account: awssim.PublishingAccount, Region: "us-east-1", ID: managedImage, Name: "managed", Encrypted: true, Snapshots: []int{8, 20}},
+		{Account: awssim.PublishingAccount, Region: "us-east-1", ID: instanceAMI, Name: "instance", RootDeviceType: "instance-store"},
+		{Account: factMember, Region: "us-east-1", ID: theirImage, Name: "theirs", Tags: tags, LaunchPermissions: []string{awssim.PublishingAccount}},
+	}
+	return file
+}
+
 // inImageWorld runs the test in the default world with the images above and
 // without EBS encryption by default.
 func inImageWorld(t *testing.T, options awssim.Options, test func(*testing.T, *awssim.World)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		file := awssim.DefaultWorld()
-		for i := range file.Accounts {
-			file.Accounts[i].EncryptionByDefault = nil
-		}
-		file.Organization.Units = append(file.Organization.Units, awssim.UnitFile{ID: otherUnit, Name: "other", Parent: "r-ab12"})
-		tags := map[string]string{"owner": "me"}
-		file.Images = []awssim.ImageFile{
-			{Account: awssim.PublishingAccount, Region: "us-east-1", ID: plainImage, Name: "plain", Tags: tags},
-			{Account: awssim.PublishingAccount, Region: "us-east-1", ID: managedImage, Name: "managed", Encrypted: true, Snapshots: []int{8, 20}},
-			{Account: awssim.PublishingAccount, Region: "us-east-1", ID: instanceAMI, Name: "instance", RootDeviceType: "instance-store"},
-			{Account: factMember, Region: "us-east-1", ID: theirImage, Name: "theirs", Tags: tags, LaunchPermissions: []string{awssim.PublishingAccount}},
-		}
+		file := imageWorldFile()
 		w, err := awssim.New(file, options)
 		if err != nil {
 			t.Fatal(err)

@@ -194,7 +194,7 @@ func throttled(service string) *Error {
 	switch service {
 	case "ec2":
 		return &Error{Status: http.StatusServiceUnavailable, Code: "RequestLimitExceeded", Message: "Request limit exceeded."}
-	case "sts", "iam":
+	case "sts", "iam", "autoscaling":
 		return badRequest("Throttling", "Rate exceeded")
 	case "organizations":
 		return badRequest("TooManyRequestsException", "You have sent too many requests in too short a period of time.")
@@ -213,7 +213,7 @@ func deniedAction(c *call, action string) *Error {
 	switch c.service {
 	case "ec2":
 		return &Error{Status: http.StatusForbidden, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: " + action + " because no identity-based policy allows the " + action + " action"}
-	case "sts", "iam":
+	case "sts", "iam", "autoscaling":
 		return &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "User: " + c.caller.ARN + " is not authorized to perform: " + action}
 	default:
 		return badRequest("AccessDeniedException", "User: %s is not authorized to perform: %s because no identity-based policy allows the %[2]s action", c.caller.ARN, action)

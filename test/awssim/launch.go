@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -114,6 +115,26 @@ func (c *call) diagnose(volumes []volumePlan) (*stateReasonItem, string) {
 		}
 	}
 	return nil, ""
+}
+
+// diagnoseAll is diagnose for the caller and, for a Spot Instance, also for the
+// Spot service's role, which must exist. Fact: FLEET-5, LAUNCH-18, LAUNCH-22.
+func (c *call) diagnoseAll(volumes []volumePlan, spot bool) (*stateReasonItem, string, *Error) {
+	reason, diagnosis := c.diagnose(volumes)
+	if reason != nil || !spot {
+		return reason, diagnosis, nil
+	}
+	role, err := c.w.serviceLinkedSession(c.caller.Account, serviceLinkedRoleNames["spot.amazonaws.com"])
+	if err != nil {
+		return nil, "", &Error{
+			Status: http.StatusForbidden, Code: "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+			Message: "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.",
+		}
+	}
+	as := *c
+	as.caller = role
+	reason, diagnosis = as.diagnose(volumes)
+	return reason, diagnosis, nil
 }
 
 // terse is a state reason as EC2 words it.

@@ -15,7 +15,7 @@ type protocol int
 const (
 	jsonProtocol  protocol = iota // KMS, Organizations, SSM: AWS JSON 1.1
 	ec2Protocol                   // EC2's query protocol
-	queryProtocol                 // STS, IAM: AWS query
+	queryProtocol                 // STS, IAM, Auto Scaling: AWS query
 )
 
 // operations are all operations by service and name.
@@ -25,6 +25,7 @@ func init() {
 	operations = map[string]map[string]operation{
 		"ec2": ec2Operations, "kms": kmsOperations, "sts": stsOperations,
 		"organizations": organizationsOperations, "iam": iamOperations, "ssm": ssmOperations,
+		"autoscaling": asgOperations,
 	}
 }
 
@@ -32,7 +33,7 @@ func protocolOf(service string) protocol {
 	switch service {
 	case "ec2":
 		return ec2Protocol
-	case "sts", "iam":
+	case "sts", "iam", "autoscaling":
 		return queryProtocol
 	default:
 		return jsonProtocol
@@ -46,6 +47,8 @@ var namespaces = map[string]string{
 	"ec2": "http://ec2.amazonaws.com/doc/2016-11-15/",
 	"sts": "https://sts.amazonaws.com/doc/2011-06-15/",
 	"iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+
+	"autoscaling": "http://autoscaling.amazonaws.com/doc/2011-01-01/",
 }
 
 // success encodes an answer. A nil answer is that of an operation that returns

@@ -187,6 +187,7 @@ func (w *World) perform(c *call) (response, *Fault, Entry) {
 
 // run authorizes the call and lets it take effect.
 func (w *World) run(c *call) (any, error) {
+	w.advanceGroups(c.now)
 	op, known := operations[c.service][c.operation]
 	if !known {
 		return nil, badRequest("InvalidAction", "the simulator has no operation %s %s", c.service, c.operation)

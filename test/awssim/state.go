@@ -15,6 +15,8 @@ type State struct {
 	// Snapshots are all snapshots, also those of no image.
 	Snapshots []SnapshotState `json:"snapshots"`
 	Instances []InstanceState `json:"instances"`
+	// LaunchResources are those of instances and Auto Scaling groups.
+	LaunchResources []LaunchResource `json:"launch_resources"`
 }
 
 // KeyState is a customer managed key in one Region.
@@ -47,6 +49,7 @@ func (w *World) Snapshot() State {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
+	w.advanceGroups(now)
 	state := State{}
 	for _, arn := range slices.Sorted(maps.Keys(w.kms.keys)) {
 		if k := w.kms.keys[arn]; k.manager == "CUSTOMER" && !k.gone(now) {
@@ -55,6 +58,7 @@ func (w *World) Snapshot() State {
 	}
 	state.Images, state.Snapshots = w.imageStates(now)
 	state.Instances = w.instanceStates(now)
+	state.LaunchResources = w.launchResources(now)
 	return state
 }
 

@@ -31,6 +31,9 @@ type Options struct {
 	// BuildTime is how long instances take to run and stop, and how long
 	// CreateImage is pending.
 	BuildTime time.Duration
+	// StatusCheckTime is how long the status checks of an instance are initializing
+	// once it runs. Fact: EC2-INST-2.
+	StatusCheckTime time.Duration
 	// Quotas turns on AWS's documented request quotas. Fact: QUOTA-1 to QUOTA-6.
 	Quotas bool
 	// AcceptUnknownOrganizations makes EC2 accept launch permissions for
@@ -86,6 +89,7 @@ type World struct {
 	kms kmsState
 	ssm ssmState
 	ec2 ec2State
+	asg asgState
 
 	journal journal
 	behind  behind
@@ -126,6 +130,9 @@ type account struct {
 	allowedImages map[string]*allowedImages
 	// controlPolicies are the service control policies that apply to the account.
 	controlPolicies []*authz.Policy
+	// withoutDefaultVPC lists the Regions where the account's VPC isn't the default
+	// one.
+	withoutDefaultVPC map[string]bool
 }
 
 // organization is the AWS organization that the accounts belong to.

@@ -22,7 +22,9 @@ type WorldFile struct {
 	Regions      []RegionFile      `json:"regions"`
 	Keys         []KeyFile         `json:"keys,omitempty"`
 	Images       []ImageFile       `json:"images,omitempty"`
-	Physics      Physics           `json:"physics"`
+	// Capacity lists what EC2 can't launch.
+	Capacity []CapacityFile `json:"capacity,omitempty"`
+	Physics  Physics        `json:"physics"`
 }
 
 // OrganizationFile is the organization.
@@ -69,6 +71,19 @@ type AccountFile struct {
 	// of the organization. They have no effect on the management account. Defaults
 	// to no restriction.
 	ServiceControlPolicies []json.RawMessage `json:"service_control_policies,omitempty"`
+	// NoDefaultVPC lists the Regions in which the account's only VPC isn't its
+	// default VPC; "*" means all. Defaults to none.
+	NoDefaultVPC []string `json:"no_default_vpc,omitempty"`
+}
+
+// CapacityFile is an instance type that EC2 can't launch in a zone.
+type CapacityFile struct {
+	Zone string `json:"zone"`
+	// InstanceType defaults to all types.
+	InstanceType string `json:"instance_type,omitempty"`
+	// Unsupported says that the zone doesn't offer the type. Otherwise it offers the
+	// type and is out of capacity.
+	Unsupported bool `json:"unsupported,omitempty"`
 }
 
 // RoleFile is an IAM role.
@@ -107,7 +122,7 @@ func New(file WorldFile, options Options) (*World, error) {
 	w := &World{
 		file: file, options: options, partition: cmp.Or(file.Partition, "aws"),
 		accounts: map[string]*account{}, regions: map[string]*region{}, sessions: map[string]session{},
-		kms: newKMSState(), ec2: newEC2State(), ssm: ssmState{map[parameterName]*ssmParameter{}},
+		kms: newKMSState(), ec2: newEC2State(), asg: newASGState(), ssm: ssmState{map[parameterName]*ssmParameter{}},
 	}
 	for _, r := range file.Regions {
 		w.regions[r.Name] = &region{name: r.Name, optIn: r.OptIn}
@@ -124,6 +139,7 @@ func New(file WorldFile, options Options) (*World, error) {
 			w.organization.units[unit.ID] = &organizationalUnit{id: unit.ID, name: unit.Name, parent: unit.Parent}
 		}
 	}
+	w.ec2.capacity = slices.Clone(file.Capacity)
 	for _, a := range file.Accounts {
 		if err := w.addAccount(a); err != nil {
 			return nil, fmt.Errorf("account %s: %w", a.ID, err)
@@ -150,10 +166,18 @@ func New(file WorldFile, options Options) (*World, error) {
 func (w *World) addAccount(file AccountFile) error {
 	a := &account{
 		id: file.ID, name: file.Name, status: cmp.Or(file.Status, "ACTIVE"), enabled: map[string]bool{}, roles: map[string]*role{}, managedPolicies: map[string]*managedPolicy{},
-		ebsEncryptionByDefault: map[string]bool{}, ebsDefaultKey: map[string]string{},
+		ebsEncryptionByDefault: map[string]bool{}, ebsDefaultKey: map[string]string{}, withoutDefaultVPC: map[string]bool{},
 	}
 	for _, r := range file.EnabledRegions {
 		a.enabled[r] = true
+	}
+	for _, r := range file.NoDefaultVPC {
+		a.withoutDefaultVPC[r] = true
+		if r == "*" {
+			for name := range w.regions {
+				a.withoutDefaultVPC[name] = true
+			}
+		}
 	}
 	for _, r := range file.EncryptionByDefault {
 		a.ebsEncryptionByDefault[r] = true

@@ -13,6 +13,7 @@ type Physics struct {
 	CopyTime        string `json:"copy_time,omitempty"`
 	ImageLag        string `json:"image_lag,omitempty"`
 	BuildTime       string `json:"build_time,omitempty"`
+	StatusCheckTime string `json:"status_check_time,omitempty"`
 	Quotas          bool   `json:"quotas,omitempty"`
 	// The following are those of [Options].
 	AcceptUnknownOrganizations bool `json:"accept_unknown_organizations,omitempty"`
@@ -39,6 +40,7 @@ func (p Physics) Options() (Options, error) {
 		{p.CopyTime, &options.CopyTime},
 		{p.ImageLag, &options.ImageLag},
 		{p.BuildTime, &options.BuildTime},
+		{p.StatusCheckTime, &options.StatusCheckTime},
 		{p.TokenMemory, &options.TokenMemory},
 		{p.DeregisterLag, &options.DeregisterLag},
 	} {
