@@ -13,6 +13,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Keys are the regional keys. [Copy] takes them, not strings, so that no copy
@@ -77,15 +78,19 @@ func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout
 	for n, plan := range plans {
 		regions[n], byName[plan.Region()] = plan.Region(), plan
 	}
+	announce(plans, reporter)
+	stage := reporter.Start("copying the image", regions)
+	defer stage.End()
 	err := fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
 		plan := byName[region]
 		desired := plan.desired
 		desired.KeyID, desired.KeyARN = keys.ID(), keys.ARN(region)
-		c := copier{desired: desired, plan: plan, clients: clients, client: clients(region), timeout: timeout, stage: reporter.Start(region), dead: map[string]bool{}}
+		c := copier{desired: desired, plan: plan, clients: clients, client: clients(region), timeout: timeout, stage: stage, dead: map[string]bool{}}
 		for _, id := range plan.failed {
 			c.dead[id] = true
 		}
 		err := c.run(ctx, waiting)
+		stage.Finish(region, c.result)
 		if err != nil && !errors.Is(err, ErrStopped) {
 			stop(ErrStopped)
 		}
@@ -97,6 +102,28 @@ func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout
 	return copies, err
 }
 
+// announce reports which Regions get a copy, and in which one goes on that an earlier
+// run started.
+func announce(plans []Plan, reporter progress.Reporter) {
+	var going []string
+	to := map[string][]string{} // by source
+	for _, p := range plans {
+		switch {
+		case p.existing == nil:
+			source := p.desired.Source.ID + " from " + p.desired.Source.Region
+			to[source] = append(to[source], p.Region())
+		case !p.existing.available():
+			going = append(going, p.Region())
+		}
+	}
+	for _, source := range slices.Sorted(maps.Keys(to)) {
+		reporter.Info(text.Printable("Copying " + source + " to " + text.Regions(to[source])))
+	}
+	if len(going) > 0 {
+		reporter.Info("Waiting for the copies that an earlier run started in " + text.Regions(going))
+	}
+}
+
 // copier brings the image to one Region.
 type copier struct {
 	desired Desired
@@ -105,6 +132,7 @@ type copier struct {
 	client  *ec2.Client
 	timeout time.Duration
 	stage   *progress.Stage
+	result  string          // what the run did in the Region
 	dead    map[string]bool // images that will never be available
 
 	image  Image
@@ -134,13 +162,12 @@ func (c *copier) run(ctx, waiting context.Context) error {
 		if existing.available() {
 			return nil
 		}
-		c.stage.Logf("waiting for %s, a copy that an earlier run started", existing.ID)
 		err := c.wait(waiting, existing.ID)
 		gone, isGone := errors.AsType[*goneError](err)
 		if !isGone {
 			return err
 		}
-		c.stage.Logf("%v: copying again", gone)
+		c.stage.Logf(c.desired.Region, "%v: copying again", gone)
 		c.dead[existing.ID], c.image = true, Image{}
 	}
 	return c.copy(ctx, waiting)
@@ -165,7 +192,6 @@ func (c *copier) copy(ctx, waiting context.Context) error {
 			continue
 		}
 		c.image, c.origin = Image{Region: c.desired.Region, ID: id, Name: c.desired.Name, State: "pending", Tags: c.desired.imageTags()}, Created
-		c.stage.Logf("copying %s from %s to %s", c.desired.Source.ID, c.desired.Source.Region, id)
 		err = c.wait(waiting, id)
 		gone, isGone := errors.AsType[*goneError](err)
 		if !isGone {

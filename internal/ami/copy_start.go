@@ -29,7 +29,7 @@ func (c *copier) start(ctx, waiting context.Context, link int) (string, error) {
 		id, err := c.startWhenAllowed(ctx, waiting, d, link)
 		switch {
 		case awsclient.Is(err, awsclient.CodeImageNotFound, awsclient.CodeImageUnavailable) && n+1 < len(sources):
-			c.stage.Logf("%s in %s can't be copied (%s): copying %s in %s instead, a copy of it", source.ID, source.Region, awsclient.Code(err), sources[n+1].ID, sources[n+1].Region)
+			c.stage.Logf(c.desired.Region, "%s in %s can't be copied (%s): copying %s in %s instead, a copy of it", source.ID, source.Region, awsclient.Code(err), sources[n+1].ID, sources[n+1].Region)
 			continue
 		case err == nil:
 			c.desired.Source, c.desired.Alternates = source, sources[n+1:]
@@ -52,7 +52,7 @@ func (c *copier) startWhenAllowed(ctx, waiting context.Context, d Desired, link 
 		}
 		if !told {
 			told = true
-			c.stage.Logf("EC2 allows no more concurrent copies: waiting for one to finish")
+			c.stage.Logf(c.desired.Region, "EC2 allows no more concurrent copies: waiting for one to finish")
 		}
 		return "EC2 refuses another concurrent copy (ResourceLimitExceeded)", nil
 	})
@@ -69,7 +69,7 @@ func (c *copier) call(ctx context.Context, d Desired, link int) (string, error) 
 	answer, err := c.client.CopyImage(ctx, d.copyInput(d.Name, link))
 	if awsclient.Is(err, awsclient.CodeImageNameTaken) {
 		name := d.alternateName()
-		c.stage.Logf("EC2 refuses the name %q, which an unpublished copy has: the copy is named %q", d.Name, name)
+		c.stage.Logf(c.desired.Region, "EC2 refuses the name %q, which an unpublished copy has: the copy is named %q", d.Name, name)
 		answer, err = c.client.CopyImage(ctx, d.copyInput(name, link))
 	}
 	switch {

@@ -75,7 +75,7 @@ func (c *copier) wait(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("waiting for the copy %s of %s in %s: %w", id, c.desired.Source.ID, c.desired.Region, err)
 	}
-	c.stage.Finishf("%s is available", id)
+	c.result = "copied the image"
 	return nil
 }
 
@@ -91,7 +91,7 @@ func (c *copier) stopped(ctx context.Context, id string) error {
 		case err != nil:
 			return fmt.Errorf("copying %s to %s: %w", c.desired.Source.ID, c.desired.Region, err)
 		case pending == "":
-			c.stage.Finishf("%s is available", id)
+			c.result = "copied the image"
 			return nil
 		}
 	}

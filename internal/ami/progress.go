@@ -10,11 +10,11 @@ import (
 
 // tell reports the copy's progress if a report is due.
 func (c *copier) tell(ctx context.Context, pending Image) {
-	if !c.stage.ShouldReport() {
+	if !c.stage.ShouldReport(c.desired.Region) {
 		return
 	}
 	percent, _ := strconv.Atoi(strings.TrimSuffix(slowest(ctx, c.client, pending), "%")) // 0 if nobody knows
-	c.stage.Percent(percent, "copying "+c.desired.Source.ID+" to "+pending.ID)
+	c.stage.Percent(c.desired.Region, percent)
 }
 
 // slowest returns the progress of the image's slowest snapshot in EC2's words,

@@ -68,10 +68,8 @@ const permissionsPerCall = 100
 // there stay, and nothing is removed on failure: every image was verified in all
 // Regions before the first became visible.
 func Share(ctx context.Context, clients Clients, verified Verified, policy SharePolicy, reporter progress.Reporter) (map[string]Shared, error) {
-	stages := map[string]*progress.Stage{}
-	for _, region := range verified.Regions() {
-		stages[region] = reporter.Start(region)
-	}
+	stage := reporter.Start("sharing the image", verified.Regions())
+	defer stage.End()
 	have, err := fanout.Collect(ctx, verified.Regions(), func(ctx context.Context, region string) (Shared, error) {
 		image := verified.Image(region)
 		shared, err := LookShared(ctx, clients, image, policy.Snapshots)
@@ -95,7 +93,7 @@ func Share(ctx context.Context, clients Clients, verified Verified, policy Share
 		}
 		shared, err := readBackShared(ctx, clients, m.image, policy)
 		if err == nil && changed {
-			stages[region].Finishf("shared %s", m.image.ID)
+			stage.Finish(region, "shared the image")
 		}
 		return shared, err
 	})

@@ -64,10 +64,12 @@ func (p Plan) Apply(ctx context.Context, owner Clients, members Members, reporte
 		}
 		byAccount[g.Account] = append(byAccount[g.Account], g)
 		if c.regions[g.Region] == nil {
-			c.regions[g.Region] = &regional{stage: reporter.Start(g.Region)}
+			c.regions[g.Region] = &regional{}
 		}
 		c.regions[g.Region].grants = append(c.regions[g.Region].grants, g)
 	}
+	c.stage = reporter.Start("creating grants", slices.Collect(maps.Keys(c.regions)))
+	defer c.stage.End()
 	accounts := slices.Sorted(maps.Keys(byAccount))
 	failed := fanout.Limit(ctx, accountsAtOnce, "grants", accounts, func(ctx context.Context, account string) error {
 		c.account(ctx, account, byAccount[account])
@@ -89,6 +91,7 @@ type creator struct {
 	owner   Clients
 	members Members
 	regions map[string]*regional
+	stage   *progress.Stage
 
 	mu       sync.Mutex
 	failures []failure
@@ -96,7 +99,6 @@ type creator struct {
 
 // regional is the work in a Region.
 type regional struct {
-	stage  *progress.Stage
 	grants []*Grant
 
 	mu   sync.Mutex
@@ -150,7 +152,7 @@ func (c *creator) create(ctx context.Context, g *Grant, options []func(*kms.Opti
 		return
 	}
 	err := c.desired.create(ctx, c.owner(g.Region), g, options...)
-	r.stage.Count(len(r.grants), "creating grants,")
+	c.stage.Count(g.Region, len(r.grants))
 	switch {
 	case isQuota(err):
 		r.mu.Lock()

@@ -16,7 +16,6 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
-	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Stale is a grant that an earlier run created, by its name, for an account or a
@@ -162,8 +161,10 @@ func (p Plan) Prune(ctx context.Context, owner Clients, reporter progress.Report
 		byRegion[s.Region] = append(byRegion[s.Region], s)
 	}
 	regions := slices.Sorted(maps.Keys(byRegion))
+	stage := reporter.Start("revoking grants", regions)
+	defer stage.End()
 	revoked, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) ([]Stale, error) {
-		return byRegion[region], revoke(ctx, owner, reporter.Start(region), byRegion[region])
+		return byRegion[region], revoke(ctx, owner, stage, byRegion[region])
 	})
 	var all []Stale
 	for _, region := range regions {
@@ -179,7 +180,7 @@ func revoke(ctx context.Context, owner Clients, stage *progress.Stage, stale []S
 	region, key := stale[0].Region, stale[0].KeyARN
 	failed := fanout.Limit(ctx, revokedAtOnce, region, stale, func(ctx context.Context, s Stale) error {
 		_, err := owner(region).RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &s.KeyARN, GrantId: &s.GrantID})
-		stage.Count(len(stale), "revoking grants,")
+		stage.Count(region, len(stale))
 		if awsclient.Is(err, awsclient.CodeNotFound) {
 			return nil
 		}
@@ -206,6 +207,6 @@ func revoke(ctx context.Context, owner Clients, stage *progress.Stage, stale []S
 	if err != nil {
 		return fmt.Errorf("reading back the grants of key %s in %s after revoking: %w", key, region, err)
 	}
-	stage.Finishf("revoked %s", text.Count(len(stale), "grant"))
+	stage.FinishCount(region, "revoked grants", len(stale))
 	return nil
 }

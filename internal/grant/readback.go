@@ -10,7 +10,6 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
-	"github.com/orgami/packer-plugin-orgami/internal/text"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
@@ -40,7 +39,7 @@ func (c *creator) readBack(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading back the grants of key %s in %s: %w", key, region, err)
 		}
-		c.regions[region].stage.Finishf("created %s", text.Count(len(grants), "grant"))
+		c.stage.FinishCount(region, "created grants", len(grants))
 		return nil
 	})
 }

@@ -39,7 +39,9 @@ func (p Plan) Apply(ctx context.Context, clients Clients, reporter progress.Repo
 			return Keys{}, err
 		}
 	}
-	applied := applied{Plan: p, clients: clients, id: id, reporter: reporter}
+	stage := reporter.Start("completing the key", p.regions)
+	defer stage.End()
+	applied := applied{Plan: p, clients: clients, id: id, stage: stage}
 	if p.observed.ID == "" {
 		// At once: an alias can be created only once, so it decides which of two
 		// runs that create the key at the same time continues.
@@ -66,14 +68,14 @@ func (p Plan) Apply(ctx context.Context, clients Clients, reporter progress.Repo
 type applied struct {
 	Plan
 
-	clients  Clients
-	id       string
-	reporter progress.Reporter
+	clients Clients
+	id      string
+	stage   *progress.Stage
 }
 
 // region completes the key in one Region.
 func (a applied) region(ctx context.Context, region string) error {
-	step, client, stage := a.perRegion[region], a.clients(region), a.reporter.Start(region)
+	step, client := a.perRegion[region], a.clients(region)
 	if step.create && region != a.observed.PrimaryRegion {
 		if err := a.replicate(ctx, region); err != nil {
 			return err
@@ -102,9 +104,9 @@ func (a applied) region(ctx context.Context, region string) error {
 	}
 	switch {
 	case step.create:
-		stage.Finishf("created key %s", a.id)
+		a.stage.Finish(region, "created key "+a.id)
 	case step.addAlias, step.setPolicy, len(step.addTags) > 0:
-		stage.Finishf("updated key %s", a.id)
+		a.stage.Finish(region, "updated key "+a.id)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
@@ -84,24 +85,34 @@ func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects ma
 // publication.
 func (r run) report(checks Checks) error {
 	if unsure := checks.Matrix.Only(evaluate.Inconclusive); len(unsure) > 0 {
-		r.Reporter.Info(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Inconclusive), "launch check"), unsure))
-	}
-	if pending := checks.Matrix.Only(evaluate.Pending); len(pending) > 0 {
-		r.Reporter.Info(fmt.Sprintf("%s pending:\n%s", are(pending.Count(evaluate.Pending), "launch check"), pending))
+		r.Reporter.Warn(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Inconclusive), "launch check"), unsure.Text(r.file(false))))
 	}
 	var problems []error
 	if checks.Err != nil {
 		problems = append(problems, fmt.Errorf("some launch checks are inconclusive, because AWS couldn't be read: %w", checks.Err))
 	}
 	if failing := checks.Matrix.Only(evaluate.Fails); len(failing) > 0 {
-		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", text.Number(failing.Count(evaluate.Fails)), text.Count(checks.Matrix.Total(), "launch"), failing))
+		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", text.Number(failing.Count(evaluate.Fails)), text.Count(checks.Matrix.Total(), "launch"), failing.Text(r.file(r.spec.Check == CheckFail))))
 	}
 	err := errors.Join(problems...)
 	if err != nil && r.spec.Check != CheckFail {
-		r.Reporter.Info("Warning: " + err.Error())
+		r.Reporter.Warn(err.Error())
 		return nil
 	}
 	return err
+}
+
+// file is the name of the file with all launch checks that the run writes, if it
+// fails or not.
+func (r run) file(fails bool) string {
+	switch {
+	case r.spec.PlanOnly:
+		return manifest.PlanFile
+	case fails:
+		return manifest.FailureFile
+	default:
+		return manifest.File
+	}
 }
 
 func (r run) scope(observed Observed, plan Plan, keyID string, grants []grant.Grant) launchcheck.Scope {
@@ -129,7 +140,7 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 		}
 		checks.Err = errors.Join(readErr, checks.Err)
 		if err := r.report(checks); err != nil {
-			r.Reporter.Info(err.Error())
+			r.Reporter.Warn(err.Error())
 		}
 	}
 	failing := checks.Matrix.Count(evaluate.Fails)

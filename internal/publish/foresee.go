@@ -3,7 +3,6 @@ package publish
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
@@ -41,30 +40,7 @@ func (r run) foresee(observed Observed, plan Plan) error {
 		return nil
 	}
 	return fmt.Errorf("with the planned key policies, %s of %s would fail:\n%s%s",
-		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), refusals(failing), r.policyRemedy(plan))
-}
-
-// refusals are the cases, with the Regions together in which the same is refused.
-func refusals(failing evaluate.Matrix) string {
-	var order []string
-	regions := map[string][]string{}
-	for _, c := range failing {
-		broken, _ := c.Broken()
-		accounts := text.Count(len(c.Accounts), "account")
-		if len(c.Accounts) <= 3 {
-			accounts = strings.Join(c.Accounts, ", ")
-		}
-		what := fmt.Sprintf("%s in %s: %s", c.Launcher, accounts, broken.Because)
-		if regions[what] == nil {
-			order = append(order, what)
-		}
-		regions[what] = append(regions[what], c.Region)
-	}
-	var lines strings.Builder
-	for _, what := range order {
-		fmt.Fprintf(&lines, "  %s: %s\n", strings.Join(slices.Compact(regions[what]), ", "), what)
-	}
-	return lines.String()
+		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), failing.WithoutRemedies().Text(r.file(true)), r.policyRemedy(plan))
 }
 
 // policyRemedy says where the statements that refuse can be changed.
@@ -79,5 +55,5 @@ func (r run) policyRemedy(plan Plan) string {
 	if len(places) == 0 {
 		return ""
 	}
-	return "  Change the statement that refuses, " + strings.Join(places, " or ")
+	return "\n  Change the statement that refuses, " + strings.Join(places, " or ")
 }

@@ -25,7 +25,7 @@ func TestAnAdoptedKeysMistakesAreNamed(t *testing.T) {
 		spec.PlanOnly = true
 		w.mustPublish(t, spec)
 		for _, says := range []string{
-			"? eu-west-1      key policy " + id + `: cannot work: statement "Launch": kms:ReEncrypt is no action of KMS; write kms:ReEncryptFrom and kms:ReEncryptTo`,
+			"? key policy " + id + ` in eu-west-1: cannot work: statement "Launch": kms:ReEncrypt is no action of KMS; write kms:ReEncryptFrom and kms:ReEncryptTo`,
 			"kms:ViaService is ec2.us-east-1.amazonaws.com, and EC2 calls as ec2.eu-west-1.amazonaws.com here",
 		} {
 			if !strings.Contains(w.said(), says) {

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/change"
@@ -10,32 +11,112 @@ import (
 )
 
 // String returns the plan as it is printed: the counts of resources to create,
-// update and delete and of unchanged ones, then one line for each change.
-// Grants are counted by Region.
+// update and delete and of unchanged ones, then one line for each change, the same
+// changes in several Regions together. Deletions come last.
 func (p Plan) String() string {
 	changes := p.Changes()
-	var text strings.Builder
-	fmt.Fprintf(&text, "Plan: %s to create, %s to update, %s to delete, %s unchanged.\n",
+	var b strings.Builder
+	fmt.Fprintf(&b, "Plan: %s to create, %s to update, %s to delete, %s unchanged.\n",
 		number(changes, change.Create), number(changes, change.Update), number(changes, change.Delete), number(changes, change.NoOp))
-	grants := map[string]int{}
-	for _, c := range changes {
+	_, skipped := p.skipped()
+	for _, line := range slices.Concat(lines(changes, change.Create, change.Update), lines(skipped, change.Skip), lines(changes, change.Delete)) {
+		b.WriteString("  " + line + "\n")
+	}
+	p.writePolicyDiffs(&b)
+	for _, assumption := range retention.Assumptions(p.Retire) {
+		fmt.Fprintf(&b, "  Retirement assumes: %s.\n", assumption)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// Warnings are what is there in addition to what is configured, and, if asked for,
+// what blocks a run.
+func (p Plan) Warnings(blocking bool) []string {
+	warnings := lines(p.Changes(), change.Unmanaged)
+	if blocked, _ := p.skipped(); blocking {
+		warnings = append(lines(blocked, change.Skip), warnings...)
+	}
+	return warnings
+}
+
+// skipped are the changes that can't be made: those that block the run, and those
+// that don't.
+func (p Plan) skipped() (blocking, others []change.Change) {
+	problems := p.Problems()
+	for _, c := range p.Changes() {
 		switch {
-		case c.Action == change.NoOp:
-		case c.Kind == change.Grant:
-			c.ID = ""
-			if grants[c.String()]++; grants[c.String()] == 1 {
-				fmt.Fprintf(&text, "  %s\n", countedGrants(c, changes))
-			}
+		case c.Action != change.Skip:
+		case slices.Contains(problems, c.Detail):
+			blocking = append(blocking, c)
 		default:
-			fmt.Fprintf(&text, "  %s\n", c)
+			others = append(others, c)
 		}
 	}
-	p.writePolicyDiffs(&text)
-	for _, assumption := range retention.Assumptions(p.Retire) {
-		fmt.Fprintf(&text, "  Retirement assumes: %s.\n", assumption)
-	}
-	return strings.TrimRight(text.String(), "\n")
+	return blocking, others
 }
+
+// lines are the changes with one of the actions. Those that differ only in the Region
+// and the ID are one line. Grants are counted.
+func lines(changes []change.Change, actions ...change.Action) []string {
+	var groups [][]change.Change
+	for _, c := range changes {
+		if !slices.Contains(actions, c.Action) {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g []change.Change) bool {
+			return g[0].Kind == c.Kind && g[0].Action == c.Action && g[0].Detail == c.Detail
+		})
+		if i < 0 {
+			i, groups = len(groups), append(groups, nil)
+		}
+		groups[i] = append(groups[i], c)
+	}
+	var lines []string
+	for _, group := range groups {
+		lines = append(lines, line(group))
+	}
+	return lines
+}
+
+// signs are those of a Terraform plan, and "!" for what can't be done and "?" for what
+// isn't managed here.
+var signs = map[change.Action]string{change.Create: "+", change.Update: "~", change.Delete: "-", change.Skip: "!", change.Unmanaged: "?"}
+
+func line(group []change.Change) string {
+	first := group[0]
+	var regions, where []string
+	sameID, oneEach := true, true
+	for _, c := range group {
+		sameID = sameID && c.ID == first.ID
+		if slices.Contains(regions, c.Region) {
+			oneEach = false
+			continue
+		}
+		regions, where = append(regions, c.Region), append(where, c.Region+" ("+c.ID+")")
+	}
+	what := string(first.Kind)
+	switch {
+	case first.Kind == change.Grant && (len(group) > 1 || first.Action == change.Create):
+		what, sameID, where = text.Count(len(group), what), true, nil
+	case sameID && first.ID != "":
+		what += " " + first.ID
+	case !oneEach:
+		what = text.Count(len(group), what)
+	}
+	line := fmt.Sprintf("%s %s in ", signs[first.Action], what)
+	if sameID || !oneEach || len(where) > shown {
+		line += text.Regions(regions)
+	} else {
+		line += strings.Join(where, ", ")
+	}
+	if first.Detail != "" {
+		line += ": " + first.Detail
+	}
+	return text.Printable(line)
+}
+
+// shown is how many IDs a line has.
+const shown = 4
 
 // writePolicyDiffs writes what changes in the policies of existing keys, once for
 // all Regions in which the same changes.
@@ -66,15 +147,4 @@ func number(changes []change.Change, action change.Action) string {
 		}
 	}
 	return text.Number(n)
-}
-
-// countedGrants is one line for all grants of a Region that change alike.
-func countedGrants(like change.Change, changes []change.Change) string {
-	n := 0
-	for _, c := range changes {
-		if c.Kind == change.Grant && c.Region == like.Region && c.Action == like.Action && c.Detail == like.Detail {
-			n++
-		}
-	}
-	return strings.Replace(like.String(), "grant", text.Count(n, "grant"), 1)
 }

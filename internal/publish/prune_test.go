@@ -40,7 +40,7 @@ func TestLeftOver(t *testing.T) {
 			t.Errorf("grants in the manifest: %+v", m.Grants)
 		}
 		for _, says := range []string{
-			"? us-east-1      2 grants: not in the configuration; set grants.prune to revoke it",
+			"? 6 grants in ap-southeast-2, eu-west-1, us-east-1: not in the configuration; set grants.prune to revoke it",
 			"also shared with " + awssim.MemberAccounts()[2] + ", " + awssim.OutsideAccount,
 		} {
 			if !strings.Contains(w.said(), says) {
@@ -65,7 +65,7 @@ func TestPrune(t *testing.T) {
 		if diff := cmp.Diff(before, w.state()); diff != "" {
 			t.Errorf("plan_only changed the world:\n%s", diff)
 		}
-		if !strings.Contains(w.said(), "- us-east-1      2 grants: no longer in the configuration") {
+		if !strings.Contains(w.said(), "- 6 grants in ap-southeast-2, eu-west-1, us-east-1: no longer in the configuration") {
 			t.Errorf("the plan does not say what is revoked:\n%s", w.said())
 		}
 

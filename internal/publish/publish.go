@@ -151,9 +151,12 @@ func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
 	}
 	r.Reporter.Info(plan.String())
 	problems := plan.Problems()
+	if warnings := plan.Warnings(r.spec.PlanOnly); len(warnings) > 0 {
+		r.Reporter.Warn(strings.Join(warnings, "\n"))
+	}
 	if len(problems) == 0 {
 		if refused := r.foresee(observed, plan); refused != nil && (r.spec.PlanOnly || r.spec.Check != CheckFail) {
-			r.Reporter.Info("Warning: " + refused.Error())
+			r.Reporter.Warn(refused.Error())
 		} else if refused != nil {
 			problems = append(problems, refused.Error())
 		}

@@ -69,7 +69,7 @@ func TestPlanOnlyChangesNothing(t *testing.T) {
 		if result.Changed() != 25 {
 			t.Errorf("%d changes are planned", result.Changed())
 		}
-		for _, line := range []string{"+ us-east-1      key: multi-Region primary", "+ eu-west-1      key: replica", "+ eu-west-1      4 grants"} {
+		for _, line := range []string{"+ key in us-east-1: multi-Region primary", "+ key in ap-southeast-2, eu-west-1: replica", "+ 12 grants in ap-southeast-2, eu-west-1, us-east-1"} {
 			if !strings.Contains(w.said(), line) {
 				t.Errorf("the plan does not say %q:\n%s", line, w.said())
 			}

@@ -173,7 +173,9 @@ func (w *world) mustPublish(t *testing.T, spec publish.Spec) outcome {
 	return result
 }
 
-func (w *world) reporter() progress.Reporter { return progress.Reporter{Info: w.Say, Progress: w.Say} }
+func (w *world) reporter() progress.Reporter {
+	return progress.Reporter{Info: w.Say, Warn: w.Say, Progress: w.Say}
+}
 
 // Say records the messages for the user.
 func (w *world) Say(message string) {

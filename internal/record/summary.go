@@ -13,7 +13,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Summary says in a few lines how the run ended.
+// Summary says in a few lines how the run ended: first the verdict, then the counts and
+// what there is to do. The artifact's summary has the images.
 func Summary(o publish.Outcome) string {
 	switch {
 	case o.Spec.PlanOnly && o.Planned:
@@ -24,17 +25,39 @@ func Summary(o publish.Outcome) string {
 		return "Not published."
 	}
 	var b strings.Builder
-	if o.Changed() == 0 {
+	skipped := 0
+	for _, g := range o.Grants {
+		if g.Status == grant.Skipped {
+			skipped++
+		}
+	}
+	switch failing := o.Checks.Matrix.Count(evaluate.Fails); {
+	case failing > 0:
+		fmt.Fprintf(&b, "Published, but %s of %s would fail.", text.Number(failing), text.Count(o.Checks.Matrix.Total(), "launch"))
+	case o.Changed() == 0 && skipped > 0:
+		fmt.Fprintf(&b, "No changes, except that %s couldn't be created. The published AMI matches the configuration otherwise.", text.Count(skipped, "planned grant"))
+	case o.Changed() == 0:
 		b.WriteString("No changes. The published AMI matches the configuration.")
-	} else {
+	default:
 		fmt.Fprintf(&b, "Published with %s.", text.Count(o.Changed(), "change"))
 	}
-	b.WriteString(checks(o))
-	for _, region := range slices.Sorted(maps.Keys(o.Images)) {
-		fmt.Fprintf(&b, "\n  %s: %s", region, text.Printable(o.Images[region].ID))
-	}
+	b.WriteString(checks(o, false))
 	b.WriteString(missing(o))
 	b.WriteString(unpublishedLines(o))
+	return b.String()
+}
+
+// Images names the published images, as Packer prints them at the end of the build.
+func Images(o publish.Outcome) string {
+	ids := o.ImageIDs()
+	if len(ids) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("AMIs were published:")
+	for _, region := range slices.Sorted(maps.Keys(ids)) {
+		fmt.Fprintf(&b, "\n%s: %s", region, text.Printable(ids[region]))
+	}
 	return b.String()
 }
 
@@ -43,13 +66,19 @@ func planSummary(o publish.Outcome) string {
 	if n := len(o.Problems); n > 0 {
 		summary += fmt.Sprintf("\n  %s that must be fixed by hand", text.Count(n, "problem"))
 	}
-	return summary + checks(o) + unpublishedLines(o)
+	return summary + checks(o, true) + unpublishedLines(o)
 }
 
-func checks(o publish.Outcome) string {
+// checks are the counts of the launch checks, and those that are pending. After a plan,
+// they have remedies: a publication writes a script.
+func checks(o publish.Outcome, plan bool) string {
 	m := o.Checks.Matrix
 	if m.Total() == 0 {
 		return ""
+	}
+	file := manifest.File
+	if plan {
+		file = manifest.PlanFile
 	}
 	pending := "pending"
 	if m.Count(evaluate.Pending) > 0 {
@@ -58,8 +87,19 @@ func checks(o publish.Outcome) string {
 	var lines strings.Builder
 	fmt.Fprintf(&lines, "\n  Launch checks: %s passed, %s failed, %s "+pending+", %s inconclusive",
 		text.Number(m.Count(evaluate.Launches)), text.Number(m.Count(evaluate.Fails)), text.Number(m.Count(evaluate.Pending)), text.Number(m.Count(evaluate.Inconclusive)))
-	for _, a := range o.Checks.Assumptions {
-		lines.WriteString("\n    assumes that " + a.Text)
+	if len(o.Checks.Assumptions) > 0 {
+		links := make([]string, len(o.Checks.Assumptions))
+		for i, a := range o.Checks.Assumptions {
+			links[i] = a.Link
+		}
+		fmt.Fprintf(&lines, "\n    assumed, because it wasn't read: %s (see \"assumptions\" in %s)", strings.Join(links, ", "), file)
+	}
+	pendingChecks := m.Only(evaluate.Pending)
+	if !plan {
+		pendingChecks = pendingChecks.WithoutRemedies()
+	}
+	if len(pendingChecks) > 0 {
+		lines.WriteString("\n" + pendingChecks.Text(file))
 	}
 	return lines.String()
 }
@@ -99,7 +139,8 @@ func missing(o publish.Outcome) string {
 	var kinds []kind
 	grants := map[kind][]grant.Grant{}
 	for _, g := range o.Grants {
-		if g.Status != grant.Skipped && g.Status != grant.ToCreate {
+		checked := o.Checks.Matrix.Total() > 0 // then the pending checks have the reason
+		if g.Status != grant.ToCreate && (g.Status != grant.Skipped || checked) {
 			continue
 		}
 		_, role, _ := strings.Cut(g.Role, ":role/")

@@ -46,6 +46,14 @@ func Few(list []string, most int) string {
 	return strings.Join(list[:most], ", ") + ", and " + Number(len(list)-most) + " more"
 }
 
+// Regions names the Regions if they are few, else it counts them.
+func Regions(regions []string) string {
+	if len(regions) > 4 {
+		return Count(len(regions), "Region")
+	}
+	return strings.Join(regions, ", ")
+}
+
 // Printable returns s with every character escaped, as Go escapes it in a string
 // literal, that a terminal would act on or not show: control characters and
 // escape sequences, line breaks, invalid UTF-8, and the marks that reverse the

@@ -95,6 +95,9 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 	if len(files) > 0 {
 		ui.Say("Wrote " + strings.Join(files, ", "))
 	}
+	for _, event := range record.Events(outcome, files) {
+		ui.Machine(event.Type, event.Data...)
+	}
 	if err != nil {
 		if !spec.PlanOnly {
 			err = fmt.Errorf("%w\n\n%s", err, record.Advice(outcome, input.BuilderId() != artifact.ExistingID))
@@ -108,7 +111,7 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, input pack
 // the output isn't interactive: Packer sets PACKER_NO_COLOR in machine-readable
 // mode.
 func newReporter(ui packersdk.Ui) progress.Reporter {
-	r := progress.Reporter{Info: printable(ui.Say), Progress: printable(ui.Say)}
+	r := progress.Reporter{Info: printable(ui.Say), Warn: printable(ui.Error), Progress: printable(ui.Say)}
 	if os.Getenv("PACKER_NO_COLOR") != "" {
 		r.Progress = nil
 	}
@@ -165,7 +168,7 @@ func published(input packersdk.Artifact, spec publish.Spec, outcome publish.Outc
 	}
 	output.Images = outcome.ImageIDs()
 	output.Labels = labels(record.Manifest(outcome))
-	output.Summary = record.Summary(outcome)
+	output.Summary = record.Images(outcome)
 	if content, err := manifest.Encode(record.Manifest(outcome)); err == nil {
 		output.Data[stateManifest] = string(content)
 	}

@@ -91,7 +91,7 @@ func configOf(world *awssim.World) aws.Config {
 }
 
 // silent leaves out what people read meanwhile.
-var silent = progress.Reporter{Info: func(string) {}}
+var silent = progress.Reporter{Info: func(string) {}, Warn: func(string) {}}
 
 // unlocked is no lock: one run at a time.
 func unlocked(context.Context, publish.Section) (func(), bool, error) { return func() {}, false, nil }

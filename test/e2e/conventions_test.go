@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/orgami/packer-plugin-orgami/internal/artifact"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
@@ -94,6 +96,7 @@ func TestMachineReadable(t *testing.T) {
 		t.Fatalf("packer build: %v\n%s", err, output)
 	}
 	var id string
+	events := map[string][]string{}
 	for line := range strings.Lines(output) {
 		fields := strings.Split(strings.TrimSpace(line), ",")
 		if len(fields) < 3 {
@@ -103,12 +106,24 @@ func TestMachineReadable(t *testing.T) {
 		if len(fields) > 5 && fields[2] == "artifact" && fields[4] == "id" {
 			id = strings.ReplaceAll(fields[5], "%!(PACKER_COMMA)", ",")
 		}
+		if strings.HasPrefix(fields[2], "orgami-") {
+			events[fields[2]] = append(events[fields[2]], strings.Join(fields[3:], ","))
+		}
 		if strings.Contains(line, "\x1b[") {
 			t.Errorf("colors: %q", line)
 		}
 	}
 	if want := artifact.FormatID(aws.images("golden-shared")); id != want {
 		t.Errorf("the artifact is %q, want %q", id, want)
+	}
+	images := aws.images("golden-shared")
+	want := map[string][]string{
+		"orgami-result": {"published"}, "orgami-plan": {"10,3,0,0"}, "orgami-launch-checks": {"8,0,2,0"},
+		"orgami-image": {"eu-west-1," + images["eu-west-1"], "us-east-1," + images["us-east-1"]},
+		"orgami-file":  {"orgami/karpenter-kms-policy.json", "orgami/kms-grants.json", "orgami/orgami.json"},
+	}
+	if diff := cmp.Diff(want, events); diff != "" {
+		t.Errorf("events:\n%s", diff)
 	}
 	if !strings.Contains(output, "Plan: ") || strings.Contains(output, "% of") {
 		t.Errorf("the output:\n%s", output)

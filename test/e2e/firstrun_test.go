@@ -211,7 +211,7 @@ func transcript(output string) string {
 	return strings.TrimSpace(strings.Join(lines, "\n")) + "\n"
 }
 
-var progressLine = regexp.MustCompile(`^[a-z]{2}-[a-z]+-[0-9]: (created|copying|shared|ami-[0-9a-f]+ is available)`)
+var progressLine = regexp.MustCompile(`^(Created|Updated|Copying|Copied|Shared|Waiting) `)
 
 func (s simulated) kms() *kms.Client {
 	id, secret := s.AccessKey(awssim.PublishingAccount)

@@ -54,7 +54,7 @@ func TestRemediesCanBePasted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, shown := range []string{link.Because, link.Remedy, link.Note, string(text), evaluate.Matrix{c}.String()} {
+			for _, shown := range []string{link.Because, link.Remedy, link.Note, string(text), evaluate.Matrix{c}.Text("f")} {
 				if strings.Contains(shown, evaluate.Placeholder) {
 					t.Errorf("%s: a placeholder is left: %s", name, shown)
 				}

@@ -3,32 +3,92 @@ package evaluate
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// String is the matrix as a table for a terminal: a line for each Region and
-// launcher if all accounts agree, else one for each case, with its accounts. Below
-// a case that does not launch stand the link that decides it and the remedy.
-func (m Matrix) String() string {
-	regions, launchers := 0, 0
-	for _, c := range m {
-		regions, launchers = max(regions, len(c.Region)), max(launchers, len(c.Launcher))
+// Text is the matrix for a terminal: a line for each outcome and reason, with the
+// launchers, accounts and Regions that it holds for, and the remedies. A long list is
+// cut, and refers to the file.
+func (m Matrix) Text(file string) string {
+	const shown = 12
+	groups := alike(m)
+	var b strings.Builder
+	for _, g := range groups[:min(len(groups), shown)] {
+		g.write(&b)
 	}
-	var text strings.Builder
+	if len(groups) > shown {
+		fmt.Fprintf(&b, "  … and %s more; see %s\n", text.Number(len(groups)-shown), file)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// WithoutRemedies returns the matrix without remedies, for a run that is about to
+// change what they would.
+func (m Matrix) WithoutRemedies() Matrix {
+	m = slices.Clone(m)
+	for i := range m {
+		m[i].Links = slices.Clone(m[i].Links)
+		for j := range m[i].Links {
+			m[i].Links[j].Remedy, m[i].Links[j].Note = "", ""
+		}
+	}
+	return m
+}
+
+// group is cases that end the same for the same reason, in several Regions.
+type group struct {
+	launchers []string
+	reason    string
+	cases     []Case // of the first launcher, by Region
+}
+
+// alike groups the cases.
+func alike(m Matrix) []group {
+	var groups []group
+	for _, g := range ofOneLauncher(m) {
+		i := slices.IndexFunc(groups, func(o group) bool {
+			return o.reason == g.reason && slices.EqualFunc(o.cases, g.cases, func(a, b Case) bool {
+				return a.Region == b.Region && a.Outcome == b.Outcome && slices.Equal(a.Accounts, b.Accounts)
+			})
+		})
+		if i < 0 {
+			groups = append(groups, g)
+		} else {
+			groups[i].launchers = append(groups[i].launchers, g.launchers...)
+		}
+	}
+	return groups
+}
+
+func ofOneLauncher(m Matrix) []group {
+	var groups []group
 	for rest := m; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].Region == rest[0].Region && rest[n].Launcher == rest[0].Launcher {
 			n++
 		}
-		cases := together(rest[:n])
-		for _, c := range cases {
-			fmt.Fprintf(&text, "%-*s  %-*s  %s in %s\n", regions, c.Region, launchers, c.Launcher, c.Outcome, c.where(len(cases) == 1))
-			c.reason(&text)
+		for _, c := range together(rest[:n]) {
+			reason := c.anyRegion()
+			i := slices.IndexFunc(groups, func(g group) bool {
+				first := g.cases[0]
+				return g.reason == reason && first.Launcher == c.Launcher && first.Outcome == c.Outcome && slices.Equal(first.Accounts, c.Accounts)
+			})
+			if i < 0 {
+				i, groups = len(groups), append(groups, group{launchers: []string{c.Launcher}, reason: reason})
+			}
+			groups[i].cases = append(groups[i].cases, c)
 		}
 		rest = rest[n:]
 	}
-	return text.String()
+	return groups
+}
+
+// anyRegion is why the case ends as it does, with "*" for its Region in ARNs.
+func (c Case) anyRegion() string {
+	link, _ := deciding(c.Links, c.Outcome)
+	return link.Name + ": " + strings.ReplaceAll(link.Because, ":"+c.Region+":", ":*:")
 }
 
 // together makes one of the cases that end the same for the same reason: that a
@@ -50,48 +110,69 @@ func together(cases []Case) []Case {
 	return all
 }
 
-// where is how many accounts the case has if there are no others, else which.
-func (c Case) where(only bool) string {
-	const shown = 5
-	switch n := len(c.Accounts); {
-	case only && n > 1:
-		return thousands(n) + " accounts"
-	case n <= shown+1: // "and 1 more" takes as much room
-		return strings.Join(c.Accounts, ", ")
-	default:
-		return strings.Join(c.Accounts[:shown], ", ") + " and " + thousands(n-shown) + " more"
+// shownAccounts is how many accounts are named.
+const shownAccounts = 4
+
+// maxLoop is for how many accounts a remedy is printed, and maxRemedies for how many
+// Regions.
+const (
+	maxLoop     = 20
+	maxRemedies = 3
+)
+
+// write writes what is decided and why.
+func (g group) write(to *strings.Builder) {
+	first := g.cases[0]
+	regions := make([]string, len(g.cases))
+	for i, c := range g.cases {
+		regions[i] = c.Region
 	}
-}
-
-// maxLoop is for how many accounts a remedy is printed.
-const maxLoop = 20
-
-// reason writes what decides the case.
-func (c Case) reason(to *strings.Builder) {
-	accounts := c.Accounts[:min(len(c.Accounts), maxLoop)]
-	link, found := deciding(c.explained(accounts), c.Outcome)
+	where := strings.Join(first.Accounts, ", ")
+	if n := len(first.Accounts); n > shownAccounts {
+		where = fmt.Sprintf("%s accounts (%s, …)", text.Number(n), strings.Join(first.Accounts[:shownAccounts-1], ", "))
+	}
+	fmt.Fprintf(to, "  %s: %s in %s, in %s\n", first.Outcome, strings.Join(g.launchers, ", "), where, text.Regions(regions))
+	accounts := first.Accounts[:min(len(first.Accounts), maxLoop)]
+	link, found := deciding(first.explained(accounts), first.Outcome)
 	if !found {
 		return
 	}
-	fmt.Fprintf(to, "    %s: %s\n", link.Name, link.Because)
+	because := link.Because
+	if len(g.cases) > 1 {
+		because = strings.ReplaceAll(because, ":"+first.Region+":", ":*:")
+	}
+	fmt.Fprintf(to, "    %s: %s\n", link.Name, because)
+	var remedies []string
+	for _, c := range g.cases {
+		remedy := c.remedy(accounts, len(g.cases) > 1)
+		if remedy != "" && !slices.Contains(remedies, remedy) {
+			remedies = append(remedies, remedy)
+		}
+	}
+	for _, remedy := range remedies[:min(len(remedies), maxRemedies)] {
+		fmt.Fprintf(to, "    %s\n", remedy)
+	}
+	if more := len(remedies) - maxRemedies; more > 0 {
+		fmt.Fprintf(to, "    … and the same in %s\n", text.Count(more, "other Region"))
+	}
+}
+
+// remedy is a line with the remedy of the case, or "". It names the Region if the
+// remedy has it.
+func (c Case) remedy(accounts []string, regional bool) string {
+	link, _ := deciding(c.explained(accounts), c.Outcome)
 	if link.Remedy == "" {
-		return
+		return ""
 	}
 	notes := []string{"remedy"}
+	if regional && strings.Contains(link.Remedy, c.Region) {
+		notes[0] += " in " + c.Region
+	}
 	if n := len(c.Accounts); n > maxLoop && link.loops() {
-		notes = append(notes, fmt.Sprintf("for the first %d of %s accounts", maxLoop, thousands(n)))
+		notes = append(notes, fmt.Sprintf("for the first %d of %s accounts", maxLoop, text.Number(n)))
 	}
 	if link.Note != "" {
 		notes = append(notes, link.Note)
 	}
-	fmt.Fprintf(to, "    %s: %s\n", strings.Join(notes, ", "), link.Remedy)
-}
-
-// thousands writes a number as 170,000.
-func thousands(n int) string {
-	text := strconv.Itoa(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
+	return strings.Join(notes, ", ") + ": " + link.Remedy
 }

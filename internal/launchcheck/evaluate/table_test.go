@@ -22,7 +22,7 @@ func TestTable(t *testing.T) {
 	}
 	alter("eu-west-1", func(k *evaluate.Key) { k.Grants = k.Grants[2*42+1:] })
 	alter("us-east-1", func(k *evaluate.Key) { k.State = "Disabled" })
-	golden.Compare(t, "table", []byte(evaluate.Collect(evaluate.Evaluate(w).Verdicts).String()))
+	golden.Compare(t, "table", []byte(evaluate.Collect(evaluate.Evaluate(w).Verdicts).Text("orgami.json")))
 }
 
 // The sentences and remedies, each as it stands in an error.
