@@ -12,11 +12,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
+	"github.com/orgami/packer-plugin-orgami/test/schema"
 )
 
 func TestPublish(t *testing.T) {
@@ -361,7 +361,13 @@ func TestRefusals(t *testing.T) {
 				if m.Complete || len(m.Errors) == 0 || len(result.Images()) > 0 {
 					t.Errorf("the manifest says complete %v, errors %v", m.Complete, m.Errors)
 				}
-				validate(t, m)
+				directory := t.TempDir()
+				if _, err := result.Write(directory); err != nil {
+					t.Fatal(err)
+				}
+				if err := schema.Validate("orgami-failure.schema.json", []byte(read(t, directory, manifest.FailureFile))); err != nil {
+					t.Error(err)
+				}
 			})
 		})
 	}
@@ -383,16 +389,11 @@ func validate(t *testing.T, m manifest.Manifest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "docs", "orgami.schema.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := schema.Validate(document); err != nil {
+	if err := schema.Validate("orgami.schema.json", content); err != nil {
 		t.Errorf("the manifest does not fit its schema: %v\n%s", err, content)
+	}
+	if err := m.Check(); err != nil {
+		t.Error(err)
 	}
 }
 

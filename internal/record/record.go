@@ -4,6 +4,8 @@
 package record
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"maps"
@@ -23,6 +25,9 @@ import (
 // by now.
 func Publication(directory string, o publish.Outcome) ([]string, error) {
 	m := Manifest(o)
+	if err := check(o, m); err != nil {
+		return nil, fmt.Errorf("internal error; please report this issue. The files would be wrong: %w", err)
+	}
 	documents := []manifest.Document{
 		{Name: manifest.KarpenterFile, Content: policy.Karpenter(m.Partition, m.Key.WildcardARN)},
 		{Name: manifest.GrantsFile, Content: grants(o)},
@@ -46,6 +51,14 @@ func Publication(directory string, o publish.Outcome) ([]string, error) {
 		return paths, err
 	}
 	return paths, manifest.Remove(directory, stale...)
+}
+
+func check(o publish.Outcome, m manifest.Manifest) error {
+	problems := []error{m.Check()}
+	for g := range grants(o).Grants {
+		problems = append(problems, g.Check())
+	}
+	return errors.Join(problems...)
 }
 
 // Plan writes the files of a run that only planned.

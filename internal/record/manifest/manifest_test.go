@@ -9,12 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/test/golden"
+	"github.com/orgami/packer-plugin-orgami/test/schema"
 )
 
 const (
@@ -70,45 +69,92 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden.Compare(t, name, content)
-		if err := validate(t, test.schema, content); err != nil {
+		if err := schema.Validate(test.schema, content); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestSchemaRefusesWhatTheManifestNeverHas(t *testing.T) {
-	content, err := manifest.Encode(example(t))
-	if err != nil {
-		t.Fatal(err)
+// The schemas refuse what a manifest never has. They accept what a newer version of the
+// plugin adds, so that a reader can keep the schema that it knows.
+func TestSchemas(t *testing.T) {
+	files := map[string][]byte{}
+	for name, document := range map[string]any{"orgami.schema.json": example(t), "kms-grants.schema.json": exampleGrants()} {
+		content, err := manifest.Encode(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = content
 	}
-	for name, replace := range map[string][2]string{
-		"version":        {`"schema_version": 1`, `"schema_version": 2`},
-		"unknown field":  {`"complete": true`, `"complete": true, "finished": true`},
-		"single-Region":  {keyID, "1234abcd-12ab-34cd-56ef-1234567890ab"},
-		"unknown origin": {`"copied"`, `"found"`},
-		"account number": {`"account": "111111111111"`, `"account": 111111111111`},
+	const (
+		refused  = "refused"
+		accepted = "accepted by readers, and unknown to this version"
+	)
+	for name, test := range map[string]struct{ file, old, new, want string }{
+		"version":            {"orgami", `"schema_version": 1`, `"schema_version": 2`, refused},
+		"single-Region key":  {"orgami", keyID, "1234abcd-12ab-34cd-56ef-1234567890ab", refused},
+		"unknown origin":     {"orgami", `"copied"`, `"found"`, refused},
+		"account number":     {"orgami", `"account": "111111111111"`, `"account": 111111111111`, refused},
+		"no account":         {"orgami", `"account": "111111111111"`, `"account": ""`, refused},
+		"no partition":       {"orgami", `"partition": "aws"`, `"partition": ""`, refused},
+		"no organization":    {"orgami", `"arn:aws:organizations::999999999999:organization/o-exampleorgid"`, `""`, refused},
+		"an alias as a key":  {"orgami", `"kms_key_arn": "` + keyARN, `"kms_key_arn": "alias/golden-ami`, refused},
+		"no image":           {"orgami", `"image_id": "ami-0fedcba9876543210"`, `"image_id": ""`, refused},
+		"new field":          {"orgami", `"complete": true`, `"complete": true, "finished": true`, accepted},
+		"new field of image": {"orgami", `"verified": true`, `"verified": true, "finished": true`, accepted},
+		"new kind of change": {"orgami", `"kind": "key"`, `"kind": "share"`, accepted},
+		"no account of role": {"kms-grants", `"account": "222222222222"`, `"account": ""`, refused},
+		"no key":             {"kms-grants", keyARN, "", refused},
+		"new field of grant": {"kms-grants", `"region"`, `"paid": true, "region"`, accepted},
 	} {
-		broken := strings.ReplaceAll(string(content), replace[0], replace[1])
-		if broken == string(content) {
-			t.Fatalf("%s: nothing was replaced", name)
-		}
-		if err := validate(t, "orgami.schema.json", []byte(broken)); err == nil {
-			t.Errorf("%s: the schema accepts it", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			file := test.file + ".schema.json"
+			changed := []byte(strings.ReplaceAll(string(files[file]), test.old, test.new))
+			if bytes.Equal(changed, files[file]) {
+				t.Fatal("nothing was replaced")
+			}
+			if err := schema.Validate(file, changed); err == nil {
+				t.Error("the closed schema accepts it")
+			}
+			if err := schema.ValidateAsPublished(file, changed); (err == nil) != (test.want == accepted) {
+				t.Errorf("the published schema: %v", err)
+			}
+		})
 	}
 }
 
-func validate(t *testing.T, schema string, content []byte) error {
-	t.Helper()
-	compiled, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "..", "docs", schema))
-	if err != nil {
-		t.Fatal(err)
+func TestCheck(t *testing.T) {
+	if err := example(t).Check(); err != nil {
+		t.Error(err)
 	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
+	const elsewhere = "arn:aws:kms:us-east-1:111111111111:key/" + keyID
+	for name, change := range map[string]func(*manifest.Manifest){
+		"a key of another Region":    func(m *manifest.Manifest) { m.Key.Regions["eu-west-1"] = manifest.RegionalKey{ARN: elsewhere} },
+		"an image's key elsewhere":   func(m *manifest.Manifest) { m.Images["eu-west-1"] = manifest.Image{KMSKeyARN: elsewhere} },
+		"a key of another account":   func(m *manifest.Manifest) { m.Account = "222222222222" },
+		"a key of another partition": func(m *manifest.Manifest) { m.Partition = "aws-cn" },
+		"no ARN":                     func(m *manifest.Manifest) { m.Key.Regions["eu-west-1"] = manifest.RegionalKey{} },
+	} {
+		m := example(t)
+		change(&m)
+		if err := m.Check(); err == nil || !strings.Contains(err.Error(), "eu-west-1") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	return compiled.Validate(document)
+	for g := range exampleGrants().Grants {
+		if err := g.Check(); err != nil {
+			t.Error(err)
+		}
+		for name, wrong := range map[string]manifest.Grant{
+			"key of another Region":   {Account: g.Account, Region: g.Region, KeyARN: elsewhere, Role: g.Role},
+			"role of another account": {Account: "333333333333", Region: g.Region, KeyARN: g.KeyARN, Role: g.Role},
+			"no role":                 {Account: g.Account, Region: g.Region, KeyARN: g.KeyARN},
+		} {
+			if wrong.Check() == nil {
+				t.Errorf("%s: it is accepted", name)
+			}
+		}
+	}
 }
 
 func TestWrite(t *testing.T) {

@@ -19,19 +19,20 @@ import (
 
 var docs = filepath.Join("..", "..", "..", "docs")
 
-// schema is as much of a JSON Schema as the page shows.
-type schema struct {
-	Title       string             `json:"title"`
-	Description string             `json:"description"`
-	Type        string             `json:"type"`
-	Ref         string             `json:"$ref"`
-	Enum        []string           `json:"enum"`
-	Const       any                `json:"const"`
-	Required    []string           `json:"required"`
-	Properties  map[string]*schema `json:"properties"`
-	Items       *schema            `json:"items"`
-	Additional  json.RawMessage    `json:"additionalProperties"`
-	Definitions map[string]*schema `json:"$defs"`
+// shape is as much of a JSON Schema as the page shows.
+type shape struct {
+	Title       string            `json:"title"`
+	Description string            `json:"description"`
+	Type        string            `json:"type"`
+	Ref         string            `json:"$ref"`
+	Enum        []string          `json:"enum"`
+	Examples    []string          `json:"examples"`
+	Const       any               `json:"const"`
+	Required    []string          `json:"required"`
+	Properties  map[string]*shape `json:"properties"`
+	Items       *shape            `json:"items"`
+	Additional  json.RawMessage   `json:"additionalProperties"`
+	Definitions map[string]*shape `json:"$defs"`
 }
 
 // TestPageIsInDate: docs/manifest.md is rendered from the schemas, in which every
@@ -47,12 +48,12 @@ func TestPageIsInDate(t *testing.T) {
 | ` + "`orgami-failure.json`" + ` | What a failed run achieved | [orgami-failure.schema.json](orgami-failure.schema.json) |
 | ` + "`kms-grants.json`" + ` | Every grant | [kms-grants.schema.json](kms-grants.schema.json) |
 
-This page is rendered from the schemas. The tests validate every manifest that they write.
+This page is rendered from the schemas, which follow JSON Schema 2020-12.
 
-` + "`schema_version`" + ` changes if a field is removed or changes its meaning. New fields can appear without a new version, so ignore fields that you don't know. Deploy only from a manifest whose ` + "`complete`" + ` is true. Files are replaced atomically: a reader sees the old file or the new one, never a part.
+` + "`schema_version`" + ` changes if a field is removed or changes its meaning. New fields, and new values of fields whose values are called examples below, can appear without a new version. A file of a later version of the plugin still fits the schema that you have, so you can validate with a copy of it. Ignore fields that you don't know. Deploy only from a manifest whose ` + "`complete`" + ` is true. Files are replaced atomically: a reader sees the old file or the new one, never a part.
 `)
 	for _, file := range []string{"orgami", "orgami-failure", "kms-grants"} {
-		var s schema
+		var s shape
 		content := read(t, file+".schema.json")
 		if err := json.Unmarshal(content, &s); err != nil {
 			t.Fatal(err)
@@ -67,7 +68,7 @@ This page is rendered from the schemas. The tests validate every manifest that t
 	golden.Compare(t, filepath.Join("..", docs, "manifest.md"), []byte(page.String()))
 }
 
-func describe(t *testing.T, page *strings.Builder, s *schema, path string, definitions map[string]*schema) {
+func describe(t *testing.T, page *strings.Builder, s *shape, path string, definitions map[string]*shape) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		field := s.Properties[name]
@@ -83,7 +84,7 @@ func describe(t *testing.T, page *strings.Builder, s *schema, path string, defin
 		inner, below := field, at
 		if field.Items != nil {
 			inner, below = field.Items, at+"[]"
-		} else if each := new(schema); len(field.Additional) > 0 && json.Unmarshal(field.Additional, each) == nil {
+		} else if each := new(shape); len(field.Additional) > 0 && json.Unmarshal(field.Additional, each) == nil {
 			inner, below = each, at+".NAME"
 		}
 		if reference := definitions[strings.TrimPrefix(inner.Ref, "#/$defs/")]; reference != nil {
@@ -94,13 +95,15 @@ func describe(t *testing.T, page *strings.Builder, s *schema, path string, defin
 }
 
 // is says in a word or two what a field is.
-func (s *schema) is() string {
+func (s *shape) is() string {
 	switch {
 	case s.Const != nil:
 		return fmt.Sprint(s.Const)
 	case len(s.Enum) > 0:
 		quoted := slices.DeleteFunc(slices.Clone(s.Enum), func(v string) bool { return v == "" })
 		return "`" + strings.Join(quoted, "`, `") + "`"
+	case len(s.Examples) > 0:
+		return "for example `" + strings.Join(s.Examples, "`, `") + "`"
 	case s.Ref != "":
 		return strings.ReplaceAll(strings.TrimPrefix(s.Ref, "#/$defs/"), "_", " ")
 	default:
