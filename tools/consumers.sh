@@ -1,33 +1,97 @@
 #!/usr/bin/env bash
-# Runs the programs that read what the plugin writes, where they are installed. For
-# each that isn't, prints a line that begins with NOT TESTED.
+# Runs the programs that read what the plugin writes. They are in modules of their own,
+# below test/consumers, and are built or installed once into the cache of
+# tools/build.sh. For each that isn't on this machine and can't be had, a line that
+# begins with NOT TESTED is printed.
+#
+#     tools/consumers.sh          build and install what is missing, and run the tests
+#     tools/consumers.sh found    print the variables of what is there, for `make test`
 set -euo pipefail
 cd "$(dirname "$0")/.."
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/orgami
+mode=${1:-run}
 
-missing() { echo "NOT TESTED: $*"; }
+missing() { echo "NOT TESTED: $*" >&2; }
+if [ "$mode" != run ]; then missing() { :; }; fi
+
+# found NAME VALUE: the tests get the variable.
+found() {
+	export "$1=$2"
+	[ "$mode" = run ] || printf 'export %s=%q\n' "$1" "$2"
+}
+
+# digest FILE...: a short digest of the files' contents.
+digest() { cat "$@" | git hash-object --stdin | cut -c 1-12; }
 
 # Terraform and its AWS provider, from a folder as `terraform providers mirror` makes
 # it. The tests don't download providers.
-if ORGAMI_TEST_TERRAFORM=$(command -v terraform || command -v tofu); then
-	ORGAMI_TEST_TERRAFORM_PLUGINS=
+find_terraform() {
+	local program folder
+	if ! program=$(command -v terraform || command -v tofu); then
+		missing "the Terraform modules: neither Terraform nor OpenTofu is installed"
+		return
+	fi
 	for folder in "${TERRAFORM_PLUGINS:-}" "$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /opt/tf-plugins; do
 		if [ -n "$folder" ] && compgen -G "$folder/*/hashicorp/aws" >/dev/null; then
-			ORGAMI_TEST_TERRAFORM_PLUGINS=$folder
-			break
+			found ORGAMI_TEST_TERRAFORM "$program"
+			found ORGAMI_TEST_TERRAFORM_PLUGINS "$folder"
+			command -v aws >/dev/null || missing "the Terraform module grants: the AWS CLI isn't installed"
+			return
 		fi
 	done
-	if [ -z "$ORGAMI_TEST_TERRAFORM_PLUGINS" ]; then
-		missing "the Terraform modules: there is no AWS provider in \$TERRAFORM_PLUGINS"
-	elif ! command -v aws >/dev/null; then
-		missing "the Terraform module grants: the AWS CLI isn't installed"
-	fi
-	export ORGAMI_TEST_TERRAFORM ORGAMI_TEST_TERRAFORM_PLUGINS
-else
-	missing "the Terraform modules: neither Terraform nor OpenTofu is installed"
-fi
-command -v cfn-lint >/dev/null || missing "the CloudFormation template: cfn-lint isn't installed"
+	missing "the Terraform modules: there is no AWS provider in \$TERRAFORM_PLUGINS"
+}
 
-ORGAMI_TEST_PACKER=$(tools/build.sh packer)
-ORGAMI_TEST_AMAZON_PLUGIN=$(tools/build.sh amazon)
-export ORGAMI_TEST_PACKER ORGAMI_TEST_AMAZON_PLUGIN
-go test -count 1 -timeout 20m -run 'TestConsumer' ./test/e2e ./internal/record/...
+# What npm's packages do, by the lock file.
+find_node_modules() {
+	local folder temporary
+	folder=$cache/node-$(digest test/consumers/node/package-lock.json)
+	if [ ! -d "$folder/node_modules" ] && [ "$mode" = run ]; then
+		if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+			missing "JSON Schema with ajv, CloudFormation with the AWS CDK: Node.js isn't installed"
+			return
+		fi
+		mkdir -p "$folder"
+		temporary=$(mktemp -d "$folder/.install-XXXXXX")
+		cp test/consumers/node/package.json test/consumers/node/package-lock.json "$temporary"
+		if ! (cd "$temporary" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error >&2); then
+			rm -rf "$temporary"
+			missing "JSON Schema with ajv, CloudFormation with the AWS CDK: npm can't install them"
+			return
+		fi
+		mv "$temporary/node_modules" "$folder/"
+		rm -rf "$temporary"
+	fi
+	if [ -d "$folder/node_modules" ] && command -v node >/dev/null; then
+		found ORGAMI_TEST_NODE_MODULES "$folder/node_modules"
+	fi
+}
+
+# A program of this repository that runs Karpenter's code.
+find_karpenter() {
+	local folder=test/consumers/karpenter binary
+	binary=$cache/karpenter-$(digest $folder/go.mod $folder/*.go)/karpenter
+	if [ ! -x "$binary" ] && [ "$mode" = run ]; then
+		echo "building Karpenter's code, once; about 4 minutes (into $(dirname "$binary"))…" >&2
+		mkdir -p "$(dirname "$binary")"
+		if ! (cd $folder && CGO_ENABLED=0 go build -ldflags='-s -w' -o "$binary.$$" . && mv "$binary.$$" "$binary"); then
+			missing "Karpenter: it can't be built"
+			return
+		fi
+	fi
+	if [ -x "$binary" ]; then
+		found ORGAMI_TEST_KARPENTER "$binary"
+	fi
+}
+
+find_terraform
+find_node_modules
+find_karpenter
+if [ "$mode" = run ]; then
+	command -v cfn-lint >/dev/null || missing "the CloudFormation template with cfn-lint: it isn't installed"
+	command -v aws >/dev/null || missing "commands of files, remedies and guides: the AWS CLI isn't installed"
+	ORGAMI_TEST_PACKER=$(tools/build.sh packer)
+	ORGAMI_TEST_AMAZON_PLUGIN=$(tools/build.sh amazon)
+	export ORGAMI_TEST_PACKER ORGAMI_TEST_AMAZON_PLUGIN
+	go test -count 1 -timeout 20m -run 'TestConsumer' ./test/e2e ./internal/record/...
+fi

@@ -54,6 +54,10 @@ build {
 
       outputs = ["ec2nodeclass", "terraform", "cloudformation", "ssm"]
 
+      ec2nodeclass {
+        ami_family = "AL2023"
+      }
+
       ssm {
         name = "/golden-ami/{{ .Architecture }}/latest"
       }

@@ -43,6 +43,8 @@ type Spec struct {
 	Parameter string
 	// Outputs are additional documents for downstream deploys.
 	Outputs []downstream.Kind
+	// NodeClass is for the output "ec2nodeclass".
+	NodeClass downstream.NodeClass
 }
 
 // Source is one image that the artifact brings.

@@ -90,7 +90,18 @@ func publication(o publish.Outcome, m manifest.Manifest) downstream.Publication 
 	return downstream.Publication{
 		Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: only(grants(o).Grants, own),
 		MemberRole: o.Spec.Grants.MemberRole, GrantRoles: o.Spec.Grants.Roles, GrantOperations: grant.Operations,
+		Devices: devices(o), NodeClass: o.Spec.NodeClass,
 	}
+}
+
+func devices(o publish.Outcome) map[string][]downstream.Device {
+	byRegion := map[string][]downstream.Device{}
+	for region, image := range o.Images {
+		for _, s := range image.Snapshots {
+			byRegion[region] = append(byRegion[region], downstream.Device{Name: s.Device, Size: s.Size})
+		}
+	}
+	return byRegion
 }
 
 // toCreate are the grants that the accounts have to create.

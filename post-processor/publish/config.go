@@ -1,5 +1,5 @@
 //go:generate packer-sdc struct-markdown
-//go:generate packer-sdc mapstructure-to-hcl2 -type Config,KeyConfig,OrganizationConfig,ShareConfig,GrantsConfig,ProtectionConfig,RetireConfig,SSMConfig
+//go:generate packer-sdc mapstructure-to-hcl2 -type Config,KeyConfig,OrganizationConfig,ShareConfig,GrantsConfig,ProtectionConfig,RetireConfig,EC2NodeClassConfig,SSMConfig
 
 // Package publish is Packer's side of the post-processor orgami-publish: its
 // configuration, the translation into a [publish.Spec], and the adapter that
@@ -109,7 +109,8 @@ type Config struct {
 	// publication:
 	//
 	//   - `"ec2nodeclass"` writes `ec2nodeclass-REGION.json`, a merge patch that makes
-	//     a Karpenter EC2NodeClass of that Region select the image.
+	//     a Karpenter EC2NodeClass of that Region select the image. See
+	//     [ec2nodeclass](#ec2nodeclass).
 	//   - `"terraform"` writes `orgami.tfvars.json`, the values of the variable
 	//     `orgami`: images, key, Karpenter's policy, and the grants that accounts
 	//     create themselves.
@@ -121,6 +122,8 @@ type Config struct {
 	//
 	// Defaults to none.
 	Outputs []string `mapstructure:"outputs"`
+	// The patch of Karpenter's EC2NodeClass. See [ec2nodeclass](#ec2nodeclass).
+	NodeClass *EC2NodeClassConfig `mapstructure:"ec2nodeclass"`
 	// The parameters that hold the image's ID. See [ssm](#ssm).
 	SSM *SSMConfig `mapstructure:"ssm"`
 	// Directory for `orgami.json`, `karpenter-kms-policy.json`, `kms-grants.json`,

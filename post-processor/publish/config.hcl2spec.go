@@ -43,6 +43,7 @@ type FlatConfig struct {
 	CheckRoles                  []string                     `mapstructure:"check_roles" cty:"check_roles" hcl:"check_roles"`
 	Report                      *bool                        `mapstructure:"report" cty:"report" hcl:"report"`
 	Outputs                     []string                     `mapstructure:"outputs" cty:"outputs" hcl:"outputs"`
+	NodeClass                   *FlatEC2NodeClassConfig      `mapstructure:"ec2nodeclass" cty:"ec2nodeclass" hcl:"ec2nodeclass"`
 	SSM                         *FlatSSMConfig               `mapstructure:"ssm" cty:"ssm" hcl:"ssm"`
 	OutputDirectory             *string                      `mapstructure:"output_directory" cty:"output_directory" hcl:"output_directory"`
 }
@@ -91,8 +92,36 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"check_roles":                    &hcldec.AttrSpec{Name: "check_roles", Type: cty.List(cty.String), Required: false},
 		"report":                         &hcldec.AttrSpec{Name: "report", Type: cty.Bool, Required: false},
 		"outputs":                        &hcldec.AttrSpec{Name: "outputs", Type: cty.List(cty.String), Required: false},
+		"ec2nodeclass":                   &hcldec.BlockSpec{TypeName: "ec2nodeclass", Nested: hcldec.ObjectSpec((*FlatEC2NodeClassConfig)(nil).HCL2Spec())},
 		"ssm":                            &hcldec.BlockSpec{TypeName: "ssm", Nested: hcldec.ObjectSpec((*FlatSSMConfig)(nil).HCL2Spec())},
 		"output_directory":               &hcldec.AttrSpec{Name: "output_directory", Type: cty.String, Required: false},
+	}
+	return s
+}
+
+// FlatEC2NodeClassConfig is an auto-generated flat version of EC2NodeClassConfig.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatEC2NodeClassConfig struct {
+	AMIFamily           *string `mapstructure:"ami_family" required:"true" cty:"ami_family" hcl:"ami_family"`
+	BlockDeviceMappings *bool   `mapstructure:"block_device_mappings" cty:"block_device_mappings" hcl:"block_device_mappings"`
+	EncryptWithKey      *bool   `mapstructure:"encrypt_with_key" cty:"encrypt_with_key" hcl:"encrypt_with_key"`
+}
+
+// FlatMapstructure returns a new FlatEC2NodeClassConfig.
+// FlatEC2NodeClassConfig is an auto-generated flat version of EC2NodeClassConfig.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*EC2NodeClassConfig) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatEC2NodeClassConfig)
+}
+
+// HCL2Spec returns the hcl spec of a EC2NodeClassConfig.
+// This spec is used by HCL to read the fields of EC2NodeClassConfig.
+// The decoded values from this spec will then be applied to a FlatEC2NodeClassConfig.
+func (*FlatEC2NodeClassConfig) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"ami_family":            &hcldec.AttrSpec{Name: "ami_family", Type: cty.String, Required: false},
+		"block_device_mappings": &hcldec.AttrSpec{Name: "block_device_mappings", Type: cty.Bool, Required: false},
+		"encrypt_with_key":      &hcldec.AttrSpec{Name: "encrypt_with_key", Type: cty.Bool, Required: false},
 	}
 	return s
 }

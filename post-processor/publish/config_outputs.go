@@ -12,6 +12,25 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
+// The `ec2nodeclass` block describes the merge patch of Karpenter's EC2NodeClass. The
+// patch replaces the class's list `amiSelectorTerms`. Requires
+// `outputs = ["ec2nodeclass"]`.
+type EC2NodeClassConfig struct {
+	// `amiFamily` of the class: `AL2`, `AL2023`, `Bottlerocket`, `Windows2019`,
+	// `Windows2022`, `Windows2025` or `Custom`. It decides how nodes join the cluster.
+	// Karpenter requires it for an image that isn't selected by an alias.
+	AMIFamily string `mapstructure:"ami_family" required:"true"`
+	// Also write `blockDeviceMappings`: a volume of type `gp3` for each EBS device of
+	// the image, with the device's name and the size of its snapshot. It replaces the
+	// list of the class. Set it if the image has other devices or larger snapshots than
+	// Karpenter expects of the family. Defaults to `false`.
+	BlockDeviceMappings bool `mapstructure:"block_device_mappings"`
+	// Encrypt these volumes with the image's key. Otherwise they are encrypted with the
+	// default EBS key of the cluster's account. Requires `block_device_mappings`.
+	// Defaults to `false`.
+	EncryptWithKey bool `mapstructure:"encrypt_with_key"`
+}
+
 // The `ssm` block sets parameters of Parameter Store that hold the image's ID: one in
 // each Region, in the publishing account. Requires `outputs = ["ssm"]`.
 type SSMConfig struct {
@@ -35,6 +54,7 @@ func (c Config) validateOutputs(p *config.Problems) {
 			p.Addf("outputs: %q is in the list twice: remove one", kind)
 		}
 	}
+	c.validateNodeClass(p)
 	wanted := slices.Contains(c.Outputs, string(downstream.SSM))
 	switch {
 	case c.SSM == nil && wanted:
@@ -44,6 +64,34 @@ func (c Config) validateOutputs(p *config.Problems) {
 	case c.SSM != nil:
 		c.SSM.validate(p)
 	}
+}
+
+func (c Config) validateNodeClass(p *config.Problems) {
+	wanted := slices.Contains(c.Outputs, string(downstream.EC2NodeClass))
+	switch {
+	case c.NodeClass == nil && wanted:
+		p.Addf(`ec2nodeclass: the block is missing, and outputs asks for "ec2nodeclass": write ec2nodeclass { ami_family = "AL2023" }`)
+		return
+	case c.NodeClass == nil:
+		return
+	case !wanted:
+		p.Addf(`ec2nodeclass: requires the output "ec2nodeclass". Add it to outputs, or omit the block`)
+	}
+	if c.NodeClass.AMIFamily == "" {
+		p.Addf("ec2nodeclass.ami_family: it is missing: set the amiFamily of the class, for example AL2023")
+	} else {
+		p.OneOf("ec2nodeclass.ami_family", c.NodeClass.AMIFamily, downstream.AMIFamilies()...)
+	}
+	if c.NodeClass.EncryptWithKey && !c.NodeClass.BlockDeviceMappings {
+		p.Addf("ec2nodeclass.encrypt_with_key: requires `block_device_mappings = true`. Set that, or omit `encrypt_with_key`")
+	}
+}
+
+func (c *EC2NodeClassConfig) spec() downstream.NodeClass {
+	if c == nil {
+		return downstream.NodeClass{}
+	}
+	return downstream.NodeClass{AMIFamily: c.AMIFamily, BlockDevices: c.BlockDeviceMappings, EncryptWithKey: c.EncryptWithKey}
 }
 
 func (c SSMConfig) validate(p *config.Problems) {

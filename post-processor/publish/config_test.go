@@ -99,7 +99,12 @@ retire {
   delete_after    = "72h"
 }
 snapshot_copy_duration_minutes = 30
-outputs                        = ["terraform", "ssm"]
+outputs                        = ["ec2nodeclass", "terraform", "ssm"]
+ec2nodeclass {
+  ami_family            = "Bottlerocket"
+  block_device_mappings = true
+  encrypt_with_key      = true
+}
 ssm {
   name = "/golden/{{ .Architecture }}"
 }
@@ -149,7 +154,8 @@ func TestSpecOfEverything(t *testing.T) {
 		},
 		Lifecycle: retention.Lifecycle{DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
 		Retire:    &retention.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
-		Outputs:   []downstream.Kind{downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
+		Outputs: []downstream.Kind{downstream.EC2NodeClass, downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
+		NodeClass: downstream.NodeClass{AMIFamily: "Bottlerocket", BlockDevices: true, EncryptWithKey: true},
 		WaitTimeout: 90 * time.Minute, PlanOnly: true,
 		FailOnDrift: true, Check: "warn", CheckRoles: []string{"nodes/Launcher"}, Report: true,
 	}

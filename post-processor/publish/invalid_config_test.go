@@ -311,6 +311,18 @@ retire { delete_after = "24h" }`, []string{"retire.keep: 0"}},
 	{"unknown output", `key { alias = "alias/golden" }
 outputs = ["terraform", "pulumi", "terraform"]
 ssm { name = "/golden" }`, []string{`outputs: "pulumi" is unknown`, "twice", `ssm: requires the output "ssm"`, "3 error(s)"}},
+	{"outputs without ec2nodeclass", `key { alias = "alias/golden" }
+outputs = ["ec2nodeclass"]`, []string{"ec2nodeclass: the block is missing", `ec2nodeclass { ami_family = "AL2023" }`}},
+	{"ec2nodeclass", `key { alias = "alias/golden" }
+ec2nodeclass {
+  ami_family       = "al2023"
+  encrypt_with_key = true
+}`, []string{`requires the output "ec2nodeclass"`, `"al2023" is unknown`, "AL2023", "requires `block_device_mappings = true`", "3 error(s)"}},
+	{"ec2nodeclass without a family", `key { alias = "alias/golden" }
+outputs = ["ec2nodeclass"]
+ec2nodeclass {
+  ami_family = ""
+}`, []string{"ami_family: it is missing"}},
 	{"outputs without ssm", `key { alias = "alias/golden" }
 outputs = ["ssm"]`, []string{"ssm: the block is missing", `ssm { name = "/golden-ami/latest" }`}},
 	{"no outputs", `key { alias = "alias/golden" }

@@ -29,6 +29,7 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 		CheckRoles:   c.CheckRoles,
 		Report:       c.Report,
 		Outputs:      c.outputs(),
+		NodeClass:    c.NodeClass.spec(),
 		Parameter:    c.parameterName(),
 		Image: publish.ImageSpec{
 			Name: c.AMIName, Tags: c.Tags, SnapshotTags: c.SnapshotTags, CopySourceTags: orDefault(c.CopySourceTags, true),

@@ -18,6 +18,9 @@ func TestOutputs(t *testing.T) {
 	p := newPacker(t, aws.environment...)
 	folder := template(t, fromEBS, keep, publishWith(`
   outputs = ["ec2nodeclass", "terraform", "cloudformation", "ssm"]
+  ec2nodeclass {
+    ami_family = "AL2023"
+  }
   ssm {
     name = "/golden/{{ .Architecture }}"
   }`), `
@@ -49,7 +52,7 @@ post-processor "manifest" {
 	}
 	for region, id := range images {
 		patch := readJSON[map[string]any](t, folder, "orgami", "ec2nodeclass-"+region+".json")
-		if text, err := json.Marshal(patch["spec"]); err != nil || string(text) != `{"amiSelectorTerms":[{"id":"`+id+`"}]}` {
+		if text, err := json.Marshal(patch["spec"]); err != nil || string(text) != `{"amiFamily":"AL2023","amiSelectorTerms":[{"id":"`+id+`"}]}` {
 			t.Errorf("patch for %s: %s, %v", region, text, err)
 		}
 		if got := aws.Parameter(awssim.PublishingAccount, region, "/golden/x86_64"); got != id {

@@ -48,6 +48,10 @@ type Publication struct {
 	GrantRoles []string
 	// GrantOperations are the operations of these grants.
 	GrantOperations []string
+	// Devices are the EBS devices of the images, by Region.
+	Devices map[string][]Device
+	// NodeClass is for the output [EC2NodeClass].
+	NodeClass NodeClass
 }
 
 // Documents are the documents of the kinds, by the names of their files.
@@ -57,7 +61,7 @@ func Documents(p Publication, kinds []Kind) (map[string]any, error) {
 		switch kind {
 		case EC2NodeClass:
 			for region, image := range p.Manifest.Images {
-				documents[EC2NodeClassFile(region)] = nodeClass(image)
+				documents[EC2NodeClassFile(region)] = nodeClass(image, p.Devices[region], p.NodeClass)
 			}
 		case Terraform:
 			documents[TerraformFile] = terraform(p)
@@ -71,6 +75,28 @@ func Documents(p Publication, kinds []Kind) (map[string]any, error) {
 	return documents, nil
 }
 
+// NodeClass says what the patch of an EC2NodeClass contains in addition to the image.
+type NodeClass struct {
+	// AMIFamily is the class's family. Karpenter requires one of an image that isn't
+	// selected by an alias. Fact: LAUNCH-25.
+	AMIFamily string
+	// BlockDevices writes block device mappings that fit the image's snapshots.
+	BlockDevices bool
+	// EncryptWithKey makes these mappings name the image's key.
+	EncryptWithKey bool
+}
+
+// AMIFamilies are the families that Karpenter knows.
+func AMIFamilies() []string {
+	return []string{"AL2", "AL2023", "Bottlerocket", "Windows2019", "Windows2022", "Windows2025", "Custom"}
+}
+
+// Device is an EBS device of an image.
+type Device struct {
+	Name string // /dev/xvda
+	Size int32  // of its snapshot, in GiB
+}
+
 // nodeClassPatch is a merge patch of Karpenter's EC2NodeClass (karpenter.k8s.aws/v1).
 type nodeClassPatch struct {
 	APIVersion string        `json:"apiVersion"`
@@ -79,17 +105,42 @@ type nodeClassPatch struct {
 }
 
 type nodeClassSpec struct {
-	AMISelectorTerms []amiSelectorTerm `json:"amiSelectorTerms"`
+	AMIFamily           string               `json:"amiFamily"`
+	AMISelectorTerms    []amiSelectorTerm    `json:"amiSelectorTerms"`
+	BlockDeviceMappings []blockDeviceMapping `json:"blockDeviceMappings,omitempty"`
 }
 
 type amiSelectorTerm struct {
 	ID string `json:"id"`
 }
 
+type blockDeviceMapping struct {
+	DeviceName string         `json:"deviceName"`
+	EBS        blockDeviceEBS `json:"ebs"`
+}
+
+type blockDeviceEBS struct {
+	DeleteOnTermination bool   `json:"deleteOnTermination"`
+	Encrypted           bool   `json:"encrypted"`
+	KMSKeyID            string `json:"kmsKeyID,omitempty"`
+	VolumeSize          string `json:"volumeSize"`
+	VolumeType          string `json:"volumeType"`
+}
+
 // nodeClass selects the Region's image by its ID, which no other image has. Any
 // account can use the image's name.
-func nodeClass(image manifest.Image) nodeClassPatch {
-	return nodeClassPatch{APIVersion: "karpenter.k8s.aws/v1", Kind: "EC2NodeClass", Spec: nodeClassSpec{[]amiSelectorTerm{{image.ImageID}}}}
+func nodeClass(image manifest.Image, devices []Device, options NodeClass) nodeClassPatch {
+	spec := nodeClassSpec{AMIFamily: options.AMIFamily, AMISelectorTerms: []amiSelectorTerm{{image.ImageID}}}
+	if options.BlockDevices {
+		for _, d := range devices {
+			ebs := blockDeviceEBS{DeleteOnTermination: true, Encrypted: true, VolumeSize: fmt.Sprintf("%dGi", d.Size), VolumeType: "gp3"}
+			if options.EncryptWithKey {
+				ebs.KMSKeyID = image.KMSKeyARN
+			}
+			spec.BlockDeviceMappings = append(spec.BlockDeviceMappings, blockDeviceMapping{d.Name, ebs})
+		}
+	}
+	return nodeClassPatch{APIVersion: "karpenter.k8s.aws/v1", Kind: "EC2NodeClass", Spec: spec}
 }
 
 // variables are the values of Terraform's variable "orgami".

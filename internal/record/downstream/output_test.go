@@ -32,13 +32,18 @@ func publication(grants ...manifest.Grant) downstream.Publication {
 		Images: map[string]manifest.Image{},
 	}
 	for region, image := range map[string]string{"us-east-1": "ami-0123456789abcdef0", "eu-west-1": "ami-0fedcba9876543210"} {
-		m.Images[region] = manifest.Image{ImageID: image}
+		m.Images[region] = manifest.Image{ImageID: image, KMSKeyARN: policy.KeyARN("aws", region, "111111111111", keyID)}
 		m.Key.Regions[region] = manifest.RegionalKey{ARN: policy.KeyARN("aws", region, "111111111111", keyID)}
 	}
 	return downstream.Publication{
 		Manifest: m, Policy: policy.Karpenter("aws", wildcard), Grants: slices.Values(grants),
 		MemberRole: "platform/orgami-grants", GrantRoles: []string{"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling", "Launcher"},
 		GrantOperations: []string{"Decrypt", "CreateGrant"},
+		Devices: map[string][]downstream.Device{
+			"us-east-1": {{Name: "/dev/xvda", Size: 8}},
+			"eu-west-1": {{Name: "/dev/xvda", Size: 8}, {Name: "/dev/sdb", Size: 100}},
+		},
+		NodeClass: downstream.NodeClass{AMIFamily: "AL2023", BlockDevices: true, EncryptWithKey: true},
 	}
 }
 
