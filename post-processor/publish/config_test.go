@@ -154,8 +154,8 @@ func TestSpecOfEverything(t *testing.T) {
 		},
 		Lifecycle: retention.Lifecycle{DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
 		Retire:    &retention.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
-		Outputs: []downstream.Kind{downstream.EC2NodeClass, downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
-		NodeClass: downstream.NodeClass{AMIFamily: "Bottlerocket", BlockDevices: true, EncryptWithKey: true},
+		Outputs:   []downstream.Kind{downstream.EC2NodeClass, downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
+		NodeClass:   downstream.NodeClass{AMIFamily: "Bottlerocket", BlockDevices: true, EncryptWithKey: true},
 		WaitTimeout: 90 * time.Minute, PlanOnly: true,
 		FailOnDrift: true, Check: "warn", CheckRoles: []string{"nodes/Launcher"}, Report: true,
 	}

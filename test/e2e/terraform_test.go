@@ -214,8 +214,14 @@ func (s simulated) launch(t *testing.T, account, region, image string) string {
 	if err != nil {
 		return err.Error()
 	}
+	return s.comesUp(t, client, *run.Instances[0].InstanceId)
+}
+
+// comesUp waits for the instance, and says why it doesn't come up; "" if it does.
+func (s simulated) comesUp(t *testing.T, client *ec2.Client, id string) string {
+	t.Helper()
 	for {
-		answer, err := client.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{InstanceIds: []string{*run.Instances[0].InstanceId}})
+		answer, err := client.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{InstanceIds: []string{id}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +231,7 @@ func (s simulated) launch(t *testing.T, account, region, image string) string {
 		case ec2types.InstanceStateNameRunning:
 			return ""
 		default:
-			return aws.ToString(instance.StateReason.Code) + ": " + s.Diagnosis(*instance.InstanceId)
+			return aws.ToString(instance.StateReason.Code) + ": " + s.Diagnosis(id)
 		}
 	}
 }
