@@ -4,7 +4,7 @@
 // [ReadSource] and [Observe] only read, [Diff] is pure, and [Copy], [Share] and
 // [MarkPublished] write. [Share] takes only [Verified] images, which only
 // [Verify] returns. Nothing in this package deregisters, disables or unshares an
-// image, except [Prune], which removes launch permissions when asked to.
+// image, except [Prune] and [Unshare], which remove launch permissions when asked to.
 package ami
 
 import (

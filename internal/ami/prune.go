@@ -105,6 +105,36 @@ func prune(ctx context.Context, clients Clients, image Image, want SharePolicy, 
 	return shared, err
 }
 
+// Unshare removes the account's own launch permission from the images that have it.
+// An account that has access as a member of an organization or unit keeps it. It
+// returns the images that it changed, as AWS reads them back.
+func Unshare(ctx context.Context, clients Clients, verified Verified, account string, have map[string]Shared) (map[string]Shared, error) {
+	regions := slices.DeleteFunc(verified.Regions(), func(region string) bool { return !slices.Contains(have[region].Image.Accounts, account) })
+	return fanout.Collect(ctx, regions, func(ctx context.Context, region string) (Shared, error) {
+		image, shared := verified.Image(region), have[region]
+		err := modifyImage(ctx, clients(region), image.ID, Permissions{Accounts: []string{account}}, func(batch []types.LaunchPermission) types.LaunchPermissionModifications {
+			return types.LaunchPermissionModifications{Remove: batch}
+		})
+		if err != nil {
+			return shared, awsclient.Wrap(err, "no more sharing %s in %s with account %s", image.ID, region, account)
+		}
+		err = wait.Until(ctx, wait.Policy{Timeout: 5 * time.Minute}, func(ctx context.Context) (string, error) {
+			now, err := LookShared(ctx, clients, image, false)
+			if err != nil {
+				return "", err
+			}
+			if shared.Image = now.Image; slices.Contains(now.Image.Accounts, account) {
+				return "the permission that was removed still shows", nil
+			}
+			return "", nil
+		})
+		if _, ok := errors.AsType[*wait.TimeoutError](err); ok {
+			return shared, fmt.Errorf("reading the permissions of %s in %s back: %w: someone else may be giving them; run again", image.ID, region, err)
+		}
+		return shared, err
+	})
+}
+
 func unshareSnapshot(ctx context.Context, client *ec2.Client, id string, accounts []string) error {
 	for batch := range slices.Chunk(accounts, permissionsPerCall) {
 		var remove []types.CreateVolumePermission

@@ -28,6 +28,13 @@ type verified struct {
 // Regions lists the Regions in order.
 func (v Verified) Regions() []string { return slices.Sorted(maps.Keys(v.members)) }
 
+// In returns the images of some of the Regions.
+func (v Verified) In(regions []string) Verified {
+	members := maps.Clone(v.members)
+	maps.DeleteFunc(members, func(region string, _ verified) bool { return !slices.Contains(regions, region) })
+	return Verified{members}
+}
+
 // Image is the Region's image.
 func (v Verified) Image(region string) Image { return v.members[region].image }
 

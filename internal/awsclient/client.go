@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -197,6 +198,11 @@ func (c *Clients) KMS(region string) *kms.Client {
 		c.kms[region] = kms.NewFromConfig(c.config, func(o *kms.Options) { o.Region = region })
 	}
 	return c.kms[region]
+}
+
+// AutoScaling returns the Region's client of EC2 Auto Scaling.
+func (c *Clients) AutoScaling(region string) *autoscaling.Client {
+	return autoscaling.NewFromConfig(c.config, func(o *autoscaling.Options) { o.Region = region })
 }
 
 // SSM returns the Region's Systems Manager client.

@@ -36,6 +36,8 @@ const (
 	CodeSnapshotNotFound     = "InvalidSnapshot.NotFound"
 	CodeSnapshotInUse        = "InvalidSnapshot.InUse"
 	CodeResourceLimit        = "ResourceLimitExceeded"
+	CodeNoCapacity           = "InsufficientInstanceCapacity"
+	CodeNoHostCapacity       = "InsufficientHostCapacity"
 	CodeParameterNotFound    = "ParameterNotFound"
 	CodeNotInOrganization    = "AWSOrganizationsNotInUseException"
 	CodeOptInRequired        = "OptInRequired"

@@ -44,9 +44,10 @@ func patient(o *retry.StandardOptions) {
 	o.RateLimiter = ratelimit.None
 }
 
-// exhausted keeps the SDK from retrying a call when a quota is exhausted.
+// exhausted keeps the SDK from retrying a call when a quota is exhausted, or the
+// capacity of a zone. Fact: EC2-INST-5.
 func exhausted(err error) aws.Ternary {
-	if Is(err, CodeLimitExceeded) {
+	if Is(err, CodeLimitExceeded, CodeNoCapacity, CodeNoHostCapacity) {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary

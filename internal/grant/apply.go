@@ -192,7 +192,7 @@ func (d Desired) create(ctx context.Context, client *kms.Client, g *Grant, optio
 	case err != nil:
 		return awsclient.Wrap(err, "granting key %s in %s to %s with credentials of account %s", g.KeyARN, g.Region, g.Role, g.Account)
 	}
-	g.Status, g.Reason, g.GrantID = Created, "", aws.ToString(answer.GrantId)
+	g.Status, g.Reason, g.GrantID, g.CreatedAt = Created, "", aws.ToString(answer.GrantId), time.Now()
 	return nil
 }
 

@@ -32,7 +32,7 @@ func Diff(desired Desired, observed Observed, keyARN func(region string) string)
 		g := &plan.grants[i]
 		found, ok := observed.find(*g)
 		if ok {
-			g.Status, g.GrantID = Exists, found.id
+			g.Status, g.GrantID, g.CreatedAt = Exists, found.id, found.created
 			if found.name != "" {
 				g.Name = found.name
 			}

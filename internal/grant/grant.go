@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
@@ -83,6 +84,8 @@ type Grant struct {
 	// don't count.
 	Reason  string
 	GrantID string
+	// CreatedAt is zero if the grant doesn't exist, or if KMS didn't return it.
+	CreatedAt time.Time
 }
 
 // Grants lists every grant in the order of Region, account and role. keyARN

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -34,6 +35,7 @@ type existing struct {
 	name       string // "" unless it is one of ours
 	issuer     string // account ID; "" if KMS didn't return it
 	operations []string
+	created    time.Time // zero if KMS didn't return it
 }
 
 // Total is how many grants the Region's key has, whoever created them.
@@ -111,6 +113,7 @@ func list(ctx context.Context, client *kms.Client, keyARN, region string) (keyGr
 			}
 			found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{
 				id: id, name: ourName(aws.ToString(g.Name), grantee), issuer: issuer(aws.ToString(g.IssuingAccount)), operations: operations,
+				created: aws.ToTime(g.CreationDate),
 			})
 		}
 	}

@@ -113,6 +113,9 @@ func desiredKey(spec Spec, observed Observed) kmskey.Desired {
 	if !spec.Share.Organization {
 		admitted = append(admitted, creators(spec, observed, grants)...)
 	}
+	if spec.Canary != nil && !admittedAsMember(spec, observed, spec.Canary.Account) {
+		admitted = append(admitted, spec.Canary.Account)
+	}
 	var organization string
 	if spec.Share.Organization {
 		organization = observed.Organization.ID
@@ -130,6 +133,12 @@ func desiredKey(spec Spec, observed Observed) kmskey.Desired {
 			Accounts: admitted, GrantRoles: roles, GrantOperations: operations,
 		},
 	}
+}
+
+// admittedAsMember reports whether the key policy allows the account as a member of
+// the organization. Accounts are taken for members if they couldn't be listed.
+func admittedAsMember(spec Spec, observed Observed, account string) bool {
+	return spec.Share.Organization && (observed.Members == nil || slices.Contains(observed.Members, account))
 }
 
 // creators are the accounts that create their grants themselves, and that the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/canary"
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
@@ -37,6 +38,10 @@ type Outcome struct {
 	Changes  []change.Change
 	Problems []string
 	Checks   Checks
+	// Canary are the launches before the image was shared. CanaryRegions are the
+	// Regions that the plan launches in.
+	Canary        []canary.Launch
+	CanaryRegions []string
 	// Unpublished are copies that failed or interrupted runs left, this one's among
 	// them.
 	Unpublished []ami.Unpublished
@@ -82,7 +87,7 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 		Caller: at.observed.Caller, Organization: at.observed.Organization, Now: at.observed.Now,
 		Sources: at.observed.Sources, Key: newKey(spec, at),
 		Images: map[string]Image{}, Grants: at.grants.Grants(), Revoked: at.revoked,
-		Checks: at.checks, Unpublished: at.unpublished, Unlisted: at.observed.Unlisted, Err: err,
+		Checks: at.checks, Canary: at.canary, Unpublished: at.unpublished, Unlisted: at.observed.Unlisted, Err: err,
 	}
 	if at.plan == nil {
 		return o
@@ -91,6 +96,7 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 		o.Key.Planned = at.plan.Key.PlannedPolicies()
 	}
 	o.Planned, o.Changes, o.Problems = true, withoutSkipped(at.plan.Changes(), at.grants), at.plan.Problems()
+	o.CanaryRegions = at.plan.Canary
 	o.Stale = len(at.plan.Grants.Stale()) - len(at.revoked)
 	if len(o.Grants) == 0 {
 		o.Grants = at.plan.Grants.Grants()

@@ -22,7 +22,10 @@ type Plan struct {
 	Parameters map[string]string
 	// Retire are the older images that are to be deprecated, disabled or deregistered.
 	Retire []retention.RetentionAction
+	// Canary are the Regions in which the image is launched before it is shared.
+	Canary []string
 
+	canary    []string // problems
 	grants    grant.Desired
 	strangers []string // problems with accounts in grants.accounts
 	sharing   []change.Change
@@ -56,6 +59,8 @@ func NewPlan(spec Spec, observed Observed) (Plan, error) {
 		}
 	}
 	plan.Retire = retirees(spec, observed, plan.Images)
+	plan.Canary = canaryRegions(spec, plan.Images)
+	plan.canary = canaryProblems(spec, observed, plan)
 	return plan, nil
 }
 
@@ -118,7 +123,7 @@ func (p Plan) Problems() []string {
 	for _, image := range p.Images {
 		problems = append(problems, image.Problems()...)
 	}
-	return append(problems, p.quotas...)
+	return slices.Concat(problems, p.quotas, p.canary)
 }
 
 // existing maps each Region to the image that the plan uses as it is.

@@ -23,6 +23,7 @@ func (p Plan) String() string {
 		b.WriteString("  " + line + "\n")
 	}
 	p.writePolicyDiffs(&b)
+	b.WriteString(p.canaryText())
 	for _, assumption := range retention.Assumptions(p.Retire) {
 		fmt.Fprintf(&b, "  Retirement assumes: %s.\n", assumption)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/canary"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
@@ -69,6 +70,7 @@ type reached struct {
 	grants      grant.Result
 	verified    ami.Verified
 	checks      Checks
+	canary      []canary.Launch
 	shared      map[string]ami.Shared // by Region
 	final       map[string]ami.Image  // by Region, as published
 	complete    bool
@@ -94,7 +96,10 @@ func (r run) stages(ctx context.Context) (at reached, err error) {
 	if at.checks, err = r.check(ctx, at.observed, *at.plan, at.keys, at.verified, at.grants); err != nil {
 		return at, err
 	}
-	if at.shared, err = r.share(ctx, *at.plan, at.verified); err != nil {
+	if at.canary, err = r.launchCanary(ctx, at); err != nil {
+		return at, err
+	}
+	if at.shared, err = r.share(ctx, at.observed, *at.plan, at.verified); err != nil {
 		return at, err
 	}
 	if at.final, err = r.markPublished(ctx, at.verified); err != nil {
@@ -126,7 +131,7 @@ func (r run) completeKey(ctx context.Context) (Observed, *Plan, kmskey.Keys, err
 		if err != nil || r.spec.PlanOnly {
 			return observed, plan, kmskey.Keys{}, err
 		}
-		if err := r.preflight(ctx, *plan); err != nil {
+		if err := r.preflight(ctx, observed, *plan); err != nil {
 			return observed, plan, kmskey.Keys{}, err
 		}
 		// AWS is written to only below this line.
@@ -169,8 +174,8 @@ func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
 
 // preflight asks beforehand, where AWS has dry runs, for the permissions that the
 // plan takes.
-func (r run) preflight(ctx context.Context, plan Plan) error {
-	return errors.Join(ami.Preflight(ctx, r.Clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.Clients.KMS))
+func (r run) preflight(ctx context.Context, observed Observed, plan Plan) error {
+	return errors.Join(ami.Preflight(ctx, r.Clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.Clients.KMS), r.assumeCanary(ctx, observed, plan))
 }
 
 // copyAndGrant copies the images and creates the grants in parallel. When one has
@@ -212,12 +217,19 @@ func causeFirst(err error) error {
 }
 
 // share makes the images visible. Before that, it checks again whether other
-// images took the name since the plan was made.
-func (r run) share(ctx context.Context, plan Plan, verified ami.Verified) (map[string]ami.Shared, error) {
+// images took the name since the plan was made. Then the canary's account loses the
+// permission that it got before the others.
+func (r run) share(ctx context.Context, observed Observed, plan Plan, verified ami.Verified) (map[string]ami.Shared, error) {
 	if err := ami.CheckNames(ctx, r.Clients.EC2, verified); err != nil {
 		return nil, err
 	}
-	return ami.Share(ctx, r.Clients.EC2, verified, plan.SharePolicy, r.Reporter)
+	shared, err := ami.Share(ctx, r.Clients.EC2, verified, plan.SharePolicy, r.Reporter)
+	if err != nil {
+		return shared, err
+	}
+	changed, err := r.withdrawCanary(ctx, observed, plan, verified, shared)
+	maps.Copy(shared, changed)
+	return shared, err
 }
 
 // markPublished tags the shared images as published, and sets their deprecation

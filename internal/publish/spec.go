@@ -35,6 +35,9 @@ type Spec struct {
 	// CheckRoles are roles, below "role/", that launch instances in the
 	// accounts the way Karpenter's role does.
 	CheckRoles []string
+	// Canary launches the image in one account before it is shared; nil launches
+	// nothing.
+	Canary *CanarySpec
 	// Report also writes the report as an HTML page.
 	Report bool
 	// Parameter is the name of the parameter to set to the image's ID in each
@@ -120,6 +123,26 @@ type GrantsSpec struct {
 	// Prune revokes grants of earlier runs that are no longer configured, and those
 	// that grants of the role's own account replaced.
 	Prune bool
+}
+
+// CanarySpec says how to launch the image before other accounts can see it.
+type CanarySpec struct {
+	Account string
+	// Role is the path and name of the role that is assumed in the account.
+	Role string
+	// Regions to launch in. If it is empty, all Regions of the publication.
+	Regions []string
+	// InstanceType is empty for the smallest type that fits the image.
+	InstanceType string
+	// Subnets and SecurityGroups are IDs by Region. A Region without one uses a default
+	// subnet, and a temporary group.
+	Subnets, SecurityGroups map[string]string
+	// AutoScaling also launches through an Auto Scaling group.
+	AutoScaling bool
+	// Timeout bounds the launches of each Region.
+	Timeout time.Duration
+	// TolerateInconclusive publishes after a launch that says nothing about the image.
+	TolerateInconclusive bool
 }
 
 // ImageSpec describes the copies.

@@ -75,7 +75,7 @@ func createAutoScalingGroup(c *call, r createGroupRequest) (any, error) {
 		return nil, badRequest("ValidationError", "Desired capacity:%d must be between the specified min size:%d and max size:%d", desired, r.MinSize, r.MaxSize)
 	case r.VPCZoneIdentifier == "":
 		return nil, badRequest("ValidationError", "At least one Availability Zone or VPC Subnet is required.")
-	case len(r.Tags.Items) > 0 && !c.allows("autoscaling:CreateOrUpdateTags", "*"):
+	case len(r.Tags.Items) > 0 && !c.allowsOnTargets("autoscaling:CreateOrUpdateTags"):
 		return nil, deniedAction(c, "autoscaling:CreateOrUpdateTags")
 	case !c.allows("ec2:RunInstances", "*"):
 		return nil, &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "You are not authorized to use launch template: " + cmp.Or(r.LaunchTemplate.ID, r.LaunchTemplate.Name)}

@@ -72,6 +72,8 @@ type LaunchResource struct {
 	// ID is a name for Auto Scaling groups.
 	ID   string            `json:"id"`
 	Tags map[string]string `json:"tags,omitempty"`
+	// Rules is how many rules a security group has.
+	Rules int `json:"rules,omitempty"`
 }
 
 // launchResources dumps what launches need.
@@ -79,11 +81,11 @@ func (w *World) launchResources(now time.Time) []LaunchResource {
 	var all []LaunchResource
 	for region, r := range w.ec2.regions {
 		for id, t := range r.launchTemplates {
-			all = append(all, LaunchResource{region, t.owner, "launch-template", id, maps.Clone(r.tags[tagged{t.owner, id}])})
+			all = append(all, LaunchResource{region, t.owner, "launch-template", id, maps.Clone(r.tags[tagged{t.owner, id}]), 0})
 		}
 		for id, g := range r.securityGroups {
 			if g.name != "default" {
-				all = append(all, LaunchResource{region, g.owner, "security-group", id, maps.Clone(r.tags[tagged{g.owner, id}])})
+				all = append(all, LaunchResource{region, g.owner, "security-group", id, maps.Clone(r.tags[tagged{g.owner, id}]), len(g.rules) + len(g.egress)})
 			}
 		}
 	}
@@ -95,7 +97,7 @@ func (w *World) launchResources(now time.Time) []LaunchResource {
 		for _, t := range g.tags {
 			tags[t.Key] = t.Value
 		}
-		all = append(all, LaunchResource{key.region, key.account, "auto-scaling-group", key.name, tags})
+		all = append(all, LaunchResource{key.region, key.account, "auto-scaling-group", key.name, tags, 0})
 	}
 	slices.SortFunc(all, func(a, b LaunchResource) int {
 		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))

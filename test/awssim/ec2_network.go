@@ -43,7 +43,7 @@ func (c *call) network() *network {
 			})
 		}
 		group := &securityGroup{
-			id: derivedID("sg-", c.caller.Account, c.region), owner: c.caller.Account, vpc: n.vpc, name: "default", description: "default VPC security group",
+			id: derivedID("sg-", c.caller.Account, c.region), owner: c.caller.Account, vpc: n.vpc, name: "default", description: "default VPC security group", egress: anyOutbound(),
 		}
 		c.here().networks[c.caller.Account] = n
 		c.here().securityGroups[group.id] = group

@@ -66,6 +66,7 @@ var ec2Operations = map[string]operation{
 	"DescribeSecurityGroups":        reading(describeSecurityGroups),
 	"CreateSecurityGroup":           changing(createSecurityGroup),
 	"AuthorizeSecurityGroupIngress": changing(authorizeSecurityGroupIngress),
+	"RevokeSecurityGroupEgress":     changing(revokeSecurityGroupEgress),
 	"DeleteSecurityGroup":           changing(deleteSecurityGroup),
 	"CreateKeyPair":                 changing(createKeyPair),
 	"ImportKeyPair":                 changing(importKeyPair),

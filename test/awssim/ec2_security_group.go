@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 )
@@ -9,7 +10,12 @@ import (
 // nothing connects to anything.
 type securityGroup struct {
 	id, owner, vpc, name, description string
-	rules                             []ipPermission
+	rules, egress                     []ipPermission
+}
+
+// anyOutbound is the rule that a new group has. Fact: EC2-INST-9.
+func anyOutbound() []ipPermission {
+	return []ipPermission{{IPProtocol: "-1", IPRanges: []ipRange{{CidrIP: "0.0.0.0/0"}}}}
 }
 
 // ipPermission is a rule, in requests and in answers.
@@ -75,7 +81,7 @@ func createSecurityGroup(c *call, r createSecurityGroupRequest) (any, error) {
 			return nil, badRequest("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", r.GroupName, g.vpc)
 		}
 	}
-	g := &securityGroup{id: c.w.newEC2ID("sg"), owner: c.caller.Account, vpc: c.network().vpc, name: r.GroupName, description: r.Description}
+	g := &securityGroup{id: c.w.newEC2ID("sg"), owner: c.caller.Account, vpc: c.network().vpc, name: r.GroupName, description: r.Description, egress: anyOutbound()}
 	c.here().securityGroups[g.id] = g
 	c.setTags(g.id, tags["security-group"])
 	return createSecurityGroupAnswer{g.id, tagSet(tags["security-group"])}, nil
@@ -100,6 +106,27 @@ func authorizeSecurityGroupIngress(c *call, r authorizeIngressRequest) (any, err
 	return done{true}, nil
 }
 
+type revokeEgressRequest struct {
+	GroupID string         `param:"GroupId,required"`
+	Rules   []ipPermission `param:"IpPermissions,required"`
+}
+
+// revokeSecurityGroupEgress removes outbound rules that the group has exactly so.
+func revokeSecurityGroupEgress(c *call, r revokeEgressRequest) (any, error) {
+	g, problem := c.ownSecurityGroup(r.GroupID)
+	if problem != nil {
+		return nil, problem
+	}
+	for _, rule := range r.Rules {
+		n := slices.IndexFunc(g.egress, func(e ipPermission) bool { return reflect.DeepEqual(e, rule) })
+		if n < 0 {
+			return nil, badRequest("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
+		}
+		g.egress = slices.Delete(g.egress, n, n+1)
+	}
+	return done{true}, nil
+}
+
 type describeSecurityGroupsRequest struct {
 	GroupIDs   []string `param:"GroupId"`
 	GroupNames []string `param:"GroupName"`
@@ -114,6 +141,7 @@ type securityGroupItem struct {
 	Description string            `xml:"groupDescription"`
 	VpcID       string            `xml:"vpcId"`
 	Rules       set[ipPermission] `xml:"ipPermissions"`
+	Egress      set[ipPermission] `xml:"ipPermissionsEgress"`
 	Tags        set[tagItem]      `xml:"tagSet"`
 }
 
@@ -143,7 +171,7 @@ func describeSecurityGroups(c *call, r describeSecurityGroupsRequest) (any, erro
 		return nil, problem
 	}
 	return describeSecurityGroupsAnswer{NextToken: next, Groups: setFrom(groups, func(g *securityGroup) securityGroupItem {
-		return securityGroupItem{g.owner, g.id, g.name, g.description, g.vpc, setOf(g.rules...), tagSet(c.tags(g.id))}
+		return securityGroupItem{g.owner, g.id, g.name, g.description, g.vpc, setOf(g.rules...), setOf(g.egress...), tagSet(c.tags(g.id))}
 	})}, nil
 }
 

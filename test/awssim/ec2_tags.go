@@ -41,9 +41,15 @@ func (c *call) setTags(resource string, tags map[string]string) {
 	c.here().tags[tagged{c.caller.Account, resource}] = all
 }
 
-// mayTag refuses a caller without ec2:CreateTags.
+// mayTag refuses a caller without ec2:CreateTags for what the call creates.
+// Fact: IAM-EVAL-17.
 func (c *call) mayTag() *Error {
-	if c.allows("ec2:CreateTags", "*") {
+	context := c.requestContext()
+	context["ec2:CreateAction"] = []string{c.operation}
+	if c.service == "autoscaling" { // whose launch is checked
+		context["ec2:CreateAction"] = []string{"RunInstances"}
+	}
+	if c.w.identityAllows(c.caller, "ec2:CreateTags", "*", context, c.now) {
 		return nil
 	}
 	return &Error{

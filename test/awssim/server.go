@@ -192,7 +192,7 @@ func (w *World) run(c *call) (any, error) {
 	if !known {
 		return nil, badRequest("InvalidAction", "the simulator has no operation %s %s", c.service, c.operation)
 	}
-	if !op.ownAuthorization && !c.allows(c.service+":"+c.operation, "*") {
+	if !op.ownAuthorization && !c.allowsOnTargets(c.service+":"+c.operation) {
 		refused := denied(c)
 		if why := w.controlDenial(c.caller, c.service+":"+c.operation, "*", c.requestContext()); why != "" {
 			refused.Message += ": " + why

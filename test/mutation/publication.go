@@ -101,7 +101,7 @@ var publicationMutations = []mutation{
 	},
 	{
 		"share before the launch checks", "internal/publish/publish.go",
-		"	if at.checks, err = r.check(ctx, at.observed, *at.plan, at.keys, at.verified, at.grants); err != nil {\n		return at, err\n	}\n	if at.shared, err = r.share(ctx, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n", "	if at.shared, err = r.share(ctx, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n	if at.checks, err = r.check(ctx, at.observed, *at.plan, at.keys, at.verified, at.grants); err != nil {\n		return at, err\n	}\n",
+		"	if at.checks, err = r.check(ctx, at.observed, *at.plan, at.keys, at.verified, at.grants); err != nil {\n		return at, err\n	}\n", "	if at.shared, err = r.share(ctx, at.observed, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n	if at.checks, err = r.check(ctx, at.observed, *at.plan, at.keys, at.verified, at.grants); err != nil {\n		return at, err\n	}\n",
 	},
 	{
 		"share although launch checks fail", "internal/publish/check.go",
@@ -132,8 +132,32 @@ var publicationMutations = []mutation{
 		"		shared, err := readBackShared(ctx, clients, m.image, policy)", "		shared, err := LookShared(ctx, clients, m.image, policy.Snapshots)",
 	},
 	{
+		"share before the canary", "internal/publish/publish.go",
+		"	if at.canary, err = r.launchCanary(ctx, at); err != nil {\n		return at, err\n	}\n	if at.shared, err = r.share(ctx, at.observed, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n", "	if at.shared, err = r.share(ctx, at.observed, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n	if at.canary, err = r.launchCanary(ctx, at); err != nil {\n		return at, err\n	}\n",
+	},
+	{
+		"keep the canary's permission", "internal/publish/publish.go",
+		"	changed, err := r.withdrawCanary(ctx, observed, plan, verified, shared)\n", "	var changed map[string]ami.Shared\n",
+	},
+	{
+		"leave what a canary created", "internal/canary/canary.go",
+		"		if removal := a.remove(ctx); removal != nil {", "		if removal := error(nil); removal != nil {",
+	},
+	{
+		"leave what earlier canaries created", "internal/canary/canary.go",
+		"	if err := r.sweep(ctx); err != nil {", "	if err := error(nil); err != nil {",
+	},
+	{
+		"remove canaries that go on", "internal/canary/tags.go",
+		"	return tags[ami.TagPublication] == r.Publication || time.Now().After(until)", "	return !until.IsZero()",
+	},
+	{
+		"publish after a canary that failed", "internal/publish/canary.go",
+		"		problems = append(problems, r.judge(launch, at.checks))", "		_ = r.judge(launch, at.checks)",
+	},
+	{
 		"mark as published before sharing", "internal/publish/publish.go",
-		"	if at.shared, err = r.share(ctx, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n	if at.final, err = r.markPublished(ctx, at.verified); err != nil {\n		return at, err\n	}\n", "	if at.final, err = r.markPublished(ctx, at.verified); err != nil {\n		return at, err\n	}\n	if at.shared, err = r.share(ctx, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n",
+		"	if at.shared, err = r.share(ctx, at.observed, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n	if at.final, err = r.markPublished(ctx, at.verified); err != nil {\n		return at, err\n	}\n", "	if at.final, err = r.markPublished(ctx, at.verified); err != nil {\n		return at, err\n	}\n	if at.shared, err = r.share(ctx, at.observed, *at.plan, at.verified); err != nil {\n		return at, err\n	}\n",
 	},
 	{
 		"go on although a grant failed", "internal/publish/publish.go",
@@ -141,7 +165,7 @@ var publicationMutations = []mutation{
 	},
 	{
 		"ask for no permission beforehand", "internal/publish/publish.go",
-		"		if err := r.preflight(ctx, *plan); err != nil {", "		if err := r.preflight(ctx, *plan); false && err != nil {",
+		"		if err := r.preflight(ctx, observed, *plan); err != nil {", "		if err := r.preflight(ctx, observed, *plan); false && err != nil {",
 	},
 	{
 		"list no unpublished copies", "internal/publish/publish.go",

@@ -1,0 +1,38 @@
+package canary
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/wait"
+)
+
+// capacityCodes are the errors of launches that fail for a reason that isn't the
+// image's. Another zone may do. Fact: EC2-INST-5, EC2-INST-6.
+var capacityCodes = []string{
+	awsclient.CodeNoCapacity, awsclient.CodeNoHostCapacity, "InsufficientCapacity", "InsufficientFreeAddressesInSubnet", "Unsupported",
+	"VcpuLimitExceeded", "InstanceLimitExceeded", "VolumeLimitExceeded", "MaxIOPSLimitExceeded", "PendingVerification",
+}
+
+// capacityWords are how the same reasons read in the activities of Auto Scaling and
+// in messages that share their code with others.
+var capacityWords = []string{
+	"sufficient capacity", "not have sufficient", "not supported in your requested Availability Zone", "more vCPU capacity than your current",
+	"does not match the architecture", "not enough free addresses", "Volume limit exceeded",
+}
+
+// isCapacity reports whether a reason isn't the image's.
+func isCapacity(reason string) bool {
+	contains := func(part string) bool { return strings.Contains(strings.ToLower(reason), strings.ToLower(part)) }
+	return slices.ContainsFunc(capacityCodes[:4], contains) || slices.ContainsFunc(capacityCodes[5:], contains) || slices.ContainsFunc(capacityWords, contains)
+}
+
+// isKeyError reports whether a reason is one that a KMS key causes.
+// Fact: LAUNCH-15, LAUNCH-16.
+func isKeyError(reason string) bool {
+	return strings.Contains(reason, "Client.InternalError") || strings.Contains(reason, "Client.InvalidKMSKey")
+}
+
+func asTimeout(err error) (*wait.TimeoutError, bool) { return errors.AsType[*wait.TimeoutError](err) }
