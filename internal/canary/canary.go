@@ -120,14 +120,19 @@ func (c Canary) Run(ctx context.Context, images map[string]ami.Image) ([]Launch,
 		regions = append(regions, region)
 	}
 	slices.Sort(regions)
+	stage := c.Reporter.Start("launching the canary", regions)
+	defer stage.End()
 	var mu sync.Mutex
 	byRegion := map[string][]Launch{}
 	err := fanout.Each(ctx, regions, func(ctx context.Context, region string) error {
 		r := regional{
 			Canary: c, run: hex.EncodeToString(id), region: region, image: images[region],
-			client: c.EC2(region), groups: c.AutoScaling(region), stage: c.Reporter.Start(region),
+			client: c.EC2(region), groups: c.AutoScaling(region), stage: stage,
 		}
 		launches, err := r.launch(ctx)
+		if err == nil && !slices.ContainsFunc(launches, func(l Launch) bool { return l.Outcome != Launched }) {
+			stage.Finish(region, "launched and terminated the canary in account "+c.Account)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		byRegion[region] = launches
@@ -174,7 +179,7 @@ func (r regional) launch(ctx context.Context) ([]Launch, error) {
 		if err != nil || !interrupted || n == attempts {
 			return launches, err
 		}
-		r.stage.Logf("someone else terminated the canary in account %s, launching again", r.Account)
+		r.stage.Logf(r.region, "someone else terminated the canary in account %s, launching again", r.Account)
 	}
 }
 

@@ -136,7 +136,6 @@ func (a *attempt) awaitActivity(ctx context.Context, end *ending) error {
 			end.InstanceID, end.Reason = instanceIn(aws.ToString(newest.Description)), aws.ToString(newest.StatusMessage)
 			switch {
 			case isKeyError(end.Reason) && time.Since(a.GrantedAt[a.region]) < keyPatience:
-				a.stage.ShouldReport()
 				return "the grant is new: " + end.Reason, nil
 			case strings.Contains(end.Reason, "Client.UserInitiatedShutdown"):
 				end.Outcome, end.interrupted = Inconclusive, true

@@ -122,9 +122,6 @@ func (a *attempt) watch(ctx context.Context, end ending, start time.Time) (endin
 			return "the instance is " + string(instance.State.Name), nil
 		}
 	})
-	if err == nil && end.Outcome == Launched {
-		a.stage.Finishf("canary %s (%s, %s in %s) in account %s is running, and its system status is ok", end.InstanceID, end.By, end.InstanceType, end.Zone, a.Account)
-	}
 	return end, err
 }
 

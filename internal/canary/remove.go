@@ -50,7 +50,7 @@ func (r regional) sweep(ctx context.Context) error {
 	if err != nil || len(left.all()) == 0 {
 		return err
 	}
-	r.stage.Logf("removing what an earlier canary left in account %s: %s", r.Account, strings.Join(left.all(), ", "))
+	r.stage.Logf(r.region, "removing what an earlier canary left in account %s: %s", r.Account, strings.Join(left.all(), ", "))
 	return r.remove(ctx, left, 0, r.removable)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/canary"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
 
 // canaryRegions are the Regions in which the image is launched before it is shared:
@@ -114,7 +115,8 @@ func (r run) launchCanary(ctx context.Context, at reached) ([]canary.Launch, err
 		}
 	}
 	only := ami.SharePolicy{Image: ami.Permissions{Accounts: []string{r.spec.Canary.Account}}}
-	if _, err := ami.Share(ctx, r.Clients.EC2, at.verified.In(regions), only, r.Reporter); err != nil {
+	quiet := progress.Reporter{Info: func(string) {}, Warn: r.Reporter.Warn} // the stage of the canary says enough
+	if _, err := ami.Share(ctx, r.Clients.EC2, at.verified.In(regions), only, quiet); err != nil {
 		return nil, err
 	}
 	clients := r.Clients.WithRole(r.canaryRole(at.observed))
@@ -146,13 +148,13 @@ func (r run) judge(launch canary.Launch, checks Checks) error {
 	switch launch.Outcome {
 	case canary.Launched:
 		if checked && verdict.Outcome == evaluate.Fails {
-			r.Reporter.Info(fmt.Sprintf("Warning: %s: the canary's instance %s launched, and its launch check says that it would fail (%s: %s). %s", launch.Region, launch.InstanceID, broken.Name, broken.Because, pleaseReport))
+			r.Reporter.Warn(fmt.Sprintf("%s: the canary's instance %s launched, and its launch check says that it would fail (%s: %s). %s", launch.Region, launch.InstanceID, broken.Name, broken.Because, pleaseReport))
 		}
 		return nil
 	case canary.Inconclusive:
 		err := fmt.Errorf("the canary in %s (%s, account %s) is inconclusive: %s", launch.Region, launch.By, r.spec.Canary.Account, strings.TrimRight(launch.Reason, "."))
 		if r.spec.Canary.TolerateInconclusive {
-			r.Reporter.Info("Warning: " + err.Error())
+			r.Reporter.Warn(err.Error())
 			return nil
 		}
 		return fmt.Errorf("%w. Set canary.on_inconclusive = \"warn\" to publish anyway", err)
