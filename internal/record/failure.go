@@ -16,7 +16,7 @@ import (
 func failure(o publish.Outcome, m manifest.Manifest) manifest.Failure {
 	f := manifest.Failure{
 		SchemaVersion: manifest.SchemaVersion, Errors: m.Errors, Sources: m.Sources, KeyID: m.Key.ID,
-		Images: map[string]manifest.FailedImage{}, Launches: m.Launches, UnpublishedCopies: unpublished(o),
+		Images: map[string]manifest.FailedImage{}, Launches: m.Launches, Canary: m.Canary, UnpublishedCopies: unpublished(o),
 	}
 	for region, i := range o.Images {
 		f.Images[region] = manifest.FailedImage{ImageID: i.ID, Name: i.Name, State: i.State, Origin: string(i.Origin), Verified: i.Verified, Shared: i.Published}

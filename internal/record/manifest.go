@@ -29,6 +29,7 @@ func Manifest(o publish.Outcome) manifest.Manifest {
 		LaunchChecks:      launchChecks(o),
 		Launches:          o.Checks.Matrix,
 		Assumptions:       o.Checks.Assumptions,
+		Canary:            canaries(o),
 		UnpublishedCopies: unpublished(o),
 		Errors:            o.Errors(),
 	}
@@ -99,6 +100,25 @@ func launchChecks(o publish.Outcome) *manifest.LaunchChecks {
 		Passed: m.Count(evaluate.Launches), Failed: m.Count(evaluate.Fails),
 		Pending: m.Count(evaluate.Pending), Inconclusive: m.Count(evaluate.Inconclusive),
 	}
+}
+
+// canaries are the launches, or those that are planned; nil if there are none.
+func canaries(o publish.Outcome) *manifest.Canary {
+	if o.Spec.Canary == nil || len(o.Canary)+len(o.CanaryRegions) == 0 {
+		return nil
+	}
+	c := &manifest.Canary{Account: o.Spec.Canary.Account}
+	if o.Spec.PlanOnly {
+		c.PlannedRegions = o.CanaryRegions
+	}
+	for _, l := range o.Canary {
+		c.Launches = append(c.Launches, manifest.CanaryLaunch{
+			Region: l.Region, ImageID: l.ImageID, Launcher: l.By, Outcome: string(l.Outcome),
+			InstanceID: l.InstanceID, InstanceType: l.InstanceType, AvailabilityZone: l.Zone,
+			SecondsToRunning: l.Running.Round(time.Second).Seconds(), Reason: l.Reason,
+		})
+	}
+	return c
 }
 
 func unpublished(o publish.Outcome) []manifest.UnpublishedCopy {

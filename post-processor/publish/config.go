@@ -1,5 +1,5 @@
 //go:generate packer-sdc struct-markdown
-//go:generate packer-sdc mapstructure-to-hcl2 -type Config,KeyConfig,OrganizationConfig,ShareConfig,GrantsConfig,ProtectionConfig,RetireConfig,EC2NodeClassConfig,SSMConfig
+//go:generate packer-sdc mapstructure-to-hcl2 -type Config,KeyConfig,CanaryConfig,OrganizationConfig,ShareConfig,GrantsConfig,ProtectionConfig,RetireConfig,EC2NodeClassConfig,SSMConfig
 
 // Package publish is Packer's side of the post-processor orgami-publish: its
 // configuration, the translation into a [publish.Spec], and the adapter that
@@ -101,6 +101,9 @@ type Config struct {
 	// Names of additional roles that launch instances in the accounts, with their
 	// path if they have one. The checks assume that they have Karpenter's policy.
 	CheckRoles []string `mapstructure:"check_roles"`
+	// Launch the image in one account before it is shared. See [canary](#canary).
+	// Defaults to no launch.
+	Canary *CanaryConfig `mapstructure:"canary"`
 	// Also write `orgami-report.html`, a page that shows who can launch what where,
 	// why a launch fails, the key, and what the run changed. The page loads nothing
 	// from elsewhere. Defaults to `false`.

@@ -8,6 +8,45 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
+// FlatCanaryConfig is an auto-generated flat version of CanaryConfig.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatCanaryConfig struct {
+	Account        *string           `mapstructure:"account" required:"true" cty:"account" hcl:"account"`
+	Role           *string           `mapstructure:"role" required:"true" cty:"role" hcl:"role"`
+	Regions        []string          `mapstructure:"regions" cty:"regions" hcl:"regions"`
+	InstanceType   *string           `mapstructure:"instance_type" cty:"instance_type" hcl:"instance_type"`
+	Subnets        map[string]string `mapstructure:"subnets" cty:"subnets" hcl:"subnets"`
+	SecurityGroups map[string]string `mapstructure:"security_groups" cty:"security_groups" hcl:"security_groups"`
+	AutoScaling    *bool             `mapstructure:"auto_scaling" cty:"auto_scaling" hcl:"auto_scaling"`
+	Timeout        *string           `mapstructure:"timeout" cty:"timeout" hcl:"timeout"`
+	OnInconclusive *string           `mapstructure:"on_inconclusive" cty:"on_inconclusive" hcl:"on_inconclusive"`
+}
+
+// FlatMapstructure returns a new FlatCanaryConfig.
+// FlatCanaryConfig is an auto-generated flat version of CanaryConfig.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*CanaryConfig) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatCanaryConfig)
+}
+
+// HCL2Spec returns the hcl spec of a CanaryConfig.
+// This spec is used by HCL to read the fields of CanaryConfig.
+// The decoded values from this spec will then be applied to a FlatCanaryConfig.
+func (*FlatCanaryConfig) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"account":         &hcldec.AttrSpec{Name: "account", Type: cty.String, Required: false},
+		"role":            &hcldec.AttrSpec{Name: "role", Type: cty.String, Required: false},
+		"regions":         &hcldec.AttrSpec{Name: "regions", Type: cty.List(cty.String), Required: false},
+		"instance_type":   &hcldec.AttrSpec{Name: "instance_type", Type: cty.String, Required: false},
+		"subnets":         &hcldec.AttrSpec{Name: "subnets", Type: cty.Map(cty.String), Required: false},
+		"security_groups": &hcldec.AttrSpec{Name: "security_groups", Type: cty.Map(cty.String), Required: false},
+		"auto_scaling":    &hcldec.AttrSpec{Name: "auto_scaling", Type: cty.Bool, Required: false},
+		"timeout":         &hcldec.AttrSpec{Name: "timeout", Type: cty.String, Required: false},
+		"on_inconclusive": &hcldec.AttrSpec{Name: "on_inconclusive", Type: cty.String, Required: false},
+	}
+	return s
+}
+
 // FlatConfig is an auto-generated flat version of Config.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatConfig struct {
@@ -41,6 +80,7 @@ type FlatConfig struct {
 	FailOnDrift                 *bool                        `mapstructure:"fail_on_drift" cty:"fail_on_drift" hcl:"fail_on_drift"`
 	Check                       *string                      `mapstructure:"check" cty:"check" hcl:"check"`
 	CheckRoles                  []string                     `mapstructure:"check_roles" cty:"check_roles" hcl:"check_roles"`
+	Canary                      *FlatCanaryConfig            `mapstructure:"canary" cty:"canary" hcl:"canary"`
 	Report                      *bool                        `mapstructure:"report" cty:"report" hcl:"report"`
 	Outputs                     []string                     `mapstructure:"outputs" cty:"outputs" hcl:"outputs"`
 	NodeClass                   *FlatEC2NodeClassConfig      `mapstructure:"ec2nodeclass" cty:"ec2nodeclass" hcl:"ec2nodeclass"`
@@ -90,6 +130,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"fail_on_drift":                  &hcldec.AttrSpec{Name: "fail_on_drift", Type: cty.Bool, Required: false},
 		"check":                          &hcldec.AttrSpec{Name: "check", Type: cty.String, Required: false},
 		"check_roles":                    &hcldec.AttrSpec{Name: "check_roles", Type: cty.List(cty.String), Required: false},
+		"canary":                         &hcldec.BlockSpec{TypeName: "canary", Nested: hcldec.ObjectSpec((*FlatCanaryConfig)(nil).HCL2Spec())},
 		"report":                         &hcldec.AttrSpec{Name: "report", Type: cty.Bool, Required: false},
 		"outputs":                        &hcldec.AttrSpec{Name: "outputs", Type: cty.List(cty.String), Required: false},
 		"ec2nodeclass":                   &hcldec.BlockSpec{TypeName: "ec2nodeclass", Nested: hcldec.ObjectSpec((*FlatEC2NodeClassConfig)(nil).HCL2Spec())},

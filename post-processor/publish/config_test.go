@@ -108,6 +108,17 @@ ec2nodeclass {
 ssm {
   name = "/golden/{{ .Architecture }}"
 }
+canary {
+  account         = "777777777777"
+  role            = "deploy/Canary"
+  regions         = ["eu-west-1"]
+  instance_type   = "t4g.nano"
+  subnets         = { eu-west-1 = "subnet-0123456789abcdef0" }
+  security_groups = { eu-west-1 = "sg-01234567" }
+  auto_scaling    = true
+  timeout         = "15m"
+  on_inconclusive = "warn"
+}
 plan_only        = true
 output_directory = "out"
 profile          = "p"
@@ -158,6 +169,11 @@ func TestSpecOfEverything(t *testing.T) {
 		NodeClass:   downstream.NodeClass{AMIFamily: "Bottlerocket", BlockDevices: true, EncryptWithKey: true},
 		WaitTimeout: 90 * time.Minute, PlanOnly: true,
 		FailOnDrift: true, Check: "warn", CheckRoles: []string{"nodes/Launcher"}, Report: true,
+		Canary: &publish.CanarySpec{
+			Account: "777777777777", Role: "deploy/Canary", Regions: []string{"eu-west-1"}, InstanceType: "t4g.nano",
+			Subnets: map[string]string{"eu-west-1": "subnet-0123456789abcdef0"}, SecurityGroups: map[string]string{"eu-west-1": "sg-01234567"},
+			AutoScaling: true, Timeout: 15 * time.Minute, TolerateInconclusive: true,
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -311,5 +327,19 @@ wait_timeout = "-1h"
 	}
 	if len(multi.Errors) != 10 {
 		t.Errorf("%d problems, want 10:\n%v", len(multi.Errors), err)
+	}
+}
+
+func TestCanaryByDefault(t *testing.T) {
+	p, err := configure(t, minimal+"\n"+`canary {
+  account = "222222222222"
+  role    = "orgami-canary"
+}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &publish.CanarySpec{Account: "222222222222", Role: "orgami-canary", Timeout: 10 * time.Minute}
+	if diff := cmp.Diff(want, p.config.Canary.spec()); diff != "" {
+		t.Error(diff)
 	}
 }

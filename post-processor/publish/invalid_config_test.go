@@ -49,6 +49,25 @@ var wrongConfigurations = []struct {
   alias = "alias/golden"
   policy = "strict"
 }`, []string{`key.policy: "strict"`, `"open" or "hardened"`}},
+	{"empty canary", minimal + "\ncanary {}", []string{"canary.account is required", "canary.role is required"}},
+	{"wrong canary", `key { alias = "alias/golden" }
+regions = ["us-east-1"]
+canary {
+  account         = "2222"
+  role            = "arn:aws:iam::222222222222:role/canary"
+  regions         = ["eu-west-1", "eu-west-1"]
+  instance_type   = "nano"
+  subnets         = { us-east-1 = "vpc-01234567", us-east-1a = "subnet-01234567" }
+  security_groups = { ap-south-1 = "default" }
+  timeout         = "30s"
+  on_inconclusive = "retry"
+}`, []string{
+		"canary.account", "it has 4 digits", "canary.role", "write its path and name only", `canary.regions: "eu-west-1" is in the list twice`,
+		`canary.regions: "eu-west-1" is not one of the Regions to launch in`, "canary.instance_type", "t3.nano",
+		"canary.subnets.us-east-1", "write subnet- and", "canary.subnets", `write its region, "us-east-1"`,
+		"canary.security_groups.ap-south-1", "write sg- and", `canary.security_groups: "ap-south-1" is not one of`,
+		"canary.timeout: 30s is not from 2m0s to 1h0m0s", "canary.on_inconclusive", `"fail" or "warn"`,
+	}},
 	{"zone as primary region", `key {
   alias = "alias/golden"
   primary_region = "us-east-1a"

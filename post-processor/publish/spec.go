@@ -27,6 +27,7 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 		FailOnDrift:  c.FailOnDrift,
 		Check:        cmp.Or(publish.Check(c.Check), publish.CheckFail),
 		CheckRoles:   c.CheckRoles,
+		Canary:       c.Canary.spec(),
 		Report:       c.Report,
 		Outputs:      c.outputs(),
 		NodeClass:    c.NodeClass.spec(),

@@ -37,6 +37,7 @@ func (c Config) validate() error {
 	c.Organization.validate(&p)
 	c.Share.validate(&p)
 	c.Grants.validate(&p)
+	c.Canary.validate(&p, c.Regions)
 	c.validateAgreement(&p)
 	if c.AMIName != "" {
 		p.Check("ami_name", c.AMIName, pattern.ImageName)

@@ -138,6 +138,18 @@ var (
 		"a name that EC2 allows", whole(`[a-zA-Z0-9()\[\] ./'@_-]{3,128}`),
 		"use 3 to 128 letters, digits and ()[] ./-'@_", nil,
 	}
+	Subnet = Pattern{
+		"the ID of a subnet", whole(`subnet-[0-9a-f]{8}([0-9a-f]{9})?`),
+		"write subnet- and 8 or 17 hexadecimal digits", nil,
+	}
+	SecurityGroup = Pattern{
+		"the ID of a security group", whole(`sg-[0-9a-f]{8}([0-9a-f]{9})?`),
+		"write sg- and 8 or 17 hexadecimal digits", nil,
+	}
+	InstanceType = Pattern{
+		"an instance type", whole(`[a-z][a-z0-9-]*\.[a-z0-9-]+`),
+		"write it as t3.nano", nil,
+	}
 	// Parameter is the name of a parameter of Parameter Store.
 	Parameter = Pattern{
 		"the name of a parameter", whole(`(/[a-zA-Z0-9_.-]+){1,15}|[a-zA-Z0-9_.-]+`),

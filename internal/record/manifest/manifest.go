@@ -55,9 +55,40 @@ type Manifest struct {
 	Launches evaluate.Matrix `json:"launches,omitempty"`
 	// Assumptions are what the launch checks assume because it wasn't read.
 	Assumptions []evaluate.Assumption `json:"assumptions,omitempty"`
+	// Canary are the launches before the image was shared. It is absent if none was
+	// made or planned.
+	Canary *Canary `json:"canary,omitempty"`
 	// UnpublishedCopies are what failed or interrupted runs left.
 	UnpublishedCopies []UnpublishedCopy `json:"unpublished_copies,omitempty"`
 	Errors            []string          `json:"errors"`
+}
+
+// Canary is how the image launched in one account before it was shared.
+type Canary struct {
+	Account string `json:"account"`
+	// PlannedRegions are those that a run would launch in; only in a plan.
+	PlannedRegions []string `json:"planned_regions,omitempty"`
+	// Launches in the order of Regions.
+	Launches []CanaryLaunch `json:"launches,omitempty"`
+}
+
+// CanaryLaunch is one launch of a canary.
+type CanaryLaunch struct {
+	Region  string `json:"region"`
+	ImageID string `json:"image_id"`
+	// Launcher is RunInstances or Auto Scaling.
+	Launcher string `json:"launcher"`
+	// Outcome is launched, failed or inconclusive.
+	Outcome          string `json:"outcome"`
+	InstanceID       string `json:"instance_id,omitempty"`
+	InstanceType     string `json:"instance_type,omitempty"`
+	AvailabilityZone string `json:"availability_zone,omitempty"`
+	// SecondsToRunning is the time from the request to the state running; 0 if the
+	// instance never ran.
+	SecondsToRunning float64 `json:"seconds_to_running,omitempty"`
+	// Reason is AWS's state reason, activity message or error, of launches that weren't
+	// successful.
+	Reason string `json:"reason,omitempty"`
 }
 
 // UnpublishedCopy is a copy that a failed or interrupted run left, or that another
@@ -89,6 +120,7 @@ type Failure struct {
 	// Images are those that the run created or found, by Region.
 	Images            map[string]FailedImage `json:"images"`
 	Launches          evaluate.Matrix        `json:"launches,omitempty"`
+	Canary            *Canary                `json:"canary,omitempty"`
 	UnpublishedCopies []UnpublishedCopy      `json:"unpublished_copies"`
 	// Resume says how to finish; absent if no copy is available.
 	Resume *Resume `json:"resume,omitempty"`
