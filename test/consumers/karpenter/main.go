@@ -1,9 +1,9 @@
 // Command karpenter runs Karpenter's own code on what the plugin writes:
 //
-//	karpenter check CLASS.json [PATCH.json]   validate an EC2NodeClass as its CRD does
-//	karpenter launch CLASS.json               select the AMI and launch an instance
+//	karpenter check CLASS.json [PATCH]       validate an EC2NodeClass as its CRD does
+//	karpenter launch CLASS.json              select the AMI and launch an instance
 //
-// check applies the merge patch and prints the class that a cluster would store. launch
+// check applies the merge patch, which is JSON or YAML, and prints the class that a cluster would store. launch
 // uses the AWS credentials, Region and endpoint of the environment, and prints the
 // class's status and the instance.
 package main
@@ -15,6 +15,7 @@ import (
 	"os"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	"sigs.k8s.io/yaml"
 )
 
 func main() {
@@ -26,7 +27,7 @@ func main() {
 
 func run(ctx context.Context, arguments []string) error {
 	if len(arguments) < 2 {
-		return fmt.Errorf("usage: karpenter check CLASS.json [PATCH.json] | karpenter launch CLASS.json")
+		return fmt.Errorf("usage: karpenter check CLASS.json [PATCH] | karpenter launch CLASS.json")
 	}
 	content, err := os.ReadFile(arguments[1])
 	if err != nil {
@@ -73,6 +74,9 @@ func check(ctx context.Context, content []byte, patchFile string) (map[string]an
 	}
 	stored, err := json.Marshal(class)
 	if err != nil {
+		return nil, err
+	}
+	if patch, err = yaml.YAMLToJSON(patch); err != nil {
 		return nil, err
 	}
 	if content, err = jsonpatch.MergePatch(stored, patch); err != nil {
