@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -137,10 +138,18 @@ func (c *Clients) OnWarning(warn func(message string)) {
 
 // WithRole returns clients that use the role.
 func (c *Clients) WithRole(role AssumeRole) *Clients {
+	return c.WithSession(c.Credentials(role))
+}
+
+// WithSession returns clients that use the session of a role, from
+// [Clients.Credentials].
+func (c *Clients) WithSession(session aws.CredentialsProvider) *Clients {
 	assumed := c.plain.Copy()
-	assumed.Credentials = c.Credentials(role)
+	assumed.Credentials = session
 	clients := newClients(assumed, c.limiters, c.watch)
-	clients.account = accountOf(role.RoleARN)
+	if role, ok := session.(roleCredentials); ok {
+		clients.account = role.account
+	}
 	return clients
 }
 
@@ -204,6 +213,9 @@ func (c *Clients) KMS(region string) *kms.Client {
 func (c *Clients) AutoScaling(region string) *autoscaling.Client {
 	return autoscaling.NewFromConfig(c.config, func(o *autoscaling.Options) { o.Region = region })
 }
+
+// IAM returns the client of IAM, which has one endpoint for each partition.
+func (c *Clients) IAM() *iam.Client { return iam.NewFromConfig(c.config) }
 
 // SSM returns the Region's Systems Manager client.
 func (c *Clients) SSM(region string) *ssm.Client {

@@ -23,7 +23,7 @@ type pages struct {
 // page or of an earlier one. It applies to the operations of all services:
 // their fields have these names.
 func (p *pages) check(operation, region string, input, output any) error {
-	for _, names := range []struct{ in, out string }{{"NextToken", "NextToken"}, {"Marker", "NextMarker"}} {
+	for _, names := range []struct{ in, out string }{{"NextToken", "NextToken"}, {"Marker", "NextMarker"}, {"Marker", "Marker"}} {
 		this, next := stringField(input, names.in), stringField(output, names.out)
 		if next != "" && !p.follows(page{operation, region, this}, page{operation, region, next}) {
 			return errRepeatedPage

@@ -109,7 +109,7 @@ type regional struct {
 func (c *creator) account(ctx context.Context, account string, grants []*Grant) {
 	options := []func(*kms.Options){failAtQuota}
 	if account != c.desired.Owner {
-		role := roleARN(c.desired.Partition, account, c.desired.MemberRole)
+		role := RoleARN(c.desired.Partition, account, c.desired.MemberRole)
 		session := c.members(role)
 		if _, err := session.Retrieve(ctx); err != nil {
 			c.failed(ctx, account, "", fmt.Errorf("creating the grants of account %s: can't assume %s (grants.member_role): %w", account, role, awsclient.Wrap(err, "assuming the role")))

@@ -106,7 +106,7 @@ func (d Desired) Grants(keyARN func(region string) string) []Grant {
 			for _, role := range roles {
 				grants = append(grants, Grant{
 					Account: account, Region: region, KeyARN: key,
-					Role:       roleARN(d.Partition, account, role),
+					Role:       RoleARN(d.Partition, account, role),
 					Name:       Name(account, role),
 					Operations: Operations,
 					Status:     d.missing(account),
@@ -125,8 +125,8 @@ func (d Desired) missing(account string) Status {
 	return Planned
 }
 
-// roleARN is the ARN of a role; role is what follows "role/".
-func roleARN(partition, account, role string) string {
+// RoleARN is the ARN of a role; role is what follows "role/".
+func RoleARN(partition, account, role string) string {
 	return arn.ARN{Partition: partition, Service: "iam", AccountID: account, Resource: "role/" + role}.String()
 }
 

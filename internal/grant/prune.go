@@ -70,7 +70,7 @@ func (o Observed) stale(desired Desired, keyARN func(region string) string) []St
 	wanted := map[string]bool{}
 	for _, account := range desired.Accounts {
 		for _, role := range desired.Roles {
-			wanted[roleARN(desired.Partition, account, role)] = true
+			wanted[RoleARN(desired.Partition, account, role)] = true
 		}
 	}
 	var found []Stale

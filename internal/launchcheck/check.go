@@ -4,6 +4,7 @@
 package launchcheck
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"path"
@@ -49,17 +50,22 @@ type Result struct {
 // scope. A launch is pending if only a grant that is still to be created is
 // missing.
 func Check(facts Facts, scope Scope) Result {
-	missing := scope.missingGrants()
-	accounts, launchers := scope.accounts(), scope.roleLaunchers()
-	granted, services := scope.members(scope.GrantAccounts), scope.serviceLaunchers()
+	missing := scope.missingGrants(facts.members)
+	byRole := scope.byRoles(facts.members)
+	granted, services := scope.members(facts.members, scope.GrantAccounts), scope.serviceLaunchers()
 	var result Result
 	for _, name := range slices.Sorted(maps.Keys(facts.regions)) {
 		input := evaluate.Input{
 			Partition: scope.Partition, Organization: scope.Organization, ManagementAccount: scope.managementAccount(), Now: facts.at,
 			Regions: []evaluate.Region{facts.regions[name]},
 		}
-		input.Accounts, input.Launchers = accounts, launchers
-		evaluated := evaluate.Evaluate(input)
+		var evaluated evaluate.Result
+		for _, group := range byRole {
+			input.Accounts, input.Launchers = group.accounts, group.launchers
+			some := evaluate.Evaluate(input)
+			evaluated.Verdicts = append(evaluated.Verdicts, some.Verdicts...)
+			evaluated.Assumptions = append(evaluated.Assumptions, some.Assumptions...)
+		}
 		if len(granted) > 0 {
 			input.Accounts, input.Launchers = granted, services
 			more := scope.withPending(evaluate.Evaluate(input), input, missing)
@@ -97,33 +103,62 @@ func withAnyOther(matrix evaluate.Matrix) evaluate.Matrix {
 	return matrix
 }
 
+// group is accounts with the same launchers.
+type group struct {
+	accounts  []evaluate.Account
+	launchers []evaluate.Launcher
+}
+
+// byRoles groups the accounts by the roles that launch in them.
+func (s Scope) byRoles(members Members) []group {
+	var groups []group
+	byName := map[string]int{}
+	for _, account := range s.accounts(members) {
+		launchers := s.roleLaunchers(members, account.ID)
+		var name strings.Builder
+		for _, l := range launchers {
+			name.WriteString(l.Name + "\n" + l.Role + "\n")
+		}
+		i, found := byName[name.String()]
+		if !found {
+			i = len(groups)
+			byName[name.String()] = i
+			groups = append(groups, group{launchers: launchers})
+		}
+		groups[i].accounts = append(groups[i].accounts, account)
+	}
+	return groups
+}
+
 // accounts returns the accounts that are known to launch the image, and one
 // that stands for all others that the image is shared with.
-func (s Scope) accounts() []evaluate.Account {
+func (s Scope) accounts(members Members) []evaluate.Account {
 	ids := slices.Concat(s.Share.Accounts, s.GrantAccounts)
 	if len(s.Share.Organizations)+len(s.Share.OrganizationalUnits) > 0 {
 		ids = append(ids, anyMember)
 	}
 	slices.Sort(ids)
-	return s.members(slices.Compact(ids))
+	return s.members(members, slices.Compact(ids))
 }
 
 // members are accounts with their place in the organization. An account that gets
 // grants and isn't shared with by itself is assumed to be in the organization, or
-// in the first of the units that the image is shared with.
-func (s Scope) members(ids []string) []evaluate.Account {
+// in the first of the units that the image is shared with, until its role reads
+// otherwise.
+func (s Scope) members(members Members, ids []string) []evaluate.Account {
 	accounts := make([]evaluate.Account, len(ids))
 	for i, id := range ids {
-		accounts[i].ID = id
-		if slices.Contains(s.Share.Accounts, id) {
-			continue
+		a := evaluate.Account{ID: id}
+		if !slices.Contains(s.Share.Accounts, id) {
+			switch units := policy.OrganizationPaths(s.Share.OrganizationalUnits); {
+			case len(s.Share.Organizations) > 0:
+				a.Organization = s.Organization
+			case len(units) > 0:
+				a.Organization, a.Path = pathWithin(units[0])
+			}
+			a.MembershipAssumed = a.Organization != ""
 		}
-		switch units := policy.OrganizationPaths(s.Share.OrganizationalUnits); {
-		case len(s.Share.Organizations) > 0:
-			accounts[i].Organization = s.Organization
-		case len(units) > 0:
-			accounts[i].Organization, accounts[i].Path = pathWithin(units[0])
-		}
+		accounts[i] = members.with(a)
 	}
 	return accounts
 }
@@ -135,21 +170,46 @@ func pathWithin(unit string) (organization, path string) {
 	return organization, strings.TrimSuffix(strings.Replace(unit, "*", "r-0000", 1), "*")
 }
 
-// karpenterRole is the role's name in Karpenter's guide, without the cluster's.
+// karpenterRole is the role's name in Karpenter's guide, where the cluster's name
+// follows.
 const karpenterRole = "KarpenterControllerRole"
 
 // roleLaunchers are Karpenter's role with the policy that is emitted for it, and
-// the roles that are assumed to have the same policy.
-func (s Scope) roleLaunchers() []evaluate.Launcher {
+// the roles that are assumed to have the same policy. Where the account's roles were
+// read, they are those that exist.
+func (s Scope) roleLaunchers(members Members, account string) []evaluate.Launcher {
 	document, err := json.Marshal(policy.Karpenter(s.Partition, s.KeyWildcardARN))
 	if err != nil {
 		return nil // it consists of strings
 	}
-	launchers := []evaluate.Launcher{{Name: "Karpenter", Role: karpenterRole, Policy: document}}
-	for _, role := range s.Roles {
-		launchers = append(launchers, evaluate.Launcher{Name: path.Base(role), Role: role, Policy: document})
+	var launchers []evaluate.Launcher
+	add := func(name, role string) {
+		if !slices.ContainsFunc(launchers, func(l evaluate.Launcher) bool { return l.Role == role || l.Name == name }) {
+			launchers = append(launchers, evaluate.Launcher{Name: name, Role: role, Policy: document, Assumed: true})
+		}
+	}
+	for _, pattern := range append([]string{karpenterRole + "*"}, s.Roles...) {
+		roles, known := members.matching(account, pattern)
+		switch {
+		case !known && pattern == karpenterRole+"*":
+			add("Karpenter", karpenterRole)
+		case !known:
+			add(path.Base(pattern), standIn(pattern))
+		}
+		for _, role := range roles {
+			if role == karpenterRole {
+				add("Karpenter", role)
+			} else {
+				add(path.Base(role), role)
+			}
+		}
 	}
 	return launchers
+}
+
+// standIn is a role that the pattern matches.
+func standIn(pattern string) string {
+	return cmp.Or(strings.NewReplacer("*", "", "?", "x").Replace(pattern), "Launcher")
 }
 
 func (s Scope) serviceLaunchers() []evaluate.Launcher {

@@ -3,6 +3,7 @@ package launchcheck
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
@@ -16,10 +17,15 @@ type launch struct{ account, region, launcher string }
 
 // missingGrants are the grants that are still to be created, and those of roles that
 // don't exist.
-func (s Scope) missingGrants() map[launch]grant.Grant {
+func (s Scope) missingGrants(members Members) map[launch]grant.Grant {
 	missing := map[launch]grant.Grant{}
 	for _, g := range s.Grants {
 		if g.Status == grant.Planned || g.Status == grant.ToCreate || g.Status == grant.Skipped {
+			if _, role, _ := strings.Cut(g.Role, ":role/"); g.Status != grant.Skipped {
+				if has, known := members.hasRole(g.Account, role); known && !has {
+					g.Status, g.Reason = grant.Skipped, grant.MissingRole
+				}
+			}
 			missing[launch{g.Account, g.Region, launcherName(g.Role)}] = g
 		}
 	}
@@ -75,7 +81,7 @@ func created(g grant.Grant) evaluate.Grant {
 // waitingFor is the link of a missing grant. It names no grant, because launches
 // that wait for the same reason are shown together.
 func (s Scope) waitingFor(g grant.Grant) evaluate.Link {
-	link := evaluate.Link{Name: linkGrant, Outcome: evaluate.Pending}
+	link := evaluate.Link{Name: linkGrant, Outcome: evaluate.Pending, Evidence: evaluate.Seen}
 	switch g.Status {
 	case grant.Skipped:
 		link.Because = g.Reason

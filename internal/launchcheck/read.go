@@ -32,8 +32,15 @@ type Subject struct {
 type Facts struct {
 	regions map[string]evaluate.Region
 	at      time.Time // when they were read
+	members Members
 	// Err joins what couldn't be read. Whatever depends on it is inconclusive.
 	Err error
+}
+
+// With returns the facts with what was read in member accounts.
+func (f Facts) With(members Members) Facts {
+	f.members = members
+	return f
 }
 
 // Future is a Region's image and key as a publication will leave them.

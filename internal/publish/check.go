@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
-	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
@@ -31,6 +30,10 @@ type Checks struct {
 	Matrix evaluate.Matrix
 	// Assumptions are what the verdicts assume because it wasn't read.
 	Assumptions []evaluate.Assumption
+	// Inspected is how many member accounts were inspected, and Unread what couldn't
+	// be read there.
+	Inspected int
+	Unread    []launchcheck.Unread
 	// Err is what couldn't be read. The checks that depend on it are inconclusive.
 	Err error
 }
@@ -42,16 +45,16 @@ const checkPatience = 2 * time.Minute
 
 // check checks, for each account, Region and launcher, whether it will be able to
 // launch the verified images once they are shared as planned.
-func (r run) check(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys, verified ami.Verified, grants grant.Result) (Checks, error) {
+func (r run) check(ctx context.Context, at reached) (Checks, error) {
 	if r.spec.Check == CheckOff {
 		return Checks{}, nil
 	}
 	subjects := map[string]launchcheck.Subject{}
-	for _, region := range verified.Regions() {
-		image := verified.Image(region)
-		subjects[region] = launchcheck.Subject{Image: image, Permissions: observed.Images[region].Shared[image.ID].Image.With(plan.SharePolicy.Image)}
+	for _, region := range at.verified.Regions() {
+		image := at.verified.Image(region)
+		subjects[region] = launchcheck.Subject{Image: image, Permissions: at.observed.Images[region].Shared[image.ID].Image.With(at.plan.SharePolicy.Image)}
 	}
-	checks, err := r.checkUntil(ctx, checkPatience, subjects, r.scope(observed, plan, keys.ID(), grants.Grants()))
+	checks, err := r.checkUntil(ctx, checkPatience, subjects, at.members, r.scope(at.observed, *at.plan, at.keys.ID(), at.grants.Grants()))
 	if err != nil {
 		return checks, err
 	}
@@ -60,13 +63,13 @@ func (r run) check(ctx context.Context, observed Observed, plan Plan, keys kmske
 
 // checkUntil repeats the checks until none of those that count fails, or until the
 // patience is over. It fails only if the context ends.
-func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects map[string]launchcheck.Subject, scope launchcheck.Scope) (Checks, error) {
+func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects map[string]launchcheck.Subject, members launchcheck.Members, scope launchcheck.Scope) (Checks, error) {
 	var checks Checks
 	err := wait.Until(ctx, wait.Policy{Interval: 5 * time.Second, Timeout: patience}, func(ctx context.Context) (string, error) {
 		facts := launchcheck.Read(ctx, r.Clients, subjects, len(scope.Grants) > 0)
-		result := launchcheck.Check(facts, scope)
-		checks = Checks{Matrix: result.Matrix, Assumptions: result.Assumptions, Err: facts.Err}
-		if checks.Matrix.Count(evaluate.Fails) > 0 {
+		result := launchcheck.Check(facts.With(members), scope)
+		checks = Checks{Matrix: result.Matrix, Assumptions: result.Assumptions, Inspected: len(members.Inspected), Unread: members.Unread, Err: facts.Err}
+		if slices.ContainsFunc(checks.Matrix.Only(evaluate.Fails), func(c evaluate.Case) bool { return !inMember(c) }) {
 			return "some launch checks fail", nil
 		}
 		return "", nil
@@ -86,6 +89,9 @@ func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects ma
 func (r run) report(checks Checks) error {
 	if unsure := checks.Matrix.Only(evaluate.Inconclusive); len(unsure) > 0 {
 		r.Reporter.Warn(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Inconclusive), "launch check"), unsure.Text(r.file(false))))
+	}
+	if line := uninspected(checks.Unread, r.spec.Grants.MemberRole); line != "" {
+		r.Reporter.Info(line)
 	}
 	var problems []error
 	if checks.Err != nil {
@@ -134,8 +140,11 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 	var checks Checks
 	if r.spec.Check != CheckOff {
 		subjects, readErr := launchcheck.ReadPublished(ctx, r.Clients, plan.existing())
-		var err error
-		if checks, err = r.checkUntil(ctx, auditPatience, subjects, r.scope(observed, plan, observed.Key.ID, plan.Grants.Grants())); err != nil {
+		members, err := r.inspect(ctx, observed, plan, observed.Key.ID)
+		if err != nil {
+			return checks, err
+		}
+		if checks, err = r.checkUntil(ctx, auditPatience, subjects, members, r.scope(observed, plan, observed.Key.ID, plan.Grants.Grants())); err != nil {
 			return checks, err
 		}
 		checks.Err = errors.Join(readErr, checks.Err)

@@ -18,7 +18,7 @@ func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, key
 	grants := grant.Diff(plan.grants, observed.Grants, keys.ARN)
 	missing := grants.Missing()
 	if len(missing) == 0 {
-		return grants.Apply(ctx, r.Clients.KMS, members(r.Clients), r.Reporter)
+		return grants.Apply(ctx, r.Clients.KMS, r.sessions, r.Reporter)
 	}
 	release, waited, err := r.Lock(ctx, MakingGrants)
 	if err != nil {
@@ -32,7 +32,7 @@ func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, key
 		}
 		grants = grant.Diff(plan.grants, observed.Grants.With(now), keys.ARN)
 	}
-	return grants.Apply(ctx, r.Clients.KMS, members(r.Clients), r.Reporter)
+	return grants.Apply(ctx, r.Clients.KMS, r.sessions, r.Reporter)
 }
 
 // members acts in the accounts of an organization, with one session a role.

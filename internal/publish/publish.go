@@ -14,6 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
 )
@@ -46,7 +47,7 @@ type Runner struct {
 
 // Run publishes. The outcome says how far the run came, also when it failed.
 func (r Runner) Run(ctx context.Context, spec Spec) (Outcome, error) {
-	run := run{Runner: r, spec: spec}
+	run := run{Runner: r, spec: spec, sessions: members(r.Clients)}
 	at, err := run.stages(ctx)
 	if err != nil || spec.PlanOnly { // else the stages listed them for the manifest
 		at.unpublished = run.listUnpublished(ctx, at, err)
@@ -57,7 +58,8 @@ func (r Runner) Run(ctx context.Context, spec Spec) (Outcome, error) {
 type run struct {
 	Runner
 
-	spec Spec
+	spec     Spec
+	sessions grant.Members
 }
 
 // reached is how far a run came. What belongs to stages that weren't reached is
@@ -68,6 +70,7 @@ type reached struct {
 	keys        kmskey.Keys
 	copies      ami.Copies
 	grants      grant.Result
+	members     launchcheck.Members
 	verified    ami.Verified
 	checks      Checks
 	canary      []canary.Launch
@@ -87,13 +90,13 @@ func (r run) stages(ctx context.Context) (at reached, err error) {
 		at.checks, err = r.audit(ctx, at.observed, *at.plan)
 		return at, err
 	}
-	if at.copies, at.grants, err = r.copyAndGrant(ctx, at.observed, *at.plan, at.keys); err != nil {
+	if at.copies, at.grants, at.members, err = r.copyAndGrant(ctx, at.observed, *at.plan, at.keys); err != nil {
 		return at, err
 	}
 	if at.verified, err = ami.Verify(ctx, r.Clients.EC2, at.copies); err != nil {
 		return at, err
 	}
-	if at.checks, err = r.check(ctx, at.observed, *at.plan, at.keys, at.verified, at.grants); err != nil {
+	if at.checks, err = r.check(ctx, at); err != nil {
 		return at, err
 	}
 	if at.canary, err = r.launchCanary(ctx, at); err != nil {
@@ -178,9 +181,9 @@ func (r run) preflight(ctx context.Context, observed Observed, plan Plan) error 
 	return errors.Join(ami.Preflight(ctx, r.Clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.Clients.KMS), r.assumeCanary(ctx, observed, plan))
 }
 
-// copyAndGrant copies the images and creates the grants in parallel. When one has
-// failed, it stops waiting for the other.
-func (r run) copyAndGrant(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (copies ami.Copies, grants grant.Result, err error) {
+// copyAndGrant copies the images, creates the grants and inspects the member accounts
+// in parallel. When one has failed, it stops waiting for the others.
+func (r run) copyAndGrant(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (copies ami.Copies, grants grant.Result, members launchcheck.Members, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	stopping := func(err error) error {
@@ -189,15 +192,18 @@ func (r run) copyAndGrant(ctx context.Context, observed Observed, plan Plan, key
 		}
 		return err
 	}
-	err = fanout.Each(ctx, []string{"copies", "grants"}, func(ctx context.Context, what string) (err error) {
-		if what == "copies" {
+	err = fanout.Each(ctx, []string{"copies", "grants", "members"}, func(ctx context.Context, what string) (err error) {
+		switch what {
+		case "copies":
 			copies, err = ami.Copy(ctx, r.Clients.EC2, plan.Images, keys, r.spec.WaitTimeout, r.Reporter)
-			return stopping(err)
+		case "grants":
+			grants, err = r.createGrants(ctx, observed, plan, keys)
+		default:
+			members, err = r.inspect(ctx, observed, plan, keys.ID())
 		}
-		grants, err = r.createGrants(ctx, observed, plan, keys)
 		return stopping(err)
 	})
-	return copies, grants, causeFirst(err)
+	return copies, grants, members, causeFirst(err)
 }
 
 // causeFirst moves what only stopped waiting behind what made it stop.

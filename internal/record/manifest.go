@@ -11,6 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/record/report"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // Manifest is the outcome as the manifest file records it.
@@ -27,6 +28,7 @@ func Manifest(o publish.Outcome) manifest.Manifest {
 		Grants:            grantCounts(o),
 		Changes:           append([]change.Change{}, o.Changes...),
 		LaunchChecks:      launchChecks(o),
+		MemberAccounts:    memberAccounts(o),
 		Launches:          o.Checks.Matrix,
 		Assumptions:       o.Checks.Assumptions,
 		Canary:            canaries(o),
@@ -99,6 +101,7 @@ func launchChecks(o publish.Outcome) *manifest.LaunchChecks {
 	return &manifest.LaunchChecks{
 		Passed: m.Count(evaluate.Launches), Failed: m.Count(evaluate.Fails),
 		Pending: m.Count(evaluate.Pending), Inconclusive: m.Count(evaluate.Inconclusive),
+		Seen: m.Rests(evaluate.Launches, evaluate.Seen), Simulated: m.Rests(evaluate.Launches, evaluate.Simulated), Assumed: m.Rests(evaluate.Launches, evaluate.Assumed),
 	}
 }
 
@@ -119,6 +122,18 @@ func canaries(o publish.Outcome) *manifest.Canary {
 		})
 	}
 	return c
+}
+
+// memberAccounts is what was read in member accounts; nil if nothing was to be read.
+func memberAccounts(o publish.Outcome) *manifest.MemberAccounts {
+	if o.Checks.Inspected+len(o.Checks.Unread) == 0 {
+		return nil
+	}
+	m := manifest.MemberAccounts{Inspected: o.Checks.Inspected, Unread: []manifest.Unread{}}
+	for _, u := range o.Checks.Unread {
+		m.Unread = append(m.Unread, manifest.Unread{Action: u.Action, Denied: u.Denied, Accounts: u.Accounts, Error: text.Printable(u.Err.Error())})
+	}
+	return &m
 }
 
 func unpublished(o publish.Outcome) []manifest.UnpublishedCopy {

@@ -14,6 +14,8 @@ var iamOperations = map[string]operation{
 	"CreateRole":              {mutating: true, handle: createRole},
 	"CreateServiceLinkedRole": {mutating: true, handle: createServiceLinkedRole},
 	"GetRole":                 {handle: getRole},
+	"ListRoles":               {handle: listRoles},
+	"SimulatePrincipalPolicy": {ownAuthorization: true, handle: simulatePrincipalPolicy},
 	"DeleteRole":              {mutating: true, handle: deleteRole},
 	"PutRolePolicy":           {mutating: true, handle: putRolePolicy},
 	"DeleteRolePolicy":        {mutating: true, handle: deleteRolePolicy},

@@ -22,6 +22,8 @@ type role struct {
 	trust     *authz.Policy
 	trustText string
 	policies  map[string]*lagged[identityPolicy]
+	// boundary is the permissions boundary; nil for none. Fact: IAM-SIM-6.
+	boundary *authz.Policy
 	attached  map[string]*lagged[bool] // managed policies, by ARN
 }
 
@@ -83,6 +85,9 @@ func (w *World) checkCaller(c *call) *Error {
 		}
 		c.caller = s.principal
 	}
+	if c.service == "iam" {
+		return nil // it is global: its endpoint may be signed for in a Region that the world doesn't have
+	}
 	region := w.regions[c.region]
 	if region == nil || !w.accounts[c.caller.Account].enabledIn(region) {
 		return unknown
@@ -116,6 +121,11 @@ func (w *World) identityDecision(p Principal, action, resource string, context m
 		return authz.Decision{Reason: "a service-linked role's policy cannot be changed, and has no " + action}
 	}
 	request := authz.Request{Action: action, Resource: resource, Principal: authzPrincipal(p), Context: context}
+	if r.boundary != nil {
+		if within := r.boundary.Evaluate(request); within.Effect != authz.Allow {
+			return authz.Decision{Effect: authz.Deny, Statement: "the permissions boundary", Reason: "the permissions boundary doesn't allow " + action}
+		}
+	}
 	best := authz.Decision{Reason: "no policy of role " + r.name + " has a statement for " + action}
 	for _, policy := range w.identityPolicies(r, now) {
 		switch decision := policy.Evaluate(request); {

@@ -94,6 +94,9 @@ type RoleFile struct {
 	// the account itself.
 	Trust    json.RawMessage            `json:"trust,omitempty"`
 	Policies map[string]json.RawMessage `json:"policies,omitempty"`
+	// PermissionsBoundary is the document of the role's permissions boundary.
+	// Defaults to none.
+	PermissionsBoundary json.RawMessage `json:"permissions_boundary,omitempty"`
 }
 
 // RegionFile is a Region.
@@ -228,6 +231,13 @@ func (w *World) addRoleFile(a *account, file RoleFile) error {
 			return fmt.Errorf("policy %s: %w", name, err)
 		}
 		r.setPolicy(name, identityPolicy{text, parsed}, time.Time{})
+	}
+	if len(file.PermissionsBoundary) > 0 {
+		parsed, err := authz.ParseIdentityPolicy(string(file.PermissionsBoundary))
+		if err != nil {
+			return fmt.Errorf("permissions boundary: %w", err)
+		}
+		r.boundary = parsed
 	}
 	return nil
 }

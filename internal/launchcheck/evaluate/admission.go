@@ -93,7 +93,7 @@ func (a *admission) keyPolicyHolds(o operations) Link {
 }
 
 func (a *admission) identityPolicyHolds(o operations) Link {
-	return holds(linkIdentityPolicy, a.identity.name+" allows it: "+a.identity.whoSays(false, o, a.by, a.from))
+	return holds(linkIdentityPolicy, a.identity.name+" allows it: "+a.identity.whoSays(false, o, a.by, a.from)).assumed()
 }
 
 // refused explains what keeps the caller from using the key. The first
@@ -110,7 +110,7 @@ func (a *admission) refused() []Link {
 	case a.own.denied.yes&first != none:
 		o := missing & a.own.denied.yes
 		return []Link{breaks(linkIdentityPolicy, fmt.Sprintf("%s of %s denies %s",
-			a.identity.whoSays(true, o, a.by, a.from), a.identity.name, o.actions()), a.listRolePolicies()).note(a.credentials())}
+			a.identity.whoSays(true, o, a.by, a.from), a.identity.name, o.actions()), a.listRolePolicies()).note(a.credentials()).assumed()}
 	case a.by.launcher.ServiceLinked && a.foreign():
 		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
 	case (a.admitting().may|a.lent().may)&first == none:
@@ -123,7 +123,7 @@ func (a *admission) refused() []Link {
 		o := missing & (a.admitting().may | a.lent().may) &^ a.own.allowed.may
 		return []Link{a.keyPolicyStands(first), breaks(linkIdentityPolicy, fmt.Sprintf("%s does not allow %s on %s%s",
 			a.identity.name, o.actions(), a.ARN, a.policyLacks(a.identity, first)), a.identityPolicySnippet(o)).note(
-			"add to a policy of the role " + a.by.launcher.Role + " in the account " + a.by.account)}
+			"add to a policy of the role " + a.by.launcher.Role + " in the account " + a.by.account).assumed()}
 	}
 }
 

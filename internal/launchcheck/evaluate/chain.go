@@ -37,7 +37,11 @@ func open(name, because, remedy string) Link { return newLink(name, Inconclusive
 // newLink returns a link with printable texts. The texts quote policies and
 // AWS.
 func newLink(name string, outcome Outcome, because, remedy string) Link {
-	return Link{Name: name, Outcome: outcome, Because: text.Printable(because), Remedy: text.Printable(remedy)}
+	l := Link{Name: name, Outcome: outcome, Evidence: Seen, Because: text.Printable(because), Remedy: text.Printable(remedy)}
+	if outcome == Inconclusive {
+		l.Evidence = ""
+	}
+	return l
 }
 
 // imageLink reports whether the image can be launched at all. Fact: EC2-IMG-4.
@@ -127,7 +131,11 @@ func (r *Region) sharedLink(a *Account) Link {
 	for _, permission := range slices.Concat(i.Organizations, i.OrganizationalUnits) {
 		switch in, why := a.isIn(permission); in {
 		case yes:
-			return holds(linkShared, i.ID+" is shared with "+permission)
+			l := holds(linkShared, i.ID+" is shared with "+permission)
+			if a.MembershipAssumed {
+				l = l.assumed()
+			}
+			return l
 		case unsure:
 			doubt = why
 		}

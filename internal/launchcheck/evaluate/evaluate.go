@@ -173,6 +173,9 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 	}
 	if !by.launcher.ServiceLinked {
 		e.assume(assumedIdentity)
+		if !slices.ContainsFunc(v.Links, func(l Link) bool { return l.Name == linkIdentityPolicy }) {
+			v.append(holds(linkIdentityPolicy, "no policy of the role "+by.launcher.Role+" is assumed to deny it").assumed())
+		}
 	}
 	v.append(e.volumeLinks(a, by)...)
 	return v

@@ -54,6 +54,8 @@ type Account struct {
 	// Organization is the ID of the account's organization, "none" if it is in
 	// none, empty if that is not known.
 	Organization string
+	// MembershipAssumed says that Organization and Path weren't read.
+	MembershipAssumed bool
 	// Path is where the account is in the organization, as aws:PrincipalOrgPaths
 	// has it: o-…/r-…/ou-…/ou-…/, with the slash at the end. Empty if it is not
 	// known. Fact: IAM-EVAL-3.
@@ -94,6 +96,9 @@ type Launcher struct {
 	// none. Only its statements on KMS count: EC2's actions are assumed to be
 	// allowed.
 	Policy json.RawMessage
+	// Assumed says that the role may have other policies, too: what it may do with
+	// the default EBS key of its account isn't known.
+	Assumed bool
 }
 
 // Region is one Region of a publication.

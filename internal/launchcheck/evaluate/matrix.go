@@ -13,6 +13,8 @@ import (
 type Link struct {
 	Name    string  `json:"link"` // image, region-enabled, shared, …: the constants of this package
 	Outcome Outcome `json:"outcome"`
+	// Evidence says how the link is known; empty if it is [Inconclusive].
+	Evidence Evidence `json:"evidence,omitempty"`
 	// Because is one sentence: which permission, statement or grant decides.
 	Because string `json:"because"`
 	// Remedy is a command or a policy snippet that fixes the link, or a command
@@ -22,6 +24,14 @@ type Link struct {
 	// Note says how to use Remedy: with whose credentials, where to add it, or what
 	// to do afterwards. It continues the word "remedy".
 	Note string `json:"note,omitempty"`
+}
+
+// assumed returns the link as one that wasn't read.
+func (l Link) assumed() Link {
+	if l.Evidence != "" {
+		l.Evidence = Assumed
+	}
+	return l
 }
 
 // note returns the link with a note for its remedy.
@@ -50,11 +60,35 @@ func deciding(links []Link, outcome Outcome) (Link, bool) {
 	return links[i], true
 }
 
+// Evidence returns what the verdict rests on: the weakest evidence of the links that
+// hold or are pending, or the evidence of the link that is broken. It is empty for
+// an inconclusive verdict.
+func (v Verdict) Evidence() Evidence { return evidenceOf(v.Links, v.Outcome) }
+
+func evidenceOf(links []Link, outcome Outcome) Evidence {
+	switch outcome {
+	case Inconclusive:
+		return ""
+	case Fails:
+		broken, _ := deciding(links, outcome)
+		return broken.Evidence
+	}
+	weakest := Seen
+	for _, l := range links {
+		if l.Evidence.weaker(weakest) {
+			weakest = l.Evidence
+		}
+	}
+	return weakest
+}
+
 // Case is a verdict that several accounts share, for one launcher in one Region.
 type Case struct {
-	Region   string   `json:"region"`
-	Launcher string   `json:"launcher"`
-	Outcome  Outcome  `json:"outcome"`
+	Region   string  `json:"region"`
+	Launcher string  `json:"launcher"`
+	Outcome  Outcome `json:"outcome"`
+	// Evidence is that of the verdict; empty if it is [Inconclusive].
+	Evidence Evidence `json:"evidence,omitempty"`
 	Accounts []string `json:"accounts"`
 	// Links name the account as [Placeholder]. Use [Case.Explained] for readers.
 	Links []Link `json:"links"`
@@ -82,7 +116,7 @@ func Collect(verdicts []Verdict) Matrix {
 		text, _ := json.Marshal(links) // strings alone cannot fail
 		key := v.Region + "\n" + v.Launcher + "\n" + string(v.Outcome) + "\n" + string(text)
 		if byKey[key] == nil {
-			byKey[key] = &Case{Region: v.Region, Launcher: v.Launcher, Outcome: v.Outcome, Links: links}
+			byKey[key] = &Case{Region: v.Region, Launcher: v.Launcher, Outcome: v.Outcome, Evidence: evidenceOf(links, v.Outcome), Links: links}
 		}
 		byKey[key].Accounts = append(byKey[key].Accounts, v.Account)
 	}
@@ -153,4 +187,9 @@ func (m Matrix) Count(outcome Outcome) int {
 		}
 	}
 	return n
+}
+
+// Rests counts the verdicts with the outcome that rest on the evidence.
+func (m Matrix) Rests(outcome Outcome, on Evidence) int {
+	return slices.DeleteFunc(m.Only(outcome), func(c Case) bool { return c.Evidence != on }).Total()
 }

@@ -13,6 +13,25 @@ type Result struct {
 	Assumptions []Assumption
 }
 
+// Evidence says how well something is known that a verdict depends on.
+type Evidence string
+
+// Evidence, the strongest first.
+const (
+	// Seen is what AWS returned.
+	Seen Evidence = "seen"
+	// Simulated is what IAM's policy simulator returned. It doesn't know every
+	// condition of a real request. Fact: IAM-SIM-9.
+	Simulated Evidence = "simulated"
+	// Assumed is what wasn't read. The result names the [Assumption].
+	Assumed Evidence = "assumed"
+)
+
+func (e Evidence) weaker(than Evidence) bool {
+	order := []Evidence{Seen, Simulated, Assumed}
+	return slices.Index(order, e) > slices.Index(order, than)
+}
+
 // Assumption is something that verdicts take for true because it is not known.
 type Assumption struct {
 	// Link is the name of the link that would decide if it were known.

@@ -13,12 +13,12 @@ import (
 // don't affect service-linked roles nor the management account. Fact: IAM-EVAL-13.
 func (e *evaluation) scpLinks(a *Account, by *caller) []Link {
 	switch {
-	case a.Organization == noOrganization, a.ID == e.management:
+	case a.Organization == noOrganization, a.ID == e.management, by.launcher.ServiceLinked:
 		return nil
 	case a.SCPs == nil:
 		e.assume(assumedControls)
-		return nil
-	case by.launcher.ServiceLinked || len(a.SCPs) == 0:
+		return []Link{holds(linkSCP, "the service control policies of the account "+a.ID+" are assumed to allow it").assumed()}
+	case len(a.SCPs) == 0:
 		return nil
 	}
 	found := holds(linkSCP, "the service control policies of the account "+a.ID+" allow it")

@@ -31,6 +31,7 @@ func (e *evaluation) enabledLink(a *Account, partition string) []Link {
 			"aws account enable-region --region-name "+e.region.Name).note(CredentialsOf(a.ID))}
 	case partition == "aws" && !slices.Contains(alwaysEnabled, e.region.Name):
 		e.assume(assumedRegion)
+		return []Link{holds(linkRegionEnabled, "the account "+a.ID+" is assumed to have enabled "+e.region.Name).assumed()}
 	}
 	return nil
 }
@@ -70,7 +71,7 @@ func (e *evaluation) allowedLink(a *Account, now time.Time) []Link {
 		return nil
 	case !known:
 		e.assume(assumedAllowed)
-		return nil
+		return []Link{holds(linkAllowedAMIs, "the setting Allowed AMIs of the account "+a.ID+" is assumed not to exclude "+i.ID).assumed()}
 	case setting.State == "disabled" || setting.State == "audit-mode":
 		return []Link{holds(linkAllowedAMIs, "the setting Allowed AMIs of the account "+a.ID+" is "+setting.State)}
 	case setting.State != "enabled":

@@ -45,6 +45,14 @@ func unread(name, why string) *document {
 	}}}
 }
 
+// unknownAllow returns a document that may allow everything about a key. It denies
+// nothing.
+func unknownAllow(name, why string) *document {
+	d := unread(name, why)
+	d.statements[0].deny = false
+	return d
+}
+
 // parseKeyPolicy reads the policy of the key.
 func parseKeyPolicy(name string, raw []byte, key string) *document {
 	return parseDocument(name, raw, key, "Principal")

@@ -12,7 +12,7 @@ func (e *evaluation) volumeLinks(a *Account, by *caller) []Link {
 	switch {
 	case !known:
 		e.assume(assumedVolumeKey)
-		return []Link{holds(linkVolumeKey, "volumes are encrypted with the default EBS key of the account "+a.ID)}
+		return []Link{holds(linkVolumeKey, "volumes are encrypted with the default EBS key of the account "+a.ID+", which is assumed to allow it").assumed()}
 	case key.AWSManaged:
 		return []Link{holds(linkVolumeKey, "volumes are encrypted with aws/ebs, the default EBS key of the account "+a.ID)}
 	}
@@ -27,6 +27,11 @@ func (e *evaluation) volumeKey(a *Account, key Key) *regionalKey {
 	region := *e.region
 	region.Keys = map[string]Key{key.ARN: key}
 	k := newRegionalKey(e.partition, &region, key.ARN, e.launchers)
+	for i := range e.launchers {
+		if l := &e.launchers[i]; l.Assumed {
+			k.identity[l] = unknownAllow("the identity policy of "+l.Name, "it wasn't read for this key")
+		}
+	}
 	e.volumeKeys[a.ID] = k
 	return k
 }
@@ -40,11 +45,13 @@ func (k *regionalKey) volumeLink(by *caller) Link {
 		links = append(links, k.admit(by)...)
 	}
 	found := holds(linkVolumeKey, "the default EBS key "+k.ARN+" of the account "+by.account+" allows it")
+	found.Evidence = evidenceOf(links, Launches)
 	for _, l := range links {
 		if l.Outcome == Launches || l.Outcome == Inconclusive && found.Outcome == Inconclusive {
 			continue
 		}
 		found = newLink(linkVolumeKey, l.Outcome, "volumes are encrypted with the default EBS key of the account "+by.account+": "+l.Because, l.Remedy).note(l.Note)
+		found.Evidence = l.Evidence
 		if l.Name != linkIdentityPolicy && l.Name != linkGrant {
 			found = found.note(k.ownersNote(l.Note))
 		}

@@ -50,6 +50,9 @@ type Manifest struct {
 	Changes []change.Change  `json:"changes"`
 	// LaunchChecks counts the launch checks. It is absent if nothing was checked.
 	LaunchChecks *LaunchChecks `json:"launch_checks,omitempty"`
+	// MemberAccounts says what a role of each member account read for the launch
+	// checks. It is absent if nothing was read.
+	MemberAccounts *MemberAccounts `json:"member_accounts,omitempty"`
 	// Launches are the results of the launch checks, which run before the
 	// images are shared. It is absent if nothing was checked.
 	Launches evaluate.Matrix `json:"launches,omitempty"`
@@ -223,6 +226,25 @@ type LaunchChecks struct {
 	// Pending checks wait for a grant that is still to be created.
 	Pending      int `json:"pending"`
 	Inconclusive int `json:"inconclusive"`
+	// Seen, Simulated and Assumed say what the passed checks rest on.
+	Seen      int `json:"seen"`
+	Simulated int `json:"simulated"`
+	Assumed   int `json:"assumed"`
+}
+
+// MemberAccounts is what was read in member accounts, and what wasn't.
+type MemberAccounts struct {
+	// Inspected is the number of accounts of which something was read.
+	Inspected int      `json:"inspected"`
+	Unread    []Unread `json:"unread"`
+}
+
+// Unread is something that couldn't be read in some accounts.
+type Unread struct {
+	Action   string   `json:"action"` // of IAM
+	Denied   bool     `json:"denied"`
+	Accounts []string `json:"accounts"`
+	Error    string   `json:"error"` // in one of the accounts
 }
 
 // GrantCounts are the numbers of grants by status.

@@ -1,0 +1,331 @@
+package launchcheck
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+)
+
+// Members is what roles of member accounts read of their accounts. The zero value
+// knows nothing.
+type Members struct {
+	accounts map[string]memberAccount
+	// Inspected are the accounts of which something was read.
+	Inspected []string
+	// Unread is what couldn't be read, in a fixed order.
+	Unread []Unread
+}
+
+// Unread is something that couldn't be read in some accounts. The checks there
+// assume it.
+type Unread struct {
+	// Action is the action of IAM that reads it: sts:AssumeRole if the account's role
+	// couldn't be used at all.
+	Action string
+	// Denied says that AWS returned that the action isn't allowed.
+	Denied   bool
+	Accounts []string
+	Err      error // of one of the accounts
+}
+
+// memberAccount is what was read of an account.
+type memberAccount struct {
+	settings     evaluate.Account // without the ID
+	organization string           // empty if it isn't known
+	roles        []string         // paths and names; nil if they aren't known
+}
+
+// accountsAtOnce bounds the accounts that are inspected at the same time. Each has
+// quotas of its own, so only STS and this machine bind. Fact: QUOTA-8, STS-3.
+const accountsAtOnce = 16
+
+// Member returns clients of a role in a member account, or the error of assuming it.
+type Member func(ctx context.Context, account string) (*awsclient.Clients, error)
+
+// Inspect reads, in each account, what its launches depend on. It fails only with
+// the context: what it can't read is in [Members.Unread].
+func Inspect(ctx context.Context, member Member, partition string, accounts, regions []string) (Members, error) {
+	members := Members{accounts: map[string]memberAccount{}}
+	var mu sync.Mutex
+	unread := map[unreadKey]*Unread{}
+	failed := fanout.Limit(ctx, accountsAtOnce, "member accounts", accounts, func(ctx context.Context, account string) error {
+		i := inspector{partition: partition, regions: regions, unread: map[string]error{}}
+		i.account(ctx, member, account)
+		mu.Lock()
+		defer mu.Unlock()
+		if i.inspected {
+			members.Inspected = append(members.Inspected, account)
+		}
+		members.accounts[account] = i.found
+		for action, err := range i.unread {
+			key := unreadKey{action, awsclient.IsAccessDenied(err)}
+			if unread[key] == nil {
+				unread[key] = &Unread{Action: action, Denied: key.denied, Err: err}
+			}
+			unread[key].Accounts = append(unread[key].Accounts, account)
+		}
+		return nil
+	})
+	for _, u := range unread {
+		slices.Sort(u.Accounts)
+		members.Unread = append(members.Unread, *u)
+	}
+	slices.SortFunc(members.Unread, func(a, b Unread) int {
+		return cmp.Or(cmp.Compare(a.Action, b.Action), slices.Compare(a.Accounts, b.Accounts))
+	})
+	slices.Sort(members.Inspected)
+	return members, errors.Join(failed...)
+}
+
+type unreadKey struct {
+	action string
+	denied bool
+}
+
+// inspector inspects one account.
+type inspector struct {
+	partition string
+	regions   []string
+
+	mu        sync.Mutex
+	found     memberAccount
+	inspected bool
+	unread    map[string]error // by action
+}
+
+// read records the result of a read: found, or the error. An error in one Region is
+// enough: the same role reads all.
+func (i *inspector) read(action string, err error, found func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err != nil {
+		i.unread[action] = err
+		return
+	}
+	i.inspected = true
+	found()
+}
+
+func (i *inspector) account(ctx context.Context, member Member, account string) {
+	i.found.settings = evaluate.Account{
+		DefaultEBSKeys: map[string]evaluate.Key{}, AllowedAMIs: map[string]evaluate.AllowedAMIs{}, RegionEnabled: map[string]bool{},
+	}
+	clients, err := member(ctx, account)
+	if err != nil {
+		i.unread["sts:AssumeRole"] = err
+		return
+	}
+	_ = fanout.Each(ctx, []string{"organization", "regions", "roles"}, func(ctx context.Context, what string) error { // errors are in unread
+		switch what {
+		case "organization":
+			i.readOrganization(ctx, clients)
+		case "regions":
+			i.readRegions(ctx, clients)
+		default:
+			i.readRoles(ctx, clients)
+		}
+		return nil
+	})
+	_ = fanout.Each(ctx, i.enabledRegions(), func(ctx context.Context, region string) error {
+		i.readRegion(ctx, clients, region)
+		return nil
+	})
+}
+
+// enabledRegions are those that aren't known to be disabled.
+func (i *inspector) enabledRegions() []string {
+	return slices.DeleteFunc(slices.Clone(i.regions), func(region string) bool {
+		enabled, known := i.found.settings.RegionEnabled[region]
+		return known && !enabled
+	})
+}
+
+// readOrganization reads the account's organization. Fact: ORG-1, ORG-5.
+func (i *inspector) readOrganization(ctx context.Context, clients *awsclient.Clients) {
+	answer, err := clients.Organizations(i.partition).DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	id := "none"
+	switch {
+	case awsclient.Is(err, awsclient.CodeNotInOrganization):
+		err = nil
+	case err == nil && answer.Organization == nil || err == nil && aws.ToString(answer.Organization.Id) == "":
+		err = awsclient.Incomplete("Organizations DescribeOrganization", clients.Region(), "the organization's ID")
+	case err == nil:
+		id = *answer.Organization.Id
+	}
+	i.read("organizations:DescribeOrganization", err, func() { i.found.organization = id })
+}
+
+// readRegions reads which Regions the account has enabled. Fact: NET-4.
+func (i *inspector) readRegions(ctx context.Context, clients *awsclient.Clients) {
+	status, err := ami.RegionStatus(ctx, clients.EC2, clients.Region())
+	i.read("ec2:DescribeRegions", err, func() {
+		for _, region := range i.regions {
+			switch status[region] {
+			case "opt-in-not-required", "opted-in":
+				i.found.settings.RegionEnabled[region] = true
+			case "not-opted-in":
+				i.found.settings.RegionEnabled[region] = false
+			}
+		}
+	})
+}
+
+// readRoles reads the paths and names of the account's roles.
+func (i *inspector) readRoles(ctx context.Context, clients *awsclient.Clients) {
+	roles := []string{}
+	var err error
+	for pages := iam.NewListRolesPaginator(clients.IAM(), &iam.ListRolesInput{MaxItems: aws.Int32(1000)}); pages.HasMorePages(); {
+		var page *iam.ListRolesOutput
+		if page, err = pages.NextPage(ctx); err != nil {
+			break
+		}
+		for _, role := range page.Roles {
+			if aws.ToString(role.RoleName) == "" {
+				err = awsclient.Incomplete("IAM ListRoles", clients.Region(), "a role's name")
+			}
+			roles = append(roles, strings.TrimPrefix(aws.ToString(role.Path)+aws.ToString(role.RoleName), "/"))
+		}
+	}
+	slices.Sort(roles)
+	i.read("iam:ListRoles", err, func() { i.found.roles = roles })
+}
+
+// readRegion reads the account's settings in a Region.
+func (i *inspector) readRegion(ctx context.Context, clients *awsclient.Clients, region string) {
+	_ = fanout.Each(ctx, []string{"allowed", "key"}, func(ctx context.Context, what string) error {
+		if what == "key" {
+			key, action, err := readDefaultKey(ctx, clients, region)
+			i.read(action, err, func() { i.found.settings.DefaultEBSKeys[region] = key })
+			return nil
+		}
+		setting, err := readAllowedAMIs(ctx, clients, region)
+		i.read("ec2:GetAllowedImagesSettings", err, func() { i.found.settings.AllowedAMIs[region] = setting })
+		return nil
+	})
+}
+
+// readDefaultKey reads the default key of EBS encryption and, if it isn't aws/ebs,
+// what the role may read of it. Whether encryption by default is on doesn't matter:
+// the images are encrypted. Fact: EC2-API-4, LAUNCH-11.
+func readDefaultKey(ctx context.Context, clients *awsclient.Clients, region string) (key evaluate.Key, action string, err error) {
+	const reads = "ec2:GetEbsDefaultKmsKeyId"
+	answer, err := clients.EC2(region).GetEbsDefaultKmsKeyId(ctx, &ec2.GetEbsDefaultKmsKeyIdInput{})
+	if err != nil {
+		return key, reads, awsclient.Wrap(err, "reading the default EBS key in %s", region)
+	}
+	switch id := aws.ToString(answer.KmsKeyId); {
+	case id == "":
+		return key, reads, awsclient.Incomplete("EC2 GetEbsDefaultKmsKeyId", region, "KmsKeyId")
+	case id == managedAlias || strings.HasSuffix(id, ":"+managedAlias):
+		return evaluate.Key{ARN: id, AWSManaged: true}, reads, nil
+	default:
+		// What the role may not read of the key makes the link inconclusive.
+		key, _, err = readKey(ctx, clients, region, id, true)
+		return key, "kms:DescribeKey", err
+	}
+}
+
+const managedAlias = "alias/aws/ebs"
+
+// readAllowedAMIs reads the setting Allowed AMIs. Fact: EC2-ALLOW-5 to EC2-ALLOW-9.
+func readAllowedAMIs(ctx context.Context, clients *awsclient.Clients, region string) (evaluate.AllowedAMIs, error) {
+	answer, err := clients.EC2(region).GetAllowedImagesSettings(ctx, &ec2.GetAllowedImagesSettingsInput{})
+	if err != nil {
+		return evaluate.AllowedAMIs{}, awsclient.Wrap(err, "reading the setting Allowed AMIs in %s", region)
+	}
+	if aws.ToString(answer.State) == "" {
+		return evaluate.AllowedAMIs{}, awsclient.Incomplete("EC2 GetAllowedImagesSettings", region, "State")
+	}
+	setting := evaluate.AllowedAMIs{State: *answer.State}
+	for _, c := range answer.ImageCriteria {
+		setting.Criteria = append(setting.Criteria, criterion(c))
+	}
+	return setting, nil
+}
+
+// criterion converts a criterion. One without a part that is known has parts of
+// tomorrow. Fact: EC2-ALLOW-7.
+func criterion(c types.ImageCriterion) evaluate.ImageCriterion {
+	read := evaluate.ImageCriterion{Providers: c.ImageProviders, Names: c.ImageNames, ProductCodes: c.MarketplaceProductCodes}
+	read.Other = len(c.ImageWatermarks) > 0 || c.ScanResultCondition != nil
+	if created := c.CreationDateCondition; created != nil {
+		read.MaximumDaysSinceCreated, read.Other = days(created.MaximumDaysSinceCreated), read.Other || created.MaximumDaysSinceCreated == nil
+	}
+	if deprecated := c.DeprecationTimeCondition; deprecated != nil {
+		read.MaximumDaysSinceDeprecated, read.Other = days(deprecated.MaximumDaysSinceDeprecated), read.Other || deprecated.MaximumDaysSinceDeprecated == nil
+	}
+	if len(read.Providers)+len(read.Names)+len(read.ProductCodes) == 0 && read.MaximumDaysSinceCreated == nil && read.MaximumDaysSinceDeprecated == nil {
+		read.Other = true
+	}
+	return read
+}
+
+func days(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	return new(int(*n))
+}
+
+// with returns the account with what was read of it.
+func (m Members) with(a evaluate.Account) evaluate.Account {
+	read, found := m.accounts[a.ID]
+	if !found {
+		return a
+	}
+	a.DefaultEBSKeys, a.AllowedAMIs, a.RegionEnabled = read.settings.DefaultEBSKeys, read.settings.AllowedAMIs, read.settings.RegionEnabled
+	switch {
+	case read.organization == "":
+	case read.organization != a.Organization && read.organization != "":
+		a.Organization, a.Path, a.MembershipAssumed = read.organization, "", false
+	case a.Path == "":
+		a.MembershipAssumed = false
+	}
+	return a
+}
+
+// hasRole reports whether the account has the role, and whether that is known.
+func (m Members) hasRole(account, role string) (has, known bool) {
+	read := m.accounts[account]
+	return slices.Contains(read.roles, role), read.roles != nil
+}
+
+// matching are the account's roles that the pattern matches: their names, if it has
+// no path. known is false if the account's roles weren't read.
+func (m Members) matching(account, pattern string) (roles []string, known bool) {
+	read := m.accounts[account]
+	for _, role := range read.roles {
+		if policy.Match(pattern, role) || !strings.Contains(pattern, "/") && policy.Match(pattern, path.Base(role)) {
+			roles = append(roles, role)
+		}
+	}
+	return roles, read.roles != nil
+}
+
+// Accounts are the accounts that couldn't be inspected completely.
+func (m Members) Incomplete() []string {
+	accounts := map[string]bool{}
+	for _, u := range m.Unread {
+		for _, account := range u.Accounts {
+			accounts[account] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(accounts))
+}

@@ -1,0 +1,79 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
+)
+
+// inspect reads, with grants.member_role, what launches depend on in the accounts
+// that get grants.
+func (r run) inspect(ctx context.Context, observed Observed, plan Plan, keyID string) (launchcheck.Members, error) {
+	if r.spec.Check == CheckOff || r.spec.Grants.MemberRole == "" {
+		return launchcheck.Members{}, nil
+	}
+	members, err := launchcheck.Inspect(ctx, r.member(observed.Caller.Partition), observed.Caller.Partition, grantAccounts(r.spec, observed), r.spec.Regions)
+	if err != nil {
+		return members, fmt.Errorf("inspecting member accounts: %w", err)
+	}
+	return members, nil
+}
+
+// member assumes grants.member_role in an account.
+func (r run) member(partition string) launchcheck.Member {
+	return func(ctx context.Context, account string) (*awsclient.Clients, error) {
+		role := grant.RoleARN(partition, account, r.spec.Grants.MemberRole)
+		session := r.sessions(role)
+		if _, err := session.Retrieve(ctx); err != nil {
+			return nil, awsclient.Wrap(err, "assuming %s", role)
+		}
+		return r.Clients.WithSession(session), nil
+	}
+}
+
+// ofMember are the links that depend on settings of the launching account alone.
+// They are read once, so checking again doesn't change them.
+var ofMember = []string{"region-enabled", "allowed-amis", "scp", "permission-boundary", "volume-key"}
+
+func inMember(c evaluate.Case) bool {
+	broken, _ := c.Broken()
+	return broken.Evidence != evaluate.Assumed && slices.Contains(ofMember, broken.Name)
+}
+
+const assumeRole = "sts:AssumeRole"
+
+// uninspected says in one line what couldn't be read in member accounts, and how to
+// fix it; "" if everything was.
+func uninspected(unread []launchcheck.Unread, memberRole string) string {
+	var parts []string
+	for i, u := range unread {
+		accounts := fmt.Sprintf("%s (%s)", text.Count(len(u.Accounts), "account"), text.Few(u.Accounts, 3))
+		same := func(o launchcheck.Unread) bool { return o.Denied && o.Action != assumeRole && slices.Equal(o.Accounts, u.Accounts) }
+		switch {
+		case u.Action == assumeRole:
+			parts = append(parts, fmt.Sprintf("%s can't be assumed in %s", memberRole, accounts))
+		case !u.Denied:
+			parts = append(parts, fmt.Sprintf("%s failed in %s: %s", u.Action, accounts, text.Printable(u.Err.Error())))
+		case !slices.ContainsFunc(unread[:i], same): // the first of those with these accounts
+			var actions []string
+			for _, o := range unread {
+				if same(o) {
+					actions = append(actions, o.Action)
+				}
+			}
+			parts = append(parts, fmt.Sprintf("%s lacks %s in %s", memberRole, strings.Join(actions, ", "), accounts))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Some launch checks are assumed, because member accounts couldn't be inspected: " + strings.Join(parts, "; ") +
+		`. Deploy the role with the permissions that docs/permissions.md lists, for example with the template of outputs = ["cloudformation"].`
+}

@@ -1,0 +1,193 @@
+package publish_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
+)
+
+// inspectedWorld is the default world, in which the member role may read everything,
+// except the statements that are named.
+func inspectedWorld(without ...string) func() awssim.WorldFile {
+	return func() awssim.WorldFile {
+		file := defaultWorld()
+		statements := slices.DeleteFunc(policy.MemberReads("aws"), func(s policy.Statement) bool { return slices.Contains(without, s.Sid) })
+		reads := json.RawMessage(policy.NewDocument(statements...).String())
+		for i := range file.Accounts {
+			roles := slices.Clone(file.Accounts[i].Roles)
+			for j, role := range roles {
+				if role.Name == awssim.GrantRole {
+					roles[j].Policies = maps.Clone(role.Policies)
+					roles[j].Policies["inspect"] = reads
+				}
+			}
+			file.Accounts[i].Roles = roles
+		}
+		return file
+	}
+}
+
+// broken is a setting of account 222222222222 in eu-west-1 that keeps instances from
+// starting, and that only the account itself can see.
+type broken struct {
+	name     string
+	set      func(*testing.T, *world)
+	launcher string // a launcher that fails
+	link     string
+	said     string // by the reason
+}
+
+func memberEC2(w *world) *ec2.Client {
+	return ec2.NewFromConfig(w.config(awssim.MemberAccounts()[0], auditedRegion))
+}
+
+func newDefaultKey(t *testing.T, w *world, disabled bool) {
+	t.Helper()
+	client := kms.NewFromConfig(w.config(awssim.MemberAccounts()[0], auditedRegion))
+	key, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done(memberEC2(w).ModifyEbsDefaultKmsKeyId(t.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: key.KeyMetadata.Arn}))(t)
+	if disabled {
+		done(client.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: key.KeyMetadata.Arn}))(t)
+	}
+}
+
+func allowOnly(t *testing.T, w *world, criteria ...types.ImageCriterionRequest) {
+	t.Helper()
+	done(memberEC2(w).ReplaceImageCriteriaInAllowedImagesSettings(t.Context(), &ec2.ReplaceImageCriteriaInAllowedImagesSettingsInput{ImageCriteria: criteria}))(t)
+	done(memberEC2(w).EnableAllowedImagesSettings(t.Context(), &ec2.EnableAllowedImagesSettingsInput{AllowedImagesSettingsState: types.AllowedImagesSettingsEnabledStateEnabled}))(t)
+}
+
+var brokenSettings = []broken{
+	{"the default key doesn't allow the service", func(t *testing.T, w *world) { newDefaultKey(t, w, false) }, "EC2 Auto Scaling", "volume-key", "no grant on the key"},
+	{"the default key is disabled", func(t *testing.T, w *world) { newDefaultKey(t, w, true) }, "EC2 Auto Scaling", "volume-key", "is Disabled"},
+	{"Allowed AMIs has other providers", func(t *testing.T, w *world) {
+		allowOnly(t, w, types.ImageCriterionRequest{ImageProviders: []string{"amazon"}})
+	}, "EC2 Auto Scaling", "allowed-amis", "no criterion"},
+	{"Allowed AMIs has other names", func(t *testing.T, w *world) {
+		allowOnly(t, w, types.ImageCriterionRequest{ImageProviders: []string{awssim.PublishingAccount}, ImageNames: []string{"base-*"}})
+	}, "EC2 Auto Scaling", "allowed-amis", "no criterion"},
+}
+
+// What only inspection can see stops the publication before anyone sees the image.
+// The launch would have failed.
+func TestInspectionFindsWhatBreaksLaunches(t *testing.T) {
+	for _, test := range brokenSettings {
+		t.Run(test.name, func(t *testing.T) {
+			inVirtualTime(t, inspectedWorld(), func(t *testing.T, w *world) {
+				test.set(t, w)
+				result, err := w.publish(w.spec())
+				if err == nil || !strings.Contains(err.Error(), test.said) {
+					t.Errorf("the publication ends with %v", err)
+				}
+				verdict, _ := result.Checks.Matrix.Find(awssim.MemberAccounts()[0], auditedRegion, test.launcher)
+				if reason, _ := verdict.Broken(); verdict.Outcome != evaluate.Fails || reason.Name != test.link || verdict.Evidence == evaluate.Assumed {
+					t.Errorf("%s in %s: %+v", verdict.Outcome, auditedRegion, reason)
+				}
+				for _, image := range w.state().Images {
+					if image.Name == "golden-shared" && len(image.LaunchPermissions) > 0 {
+						t.Errorf("%s is shared with %v", image.ID, image.LaunchPermissions)
+					}
+				}
+				spec := w.spec()
+				spec.Check = publish.CheckWarn
+				images := w.mustPublish(t, spec).Images()
+				time.Sleep(time.Minute)
+				if reason := w.launchServiceLinked(t, awssim.MemberAccounts()[0], "AWSServiceRoleForAutoScaling", auditedRegion, images[auditedRegion]); reason == "" {
+					t.Error("the launch succeeds")
+				}
+				if reason := w.launchServiceLinked(t, awssim.MemberAccounts()[1], "AWSServiceRoleForAutoScaling", auditedRegion, images[auditedRegion]); reason != "" {
+					t.Errorf("the launch in another account: %s", reason)
+				}
+			})
+		})
+	}
+}
+
+// Everything that was read is seen, in the accounts with the role.
+func TestInspectionSees(t *testing.T) {
+	inVirtualTime(t, inspectedWorld(), func(t *testing.T, w *world) {
+		result := w.mustPublish(t, w.spec())
+		m := result.Manifest()
+		if m.MemberAccounts == nil || m.MemberAccounts.Inspected != 2 {
+			t.Fatalf("member accounts: %+v", m.MemberAccounts)
+		}
+		for _, account := range awssim.MemberAccounts()[:2] {
+			for _, launcher := range []string{"EC2 Auto Scaling", "ECS auto scaling"} {
+				c, _ := m.Launches.Find(account, auditedRegion, launcher)
+				if c.Outcome != evaluate.Launches || c.Evidence != evaluate.Seen {
+					t.Errorf("%s in %s: %s, %s: %+v", launcher, account, c.Outcome, c.Evidence, c.Links)
+				}
+			}
+		}
+		if !strings.Contains(result.Summary(), "12 seen") {
+			t.Error(result.Summary())
+		}
+	})
+}
+
+// Without a statement of the role, its link is assumed, and one line says so.
+func TestInspectionLacksPermissions(t *testing.T) {
+	links := map[string]string{
+		"ReadOrganization": "shared", "ReadAllowedAMIs": "allowed-amis", "ReadDefaultEBSKey": "volume-key",
+	}
+	for sid, link := range links {
+		t.Run(sid, func(t *testing.T) {
+			inVirtualTime(t, inspectedWorld(sid), func(t *testing.T, w *world) {
+				result := w.mustPublish(t, w.spec())
+				c, _ := result.Checks.Matrix.Find(awssim.MemberAccounts()[0], auditedRegion, "EC2 Auto Scaling")
+				if c.Outcome != evaluate.Launches || c.Evidence != evaluate.Assumed {
+					t.Errorf("%s, %s", c.Outcome, c.Evidence)
+				}
+				for _, l := range c.Links {
+					if want := l.Name == link; want != (l.Evidence == evaluate.Assumed) {
+						t.Errorf("link %s is %s", l.Name, l.Evidence)
+					}
+				}
+				if n := strings.Count(w.said(), "couldn't be inspected: "+awssim.GrantRole+" lacks "); n != 1 || !strings.Contains(w.said(), "2 accounts (222222222222, 333333333333)") {
+					t.Errorf("said %d times:\n%s", n, w.said())
+				}
+			})
+		})
+	}
+}
+
+// A member role that can't be assumed never fails the run.
+func TestInspectionWithoutRole(t *testing.T) {
+	file := func() awssim.WorldFile {
+		file := inspectedWorld()()
+		for i := range file.Accounts {
+			if file.Accounts[i].ID == awssim.MemberAccounts()[1] {
+				file.Accounts[i].Roles = slices.DeleteFunc(slices.Clone(file.Accounts[i].Roles), func(r awssim.RoleFile) bool { return r.Name == awssim.GrantRole })
+			}
+		}
+		return file
+	}
+	inVirtualTime(t, file, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Grants.Roles = nil // no grants to create
+		result := w.mustPublish(t, spec)
+		unread := result.Manifest().MemberAccounts.Unread
+		if len(unread) != 1 || unread[0].Action != "sts:AssumeRole" || !slices.Equal(unread[0].Accounts, awssim.MemberAccounts()[1:2]) {
+			t.Errorf("%+v", unread)
+		}
+		if !strings.Contains(w.said(), awssim.GrantRole+" can't be assumed in 1 account (333333333333)") {
+			t.Error(w.said())
+		}
+	})
+}
+

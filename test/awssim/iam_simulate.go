@@ -1,0 +1,5 @@
+package awssim
+
+func simulatePrincipalPolicy(c *call) (any, error) {
+	return nil, denied(c)
+}
