@@ -62,7 +62,7 @@ func Check(facts Facts, scope Scope) Result {
 		var evaluated evaluate.Result
 		for _, group := range byRole {
 			input.Accounts, input.Launchers = group.accounts, group.launchers
-			some := evaluate.Evaluate(input)
+			some := withoutPolicy(evaluate.Evaluate(input), input)
 			evaluated.Verdicts = append(evaluated.Verdicts, some.Verdicts...)
 			evaluated.Assumptions = append(evaluated.Assumptions, some.Assumptions...)
 		}
@@ -172,7 +172,10 @@ func pathWithin(unit string) (organization, path string) {
 
 // karpenterRole is the role's name in Karpenter's guide, where the cluster's name
 // follows.
-const karpenterRole = "KarpenterControllerRole"
+const (
+	karpenterRole  = "KarpenterControllerRole"
+	karpenterRoles = karpenterRole + "*"
+)
 
 // roleLaunchers are Karpenter's role with the policy that is emitted for it, and
 // the roles that are assumed to have the same policy. Where the account's roles were
@@ -183,24 +186,24 @@ func (s Scope) roleLaunchers(members Members, account string) []evaluate.Launche
 		return nil // it consists of strings
 	}
 	var launchers []evaluate.Launcher
-	add := func(name, role string) {
+	add := func(name, role string, fleet bool) {
 		if !slices.ContainsFunc(launchers, func(l evaluate.Launcher) bool { return l.Role == role || l.Name == name }) {
-			launchers = append(launchers, evaluate.Launcher{Name: name, Role: role, Policy: document, Assumed: true})
+			launchers = append(launchers, evaluate.Launcher{Name: name, Role: role, Policy: document, Assumed: true, Fleet: fleet})
 		}
 	}
-	for _, pattern := range append([]string{karpenterRole + "*"}, s.Roles...) {
+	for i, pattern := range append([]string{karpenterRoles}, s.Roles...) {
 		roles, known := members.matching(account, pattern)
 		switch {
-		case !known && pattern == karpenterRole+"*":
-			add("Karpenter", karpenterRole)
+		case !known && i == 0:
+			add("Karpenter", karpenterRole, true)
 		case !known:
-			add(path.Base(pattern), standIn(pattern))
+			add(path.Base(pattern), standIn(pattern), false)
 		}
 		for _, role := range roles {
 			if role == karpenterRole {
-				add("Karpenter", role)
+				add("Karpenter", role, true)
 			} else {
-				add(path.Base(role), role)
+				add(path.Base(role), role, i == 0)
 			}
 		}
 	}

@@ -59,14 +59,30 @@ const accountsAtOnce = 16
 // Member returns clients of a role in a member account, or the error of assuming it.
 type Member func(ctx context.Context, account string) (*awsclient.Clients, error)
 
+// Query says what to read in member accounts.
+type Query struct {
+	Partition string
+	Accounts  []string
+	Regions   []string
+	// Owner is the account that owns key and images.
+	Owner string
+	// Roles are patterns of roles that launch, in addition to Karpenter's.
+	Roles []string
+	// Keys are the ARNs of the regional keys, by Region. Without one, no role is
+	// simulated there.
+	Keys map[string]string
+	// Images are the IDs of the images that exist, by Region.
+	Images map[string]string
+}
+
 // Inspect reads, in each account, what its launches depend on. It fails only with
 // the context: what it can't read is in [Members.Unread].
-func Inspect(ctx context.Context, member Member, partition string, accounts, regions []string) (Members, error) {
+func Inspect(ctx context.Context, member Member, query Query) (Members, error) {
 	members := Members{accounts: map[string]memberAccount{}}
 	var mu sync.Mutex
 	unread := map[unreadKey]*Unread{}
-	failed := fanout.Limit(ctx, accountsAtOnce, "member accounts", accounts, func(ctx context.Context, account string) error {
-		i := inspector{partition: partition, regions: regions, unread: map[string]error{}}
+	failed := fanout.Limit(ctx, accountsAtOnce, "member accounts", query.Accounts, func(ctx context.Context, account string) error {
+		i := inspector{Query: query, id: account, unread: map[string]error{}}
 		i.account(ctx, member, account)
 		mu.Lock()
 		defer mu.Unlock()
@@ -101,8 +117,9 @@ type unreadKey struct {
 
 // inspector inspects one account.
 type inspector struct {
-	partition string
-	regions   []string
+	Query
+
+	id string // the account's
 
 	mu        sync.Mutex
 	found     memberAccount
@@ -125,7 +142,7 @@ func (i *inspector) read(action string, err error, found func()) {
 
 func (i *inspector) account(ctx context.Context, member Member, account string) {
 	i.found.settings = evaluate.Account{
-		DefaultEBSKeys: map[string]evaluate.Key{}, AllowedAMIs: map[string]evaluate.AllowedAMIs{}, RegionEnabled: map[string]bool{},
+		ID: i.id, Simulations: map[string]map[string]evaluate.Simulation{}, DefaultEBSKeys: map[string]evaluate.Key{}, AllowedAMIs: map[string]evaluate.AllowedAMIs{}, RegionEnabled: map[string]bool{},
 	}
 	clients, err := member(ctx, account)
 	if err != nil {
@@ -151,7 +168,7 @@ func (i *inspector) account(ctx context.Context, member Member, account string) 
 
 // enabledRegions are those that aren't known to be disabled.
 func (i *inspector) enabledRegions() []string {
-	return slices.DeleteFunc(slices.Clone(i.regions), func(region string) bool {
+	return slices.DeleteFunc(slices.Clone(i.Regions), func(region string) bool {
 		enabled, known := i.found.settings.RegionEnabled[region]
 		return known && !enabled
 	})
@@ -159,7 +176,7 @@ func (i *inspector) enabledRegions() []string {
 
 // readOrganization reads the account's organization. Fact: ORG-1, ORG-5.
 func (i *inspector) readOrganization(ctx context.Context, clients *awsclient.Clients) {
-	answer, err := clients.Organizations(i.partition).DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	answer, err := clients.Organizations(i.Partition).DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
 	id := "none"
 	switch {
 	case awsclient.Is(err, awsclient.CodeNotInOrganization):
@@ -176,7 +193,7 @@ func (i *inspector) readOrganization(ctx context.Context, clients *awsclient.Cli
 func (i *inspector) readRegions(ctx context.Context, clients *awsclient.Clients) {
 	status, err := ami.RegionStatus(ctx, clients.EC2, clients.Region())
 	i.read("ec2:DescribeRegions", err, func() {
-		for _, region := range i.regions {
+		for _, region := range i.Regions {
 			switch status[region] {
 			case "opt-in-not-required", "opted-in":
 				i.found.settings.RegionEnabled[region] = true
@@ -209,6 +226,8 @@ func (i *inspector) readRoles(ctx context.Context, clients *awsclient.Clients) {
 
 // readRegion reads the account's settings in a Region.
 func (i *inspector) readRegion(ctx context.Context, clients *awsclient.Clients, region string) {
+	defer i.simulate(ctx, clients, region) // the default key is one of those that are simulated
+
 	_ = fanout.Each(ctx, []string{"allowed", "key"}, func(ctx context.Context, what string) error {
 		if what == "key" {
 			key, action, err := readDefaultKey(ctx, clients, region)
@@ -291,6 +310,7 @@ func (m Members) with(a evaluate.Account) evaluate.Account {
 		return a
 	}
 	a.DefaultEBSKeys, a.AllowedAMIs, a.RegionEnabled = read.settings.DefaultEBSKeys, read.settings.AllowedAMIs, read.settings.RegionEnabled
+	a.Simulations = read.settings.Simulations
 	switch {
 	case read.organization == "":
 	case read.organization != a.Organization && read.organization != "":

@@ -21,9 +21,13 @@ type Check string
 // The modes.
 const (
 	CheckFail Check = "fail" // the publication stops before sharing
+	CheckSeen Check = "seen" // it stops for checks that didn't pass or are assumed, too
 	CheckWarn Check = "warn" // failures are reported, and never stop it
 	CheckOff  Check = "off"  // nothing is checked
 )
+
+// stops reports whether failing checks stop the publication.
+func (c Check) stops() bool { return c == CheckFail || c == CheckSeen }
 
 // Checks are the results of the launch checks.
 type Checks struct {
@@ -97,11 +101,14 @@ func (r run) report(checks Checks) error {
 	if checks.Err != nil {
 		problems = append(problems, fmt.Errorf("some launch checks are inconclusive, because AWS couldn't be read: %w", checks.Err))
 	}
+	if r.spec.Check == CheckSeen {
+		problems = append(problems, unseen(checks.Matrix))
+	}
 	if failing := checks.Matrix.Only(evaluate.Fails); len(failing) > 0 {
-		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", text.Number(failing.Count(evaluate.Fails)), text.Count(checks.Matrix.Total(), "launch"), failing.Text(r.file(r.spec.Check == CheckFail))))
+		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", text.Number(failing.Count(evaluate.Fails)), text.Count(checks.Matrix.Total(), "launch"), failing.Text(r.file(r.spec.Check.stops()))))
 	}
 	err := errors.Join(problems...)
-	if err != nil && r.spec.Check != CheckFail {
+	if err != nil && !r.spec.Check.stops() {
 		r.Reporter.Warn(err.Error())
 		return nil
 	}
@@ -153,6 +160,9 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 		}
 	}
 	failing := checks.Matrix.Count(evaluate.Fails)
+	if r.spec.Check == CheckSeen {
+		failing += notSeen(checks.Matrix).Total()
+	}
 	changes, problems, expected := plan.drift(), len(plan.Problems()), plan.Grants.Expected()
 	if r.spec.FailOnDrift && changes+problems+failing+expected > 0 {
 		return checks, fmt.Errorf("what is published has drifted: %s needed, %s to fix by hand, %s would fail, %s missing for roles in grants.roles",

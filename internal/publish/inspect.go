@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
@@ -19,7 +21,16 @@ func (r run) inspect(ctx context.Context, observed Observed, plan Plan, keyID st
 	if r.spec.Check == CheckOff || r.spec.Grants.MemberRole == "" {
 		return launchcheck.Members{}, nil
 	}
-	members, err := launchcheck.Inspect(ctx, r.member(observed.Caller.Partition), observed.Caller.Partition, grantAccounts(r.spec, observed), r.spec.Regions)
+	query := launchcheck.Query{
+		Partition: observed.Caller.Partition, Accounts: grantAccounts(r.spec, observed), Regions: r.spec.Regions,
+		Owner: observed.Caller.Account, Roles: r.spec.CheckRoles, Keys: map[string]string{}, Images: plan.existing(),
+	}
+	if keyID != "" {
+		for _, region := range r.spec.Regions {
+			query.Keys[region] = policy.KeyARN(observed.Caller.Partition, region, observed.Caller.Account, keyID)
+		}
+	}
+	members, err := launchcheck.Inspect(ctx, r.member(observed.Caller.Partition), query)
 	if err != nil {
 		return members, fmt.Errorf("inspecting member accounts: %w", err)
 	}
@@ -55,7 +66,9 @@ func uninspected(unread []launchcheck.Unread, memberRole string) string {
 	var parts []string
 	for i, u := range unread {
 		accounts := fmt.Sprintf("%s (%s)", text.Count(len(u.Accounts), "account"), text.Few(u.Accounts, 3))
-		same := func(o launchcheck.Unread) bool { return o.Denied && o.Action != assumeRole && slices.Equal(o.Accounts, u.Accounts) }
+		same := func(o launchcheck.Unread) bool {
+			return o.Denied && o.Action != assumeRole && slices.Equal(o.Accounts, u.Accounts)
+		}
 		switch {
 		case u.Action == assumeRole:
 			parts = append(parts, fmt.Sprintf("%s can't be assumed in %s", memberRole, accounts))
@@ -76,4 +89,58 @@ func uninspected(unread []launchcheck.Unread, memberRole string) string {
 	}
 	return "Some launch checks are assumed, because member accounts couldn't be inspected: " + strings.Join(parts, "; ") +
 		`. Deploy the role with the permissions that docs/permissions.md lists, for example with the template of outputs = ["cloudformation"].`
+}
+
+// notSeen are the checks of named accounts that didn't pass, or passed only on an
+// assumption. Nobody can inspect accounts that aren't named.
+func notSeen(matrix evaluate.Matrix) evaluate.Matrix {
+	var found evaluate.Matrix
+	for _, c := range matrix {
+		seen := c.Outcome == evaluate.Launches && c.Evidence != evaluate.Assumed
+		c.Accounts = slices.DeleteFunc(slices.Clone(c.Accounts), func(account string) bool { return account == evaluate.AnyOther })
+		if c.Outcome != evaluate.Fails && !seen && len(c.Accounts) > 0 { // failing checks are reported anyway
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// unseen is the error of check = "seen".
+func unseen(matrix evaluate.Matrix) error {
+	found := notSeen(matrix)
+	if len(found) == 0 {
+		return nil
+	}
+	assumed := found.Only(evaluate.Launches)
+	return fmt.Errorf("check = \"seen\" requires that every launch is seen to succeed: %s pending, %s inconclusive, %s on an assumption: %s",
+		are(found.Count(evaluate.Pending), "launch check"), are(found.Count(evaluate.Inconclusive), "launch check"), rest(assumed.Total()), assumptionsOf(assumed))
+}
+
+// rest is "1 launch check rests" or "2 launch checks rest".
+func rest(n int) string {
+	if n == 1 {
+		return text.Count(n, "launch check") + " rests"
+	}
+	return text.Count(n, "launch check") + " rest"
+}
+
+// assumptionsOf names the links that are assumed, with their accounts.
+func assumptionsOf(matrix evaluate.Matrix) string {
+	accounts := map[string][]string{}
+	for _, c := range matrix {
+		for _, l := range c.Links {
+			if l.Evidence == evaluate.Assumed {
+				accounts[l.Name] = append(accounts[l.Name], c.Accounts...)
+			}
+		}
+	}
+	var parts []string
+	for _, link := range slices.Sorted(maps.Keys(accounts)) {
+		of := slices.Compact(slices.Sorted(slices.Values(accounts[link])))
+		parts = append(parts, fmt.Sprintf("%s in %s", link, text.Few(of, 3)))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, "; ")
 }

@@ -140,6 +140,87 @@ func TestInspectionSees(t *testing.T) {
 	})
 }
 
+// launcherWith gives Karpenter's role in account 222222222222 the policy, without which
+// its launches are pending, and other settings.
+func launcherWith(change func(*awssim.AccountFile, *awssim.RoleFile)) func() awssim.WorldFile {
+	return func() awssim.WorldFile {
+		file := inspectedWorld()()
+		for i := range file.Accounts {
+			a := &file.Accounts[i]
+			for j := range a.Roles {
+				if r := &a.Roles[j]; a.ID == awssim.MemberAccounts()[0] && r.Name == awssim.LauncherRole {
+					r.Policies = maps.Clone(r.Policies)
+					r.Policies["kms"] = json.RawMessage(policy.Karpenter("aws", "arn:aws:kms:*:"+awssim.PublishingAccount+":key/*").String())
+					change(a, r)
+				}
+			}
+		}
+		return file
+	}
+}
+
+func statements(list ...string) json.RawMessage {
+	return json.RawMessage(`{"Version":"2012-10-17","Statement":[` + strings.Join(list, ",") + `]}`)
+}
+
+const everything = `{"Effect":"Allow","Action":"*","Resource":"*"}`
+
+// What limits Karpenter's role is simulated.
+func TestSimulation(t *testing.T) {
+	deny := func(action string) json.RawMessage {
+		return statements(everything, `{"Effect":"Deny","Action":"`+action+`","Resource":"*"}`)
+	}
+	for name, test := range map[string]struct {
+		change   func(*awssim.AccountFile, *awssim.RoleFile)
+		outcome  evaluate.Outcome
+		link     string
+		launches bool
+	}{
+		"the policy is attached": {func(*awssim.AccountFile, *awssim.RoleFile) {}, evaluate.Launches, "", true},
+		"the policy is missing":  {func(_ *awssim.AccountFile, r *awssim.RoleFile) { delete(r.Policies, "kms") }, evaluate.Pending, "identity-policy", false},
+		"a policy denies": {func(_ *awssim.AccountFile, r *awssim.RoleFile) {
+			r.Policies["deny"] = statements(`{"Effect":"Deny","Action":"kms:CreateGrant","Resource":"*"}`)
+		}, evaluate.Fails, "identity-policy", false},
+		"the role can't launch": {func(_ *awssim.AccountFile, r *awssim.RoleFile) { delete(r.Policies, "launch") }, evaluate.Fails, "identity-policy", false},
+		"the policy is for AWS's grants only": {func(_ *awssim.AccountFile, r *awssim.RoleFile) {
+			r.Policies["kms"] = statements(`{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}}`)
+		}, evaluate.Pending, "identity-policy", false},
+		"a condition that the simulation can't evaluate": {func(_ *awssim.AccountFile, r *awssim.RoleFile) {
+			r.Policies["kms"] = statements(`{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"web"}}}`)
+		}, evaluate.Inconclusive, "identity-policy", false},
+		"the boundary allows it": {func(_ *awssim.AccountFile, r *awssim.RoleFile) { r.PermissionsBoundary = statements(everything) }, evaluate.Launches, "", true},
+		"the boundary doesn't allow KMS": {func(_ *awssim.AccountFile, r *awssim.RoleFile) {
+			r.PermissionsBoundary = statements(`{"Effect":"Allow","Action":"ec2:*","Resource":"*"}`)
+		}, evaluate.Fails, "permission-boundary", false},
+		"the organization allows it": {func(a *awssim.AccountFile, _ *awssim.RoleFile) {
+			a.ServiceControlPolicies = []json.RawMessage{json.RawMessage(awssim.FullAWSAccess)}
+		}, evaluate.Launches, "", true},
+		"the organization denies KMS": {func(a *awssim.AccountFile, _ *awssim.RoleFile) {
+			a.ServiceControlPolicies = []json.RawMessage{deny("kms:GenerateDataKeyWithoutPlaintext")}
+		}, evaluate.Inconclusive, "scp", false},
+		"the organization denies launches": {func(a *awssim.AccountFile, _ *awssim.RoleFile) {
+			a.ServiceControlPolicies = []json.RawMessage{deny("ec2:RunInstances")}
+		}, evaluate.Inconclusive, "scp", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, launcherWith(test.change), func(t *testing.T, w *world) {
+				spec := w.spec()
+				spec.Check = publish.CheckWarn
+				result := w.mustPublish(t, spec)
+				verdict, _ := result.Checks.Matrix.Find(awssim.MemberAccounts()[0], auditedRegion, "Karpenter")
+				reason, _ := verdict.Broken()
+				if verdict.Outcome != test.outcome || reason.Name != test.link || verdict.Evidence == evaluate.Assumed || verdict.Evidence == evaluate.Seen {
+					t.Errorf("%s, %s: %+v", verdict.Outcome, verdict.Evidence, verdict.Links)
+				}
+				time.Sleep(time.Minute)
+				if reason := w.launch(t, awssim.MemberAccounts()[0], auditedRegion, result.Images()[auditedRegion]); (reason == "") != test.launches {
+					t.Errorf("the launch: %q", reason)
+				}
+			})
+		})
+	}
+}
+
 // Without a statement of the role, its link is assumed, and one line says so.
 func TestInspectionLacksPermissions(t *testing.T) {
 	links := map[string]string{
@@ -191,3 +272,35 @@ func TestInspectionWithoutRole(t *testing.T) {
 	})
 }
 
+// check = "seen" stops for what isn't seen in named accounts.
+func TestCheckSeen(t *testing.T) {
+	for name, test := range map[string]struct {
+		file func() awssim.WorldFile
+		said string // by the error; empty if it publishes
+	}{
+		"everything is seen":    {launcherWith(func(*awssim.AccountFile, *awssim.RoleFile) {}), ""},
+		"the policy is missing": {inspectedWorld(), "1 launch check is pending"},
+		"a link is assumed": {func() awssim.WorldFile {
+			file := launcherWith(func(*awssim.AccountFile, *awssim.RoleFile) {})()
+			without := inspectedWorld("ReadAllowedAMIs")()
+			for i, a := range file.Accounts {
+				if a.ID == awssim.MemberAccounts()[0] {
+					file.Accounts[i].Roles = append(slices.DeleteFunc(slices.Clone(a.Roles), func(r awssim.RoleFile) bool { return r.Name == awssim.GrantRole }), without.Accounts[i].Roles[1])
+				}
+			}
+			return file
+		}, "allowed-amis in 222222222222"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, test.file, func(t *testing.T, w *world) {
+				spec := w.spec()
+				spec.Regions, spec.Check = w.regions[:1], publish.CheckSeen
+				spec.Grants.Accounts = awssim.MemberAccounts()[:1]
+				_, err := w.publish(spec)
+				if (err == nil) != (test.said == "") || err != nil && !strings.Contains(err.Error(), test.said) {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
+}

@@ -163,7 +163,7 @@ func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
 		r.Reporter.Warn(strings.Join(warnings, "\n"))
 	}
 	if len(problems) == 0 {
-		if refused := r.foresee(observed, plan); refused != nil && (r.spec.PlanOnly || r.spec.Check != CheckFail) {
+		if refused := r.foresee(observed, plan); refused != nil && (r.spec.PlanOnly || !r.spec.Check.stops()) {
 			r.Reporter.Warn(refused.Error())
 		} else if refused != nil {
 			problems = append(problems, refused.Error())

@@ -81,7 +81,11 @@ func checks(o publish.Outcome, plan bool) string {
 		file = manifest.PlanFile
 	}
 	pending := "pending"
-	if m.Count(evaluate.Pending) > 0 {
+	switch waiting := m.Only(evaluate.Pending); {
+	case len(waiting) == 0:
+	case slices.ContainsFunc(waiting, func(c evaluate.Case) bool { l, _ := c.Broken(); return l.Name != "grant" }):
+		pending = "pending (grants or IAM policies missing)"
+	default:
 		pending = "pending (grants not created yet)"
 	}
 	var lines strings.Builder

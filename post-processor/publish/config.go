@@ -89,17 +89,21 @@ type Config struct {
 	// Region and launcher, whether it will be able to launch: with the planned key
 	// policies before it writes anything, and before it shares the image with
 	// everything that launches depend on, as AWS returns it. `"fail"` stops there and
-	// lists the reasons. `"warn"` reports the reasons and publishes. `"off"` checks
-	// nothing. Pending and inconclusive checks never stop a
-	// publication. Launchers are Karpenter's role with the policy in
+	// lists the reasons. `"seen"` also stops if a check in a named account is pending or
+	// inconclusive, or rests on an assumption; it requires `grants.member_role`. `"warn"`
+	// reports the reasons and publishes. `"off"` checks nothing. With
+	// `grants.member_role`, that role reads the settings of each account that gets
+	// grants; what it may not read is assumed. Launchers are Karpenter's role with the policy in
 	// `karpenter-kms-policy.json`, the roles in `check_roles`, and the roles in
 	// `grants`. Accounts are those in `share` and `grants`, and one that stands for
-	// all others. Accounts that get grants are assumed to be members of the
-	// organization, or of the first unit, that the image is shared with. Defaults to
-	// `"fail"`.
+	// all others. Accounts that get grants and that aren't inspected are assumed to be
+	// members of the organization, or of the first unit, that the image is shared with.
+	// Defaults to `"fail"`.
 	Check string `mapstructure:"check"`
 	// Names of additional roles that launch instances in the accounts, with their
-	// path if they have one. The checks assume that they have Karpenter's policy.
+	// path if they have one. `*` and `?` are wildcards, as in `KarpenterController*`. In
+	// accounts that are inspected, the roles that exist are checked, with their own
+	// policies. Elsewhere, the checks assume that they have Karpenter's policy.
 	CheckRoles []string `mapstructure:"check_roles"`
 	// Launch the image in one account before it is shared. See [canary](#canary).
 	// Defaults to no launch.

@@ -51,8 +51,11 @@ func (c Config) validate() error {
 	if c.WaitTimeout < 0 {
 		p.Addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
 	}
-	p.OneOf("check", c.Check, string(publish.CheckFail), string(publish.CheckWarn), string(publish.CheckOff))
-	p.List("check_roles", c.CheckRoles, pattern.Role)
+	p.OneOf("check", c.Check, string(publish.CheckFail), string(publish.CheckSeen), string(publish.CheckWarn), string(publish.CheckOff))
+	if c.Check == string(publish.CheckSeen) && c.Grants.MemberRole == "" {
+		p.Addf("check: %q requires `grants.member_role`, with which the accounts are inspected. Set that, or use `check = %q`", c.Check, publish.CheckFail)
+	}
+	p.List("check_roles", c.CheckRoles, pattern.RolePattern)
 	if c.FailOnDrift && !c.PlanOnly {
 		p.Addf("fail_on_drift: requires `plan_only = true`. Set that, or omit `fail_on_drift`")
 	}

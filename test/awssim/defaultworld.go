@@ -76,7 +76,7 @@ func WorldIn(partition string, regions []string, optIn ...string) WorldFile {
 func launchRoles(partition string) []RoleFile {
 	return []RoleFile{
 		{Name: LauncherRole, Policies: map[string]json.RawMessage{
-			"launch": json.RawMessage(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:RunInstances","ec2:TerminateInstances","ec2:Describe*","ec2:CreateTags"],"Resource":"*"}]}`),
+			"launch": json.RawMessage(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:RunInstances","ec2:CreateFleet","ec2:TerminateInstances","ec2:Describe*","ec2:CreateTags"],"Resource":"*"}]}`),
 		}},
 		{
 			Name:  GrantRole,

@@ -24,7 +24,7 @@ type role struct {
 	policies  map[string]*lagged[identityPolicy]
 	// boundary is the permissions boundary; nil for none. Fact: IAM-SIM-6.
 	boundary *authz.Policy
-	attached  map[string]*lagged[bool] // managed policies, by ARN
+	attached map[string]*lagged[bool] // managed policies, by ARN
 }
 
 // identityPolicy is an inline policy of a role; the zero value is a deleted one.

@@ -87,6 +87,11 @@ var (
 		"a role's path and name", whole(`([\w+=,.@-]+/)*[\w+=,.@-]{1,64}`),
 		"write it without slash at the beginning and the end, as PATH/NAME", roleHint,
 	}
+	// RolePattern is a [Role] in which * and ? are wildcards.
+	RolePattern = Pattern{
+		"a role's path and name, with * and ? as wildcards", whole(`([\w+=,.@*?-]+/)*[\w+=,.@*?-]{1,64}`),
+		"write it without slash at the beginning and the end, as PATH/NAME", roleHint,
+	}
 	RoleARN = Pattern{
 		"the ARN of a role", whole(`arn:` + partition + `:iam::` + account + `:role/` + iamPath),
 		"write it as arn:aws:iam::111111111111:role/NAME", nil,

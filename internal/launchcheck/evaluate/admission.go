@@ -11,11 +11,13 @@ type admission struct {
 
 	by       *caller
 	identity *document
-	key, own ruling // of the key policy, and of the identity policy
-	granted  granted
-	policies decided // by key policy and, where it takes that as well, identity policy
-	grants   decided // by grants and, for those of another account, identity policy
-	admitted decided
+	// simulation takes the place of identity, if there is one.
+	simulation Simulation
+	key, own   ruling // of the key policy, and of the identity policy
+	granted    granted
+	policies   decided // by key policy and, where it takes that as well, identity policy
+	grants     decided // by grants and, for those of another account, identity policy
+	admitted   decided
 }
 
 // decide combines key policy, identity policy and grants, as KMS does. An explicit
@@ -27,7 +29,12 @@ type admission struct {
 // Fact: KMS-KEY-15, KMS-KEY-24, GRANT-9, GRANT-16, GRANT-17.
 func (k *regionalKey) decide(by *caller) admission {
 	a := admission{regionalKey: k, by: by, identity: k.identity[by.launcher]}
-	a.key, a.own, a.granted = k.policy.rule(by, k.from), a.identity.rule(by, k.from), k.to(by)
+	a.key, a.granted = k.policy.rule(by, k.from), k.to(by)
+	if a.simulation = by.simulation(k.from.region); a.simulation != nil {
+		a.own = a.simulation.ruling(k.ARN)
+	} else {
+		a.own = a.identity.rule(by, k.from)
+	}
 	a.policies = a.admitting().and(a.own.allowed)
 	a.grants = a.granted.any()
 	if a.foreign() {
@@ -93,7 +100,7 @@ func (a *admission) keyPolicyHolds(o operations) Link {
 }
 
 func (a *admission) identityPolicyHolds(o operations) Link {
-	return holds(linkIdentityPolicy, a.identity.name+" allows it: "+a.identity.whoSays(false, o, a.by, a.from)).assumed()
+	return a.rests(holds(linkIdentityPolicy, a.identityName()+" allows it: "+a.identitySays(false, o)))
 }
 
 // refused explains what keeps the caller from using the key. The first
@@ -109,8 +116,8 @@ func (a *admission) refused() []Link {
 			a.policy.whoSays(true, o, a.by, a.from), a.by.arn, o.actions()), a.editKeyPolicy())}
 	case a.own.denied.yes&first != none:
 		o := missing & a.own.denied.yes
-		return []Link{breaks(linkIdentityPolicy, fmt.Sprintf("%s of %s denies %s",
-			a.identity.whoSays(true, o, a.by, a.from), a.identity.name, o.actions()), a.listRolePolicies()).note(a.credentials()).assumed()}
+		return []Link{a.rests(breaks(linkIdentityPolicy, fmt.Sprintf("%s of %s denies %s",
+			a.identitySays(true, o), a.identityName(), o.actions()), a.listRolePolicies()).note(a.credentials()))}
 	case a.by.launcher.ServiceLinked && a.foreign():
 		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
 	case (a.admitting().may|a.lent().may)&first == none:
@@ -121,9 +128,9 @@ func (a *admission) refused() []Link {
 		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
 	default:
 		o := missing & (a.admitting().may | a.lent().may) &^ a.own.allowed.may
-		return []Link{a.keyPolicyStands(first), breaks(linkIdentityPolicy, fmt.Sprintf("%s does not allow %s on %s%s",
-			a.identity.name, o.actions(), a.ARN, a.policyLacks(a.identity, first)), a.identityPolicySnippet(o)).note(
-			"add to a policy of the role " + a.by.launcher.Role + " in the account " + a.by.account).assumed()}
+		return []Link{a.keyPolicyStands(first), a.rests(breaks(linkIdentityPolicy, fmt.Sprintf("%s does not allow %s on %s%s",
+			a.identityName(), o.actions(), a.ARN, a.identityLacks(first)), a.identityPolicySnippet(o)).note(
+			"add to a policy of the role " + a.by.launcher.Role + " in the account " + a.by.account))}
 	}
 }
 
@@ -184,7 +191,7 @@ func (a *admission) undecided() Link {
 	case a.key.denied.of(first) == unsure, byPolicies && byKeyPolicy:
 		return open(linkKeyPolicy, about+a.policy.name+": "+a.policy.doubt(first, a.by, a.from), a.getKeyPolicy())
 	case a.own.denied.of(first) == unsure, byIdentity:
-		return open(linkIdentityPolicy, about+a.identity.name+": "+a.identity.doubt(first, a.by, a.from), "")
+		return open(linkIdentityPolicy, about+a.identityName()+": "+a.identityDoubt(first), a.simulatedRemedy())
 	case a.GrantsUnknown:
 		return open(linkGrant, about+"the grants of the key "+a.ARN+" could not be read", listGrants)
 	case a.foreign() && a.granted.issuerUnknown():

@@ -11,10 +11,11 @@ type caller struct {
 	partition string
 	account   string
 	launcher  *Launcher
-	arn       string // of the role
-	name      string // of the role, without its path
-	root      string // ARN of the account's root
-	session   string // ARN of every session of the role, up to the session's name
+	arn       string                // of the role
+	name      string                // of the role, without its path
+	root      string                // ARN of the account's root
+	simulated map[string]Simulation // by Region
+	session   string                // ARN of every session of the role, up to the session's name
 	// What the organization is to KMS. Fact: IAM-EVAL-1 to IAM-EVAL-3.
 	organization, path value
 }
@@ -28,6 +29,12 @@ func newCaller(partition string, a *Account, l *Launcher) *caller {
 		session: "arn:" + partition + ":sts::" + a.ID + ":assumed-role/" + name + "/",
 	}
 	c.organization, c.path = a.organization(), a.path()
+	c.simulated = map[string]Simulation{}
+	for region, roles := range a.Simulations {
+		if s, found := roles[l.Role]; found {
+			c.simulated[region] = s
+		}
+	}
 	return c
 }
 

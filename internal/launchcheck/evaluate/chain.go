@@ -20,6 +20,7 @@ const (
 	linkAllowedAMIs    = "allowed-amis"
 	linkSnapshot       = "snapshot"
 	linkSCP            = "scp"
+	linkBoundary       = "permission-boundary"
 	linkKeyRegion      = "key-region"
 	linkKeyState       = "key-state"
 	linkKeyPolicy      = "key-policy"

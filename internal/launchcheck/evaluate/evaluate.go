@@ -151,7 +151,7 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 		return v
 	}
 	if !v.append(e.image...) || !v.append(e.enabledLink(a, by.partition)...) || !v.append(e.region.sharedLink(a)) ||
-		!v.append(e.allowedLink(a, e.now)...) || !v.append(e.disks...) || !v.append(e.scpLinks(a, by)...) {
+		!v.append(e.allowedLink(a, e.now)...) || !v.append(e.disks...) || !v.append(e.roleLinks(a, by)...) {
 		return v
 	}
 	for _, k := range e.keys {
@@ -171,7 +171,7 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 			return v
 		}
 	}
-	if !by.launcher.ServiceLinked {
+	if !by.launcher.ServiceLinked && by.simulation(e.region.Name) == nil {
 		e.assume(assumedIdentity)
 		if !slices.ContainsFunc(v.Links, func(l Link) bool { return l.Name == linkIdentityPolicy }) {
 			v.append(holds(linkIdentityPolicy, "no policy of the role "+by.launcher.Role+" is assumed to deny it").assumed())
@@ -179,6 +179,15 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 	}
 	v.append(e.volumeLinks(a, by)...)
 	return v
+}
+
+// roleLinks are the links of what limits the caller's role: what was simulated of it,
+// or the service control policies.
+func (e *evaluation) roleLinks(a *Account, by *caller) []Link {
+	if s := by.simulation(e.region.Name); s != nil {
+		return e.simulatedLinks(a, by, s)
+	}
+	return e.scpLinks(a, by)
 }
 
 // append adds links and reports whether the chain continues. A broken link ends

@@ -71,6 +71,9 @@ type Account struct {
 	// the account, and the account. Nil if they are not known; empty, and not nil,
 	// if there are none. Fact: IAM-EVAL-13.
 	SCPs [][]ControlPolicy
+	// Simulations are of the account's roles, by Region and then by path and name. For a
+	// role without one, the identity policy of the launcher is assumed.
+	Simulations map[string]map[string]Simulation
 	// RegionEnabled says of Regions whether the account has enabled them. Fact:
 	// KMS-KEY-16.
 	RegionEnabled map[string]bool
@@ -92,6 +95,8 @@ type Launcher struct {
 	// managed key of another account they may by grants alone. Fact: IAM-ROLE-8,
 	// GRANT-10.
 	ServiceLinked bool
+	// Fleet says that it launches with CreateFleet, as Karpenter does.
+	Fleet bool
 	// Policy is the identity policy that the role is assumed to have, empty if
 	// none. Only its statements on KMS count: EC2's actions are assumed to be
 	// allowed.

@@ -34,6 +34,14 @@ func (l Link) assumed() Link {
 	return l
 }
 
+// simulated returns the link as one that rests on IAM's policy simulator.
+func (l Link) simulated() Link {
+	if l.Evidence != "" {
+		l.Evidence = Simulated
+	}
+	return l
+}
+
 // note returns the link with a note for its remedy.
 func (l Link) note(note string) Link {
 	l.Note = text.Printable(note)
