@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/smithy-go"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
@@ -230,8 +231,7 @@ func (i *inspector) readRegion(ctx context.Context, clients *awsclient.Clients, 
 
 	_ = fanout.Each(ctx, []string{"allowed", "key"}, func(ctx context.Context, what string) error {
 		if what == "key" {
-			key, action, err := readDefaultKey(ctx, clients, region)
-			i.read(action, err, func() { i.found.settings.DefaultEBSKeys[region] = key })
+			i.readDefaultKey(ctx, clients, region)
 			return nil
 		}
 		setting, err := readAllowedAMIs(ctx, clients, region)
@@ -243,23 +243,37 @@ func (i *inspector) readRegion(ctx context.Context, clients *awsclient.Clients, 
 // readDefaultKey reads the default key of EBS encryption and, if it isn't aws/ebs,
 // what the role may read of it. Whether encryption by default is on doesn't matter:
 // the images are encrypted. Fact: EC2-API-4, LAUNCH-11.
-func readDefaultKey(ctx context.Context, clients *awsclient.Clients, region string) (key evaluate.Key, action string, err error) {
-	const reads = "ec2:GetEbsDefaultKmsKeyId"
+func (i *inspector) readDefaultKey(ctx context.Context, clients *awsclient.Clients, region string) {
 	answer, err := clients.EC2(region).GetEbsDefaultKmsKeyId(ctx, &ec2.GetEbsDefaultKmsKeyIdInput{})
+	var id string
 	if err != nil {
-		return key, reads, awsclient.Wrap(err, "reading the default EBS key in %s", region)
+		err = awsclient.Wrap(err, "reading the default EBS key in %s", region)
+	} else if id = aws.ToString(answer.KmsKeyId); id == "" {
+		err = awsclient.Incomplete("EC2 GetEbsDefaultKmsKeyId", region, "KmsKeyId")
 	}
-	switch id := aws.ToString(answer.KmsKeyId); {
-	case id == "":
-		return key, reads, awsclient.Incomplete("EC2 GetEbsDefaultKmsKeyId", region, "KmsKeyId")
-	case id == managedAlias || strings.HasSuffix(id, ":"+managedAlias):
-		return evaluate.Key{ARN: id, AWSManaged: true}, reads, nil
-	default:
-		// What the role may not read of the key makes the link inconclusive.
-		key, _, err = readKey(ctx, clients, region, id, true)
-		return key, "kms:DescribeKey", err
+	key := evaluate.Key{ARN: id, AWSManaged: id == managedAlias || strings.HasSuffix(id, ":"+managedAlias)}
+	var denied error
+	if err == nil && !key.AWSManaged { // what isn't read of the key makes the link inconclusive
+		var read evaluate.Key
+		if read, denied, err = readKey(ctx, clients, region, id, true); err == nil {
+			key = read
+		} else {
+			denied, err = err, nil
+		}
+	}
+	i.read("ec2:GetEbsDefaultKmsKeyId", err, func() { i.found.settings.DefaultEBSKeys[region] = key })
+	switch operation, _ := errors.AsType[*smithy.OperationError](denied); {
+	case operation != nil:
+		i.read("kms:"+operation.Operation(), denied, nil)
+	case denied != nil:
+		i.read("kms:DescribeKey", denied, nil)
+	case err == nil && key.GrantsUnknown:
+		i.read("kms:ListGrants", errGrants, nil)
 	}
 }
+
+// errGrants is the error of grants that can't be listed.
+var errGrants = &smithy.GenericAPIError{Code: awsclient.CodeAccessDenied, Message: "the grants of the default EBS key can't be listed"}
 
 const managedAlias = "alias/aws/ebs"
 

@@ -1,16 +1,41 @@
 package policy
 
+import "slices"
+
+// MemberRead is what the role in a member account reads for one link of a launch.
+type MemberRead struct {
+	// Links are the links that are assumed without it.
+	Links []string
+	// Why continues the sentence "It is allowed …".
+	Why       string
+	Statement Statement
+}
+
 // MemberReads are the statements that let the role in a member account read what the
-// launches there depend on, one for each link of a launch. Without a statement, its
-// link is assumed. Fact: ORG-1, NET-4, EC2-ALLOW-9, EC2-API-4, IAM-SIM-1, IAM-SIM-2.
-func MemberReads(partition string) []Statement {
-	everything := Values{"*"}
-	return []Statement{
-		{Sid: "ReadOrganization", Effect: "Allow", Action: Values{"organizations:DescribeOrganization"}, Resource: everything},
-		{Sid: "ReadEnabledRegions", Effect: "Allow", Action: Values{"ec2:DescribeRegions"}, Resource: everything},
-		{Sid: "ReadAllowedAMIs", Effect: "Allow", Action: Values{"ec2:GetAllowedImagesSettings"}, Resource: everything},
-		{Sid: "ReadDefaultEBSKey", Effect: "Allow", Action: Values{"ec2:GetEbsDefaultKmsKeyId", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants"}, Resource: everything},
-		{Sid: "ReadRoles", Effect: "Allow", Action: Values{"iam:ListRoles"}, Resource: everything},
-		{Sid: "SimulateRoles", Effect: "Allow", Action: Values{"iam:SimulatePrincipalPolicy"}, Resource: Values{"arn:" + partition + ":iam::*:role/*"}},
+// launches there depend on. Each can be left out. Fact: ORG-1, NET-4, EC2-ALLOW-9,
+// EC2-API-4, LAUNCH-12, IAM-SIM-1, IAM-SIM-2.
+func MemberReads(partition string) []MemberRead {
+	allow := func(sid, resource string, actions ...string) Statement {
+		return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: Values{resource}}
 	}
+	return []MemberRead{
+		{[]string{"shared"}, "to see that the account is in the organization that the image is shared with", allow("ReadOrganization", "*", "organizations:DescribeOrganization")},
+		{[]string{"region-enabled"}, "to see which Regions the account has enabled", allow("ReadEnabledRegions", "*", "ec2:DescribeRegions")},
+		{[]string{"allowed-amis"}, "to see whether Allowed AMIs lets the account launch the image", allow("ReadAllowedAMIs", "*", "ec2:GetAllowedImagesSettings")},
+		{[]string{"volume-key"}, "to see the key of new volumes, and who can use it", allow("ReadDefaultEBSKey", "*", "ec2:GetEbsDefaultKmsKeyId", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants")},
+		{[]string{"grant", "identity-policy", "permission-boundary", "scp"}, "to see which service-linked roles and launchers exist", allow("ReadRoles", "*", "iam:ListRoles")},
+		{[]string{"identity-policy", "permission-boundary", "scp"}, "to see what limits the roles that launch", allow("SimulateRoles", "arn:"+partition+":iam::*:role/*", "iam:SimulatePrincipalPolicy")},
+	}
+}
+
+// MemberPolicy is the policy document of [MemberReads], without the statements that
+// are named.
+func MemberPolicy(partition string, without ...string) Document {
+	var statements []Statement
+	for _, read := range MemberReads(partition) {
+		if !slices.Contains(without, read.Statement.Sid) {
+			statements = append(statements, read.Statement)
+		}
+	}
+	return NewDocument(statements...)
 }

@@ -23,8 +23,7 @@ import (
 func inspectedWorld(without ...string) func() awssim.WorldFile {
 	return func() awssim.WorldFile {
 		file := defaultWorld()
-		statements := slices.DeleteFunc(policy.MemberReads("aws"), func(s policy.Statement) bool { return slices.Contains(without, s.Sid) })
-		reads := json.RawMessage(policy.NewDocument(statements...).String())
+		reads := json.RawMessage(policy.MemberPolicy("aws", without...).String())
 		for i := range file.Accounts {
 			roles := slices.Clone(file.Accounts[i].Roles)
 			for j, role := range roles {
@@ -221,30 +220,64 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// Without a statement of the role, its link is assumed, and one line says so.
-func TestInspectionLacksPermissions(t *testing.T) {
-	links := map[string]string{
-		"ReadOrganization": "shared", "ReadAllowedAMIs": "allowed-amis", "ReadDefaultEBSKey": "volume-key",
-	}
-	for sid, link := range links {
-		t.Run(sid, func(t *testing.T) {
-			inVirtualTime(t, inspectedWorld(sid), func(t *testing.T, w *world) {
-				result := w.mustPublish(t, w.spec())
-				c, _ := result.Checks.Matrix.Find(awssim.MemberAccounts()[0], auditedRegion, "EC2 Auto Scaling")
-				if c.Outcome != evaluate.Launches || c.Evidence != evaluate.Assumed {
-					t.Errorf("%s, %s", c.Outcome, c.Evidence)
-				}
-				for _, l := range c.Links {
-					if want := l.Name == link; want != (l.Evidence == evaluate.Assumed) {
-						t.Errorf("link %s is %s", l.Name, l.Evidence)
+// Without one action of the member role's policy, the links of its statement are
+// assumed or inconclusive, no other changes, and one line names the action.
+func TestInspectionByRemoval(t *testing.T) {
+	for _, read := range policy.MemberReads("aws") {
+		for _, action := range read.Statement.Action {
+			t.Run(action, func(t *testing.T) {
+				file := func() awssim.WorldFile {
+					file := launcherWith(func(*awssim.AccountFile, *awssim.RoleFile) {})()
+					for _, a := range file.Accounts {
+						for _, r := range a.Roles {
+							if document := r.Policies["inspect"]; document != nil {
+								r.Policies["inspect"] = json.RawMessage(strings.Replace(string(document), `"`+action+`"`, `"s3:GetObject"`, 1))
+							}
+						}
 					}
+					return file
 				}
-				if n := strings.Count(w.said(), "couldn't be inspected: "+awssim.GrantRole+" lacks "); n != 1 || !strings.Contains(w.said(), "2 accounts (222222222222, 333333333333)") {
-					t.Errorf("said %d times:\n%s", n, w.said())
-				}
+				inVirtualTime(t, file, func(t *testing.T, w *world) {
+					if strings.HasPrefix(action, "kms:") {
+						newDefaultKey(t, w, false)
+					}
+					spec := w.spec()
+					spec.Check = publish.CheckWarn
+					result := w.mustPublish(t, spec)
+					for _, launcher := range []string{"Karpenter", "EC2 Auto Scaling"} {
+						c, _ := result.Checks.Matrix.Find(awssim.MemberAccounts()[0], auditedRegion, launcher)
+						for _, l := range c.Links {
+							known := l.Evidence == evaluate.Seen || l.Evidence == evaluate.Simulated
+							if !known && !slices.Contains(read.Links, l.Name) {
+								t.Errorf("%s: link %s is %q", launcher, l.Name, l.Evidence)
+							}
+						}
+					}
+					if n := strings.Count(w.said(), "couldn't be inspected"); n != 1 || !strings.Contains(w.said(), awssim.GrantRole+" lacks "+action+" in ") {
+						t.Errorf("said %d times:\n%s", n, w.said())
+					}
+				})
 			})
-		})
+		}
 	}
+}
+
+// The policy of the member role is enough for everything to be seen or simulated.
+func TestMemberPolicyIsEnough(t *testing.T) {
+	inVirtualTime(t, launcherWith(func(*awssim.AccountFile, *awssim.RoleFile) {}), func(t *testing.T, w *world) {
+		result := w.mustPublish(t, w.spec())
+		for _, launcher := range []string{"Karpenter", "EC2 Auto Scaling"} {
+			c, _ := result.Checks.Matrix.Find(awssim.MemberAccounts()[0], auditedRegion, launcher)
+			for _, l := range c.Links {
+				if l.Evidence == evaluate.Assumed {
+					t.Errorf("%s: link %s is assumed", launcher, l.Name)
+				}
+			}
+		}
+		if strings.Contains(w.said(), "couldn't be inspected") {
+			t.Error(w.said())
+		}
+	})
 }
 
 // A member role that can't be assumed never fails the run.

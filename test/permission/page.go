@@ -46,16 +46,33 @@ Before anything is changed, ec2:CopyImage, ec2:CreateTags and ec2:ModifyImageAtt
 
 ## The roles in the accounts
 
-With `+"`grants.member_role`"+`, a role of each account creates that account's grants. Its trust policy must allow the publishing account (or role). It needs this policy:
+With `+"`grants.member_role`"+`, a role of each account creates that account's grants, and reads what launches in the account depend on. Its trust policy must allow the publishing account (or role). The output `+"`\"cloudformation\"`"+` writes a StackSet template with this role, and [example/downstream/terraform/member](../example/downstream/terraform/member) is a Terraform module. This is its policy:
 
 `+"```json\n%s```"+`
+
+Only the first statement is required. Each of the others is for links of [the launch checks](how-it-launches.md). Without it, or without one of its actions, the run continues: the checks assume these links, and one line says what is missing.
+
+| Statement | Links | Actions | Why |
+|---|---|---|---|
+%s
+A customer managed default EBS key must also allow the role `+"`kms:DescribeKey`, `kms:GetKeyPolicy` and `kms:ListGrants`"+`, or leave it to the account's IAM policies. Otherwise, the link `+"`volume-key`"+` is inconclusive.
 
 ## The role that lists accounts
 
 The role of `+"`grants.discover_role_arn`"+` is in the management account or in a delegated administrator's. It must trust the publishing account (or role), and needs this much:
 
-`+"```json\n%s```\n", MemberPolicy(caller).Indented(), Policy(caller, Of(Discovery)).Indented())
+`+"```json\n%s```\n", MemberPolicy(caller).Indented(), memberTable(caller), Policy(caller, Of(Discovery)).Indented())
 	return page.String()
+}
+
+// memberTable says what each statement of the member role is for.
+func memberTable(caller Caller) string {
+	var table strings.Builder
+	quoted := func(list []string) string { return "`" + strings.Join(list, "`, `") + "`" }
+	for _, read := range policy.MemberReads(caller.Partition) {
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", read.Statement.Sid, quoted(read.Links), quoted(read.Statement.Action), read.Why)
+	}
+	return table.String()
 }
 
 // through says that an action is allowed by way of EC2 only.
@@ -66,12 +83,17 @@ func through(scope Scope) string {
 	return ""
 }
 
-// MemberPolicy is the policy of the role that creates grants in each account.
+// MemberPolicy is the policy of the role that creates grants in each account, and
+// inspects it.
 func MemberPolicy(caller Caller) policy.Document {
 	for _, scope := range caller.scopes() {
 		if scope.Sid == string(GrantsToRoles) {
 			scope.Action = policy.Values{"kms:CreateGrant"}
-			return policy.NewDocument(scope)
+			statements := []policy.Statement{scope}
+			for _, read := range policy.MemberReads(caller.Partition) {
+				statements = append(statements, read.Statement)
+			}
+			return policy.NewDocument(statements...)
 		}
 	}
 	return policy.Document{}

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
 // template is a CloudFormation template. It has no transform, and it names nothing
@@ -69,8 +71,8 @@ func cloudFormation(p Publication) template {
 	return t
 }
 
-// memberRole is the role that the publisher assumes to create the account's grants.
-// It may do nothing else. Fact: GRANT-9.
+// memberRole is the role that the publisher assumes to create the account's grants,
+// and to read what launches there depend on. It may do nothing else. Fact: GRANT-9.
 func memberRole(p Publication) resource {
 	directory, name := path.Split("/" + p.MemberRole)
 	grantees := make([]any, len(p.GrantRoles))
@@ -85,13 +87,11 @@ func memberRole(p Publication) resource {
 		trust["Condition"] = map[string]any{"StringEquals": map[string]string{"aws:PrincipalOrgID": o.ID}}
 	}
 	return resource{
-		Type: "AWS::IAM::Role",
-		Metadata: map[string]any{"Actions": map[string]string{
-			"kms:CreateGrant": "creates the grants on the publisher's key for this account's service-linked roles, which must be created by this account",
-		}},
+		Type:     "AWS::IAM::Role",
+		Metadata: map[string]any{"Statements": memberStatements(p.Manifest.Partition)},
 		Properties: map[string]any{
 			"Path": directory, "RoleName": name,
-			"Description":              "Creates this account's KMS grants for AMIs of account " + p.Manifest.Account,
+			"Description":              "Creates this account's KMS grants for AMIs of account " + p.Manifest.Account + ", and reads what launches of them depend on",
 			"AssumeRolePolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{trust}},
 			"Policies": []any{map[string]any{"PolicyName": "create-grants", "PolicyDocument": map[string]any{
 				"Version": "2012-10-17",
@@ -103,9 +103,20 @@ func memberRole(p Publication) resource {
 						"Null":                      map[string]any{"kms:GrantOperations": "false"},
 					},
 				}},
-			}}},
+			}}, map[string]any{"PolicyName": "inspect-account", "PolicyDocument": policy.MemberPolicy(p.Manifest.Partition)}},
 		},
 	}
+}
+
+// memberStatements says why the role has each statement.
+func memberStatements(partition string) map[string]string {
+	why := map[string]string{
+		"CreateGrants": "creates the grants on the publisher's key for this account's service-linked roles, which must be created by this account",
+	}
+	for _, read := range policy.MemberReads(partition) {
+		why[read.Statement.Sid] = read.Why + ". Can be removed: the launch checks then assume it"
+	}
+	return why
 }
 
 // addServiceLinkedRole adds the role, switched off: AWS creates it when the account

@@ -160,6 +160,9 @@ type terraformVariable struct {
 	// MemberRole is the path and name of the role that creates the grants of a member
 	// account; empty if the accounts create them in another way.
 	MemberRole string `json:"member_role"`
+	// MemberPolicy is the policy document, as text, that lets the role read what
+	// launches depend on.
+	MemberPolicy string `json:"member_policy"`
 	// GrantRoles are the paths and names of the roles that get grants.
 	GrantRoles []string `json:"grant_roles"`
 	// GrantOperations are the operations of these grants.
@@ -188,7 +191,7 @@ func terraform(p Publication) variables {
 	v := terraformVariable{
 		Partition: m.Partition, Account: m.Account, Images: map[string]string{}, KarpenterPolicy: p.Policy.String(),
 		Key: terraformKey{ID: m.Key.ID, WildcardARN: m.Key.WildcardARN, ARNs: map[string]string{}}, Grants: map[string]terraformGrant{},
-		MemberRole: p.MemberRole, GrantRoles: append([]string{}, p.GrantRoles...), GrantOperations: append([]string{}, p.GrantOperations...),
+		MemberRole: p.MemberRole, MemberPolicy: policy.MemberPolicy(m.Partition).String(), GrantRoles: append([]string{}, p.GrantRoles...), GrantOperations: append([]string{}, p.GrantOperations...),
 	}
 	if m.Organization != nil {
 		v.OrganizationID = m.Organization.ID

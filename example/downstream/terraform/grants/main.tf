@@ -26,6 +26,7 @@ variable "orgami" {
     images           = map(string)
     karpenter_policy = string
     member_role      = string
+    member_policy    = string
     grant_roles      = list(string)
     grant_operations = list(string)
     key = object({

@@ -27,6 +27,7 @@ variable "orgami" {
     images           = map(string)
     karpenter_policy = string
     member_role      = string
+    member_policy    = string
     grant_roles      = list(string)
     grant_operations = list(string)
     key = object({
@@ -144,6 +145,15 @@ resource "aws_iam_role_policy" "create_grants" {
   name   = "create-grants"
   role   = aws_iam_role.member[count.index].name
   policy = data.aws_iam_policy_document.create_grants.json
+}
+
+# What launches in this account depend on: one statement for each link of a launch.
+resource "aws_iam_role_policy" "inspect_account" {
+  count = length(aws_iam_role.member)
+
+  name   = "inspect-account"
+  role   = aws_iam_role.member[count.index].name
+  policy = var.orgami.member_policy
 }
 
 # The name differs from that of the module "karpenter".
