@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -37,7 +36,7 @@ type Members struct {
 // Unread is something that couldn't be read in some accounts. The checks there
 // assume it.
 type Unread struct {
-	// Action is the action of IAM that reads it: sts:AssumeRole if the account's role
+	// Action is the action of IAM that reads it: [AssumeRole] if the account's role
 	// couldn't be used at all.
 	Action string
 	// Denied says that AWS returned that the action isn't allowed.
@@ -45,6 +44,9 @@ type Unread struct {
 	Accounts []string
 	Err      error // of one of the accounts
 }
+
+// AssumeRole is the action without which nothing of an account is read.
+const AssumeRole = "sts:AssumeRole"
 
 // memberAccount is what was read of an account.
 type memberAccount struct {
@@ -147,7 +149,7 @@ func (i *inspector) account(ctx context.Context, member Member, account string) 
 	}
 	clients, err := member(ctx, account)
 	if err != nil {
-		i.unread["sts:AssumeRole"] = err
+		i.unread[AssumeRole] = err
 		return
 	}
 	_ = fanout.Each(ctx, []string{"organization", "regions", "roles"}, func(ctx context.Context, what string) error { // errors are in unread
@@ -335,8 +337,8 @@ func (m Members) with(a evaluate.Account) evaluate.Account {
 	return a
 }
 
-// hasRole reports whether the account has the role, and whether that is known.
-func (m Members) hasRole(account, role string) (has, known bool) {
+// HasRole reports whether the account has the role, and whether that is known.
+func (m Members) HasRole(account, role string) (has, known bool) {
 	read := m.accounts[account]
 	return slices.Contains(read.roles, role), read.roles != nil
 }
@@ -353,13 +355,7 @@ func (m Members) matching(account, pattern string) (roles []string, known bool) 
 	return roles, read.roles != nil
 }
 
-// Accounts are the accounts that couldn't be inspected completely.
-func (m Members) Incomplete() []string {
-	accounts := map[string]bool{}
-	for _, u := range m.Unread {
-		for _, account := range u.Accounts {
-			accounts[account] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(accounts))
+// Closed reports whether the account's member role can't be assumed.
+func (m Members) Closed(account string) bool {
+	return slices.ContainsFunc(m.Unread, func(u Unread) bool { return u.Action == AssumeRole && u.Denied && slices.Contains(u.Accounts, account) })
 }

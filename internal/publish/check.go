@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
@@ -142,13 +143,14 @@ const auditPatience = 15 * time.Second
 
 // audit checks what is already published, and reports the results. It fails if
 // there is drift and the spec makes drift a failure. Missing grants of default
-// roles aren't drift, because the roles may not exist.
+// roles aren't drift unless they are seen to exist, because the roles may not exist.
 func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, error) {
 	var checks Checks
+	var members launchcheck.Members
 	if r.spec.Check != CheckOff {
 		subjects, readErr := launchcheck.ReadPublished(ctx, r.Clients, plan.existing())
-		members, err := r.inspect(ctx, observed, plan, observed.Key.ID)
-		if err != nil {
+		var err error
+		if members, err = r.inspect(ctx, observed, plan, observed.Key.ID); err != nil {
 			return checks, err
 		}
 		if checks, err = r.checkUntil(ctx, auditPatience, subjects, members, r.scope(observed, plan, observed.Key.ID, plan.Grants.Grants())); err != nil {
@@ -163,10 +165,11 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 	if r.spec.Check == CheckSeen {
 		failing += notSeen(checks.Matrix).Total()
 	}
-	changes, problems, expected := plan.drift(), len(plan.Problems()), plan.Grants.Expected()
-	if r.spec.FailOnDrift && changes+problems+failing+expected > 0 {
-		return checks, fmt.Errorf("what is published has drifted: %s needed, %s to fix by hand, %s would fail, %s missing for roles in grants.roles",
-			are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"), are(expected, "grant"))
+	changes, problems, expected := plan.drift(), len(plan.Problems()), expectedGrants(plan, members)
+	inMembers := driftInMembers(checks.Matrix)
+	if r.spec.FailOnDrift && changes+problems+failing+expected+len(inMembers) > 0 {
+		return checks, fmt.Errorf("what is published has drifted: %s needed, %s to fix by hand, %s would fail, %s missing%s",
+			are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"), are(expected, "grant"), strings.Join(append([]string{""}, inMembers...), ", "))
 	}
 	if r.spec.FailOnDrift && checks.Err != nil {
 		return checks, fmt.Errorf("can't tell whether what is published has drifted: %w", checks.Err)

@@ -58,8 +58,6 @@ func inMember(c evaluate.Case) bool {
 	return broken.Evidence != evaluate.Assumed && slices.Contains(ofMember, broken.Name)
 }
 
-const assumeRole = "sts:AssumeRole"
-
 // uninspected says in one line what couldn't be read in member accounts, and how to
 // fix it; "" if everything was.
 func uninspected(unread []launchcheck.Unread, memberRole string) string {
@@ -67,10 +65,10 @@ func uninspected(unread []launchcheck.Unread, memberRole string) string {
 	for i, u := range unread {
 		accounts := fmt.Sprintf("%s (%s)", text.Count(len(u.Accounts), "account"), text.Few(u.Accounts, 3))
 		same := func(o launchcheck.Unread) bool {
-			return o.Denied && o.Action != assumeRole && slices.Equal(o.Accounts, u.Accounts)
+			return o.Denied && o.Action != launchcheck.AssumeRole && slices.Equal(o.Accounts, u.Accounts)
 		}
 		switch {
-		case u.Action == assumeRole:
+		case u.Action == launchcheck.AssumeRole:
 			parts = append(parts, fmt.Sprintf("%s can't be assumed in %s", memberRole, accounts))
 		case !u.Denied:
 			parts = append(parts, fmt.Sprintf("%s failed in %s: %s", u.Action, accounts, text.Printable(u.Err.Error())))
@@ -143,4 +141,43 @@ func assumptionsOf(matrix evaluate.Matrix) string {
 		return "none"
 	}
 	return strings.Join(parts, "; ")
+}
+
+// expectedGrants is how many grants are missing that should exist: of roles that the
+// configuration lists or that are seen to exist, and of accounts whose member role
+// can't be assumed. Such an account may be new, without the role's StackSet.
+func expectedGrants(plan Plan, members launchcheck.Members) int {
+	if n := plan.Grants.Expected(); n > 0 {
+		return n
+	}
+	missing := 0
+	for _, g := range plan.Grants.Grants() {
+		_, role, _ := strings.Cut(g.Role, ":role/")
+		if has, known := members.HasRole(g.Account, role); g.Status != grant.Exists && (known && has || members.Closed(g.Account)) {
+			missing++
+		}
+	}
+	return missing
+}
+
+// driftInMembers is what the inspection suggests of launches that neither succeed nor
+// certainly fail.
+func driftInMembers(matrix evaluate.Matrix) []string {
+	var policies, denied int
+	for _, c := range matrix {
+		switch broken, _ := c.Broken(); {
+		case c.Outcome == evaluate.Pending && broken.Name == "identity-policy":
+			policies += len(c.Accounts)
+		case c.Outcome == evaluate.Inconclusive && broken.Name == "scp":
+			denied += len(c.Accounts)
+		}
+	}
+	var drift []string
+	if policies > 0 {
+		drift = append(drift, text.Count(policies, "launch")+" without the IAM policy in karpenter-kms-policy.json")
+	}
+	if denied > 0 {
+		drift = append(drift, text.Count(denied, "launch")+" that the organization may deny")
+	}
+	return drift
 }

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
@@ -332,6 +334,55 @@ func TestCheckSeen(t *testing.T) {
 				_, err := w.publish(spec)
 				if (err == nil) != (test.said == "") || err != nil && !strings.Contains(err.Error(), test.said) {
 					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
+}
+
+// The nightly audit of an organization finds what changed in its accounts.
+func TestInspectingAudit(t *testing.T) {
+	for name, test := range map[string]struct {
+		drift func(*testing.T, *world, *publish.Spec)
+		said  string // by the error
+	}{
+		"nothing":           {func(*testing.T, *world, *publish.Spec) {}, ""},
+		"a new default key": {func(t *testing.T, w *world, _ *publish.Spec) { newDefaultKey(t, w, false) }, "3 launches would fail"},
+		"Allowed AMIs is switched on": {func(t *testing.T, w *world, _ *publish.Spec) {
+			allowOnly(t, w, types.ImageCriterionRequest{ImageProviders: []string{"amazon"}})
+		}, "3 launches would fail"},
+		"a new service control policy": {func(t *testing.T, w *world, _ *publish.Spec) {
+			err := w.sim.SetServiceControlPolicies(awssim.MemberAccounts()[0], json.RawMessage(awssim.FullAWSAccess),
+				statements(`{"Effect":"Deny","Action":"ec2:RunInstances","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}}`))
+			done(0, err)(t)
+		}, "1 launch that the organization may deny"},
+		"a policy is detached": {func(t *testing.T, w *world, _ *publish.Spec) {
+			done(iam.NewFromConfig(w.config(awssim.MemberAccounts()[0], auditedRegion)).DeleteRolePolicy(t.Context(), &iam.DeleteRolePolicyInput{RoleName: aws.String(awssim.LauncherRole), PolicyName: aws.String("kms")}))(t)
+		}, "3 launches without the IAM policy"},
+		"a new account without the role": {func(t *testing.T, w *world, spec *publish.Spec) {
+			client := iam.NewFromConfig(w.config(awssim.MemberAccounts()[2], auditedRegion))
+			for _, name := range []string{"grants", "inspect"} {
+				done(client.DeleteRolePolicy(t.Context(), &iam.DeleteRolePolicyInput{RoleName: aws.String(awssim.GrantRole), PolicyName: &name}))(t)
+			}
+			done(client.DeleteRole(t.Context(), &iam.DeleteRoleInput{RoleName: aws.String(awssim.GrantRole)}))(t)
+			spec.Grants.Accounts = append(slices.Clone(spec.Grants.Accounts), awssim.MemberAccounts()[2])
+		}, "6 grants are missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, launcherWith(func(*awssim.AccountFile, *awssim.RoleFile) {}), func(t *testing.T, w *world) {
+				spec := w.spec()
+				spec.Grants.Accounts = awssim.MemberAccounts()[:1]
+				w.mustPublish(t, spec)
+				spec.PlanOnly, spec.FailOnDrift = true, true
+				test.drift(t, w, &spec)
+				time.Sleep(time.Minute) // it is everywhere
+				start := time.Now()
+				result, err := w.publish(spec)
+				if (err == nil) != (test.said == "") || err != nil && !strings.Contains(err.Error(), test.said) {
+					t.Errorf("the audit ends with: %v\n%s", err, result.Checks.Matrix)
+				}
+				if took := time.Since(start); took > 10*time.Second {
+					t.Errorf("it took %s: what the accounts' settings break is not checked again", took)
 				}
 			})
 		})

@@ -44,7 +44,7 @@ func TestCrashAfterSharing(t *testing.T) {
 		calls = len(w.sim.Mutations())
 		want.world = withoutIDs(t, w.state())
 	})
-	if calls != 27 { // copies, permissions, marks, deprecations, protections, parameters; three older images in each Region
+	if calls != 29 { // two sessions of member roles, copies, permissions, marks, deprecations, protections, parameters; three older images in each Region
 		t.Fatalf("an undisturbed run makes %d changing calls", calls)
 	}
 	for _, answered := range []bool{true, false} {

@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -114,4 +115,17 @@ func (w *World) rootID() string {
 		return ""
 	}
 	return w.organization.rootID
+}
+
+// SetServiceControlPolicies replaces the service control policies of an account, as
+// the organization's management account can. They take effect at once.
+func (w *World) SetServiceControlPolicies(account string, documents ...json.RawMessage) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.accounts[account]
+	if a == nil {
+		return fmt.Errorf("account %s does not exist", account)
+	}
+	a.controlPolicies = nil
+	return w.addControlPolicies(a, AccountFile{ServiceControlPolicies: documents})
 }
