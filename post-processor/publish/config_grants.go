@@ -50,10 +50,11 @@ type GrantsConfig struct {
 	// and `aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot`.
 	Roles []string `mapstructure:"roles"`
 	// Path and name, without the account, of a role that exists in each account. The
-	// plugin assumes it to create the grants of the account's roles. Its trust policy
-	// must allow the publishing account, and its IAM policy must allow
-	// `kms:CreateGrant` on the key. Defaults to none: the accounts create their grants
-	// themselves.
+	// plugin assumes it to create the grants of the account's roles, and to read what
+	// launches in the account depend on. Its trust policy must allow the publishing
+	// account, and its IAM policy must allow `kms:CreateGrant` on the key. What it may
+	// not read, the launch checks assume. Defaults to none: the accounts create their
+	// grants themselves, and nothing is read there.
 	MemberRole string `mapstructure:"member_role"`
 	// What to do when a role doesn't exist in an account. `skip` reports the role and
 	// continues; a later run creates the grant. `fail` stops before the image is
