@@ -96,7 +96,7 @@ func (r run) report(checks Checks) error {
 		r.Reporter.Warn(fmt.Sprintf("%s inconclusive:\n%s", are(unsure.Count(evaluate.Inconclusive), "launch check"), unsure.Text(r.file(false))))
 	}
 	if line := uninspected(checks.Unread, r.spec.Grants.MemberRole); line != "" {
-		r.Reporter.Info(line)
+		r.Reporter.Warn(line)
 	}
 	var problems []error
 	if checks.Err != nil {
