@@ -265,3 +265,23 @@ func TestMergeKeepsConfinedOwner(t *testing.T) {
 		}
 	}
 }
+
+// TestCanary: without Auto Scaling, the role can do nothing with it, and in any case
+// it removes only what is tagged.
+func TestCanary(t *testing.T) {
+	const key = "arn:aws:kms:*:111111111111:key/mrk-1"
+	with, without := Canary("aws", key, true).String(), Canary("aws", key, false).String()
+	for _, action := range []string{"autoscaling:", "LaunchTemplate\""} {
+		if !strings.Contains(with, action) || strings.Contains(strings.ReplaceAll(without, "DescribeLaunchTemplates", ""), action) {
+			t.Errorf("%s: with Auto Scaling\n%s\nand without\n%s", action, with, without)
+		}
+	}
+	for _, raw := range Canary("aws", key, true).Statements {
+		text := string(raw)
+		for _, action := range []string{"Terminate", "Delete", "Revoke"} {
+			if strings.Contains(text, ":"+action) && !strings.Contains(text, "aws:ResourceTag/orgami:canary") {
+				t.Errorf("any resource can be removed: %s", text)
+			}
+		}
+	}
+}

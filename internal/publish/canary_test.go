@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/google/go-cmp/cmp"
@@ -522,4 +523,70 @@ func TestCanaryThatSomeoneTerminates(t *testing.T) {
 		}
 		w.checkNothingLeft(t)
 	})
+}
+
+// TestEachPermissionOfTheCanaryIsNeeded: without any action of the documented policy,
+// a run says which one is missing, nobody else sees the image, and the next run with
+// the whole policy publishes and removes what was left.
+func TestEachPermissionOfTheCanaryIsNeeded(t *testing.T) {
+	document := policy.Canary("aws", "arn:aws:kms:*:"+awssim.PublishingAccount+":key/*", true)
+	for n, raw := range document.Statements {
+		var statement struct {
+			Sid       string
+			Effect    string
+			Action    any
+			Resource  any
+			Condition any `json:",omitempty"`
+		}
+		if err := json.Unmarshal(raw, &statement); err != nil {
+			t.Fatal(err)
+		}
+		actions, several := statement.Action.([]any)
+		if !several {
+			actions = []any{statement.Action}
+		}
+		for _, action := range actions {
+			name := action.(string)
+			if slices.Contains(unusedByLaunches, name) {
+				continue
+			}
+			t.Run(statement.Sid+" without "+name, func(t *testing.T) {
+				inCanaryWorld(t, nil, func(t *testing.T, w *world) {
+					less := statement
+					less.Action = append(slices.DeleteFunc(slices.Clone(actions), func(a any) bool { return a == action }), "ec2:DescribeNothing")
+					changed := slices.Clone(document.Statements)
+					changed[n], _ = json.Marshal(less)
+					w.setCanaryPolicy(t, policy.Document{Version: document.Version, Statements: changed})
+					_, err := w.publish(w.canarySpec())
+					says := name
+					if strings.HasPrefix(name, "kms:") {
+						says = "Client.InternalError"
+					}
+					if err == nil || !strings.Contains(err.Error(), says) {
+						t.Errorf("the error doesn't name %s: %v", says, err)
+					}
+					if diff := cmp.Diff(everywhere(w, canaryAccount()), w.permissions()); diff != "" {
+						t.Error(diff)
+					}
+					w.setCanaryPolicy(t, document)
+					w.mustPublish(t, w.canarySpec())
+					w.checkNothingLeft(t)
+				})
+			})
+		}
+	}
+}
+
+// unusedByLaunches are in Karpenter's policy, and no launch in the simulator uses them.
+var unusedByLaunches = []string{"kms:Encrypt", "kms:GenerateDataKey*"}
+
+func (w *world) setCanaryPolicy(t *testing.T, document policy.Document) {
+	t.Helper()
+	_, err := iam.NewFromConfig(w.config(canaryAccount(), w.regions[0])).PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{
+		RoleName: aws.String(canaryRole), PolicyName: aws.String("canary"), PolicyDocument: aws.String(document.String()),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Minute)
 }

@@ -95,6 +95,13 @@ func permissionCases() map[string]permissionCase {
 			},
 			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 		},
+		"a canary": {
+			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants, permission.Canary},
+			spec: func(s *publish.Spec) {
+				s.Canary = &publish.CanarySpec{Account: canaryAccount(), Role: canaryRole, AutoScaling: true, Timeout: 10 * time.Minute}
+			},
+			missing: []permission.Feature{permission.Canary},
+		},
 		"an account left": {
 			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants, permission.PruneGrants},
 			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
@@ -237,7 +244,7 @@ func TestGrantsAreAskedForBeforehand(t *testing.T) {
 // withPublisher is the default world with the publisher's role, which cannot do
 // anything yet.
 func withPublisher() awssim.WorldFile {
-	file := defaultWorld()
+	file := withCanary(defaultWorld())
 	for i := range file.Accounts {
 		if file.Accounts[i].ID == awssim.PublishingAccount {
 			file.Accounts[i].Roles = append(file.Accounts[i].Roles, awssim.RoleFile{Name: publisherRole})
@@ -265,7 +272,7 @@ func (p permissionCase) prepare(t *testing.T, w *world) publish.Spec {
 // that it had.
 func (w *world) allow(t *testing.T, permissions []permission.Permission) {
 	t.Helper()
-	caller := permission.Caller{Partition: "aws", Account: awssim.PublishingAccount, MemberRole: awssim.GrantRole, DiscoveryRole: accountsRole}
+	caller := permission.Caller{Partition: "aws", Account: awssim.PublishingAccount, MemberRole: awssim.GrantRole, DiscoveryRole: accountsRole, CanaryRole: "arn:aws:iam::" + canaryAccount() + ":role/" + canaryRole}
 	document, err := json.Marshal(permission.Policy(caller, permissions))
 	if err != nil {
 		t.Fatal(err)

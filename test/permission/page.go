@@ -9,7 +9,7 @@ import (
 
 // Page is docs/permissions.md.
 func Page() string {
-	caller := Caller{Partition: "aws", Account: "111122223333", MemberRole: "orgami-grants", DiscoveryRole: "arn:aws:iam::999988887777:role/orgami-accounts"}
+	caller := Caller{Partition: "aws", Account: "111122223333", MemberRole: "orgami-grants", DiscoveryRole: "arn:aws:iam::999988887777:role/orgami-accounts", CanaryRole: "arn:aws:iam::444455556666:role/orgami-canary"}
 	var page strings.Builder
 	fmt.Fprintf(&page, `# Permissions
 
@@ -17,7 +17,7 @@ What the credentials that publish must be allowed, and nothing beyond it. The po
 
 ## The whole policy
 
-For every option at once. Put your account's number for %s, the name of your `+"`grants.member_role`"+` for %s, and your `+"`grants.discover_role_arn`"+` for %s; in other partitions write arn:aws-us-gov or arn:aws-cn for arn:aws. Leave out what your options do not need: the table says which action belongs to which.
+For every option at once. Put your account's number for %s, the name of your `+"`grants.member_role`"+` for %s, your `+"`grants.discover_role_arn`"+` for %s, and the ARN of `+"`canary.role`"+` for %s; in other partitions write arn:aws-us-gov or arn:aws-cn for arn:aws. Leave out what your options do not need: the table says which action belongs to which.
 
 `+"```json\n%s```"+`
 
@@ -33,7 +33,7 @@ With `+"`assume_role`"+`, this is the policy of that role; what assumes it needs
 
 | Needed for | Option | Action | Why |
 |---|---|---|---|
-`, "`"+caller.Account+"`", "`"+caller.MemberRole+"`", "`"+caller.DiscoveryRole+"`", Policy(caller, Of(Features()...)).Indented(), "`*`")
+`, "`"+caller.Account+"`", "`"+caller.MemberRole+"`", "`"+caller.DiscoveryRole+"`", "`"+caller.CanaryRole+"`", Policy(caller, Of(Features()...)).Indented(), "`*`")
 	for _, feature := range Features() {
 		for _, p := range Of(feature) {
 			fmt.Fprintf(&page, "| %s | %s | `%s`%s | %s |\n", feature, options[feature], p.Action, through(p.Scope), p.Why)
@@ -61,7 +61,14 @@ A customer managed default EBS key must also allow the role `+"`kms:DescribeKey`
 
 The role of `+"`grants.discover_role_arn`"+` is in the management account or in a delegated administrator's. It must trust the publishing account (or role), and needs this much:
 
-`+"```json\n%s```\n", MemberPolicy(caller).Indented(), memberTable(caller), Policy(caller, Of(Discovery)).Indented())
+`+"```json\n%s```"+`
+
+## The role of a canary
+
+The role `+"`canary.role`"+` is in `+"`canary.account`"+`. Its trust policy must allow the publishing account (or role). With `+"`auto_scaling`"+`, it needs the policy below. Without it, leave out the statement `+"`ScaleCanaries`"+`, the actions of `+"`autoscaling`"+`, and `+"`ec2:CreateLaunchTemplate`"+` and `+"`ec2:DeleteLaunchTemplate`"+`. Put the ID of your key for `+"`mrk-…`"+`. The role can terminate and delete only what has the tag of a canary.
+
+`+"```json\n%s```\n", MemberPolicy(caller).Indented(), memberTable(caller), Policy(caller, Of(Discovery)).Indented(),
+		policy.Canary(caller.Partition, policy.WildcardKeyARN(caller.Partition, caller.Account, "mrk-1234abcd12ab34cd56ef1234567890ab"), true).Indented())
 	return page.String()
 }
 

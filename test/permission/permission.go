@@ -32,13 +32,14 @@ const (
 	Protection   Feature = "deregistration protection"
 	Parameters   Feature = "parameters"
 	Retirement   Feature = "retirement"
+	Canary       Feature = "a canary"
 	// DiscoveryByRole takes the place of Discovery, which the role then needs.
 	DiscoveryByRole Feature = "accounts discovered by a role"
 )
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, Grants, OwnGrants, MemberGrants, PruneGrants, Deprecation, Protection, Parameters, Retirement, Discovery, DiscoveryByRole}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, Grants, OwnGrants, MemberGrants, PruneGrants, Deprecation, Protection, Parameters, Retirement, Canary, Discovery, DiscoveryByRole}
 }
 
 // options are what switches a feature on, for the documentation.
@@ -58,6 +59,7 @@ var options = map[Feature]string{
 	Protection:      "`deregistration_protection`",
 	Parameters:      "`outputs` with `\"ssm\"`",
 	Retirement:      "`retire`",
+	Canary:          "`canary`",
 	Discovery:       "`grants.discover`; with `discover_role_arn`, that role needs it",
 	DiscoveryByRole: "`grants.discover_role_arn`",
 }
@@ -94,6 +96,8 @@ const (
 	MultiRegionRole Scope = "CreateRoleForMultiRegionKeys"
 	// MemberRoles are the roles in the members that create the grants.
 	MemberRoles Scope = "AssumeMemberRoles"
+	// CanaryRole is the role that launches canaries.
+	CanaryRole Scope = "AssumeCanaryRole"
 	// Accounts is for listing the organization's, which takes no resource.
 	Accounts Scope = "ListAccounts"
 	// DiscoveryRole is the role that lists the organization's accounts.
@@ -114,6 +118,8 @@ type Caller struct {
 	MemberRole string
 	// DiscoveryRole is grants.discover_role_arn.
 	DiscoveryRole string
+	// CanaryRole is the ARN of canary.role.
+	CanaryRole string
 }
 
 // Of lists the permissions that the features need, in the table's order. An

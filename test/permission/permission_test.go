@@ -15,7 +15,7 @@ func TestPageIsInDate(t *testing.T) {
 
 func TestPolicyGolden(t *testing.T) {
 	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
-		caller := Caller{Partition: partition, Account: "111111111111", MemberRole: "orgami-grants", DiscoveryRole: "arn:" + partition + ":iam::999999999999:role/orgami-accounts"}
+		caller := Caller{Partition: partition, Account: "111111111111", MemberRole: "orgami-grants", DiscoveryRole: "arn:" + partition + ":iam::999999999999:role/orgami-accounts", CanaryRole: "arn:" + partition + ":iam::222222222222:role/orgami-canary"}
 		document := Policy(caller, Of(Features()...))
 		golden.Compare(t, partition+".golden.json", []byte(document.Indented()))
 		for _, raw := range document.Statements {
@@ -31,7 +31,7 @@ func TestPolicyGolden(t *testing.T) {
 // TestTable: every feature has permissions and an option, every permission a
 // reason and a statement, and no action is a pattern.
 func TestTable(t *testing.T) {
-	sids := Policy(Caller{Partition: "aws", Account: "111111111111", MemberRole: "x", DiscoveryRole: "arn:aws:iam::999999999999:role/x"}, table).Sids()
+	sids := Policy(Caller{Partition: "aws", Account: "111111111111", MemberRole: "x", DiscoveryRole: "arn:aws:iam::999999999999:role/x", CanaryRole: "arn:aws:iam::222222222222:role/x"}, table).Sids()
 	seen := map[Permission]bool{}
 	for _, p := range table {
 		if !slices.Contains(Features(), p.Feature) || p.Why == "" || strings.Contains(p.Action, "*") || strings.Count(p.Action, ":") != 1 {

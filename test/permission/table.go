@@ -74,6 +74,8 @@ var table = []Permission{
 	{Retirement, "ec2:DeregisterImage", Everything, "to deregister them"},
 	{Retirement, "ec2:DeleteSnapshot", Everything, "to delete their snapshots"},
 
+	{Canary, "sts:AssumeRole", CanaryRole, "to launch the image in the canary's account before it is shared"},
+
 	{Discovery, "organizations:ListAccounts", Accounts, "to list the organization's accounts"},
 	{Discovery, "organizations:ListAccountsForParent", Accounts, "to list the accounts of `grants.organizational_units`"},
 	{Discovery, "organizations:ListOrganizationalUnitsForParent", Accounts, "to list the units below these"},
@@ -101,6 +103,7 @@ func (c Caller) scopes() []policy.Statement {
 		}, keys...),
 		allow(MultiRegionRole, nil, c.arn("iam", "", "role/aws-service-role/mrk.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceMultiRegionKeys")),
 		allow(MemberRoles, nil, "arn:"+c.Partition+":iam::*:role/"+c.MemberRole),
+		allow(CanaryRole, nil, c.CanaryRole),
 		allow(Accounts, nil, "*"),
 		allow(ImageParameters, nil, c.arn("ssm", "*", "parameter/*")),
 		allow(DiscoveryRole, nil, c.DiscoveryRole),
