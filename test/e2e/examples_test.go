@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
+	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
@@ -39,6 +40,7 @@ var exampleRuns = map[string]exampleRun{
 	"adopt-key":            {before: makeKey},
 	"assume-role":          {world: withPublisher, environment: withProfile},
 	"audit":                {before: publishDemo("golden", `["222222222222","333333333333","444444444444"]`), planOnly: true},
+	"canary":               {world: withCanaryRole, again: canaryRan},
 	"china":                {partition: "aws-cn", regions: []string{"cn-north-1", "cn-northwest-1"}},
 	"cross-account-grants": {},
 	"demo":                 {arguments: []string{"-only=amazon-ebs.golden", "-var", `accounts=["222222222222","333333333333"]`}},
@@ -292,6 +294,41 @@ func withAccountsRole(file *awssim.WorldFile) {
 		Name: "orgami-accounts", Trust: trust(""),
 		Policies: map[string]json.RawMessage{"list": document(`{"Effect":"Allow","Action":"organizations:List*","Resource":"*"}`)},
 	})
+}
+
+func withCanaryRole(file *awssim.WorldFile) {
+	policies, _ := json.Marshal(policy.Canary("aws", "arn:aws:kms:*:"+awssim.PublishingAccount+":key/*", true))
+	addRole(file, "222222222222", awssim.RoleFile{Name: "orgami-canary", Trust: trust(""), Policies: map[string]json.RawMessage{"canary": policies}})
+}
+
+// canaryRan checks that the canaries ran, and that nothing is left of them.
+func canaryRan(t *testing.T, s simulated, _ packer, folder string) {
+	t.Helper()
+	m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.File)
+	if m.Canary == nil || len(m.Canary.Launches) != 4 {
+		t.Fatalf("the manifest has %+v", m.Canary)
+	}
+	for _, launch := range m.Canary.Launches {
+		if launch.Outcome != "launched" || launch.InstanceID == "" {
+			t.Errorf("launch %+v", launch)
+		}
+	}
+	state := s.Snapshot()
+	for _, i := range state.Instances {
+		if i.Owner == m.Canary.Account && i.Tags["orgami:canary"] != "" {
+			t.Errorf("instance %+v is left", i)
+		}
+	}
+	for _, left := range state.LaunchResources {
+		if left.Owner == m.Canary.Account {
+			t.Errorf("%+v is left", left)
+		}
+	}
+	for region, image := range m.Images {
+		if len(image.Permissions.Accounts) > 0 {
+			t.Errorf("in %s, the image is still shared with %v", region, image.Permissions.Accounts)
+		}
+	}
 }
 
 func withGrantMaker(file *awssim.WorldFile) {

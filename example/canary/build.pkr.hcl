@@ -1,0 +1,61 @@
+# A canary: before any other account sees the image, an instance is launched and
+# terminated in one account, in every Region, with RunInstances and through an Auto
+# Scaling group. If it doesn't run, nothing is shared. docs/permissions.md has the
+# policy of the canary's role.
+
+packer {
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.8.0"
+    }
+    orgami = {
+      source  = "github.com/orgami/orgami"
+      version = ">= 0.1.0"
+    }
+  }
+}
+
+source "amazon-ebs" "golden" {
+  region        = "us-east-1"
+  ami_name      = "golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}"
+  instance_type = "t3.micro"
+  ssh_username  = "ec2-user"
+
+  source_ami_filter {
+    owners      = ["amazon"]
+    most_recent = true
+    filters     = { name = "al2023-ami-2023.*-x86_64" }
+  }
+}
+
+build {
+  sources = ["source.amazon-ebs.golden"]
+
+  post-processors {
+    # First, always: when a post-processor fails, Packer destroys the image that
+    # was built, unless an earlier link of the same chain kept it. This one does.
+    post-processor "manifest" {
+      output = "packer-manifest.json"
+    }
+
+    post-processor "orgami-publish" {
+      regions = ["us-east-1", "eu-west-1"]
+
+      key {
+        alias = "alias/golden-ami"
+      }
+
+      grants {
+        accounts    = ["222222222222", "333333333333"]
+        member_role = "orgami-grants"
+      }
+
+      canary {
+        account      = "222222222222"
+        role         = "orgami-canary"
+        auto_scaling = true
+      }
+    }
+  }
+}
