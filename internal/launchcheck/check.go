@@ -158,7 +158,7 @@ func (s Scope) members(members Members, ids []string) []evaluate.Account {
 			}
 			a.MembershipAssumed = a.Organization != ""
 		}
-		accounts[i] = members.with(a)
+		accounts[i] = members.With(a)
 	}
 	return accounts
 }

@@ -71,9 +71,9 @@ type Query struct {
 	Owner string
 	// Roles are patterns of roles that launch, in addition to Karpenter's.
 	Roles []string
-	// Keys are the ARNs of the regional keys, by Region. Without one, no role is
+	// Keys are the ARNs of the images' keys, by Region. Without one, no role is
 	// simulated there.
-	Keys map[string]string
+	Keys map[string][]string
 	// Images are the IDs of the images that exist, by Region.
 	Images map[string]string
 }
@@ -319,8 +319,8 @@ func days(n *int32) *int {
 	return new(int(*n))
 }
 
-// with returns the account with what was read of it.
-func (m Members) with(a evaluate.Account) evaluate.Account {
+// With returns the account with what was read of it.
+func (m Members) With(a evaluate.Account) evaluate.Account {
 	read, found := m.accounts[a.ID]
 	if !found {
 		return a

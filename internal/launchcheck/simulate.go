@@ -32,7 +32,7 @@ func (i *inspector) launchRoles() []string {
 // boundary and the organization allow in the Region. Service-linked roles aren't
 // asked: nothing of this limits them. Fact: IAM-SIM-2, IAM-ROLE-8, IAM-EVAL-13.
 func (i *inspector) simulate(ctx context.Context, clients *awsclient.Clients, region string) {
-	if i.Keys[region] == "" {
+	if len(i.Keys[region]) == 0 {
 		return
 	}
 	for _, role := range i.launchRoles() {
@@ -124,7 +124,7 @@ func (i *inspector) questions(role, region string) []question {
 	}
 }
 
-// keys are the regional key and the account's default EBS key.
+// keys are the images' keys and the account's default EBS key.
 func (i *inspector) keys(region string) []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -132,7 +132,7 @@ func (i *inspector) keys(region string) []string {
 	if !strings.Contains(volumes, ":key/") {
 		volumes = evaluate.AWSManagedKeyARN(i.Partition, region, i.id)
 	}
-	return []string{i.Keys[region], volumes}
+	return append(slices.Clone(i.Keys[region]), volumes)
 }
 
 // ask adds what IAM returns to the simulation.

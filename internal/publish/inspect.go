@@ -23,11 +23,11 @@ func (r run) inspect(ctx context.Context, observed Observed, plan Plan, keyID st
 	}
 	query := launchcheck.Query{
 		Partition: observed.Caller.Partition, Accounts: grantAccounts(r.spec, observed), Regions: r.spec.Regions,
-		Owner: observed.Caller.Account, Roles: r.spec.CheckRoles, Keys: map[string]string{}, Images: plan.existing(),
+		Owner: observed.Caller.Account, Roles: r.spec.CheckRoles, Keys: map[string][]string{}, Images: plan.existing(),
 	}
 	if keyID != "" {
 		for _, region := range r.spec.Regions {
-			query.Keys[region] = policy.KeyARN(observed.Caller.Partition, region, observed.Caller.Account, keyID)
+			query.Keys[region] = []string{policy.KeyARN(observed.Caller.Partition, region, observed.Caller.Account, keyID)}
 		}
 	}
 	members, err := launchcheck.Inspect(ctx, r.member(observed.Caller.Partition), query)

@@ -29,6 +29,7 @@ var figures struct {
 	worlds, verdicts, launches, fails, inconclusive int
 	plain, plainInconclusive                        int // verdicts of worlds without anything odd
 	hidden, doubts                                  int // verdicts of worlds of which something was hidden, and those that were inconclusive for it
+	inspected, unsure, simulated                    int // verdicts on what the accounts read, and those that are inconclusive or rest on a simulation
 	disagreements                                   int
 	links                                           map[string]int // by which launches fail
 }
@@ -66,8 +67,12 @@ func TestDifferential(t *testing.T) {
 	f := &figures
 	t.Logf("worlds %d, verdicts %d: launches %d, fails %d, inconclusive %d; inconclusive without anything odd %d of %d; with something hidden %d of %d; disagreements %d; fails by %v",
 		f.worlds, f.verdicts, f.launches, f.fails, f.inconclusive, f.plainInconclusive, f.plain, f.doubts, f.hidden, f.disagreements, f.links)
+	t.Logf("inspected %d, inconclusive %d, simulated %d", f.inspected, f.unsure, f.simulated)
 	if to-from == 1 {
 		return
+	}
+	if f.unsure*100 > f.inspected*30 || f.simulated*100 < f.inspected*5 {
+		t.Errorf("of %d verdicts on inspected accounts, %d are inconclusive and %d rest on a simulation: too many or too few to say anything", f.inspected, f.unsure, f.simulated)
 	}
 	if f.launches*100 < f.verdicts*15 || f.fails*100 < f.verdicts*15 {
 		t.Error("the worlds are too much alike to say anything")
@@ -114,8 +119,12 @@ func compare(t *testing.T, seed uint64) {
 	if os.Getenv("ORGAMI_EXHAUSTIVE") == "" || seed%10 == 0 { // it takes as long as all else
 		compared, doubts = w.compareWithLess(known, happened)
 	}
+	inspected, unsure, simulated := w.compareInspected(known, happened)
 	figures.Lock()
 	defer figures.Unlock()
+	figures.inspected += inspected
+	figures.unsure += unsure
+	figures.simulated += simulated
 	if figures.links == nil {
 		figures.links = map[string]int{}
 	}
