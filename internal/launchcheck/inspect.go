@@ -57,7 +57,7 @@ type memberAccount struct {
 
 // accountsAtOnce bounds the accounts that are inspected at the same time. Each has
 // quotas of its own, so only STS and this machine bind. Fact: QUOTA-8, STS-3.
-const accountsAtOnce = 16
+const accountsAtOnce = 32
 
 // Member returns clients of a role in a member account, or the error of assuming it.
 type Member func(ctx context.Context, account string) (*awsclient.Clients, error)

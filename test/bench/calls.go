@@ -39,7 +39,7 @@ func mutates(kind string) bool {
 		return false
 	}
 	_, operation, _ := strings.Cut(kind, " ")
-	for _, reading := range []string{"Describe", "List", "Get"} {
+	for _, reading := range []string{"Describe", "List", "Get", "Simulate"} {
 		if strings.HasPrefix(operation, reading) {
 			return false
 		}

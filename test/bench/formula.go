@@ -1,5 +1,7 @@
 package bench
 
+import "time"
+
 // ColdChanges are the changing calls of a first publication: one for each thing
 // that has to be created, shared or marked, and a session in each account. Grants
 // are created one a call, since KMS has no call for several.
@@ -20,10 +22,41 @@ func ColdChanges(c Cell) map[string]int {
 	return changes
 }
 
+// InspectionCalls are those in the accounts that get grants: a session, three reads
+// for the account, and two for each Region. simulated is how many launcher roles each
+// account has, with three questions to IAM in each Region.
+func InspectionCalls(c Cell, simulated int) map[string]int {
+	calls := map[string]int{
+		"sts AssumeRole":                     c.Accounts,
+		"organizations DescribeOrganization": c.Accounts,
+		"ec2 DescribeRegions":                c.Accounts,
+		"iam ListRoles":                      c.Accounts,
+		"ec2 GetEbsDefaultKmsKeyId":          c.Accounts * c.Regions,
+		"ec2 GetAllowedImagesSettings":       c.Accounts * c.Regions,
+	}
+	if simulated > 0 {
+		calls["iam SimulatePrincipalPolicy"] = 3 * simulated * c.Accounts * c.Regions
+	}
+	return calls
+}
+
+// InspectionTime is at least how long the inspection takes if no copy hides it: a
+// session for each account, at STS's quota.
+func InspectionTime(c Cell) time.Duration { return atQuota(c.Accounts, assumeRolePerSecond) }
+
 // WarmReads are all calls of a publication that finds everything up to date: linear
-// in the Regions, and in the pages of each Region's grants. AssumeRole isn't among
-// them, because a session is needed only to create grants.
+// in the Regions, and in the pages of each Region's grants. Those in the accounts,
+// whose role may read nothing here, come in addition.
 func WarmReads(c Cell) map[string]int {
+	calls := InspectionCalls(c, 0)
+	for kind, n := range ownReads(c) {
+		calls[kind] += n
+	}
+	return calls
+}
+
+// ownReads are the reads of the publishing account.
+func ownReads(c Cell) map[string]int {
 	return map[string]int{
 		"sts GetCallerIdentity":              1,
 		"organizations DescribeOrganization": 1,
@@ -54,7 +87,8 @@ func WarmReads(c Cell) map[string]int {
 }
 
 // WarmSteps is how many calls of such a publication wait for each other. All
-// Regions work in parallel, so it depends only on the pages of a Region's grants.
+// Regions work in parallel, so it depends only on the pages of a Region's grants. The
+// inspection of the accounts comes in addition.
 func WarmSteps(c Cell) int {
 	const (
 		caller = 1 + 1 // GetCallerIdentity, then DescribeRegions

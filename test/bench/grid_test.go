@@ -171,14 +171,17 @@ func checkCalls(t *testing.T, g Grid) {
 	if diff := cmp.Diff(ColdChanges(g.Cell), changes); diff != "" {
 		t.Errorf("changing calls of the first run: %s", diff)
 	}
-	if g.Warm.Mutating != 0 {
+	if g.Warm.Mutating != g.Accounts { // sessions
 		t.Errorf("the second run changed something: %v", g.Warm.ByKind)
 	}
 	if diff := cmp.Diff(WarmReads(g.Cell), g.Warm.ByKind); diff != "" {
 		t.Errorf("calls of the second run: %s", diff)
 	}
-	if want := time.Duration(WarmSteps(g.Cell)) * g.Timing().Latency; g.WarmTime != want {
-		t.Errorf("the second run took %v, and %d calls that wait for each other take %v", g.WarmTime, WarmSteps(g.Cell), want)
+	least := time.Duration(WarmSteps(g.Cell))*g.Timing().Latency + InspectionTime(g.Cell)
+	// The plugin stays below STS's quota, and starts with a smaller burst. In each
+	// account, three calls wait for each other.
+	if most := least + least/4 + time.Second; g.WarmTime < least || g.WarmTime > most {
+		t.Errorf("the second run took %v, not between %v and %v", g.WarmTime, least, most)
 	}
 	if g.Failures > 0 {
 		t.Errorf("calls that failed: %s", strings.Join(failedCalls(g.Cold), ", "))

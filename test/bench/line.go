@@ -19,6 +19,8 @@ type Line struct {
 	Beside   *Beside   `json:"beside,omitempty"`
 	Process  *Process  `json:"process,omitempty"`
 	Chain    *Chain    `json:"chain,omitempty"`
+	// Inspection is of the member accounts.
+	Inspection *Inspection `json:"inspection,omitempty"`
 }
 
 // Grid is a publication in virtual time.
@@ -33,6 +35,16 @@ type Grid struct {
 	WarmTime time.Duration `json:"warm_time"`
 	Timeline Timeline      `json:"timeline"`
 	Failures int           `json:"failures"`
+}
+
+// Inspection is a publication with all accounts inspected, and an audit of it, in
+// virtual time.
+type Inspection struct {
+	Cell
+
+	Makespan time.Duration `json:"makespan"`
+	Audit    time.Duration `json:"audit"`
+	Calls    Calls         `json:"calls"` // of the audit
 }
 
 // Ratio is the makespan over the bound.

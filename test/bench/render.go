@@ -15,6 +15,7 @@ func Markdown(lines []Line) string {
 	sections := []struct{ title, head, body string }{
 		{"Makespan over the lower bound", gridHead, rows(lines, func(l Line) *Grid { return l.Grid }, gridRow)},
 		{"Calls", callsHead, callRows(lines)},
+		{"Inspected accounts", inspectionHead, rows(lines, func(l Line) *Inspection { return l.Inspection }, inspectionRow)},
 		{"Builds at the same time", besideHead, rows(lines, func(l Line) *Beside { return l.Beside }, besideRow)},
 		{"One resource for each grant", perGrantHead, rows(lines, func(l Line) *PerGrant { return l.PerGrant }, perGrantRow)},
 		{"The process", processHead, rows(lines, func(l Line) *Process { return l.Process }, processRow)},
@@ -29,12 +30,13 @@ func Markdown(lines []Line) string {
 }
 
 const (
-	gridHead     = "Regions|accounts|copy time|makespan|bound|ratio|longest in the bound|throttled|failures"
-	callsHead    = "Regions|accounts|grants|changing calls, first run|other calls, first run|changing calls, second run|other calls, second run|second run takes"
-	besideHead   = "builds|Regions|grants of all builds|quota|first build takes|last build takes|bound|ratio|throttled"
-	perGrantHead = "accounts|grants|ListGrants calls, first run|ListGrants calls of a refresh|a refresh takes|orgami's second run, calls|orgami's second run takes"
-	processHead  = "grants|run|peak memory|user CPU|wall time"
-	chainHead    = "way|does|Regions|copy time|wall time|relative to the plugin|calls|changing calls"
+	gridHead       = "Regions|accounts|copy time|makespan|bound|ratio|longest in the bound|throttled|failures"
+	callsHead      = "Regions|accounts|grants|changing calls, first run|other calls, first run|changing calls, second run|other calls, second run|second run takes"
+	inspectionHead = "Regions|accounts|copy time|publication|bound without inspection|audit takes|calls of the audit"
+	besideHead     = "builds|Regions|grants of all builds|quota|first build takes|last build takes|bound|ratio|throttled"
+	perGrantHead   = "accounts|grants|ListGrants calls, first run|ListGrants calls of a refresh|a refresh takes|orgami's second run, calls|orgami's second run takes"
+	processHead    = "grants|run|peak memory|user CPU|wall time"
+	chainHead      = "way|does|Regions|copy time|wall time|relative to the plugin|calls|changing calls"
 )
 
 // table is the head of a table; columns are separated by |.
@@ -56,6 +58,11 @@ func rows[T any](lines []Line, get func(Line) *T, row func(T) string) string {
 func gridRow(g Grid) string {
 	return fmt.Sprintf("%d | %s | %s | %s | %s | %.3f | %s | %.2f%% | %d",
 		g.Regions, number(g.Accounts), short(g.CopyTime), seconds(g.Makespan), seconds(g.Bound.Total()), g.Ratio(), g.Bound.Binds(), g.Cold.ThrottledPercent(), g.Failures)
+}
+
+func inspectionRow(i Inspection) string {
+	return fmt.Sprintf("%d | %s | %s | %s | %s | %s | %s", i.Regions, number(i.Accounts), short(i.CopyTime), seconds(i.Makespan),
+		seconds(BoundOf(i.Cell, 1).Total()), seconds(i.Audit), number(i.Calls.Total))
 }
 
 // callRows has one row for each number of Regions and accounts. The time of the
