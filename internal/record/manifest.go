@@ -12,6 +12,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 	"github.com/orgami/packer-plugin-orgami/internal/record/report"
 	"github.com/orgami/packer-plugin-orgami/internal/text"
+	"github.com/orgami/packer-plugin-orgami/version"
 )
 
 // Manifest is the outcome as the manifest file records it.
@@ -156,7 +157,7 @@ func unpublished(o publish.Outcome) []manifest.UnpublishedCopy {
 // reported returns the contents of the report page.
 func reported(o publish.Outcome, m manifest.Manifest) report.Report {
 	page := report.Report{
-		Name: imageName(o), At: time.Now(), Account: m.Account, PlanOnly: m.PlanOnly, Complete: m.Complete, Errors: m.Errors,
+		Product: "packer-plugin-orgami v" + version.Plugin.FormattedVersion(), Name: imageName(o), At: time.Now(), Account: m.Account, PlanOnly: m.PlanOnly, Complete: m.Complete, Errors: m.Errors,
 		Key:    report.Key{ID: m.Key.ID, Alias: m.Key.Alias, Primary: m.Key.PrimaryRegion, ARNs: map[string]string{}},
 		Images: map[string]string{}, Launches: m.Launches, Assumptions: m.Assumptions, Changes: m.Changes,
 	}

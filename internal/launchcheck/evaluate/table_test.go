@@ -171,3 +171,37 @@ func TestCollect(t *testing.T) {
 		}
 	}
 }
+
+// A cause is stated once, wherever it holds, the worst first.
+func TestCauses(t *testing.T) {
+	w := published(1200, "ap-southeast-2", "eu-west-1", "us-east-1")
+	for i, r := range w.Regions {
+		key := r.Keys[keyARN(r.Name)]
+		if r.Name == "us-east-1" || r.Name == "eu-west-1" {
+			key.State = "Disabled"
+		} else {
+			key.Grants = key.Grants[2*42+1:]
+		}
+		w.Regions[i].Keys[key.ARN] = key
+	}
+	matrix := evaluate.Collect(evaluate.Evaluate(w).Verdicts)
+	causes := matrix.Causes()
+	checks := 0
+	var links []string
+	for _, c := range causes {
+		checks += c.Checks
+		links = append(links, c.Link)
+		if strings.Contains(c.Because, evaluate.Placeholder) || len(c.Remedies) == 0 {
+			t.Errorf("%s: %q, %d remedies", c.Link, c.Because, len(c.Remedies))
+		}
+	}
+	if want := matrix.Total() - matrix.Count(evaluate.Launches); checks != want {
+		t.Errorf("the causes decide %d checks of %d", checks, want)
+	}
+	if want := []string{"key-state", "grant", "grant"}; !slices.Equal(links, want) {
+		t.Fatalf("the causes are %v", links)
+	}
+	if c := causes[0]; len(c.Regions) != 2 || len(c.Launchers) != 3 || len(c.Remedies) != 2 || !strings.Contains(c.Because, ":kms:*:") || c.Remedies[0].Where != "eu-west-1" {
+		t.Errorf("%+v", c)
+	}
+}

@@ -13,7 +13,10 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
@@ -22,6 +25,7 @@ import (
 
 // Report is the content of the page.
 type Report struct {
+	Product      string // name and version of what made the report
 	Name         string // of the image
 	At           time.Time
 	Account      string // that owns key and images
@@ -61,14 +65,13 @@ var (
 
 // Write writes the page. Nothing in the report is taken for HTML.
 func Write(w io.Writer, r Report) error {
-	launches, fails, inconclusive := r.Launches.Count(evaluate.Launches), r.Launches.Count(evaluate.Fails), r.Launches.Count(evaluate.Inconclusive)
+	causes := r.Launches.Causes()
 	err := page.Execute(w, map[string]any{
-		"Report": r, "At": r.At.UTC().Format(time.RFC3339),
+		"Report": r, "At": r.At.UTC().Format(time.RFC3339), "Failed": r.failed(),
 		"Style": template.CSS(style), "Script": template.JS(script), //nolint:gosec // the package's own files
-		"Policy":   fmt.Sprintf("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '%s'; script-src '%s'", digest(style), digest(script)),
-		"Launches": text.Number(launches), "Fails": text.Number(fails), "Inconclusive": text.Number(inconclusive), "Total": text.Number(r.Launches.Total()),
-		"AnyFails": fails > 0, "AnyInconclusive": inconclusive > 0,
-		"Problems": problems(r.Launches), "Regions": regions(r), "Changes": grouped(r.Changes),
+		"Policy":  fmt.Sprintf("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '%s'; script-src '%s'", digest(style), digest(script)),
+		"Verdict": r.verdict(causes), "Total": r.Launches.Total(), "Counts": counts(r.Launches),
+		"Causes": shown(causes), "Regions": regions(r), "Changes": grouped(r.Changes),
 		"Data": newGrid(r.Launches),
 	})
 	if err != nil {
@@ -82,13 +85,119 @@ func digest(text string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// problems are the cases to fix, those that fail first, with their links for readers.
-func problems(m evaluate.Matrix) evaluate.Matrix {
-	cases := slices.Concat(m.Only(evaluate.Fails), m.Only(evaluate.Inconclusive))
-	for i, c := range cases {
-		cases[i].Links = c.Explained()
+// failed reports whether a publication was tried and isn't complete.
+func (r Report) failed() bool { return !r.PlanOnly && !r.Complete }
+
+// signs stand before an outcome.
+var signs = map[evaluate.Outcome]string{evaluate.Launches: "✓", evaluate.Fails: "✗", evaluate.Inconclusive: "?", evaluate.Pending: "…"}
+
+// verdict is the first line of the page.
+type verdict struct{ Sign, Class, Text string }
+
+func (r Report) verdict(causes []evaluate.Cause) verdict {
+	total := r.Launches.Total()
+	of := func(outcome evaluate.Outcome, verb string) verdict {
+		n := 0
+		for _, c := range causes {
+			if c.Outcome == outcome {
+				n++
+			}
+		}
+		return verdict{signs[outcome], string(outcome), fmt.Sprintf("%s of %s %s: %s", text.Number(r.Launches.Count(outcome)), text.Count(total, "launch check"), verb, text.Count(n, "cause"))}
 	}
-	return cases
+	switch {
+	case r.failed() && r.Launches.Count(evaluate.Fails) == 0:
+		return verdict{"✗", "fails", "Not published: " + text.Count(max(len(r.Errors), 1), "error")}
+	case r.Launches.Count(evaluate.Fails) > 0 && r.failed():
+		v := of(evaluate.Fails, "would fail")
+		v.Text = "Not published: " + v.Text
+		return v
+	case r.Launches.Count(evaluate.Fails) > 0:
+		return of(evaluate.Fails, "fail")
+	case r.Launches.Count(evaluate.Inconclusive) > 0:
+		return of(evaluate.Inconclusive, "are inconclusive, and none fails")
+	case r.Launches.Count(evaluate.Pending) > 0:
+		return of(evaluate.Pending, "are pending, and none fails")
+	case total == 0 && r.PlanOnly:
+		return verdict{"", "neutral", fmt.Sprintf("Not published yet: %s planned", text.Count(change.Mutating(r.Changes), "change"))}
+	case total == 0:
+		return verdict{"", "neutral", "Published. No launches were checked"}
+	default:
+		return verdict{signs[evaluate.Launches], "launches", "Everything that was checked launches"}
+	}
+}
+
+// tally is how many launch checks have an outcome.
+type tally struct {
+	N                  int
+	Text, Class, Label string
+}
+
+func counts(m evaluate.Matrix) []tally {
+	var list []tally
+	for _, o := range []struct {
+		outcome evaluate.Outcome
+		label   string
+	}{{evaluate.Launches, "passed"}, {evaluate.Fails, "failed"}, {evaluate.Pending, "pending"}, {evaluate.Inconclusive, "inconclusive"}} {
+		n := m.Count(o.outcome)
+		list = append(list, tally{n, text.Number(n), string(o.outcome), o.label})
+	}
+	return list
+}
+
+// causeOf is a cause as the page shows it.
+type causeOf struct {
+	Outcome                                   evaluate.Outcome
+	Sign, Title, Because                      string
+	Where, Launchers, Regions, Accounts, More string
+	Remedies                                  []evaluate.Remedy
+}
+
+// maxRemedies is how many remedies the list of causes has for each. The table has all.
+const maxRemedies = 5
+
+// names are what readers call the links.
+var names = map[string]string{
+	"image": "Image", "product-code": "Marketplace subscription", "region-enabled": "Region", "shared": "Launch permission",
+	"allowed-amis": "Allowed AMIs", "snapshot": "Snapshot", "scp": "Service control policy", "permission-boundary": "Permissions boundary",
+	"key-region": "Key of the snapshot", "key-state": "Key state", "key-policy": "Key policy", "identity-policy": "Identity policy",
+	"grant": "Grant", "volume-key": "Default EBS key",
+}
+
+// sentence begins with a capital letter, unless it begins with an ID.
+func sentence(s string) string {
+	if word, _, _ := strings.Cut(s, " "); word == "" || strings.ContainsAny(word, "-:/") {
+		return s
+	}
+	r, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[size:]
+}
+
+// plural is "1 launch check fails" or "2 launch checks fail".
+func plural(n int, thing string, verb [2]string) string {
+	if n == 1 {
+		return text.Count(n, thing) + " " + verb[0]
+	}
+	return text.Count(n, thing) + " " + verb[1]
+}
+
+func shown(causes []evaluate.Cause) []causeOf {
+	list := make([]causeOf, len(causes))
+	for i, c := range causes {
+		do := map[evaluate.Outcome][2]string{
+			evaluate.Fails: {"fails", "fail"}, evaluate.Inconclusive: {"is inconclusive", "are inconclusive"}, evaluate.Pending: {"is pending", "are pending"},
+		}[c.Outcome]
+		list[i] = causeOf{
+			Outcome: c.Outcome, Sign: signs[c.Outcome], Title: cmp.Or(names[c.Link], c.Link) + ": " + plural(c.Checks, "launch check", do), Because: sentence(c.Because),
+			Where:     fmt.Sprintf("%s × %s", text.Count(len(c.Regions), "Region"), text.Count(len(c.Accounts), "account")),
+			Launchers: strings.Join(c.Launchers, ", "), Regions: strings.Join(c.Regions, ", "), Accounts: text.Few(c.Accounts, 200),
+			Remedies: c.Remedies[:min(len(c.Remedies), maxRemedies)],
+		}
+		if more := len(c.Remedies) - maxRemedies; more > 0 {
+			list[i].More = fmt.Sprintf("And %s more. Choose a cell of the table to see its remedy.", text.Number(more))
+		}
+	}
+	return list
 }
 
 // region is a line of the table of keys and images.
@@ -109,53 +218,64 @@ func regions(r Report) []region {
 }
 
 // group is changes of one kind that differ in the Region or the ID only.
-type group struct {
-	Action change.Action
-	Kind   change.Kind
-	Detail string
-	Count  int
-	Where  []string
-}
+type group struct{ Sign, Text, Regions string }
 
-// grouped groups changes of the same kind. It omits what is up to date.
+// grouped groups changes of the same kind, deletions last. It omits what is up to date.
 func grouped(changes []change.Change) []group {
 	type key struct {
 		action change.Action
 		kind   change.Kind
 		detail string
 	}
-	byKey := map[key]*group{}
+	var order []key
+	where := map[key][]string{}
 	for _, c := range changes {
 		if c.Action == change.NoOp {
 			continue
 		}
 		k := key{c.Action, c.Kind, c.Detail}
-		if byKey[k] == nil {
-			byKey[k] = &group{Action: c.Action, Kind: c.Kind, Detail: c.Detail}
+		if where[k] == nil {
+			order = append(order, k)
 		}
-		byKey[k].Count++
-		byKey[k].Where = append(byKey[k].Where, c.Region)
+		where[k] = append(where[k], c.Region)
 	}
-	var groups []group
-	for _, g := range byKey {
-		slices.Sort(g.Where)
-		g.Where = slices.Compact(g.Where)
-		groups = append(groups, *g)
-	}
-	slices.SortFunc(groups, func(a, b group) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Action, b.Action), cmp.Compare(a.Detail, b.Detail))
+	slices.SortStableFunc(order, func(a, b key) int {
+		return cmp.Compare(b2i(a.action == change.Delete), b2i(b.action == change.Delete))
 	})
+	var groups []group
+	for _, k := range order {
+		what, n := string(k.kind), len(where[k])
+		if n > 1 {
+			what = text.Count(n, what)
+		}
+		if k.detail != "" {
+			what += ": " + k.detail
+		}
+		regions := slices.Compact(slices.Sorted(slices.Values(where[k])))
+		groups = append(groups, group{verbs[k.action], what, strings.Join(regions, ", ")})
+	}
 	return groups
+}
+
+// verbs say what a change did.
+var verbs = map[change.Action]string{change.Create: "+ create", change.Update: "~ update", change.Delete: "− delete", change.Skip: "! skip", change.Unmanaged: "? keep"}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // grid is the matrix as the page's script reads it: for each Region and launcher
 // the number of each account's case, -1 for none.
 type grid struct {
-	Accounts  []string  `json:"accounts"`
-	Regions   []string  `json:"regions"`
-	Launchers []string  `json:"launchers"`
-	Cases     []caseOf  `json:"cases"`
-	Cells     [][][]int `json:"cells"` // by region, launcher, account
+	Accounts  []string          `json:"accounts"`
+	Regions   []string          `json:"regions"`
+	Launchers []string          `json:"launchers"`
+	Cases     []caseOf          `json:"cases"`
+	Cells     [][][]int         `json:"cells"` // by region, launcher, account
+	Names     map[string]string `json:"names"` // of the links
 }
 
 type caseOf struct {
@@ -164,7 +284,7 @@ type caseOf struct {
 }
 
 func newGrid(m evaluate.Matrix) grid {
-	g := grid{Accounts: []string{}, Regions: []string{}, Launchers: []string{}, Cases: []caseOf{}, Cells: [][][]int{}}
+	g := grid{Names: names, Accounts: []string{}, Regions: []string{}, Launchers: []string{}, Cases: []caseOf{}, Cells: [][][]int{}}
 	for _, c := range m {
 		g.Regions, g.Launchers = append(g.Regions, c.Region), append(g.Launchers, c.Launcher)
 		g.Accounts = append(g.Accounts, c.Accounts...)

@@ -23,7 +23,7 @@ const keyID = "mrk-1234abcd12ab34cd56ef1234567890ab"
 // account.
 func Of(accounts, inRegions int) report.Report {
 	r := report.Report{
-		Name: "golden-shared", At: time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), Account: "111111111111", Organization: "o-exampleorgid", Complete: true,
+		Product: "packer-plugin-orgami v1.2.3", Name: "golden-shared", At: time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), Account: "111111111111", Organization: "o-exampleorgid", Complete: true,
 		Key:    report.Key{ID: keyID, Alias: "alias/golden-ami", Primary: regions[0], ARNs: map[string]string{}},
 		Images: map[string]string{},
 	}
@@ -57,4 +57,24 @@ func Of(accounts, inRegions int) report.Report {
 	}
 	r.Launches = evaluate.Collect(verdicts)
 	return r
+}
+
+// States are reports of each way in which a run ends.
+func States() map[string]report.Report {
+	good := Of(60, 17)
+	for i := range good.Launches {
+		good.Launches[i].Outcome = evaluate.Launches
+		good.Launches[i].Links = good.Launches[i].Links[:1]
+	}
+	good.Assumptions = []evaluate.Assumption{{Link: "scp", Text: "no service control policy denies the launch or the use of the keys"}}
+	broken := Of(60, 17)
+	plan := report.Report{
+		Product: "packer-plugin-orgami v1.2.3", Name: "golden-shared", At: good.At, Account: good.Account, Organization: good.Organization, PlanOnly: true,
+		Key: report.Key{Alias: "alias/golden-ami"}, Changes: good.Changes,
+	}
+	failed := report.Report{
+		Product: "packer-plugin-orgami v1.2.3", Name: "golden-shared", At: good.At, Account: good.Account, Organization: good.Organization, Key: good.Key,
+		Errors: []string{"copying ami-0a0a0a0a0a0a0a0a0 from us-east-1 to eu-west-1: EC2 CopyImage returned ResourceLimitExceeded: You have reached the limit"},
+	}
+	return map[string]report.Report{"good": good, "broken": broken, "plan": plan, "failed": failed}
 }
