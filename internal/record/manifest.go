@@ -161,6 +161,14 @@ func reported(o publish.Outcome, m manifest.Manifest) report.Report {
 		Key:    report.Key{ID: m.Key.ID, Alias: m.Key.Alias, Primary: m.Key.PrimaryRegion, ARNs: map[string]string{}},
 		Images: map[string]string{}, Launches: m.Launches, Assumptions: m.Assumptions, Changes: m.Changes,
 	}
+	if m.Canary != nil {
+		page.CanaryAccount = m.Canary.Account
+		for _, l := range m.Canary.Launches {
+			page.Canaries = append(page.Canaries, report.Canary{
+				Region: l.Region, Launcher: l.Launcher, Outcome: l.Outcome, InstanceID: l.InstanceID, Seconds: l.SecondsToRunning, Reason: l.Reason,
+			})
+		}
+	}
 	if m.Organization != nil {
 		page.Organization = m.Organization.ID
 	}

@@ -67,6 +67,8 @@ func States() map[string]report.Report {
 		good.Launches[i].Links = good.Launches[i].Links[:1]
 	}
 	good.Assumptions = []evaluate.Assumption{{Link: "scp", Text: "no service control policy denies the launch or the use of the keys"}}
+	good.CanaryAccount = "222222222222"
+	good.Canaries = []report.Canary{{Region: "ap-northeast-1", Launcher: "RunInstances", Outcome: "launched", InstanceID: "i-0123456789abcdef0", Seconds: 14}}
 	broken := Of(60, 17)
 	plan := report.Report{
 		Product: "packer-plugin-orgami v1.2.3", Name: "golden-shared", At: good.At, Account: good.Account, Organization: good.Organization, PlanOnly: true,
