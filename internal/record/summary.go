@@ -90,7 +90,7 @@ func checks(o publish.Outcome, plan bool) string {
 	}
 	var lines strings.Builder
 	fmt.Fprintf(&lines, "\n  Launch checks: %s passed%s, %s failed, %s "+pending+", %s inconclusive",
-		text.Number(m.Count(evaluate.Launches)), evidence(m), text.Number(m.Count(evaluate.Fails)), text.Number(m.Count(evaluate.Pending)), text.Number(m.Count(evaluate.Inconclusive)))
+		text.Number(m.Count(evaluate.Launches)), m.Evidence(), text.Number(m.Count(evaluate.Fails)), text.Number(m.Count(evaluate.Pending)), text.Number(m.Count(evaluate.Inconclusive)))
 	if len(o.Checks.Assumptions) > 0 {
 		links := make([]string, len(o.Checks.Assumptions))
 		for i, a := range o.Checks.Assumptions {
@@ -106,20 +106,6 @@ func checks(o publish.Outcome, plan bool) string {
 		lines.WriteString("\n" + pendingChecks.Text(file))
 	}
 	return lines.String()
-}
-
-// evidence says what the passed checks rest on.
-func evidence(m evaluate.Matrix) string {
-	var parts []string
-	for _, e := range []evaluate.Evidence{evaluate.Seen, evaluate.Simulated, evaluate.Assumed} {
-		if n := m.Rests(evaluate.Launches, e); n > 0 {
-			parts = append(parts, text.Number(n)+" "+string(e))
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 // unpublishedLines lists the copies that failed or interrupted runs left, with the

@@ -201,3 +201,18 @@ func (m Matrix) Count(outcome Outcome) int {
 func (m Matrix) Rests(outcome Outcome, on Evidence) int {
 	return slices.DeleteFunc(m.Only(outcome), func(c Case) bool { return c.Evidence != on }).Total()
 }
+
+// Evidence says what the verdicts that launch rest on, for readers: " (20 seen, 4
+// assumed)". It is empty if nothing launches.
+func (m Matrix) Evidence() string {
+	var parts []string
+	for _, e := range []Evidence{Seen, Simulated, Assumed} {
+		if n := m.Rests(Launches, e); n > 0 {
+			parts = append(parts, text.Number(n)+" "+string(e))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}

@@ -28,7 +28,7 @@ const (
 )
 
 func (e Evidence) weaker(than Evidence) bool {
-	order := []Evidence{Seen, Simulated, Assumed}
+	order := []Evidence{Seen, Simulated, Assumed, ""} // no evidence is the weakest
 	return slices.Index(order, e) > slices.Index(order, than)
 }
 

@@ -151,6 +151,9 @@ func counts(m evaluate.Matrix) []tally {
 		label   string
 	}{{evaluate.Launches, "passed"}, {evaluate.Fails, "failed"}, {evaluate.Pending, "pending"}, {evaluate.Inconclusive, "inconclusive"}} {
 		n := m.Count(o.outcome)
+		if o.outcome == evaluate.Launches {
+			o.label += m.Evidence()
+		}
 		list = append(list, tally{n, text.Number(n), string(o.outcome), o.label})
 	}
 	return list

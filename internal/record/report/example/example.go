@@ -38,7 +38,7 @@ func Of(accounts, inRegions int) report.Report {
 			account := fmt.Sprintf("2%011d", a)
 			for _, launcher := range []string{"EC2 Auto Scaling", "ECS auto scaling", "Karpenter"} {
 				v := evaluate.Verdict{Account: account, Region: region, Launcher: launcher, Outcome: evaluate.Launches, Links: []evaluate.Link{
-					{Name: "shared", Outcome: evaluate.Launches, Because: r.Images[region] + " is shared with the organization"},
+					{Name: "shared", Outcome: evaluate.Launches, Evidence: evaluate.Seen, Because: r.Images[region] + " is shared with the organization"},
 				}}
 				switch {
 				case n == inRegions-1:
