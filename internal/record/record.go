@@ -87,8 +87,12 @@ func page(o publish.Outcome, m manifest.Manifest, name string) []manifest.Docume
 // deletes a grant that is no longer in its input.
 func publication(o publish.Outcome, m manifest.Manifest) downstream.Publication {
 	own := func(g manifest.Grant) bool { return o.Spec.Grants.MemberRole == "" && g.Account != o.Caller.Account }
+	var canary *downstream.Canary
+	if c := o.Spec.Canary; c != nil {
+		canary = &downstream.Canary{Account: c.Account, Role: c.Role, AutoScaling: c.AutoScaling}
+	}
 	return downstream.Publication{
-		Manifest: m, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: only(grants(o).Grants, own),
+		Manifest: m, Canary: canary, Policy: policy.Karpenter(m.Partition, m.Key.WildcardARN), Grants: only(grants(o).Grants, own),
 		MemberRole: o.Spec.Grants.MemberRole, GrantRoles: o.Spec.Grants.Roles, GrantOperations: grant.Operations,
 		Devices: devices(o), NodeClass: o.Spec.NodeClass,
 	}

@@ -65,10 +65,44 @@ func cloudFormation(p Publication) template {
 		t.Resources["MemberRole"] = memberRole(p)
 		t.Outputs["MemberRoleArn"] = map[string]any{"Description": "The ARN of the role that creates this account's grants", "Value": fn("GetAtt", []string{"MemberRole", "Arn"})}
 	}
+	if p.Canary != nil {
+		t.Conditions["IsCanaryAccount"] = fn("Equals", []any{ref("AWS::AccountId"), p.Canary.Account})
+		t.Resources["CanaryRole"] = canaryRole(p)
+	}
 	for _, role := range p.GrantRoles {
 		t.addServiceLinkedRole(role)
 	}
 	return t
+}
+
+// canaryRole is the role that the publisher assumes to launch canaries, in the
+// canary's account only.
+func canaryRole(p Publication) resource {
+	directory, name := path.Split("/" + p.Canary.Role)
+	return resource{
+		Type: "AWS::IAM::Role", Condition: "IsCanaryAccount",
+		Properties: map[string]any{
+			"Path": directory, "RoleName": name,
+			"Description":              "Launches canaries of AMIs of account " + p.Manifest.Account + ", and terminates them",
+			"AssumeRolePolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{publisherTrust(p)}},
+			"Policies": []any{map[string]any{
+				"PolicyName":     "launch-canaries",
+				"PolicyDocument": policy.Canary(p.Manifest.Partition, p.Manifest.Key.WildcardARN, p.Canary.AutoScaling),
+			}},
+		},
+	}
+}
+
+// publisherTrust lets the publisher assume a role.
+func publisherTrust(p Publication) map[string]any {
+	trust := map[string]any{
+		"Effect": "Allow", "Action": "sts:AssumeRole",
+		"Principal": map[string]any{"AWS": sub("arn:${AWS::Partition}:iam::" + p.Manifest.Account + ":root")},
+	}
+	if o := p.Manifest.Organization; o != nil {
+		trust["Condition"] = map[string]any{"StringEquals": map[string]string{"aws:PrincipalOrgID": o.ID}}
+	}
+	return trust
 }
 
 // memberRole is the role that the publisher assumes to create the account's grants,
@@ -79,20 +113,13 @@ func memberRole(p Publication) resource {
 	for i, role := range p.GrantRoles {
 		grantees[i] = sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/" + role)
 	}
-	trust := map[string]any{
-		"Effect": "Allow", "Action": "sts:AssumeRole",
-		"Principal": map[string]any{"AWS": sub("arn:${AWS::Partition}:iam::" + p.Manifest.Account + ":root")},
-	}
-	if o := p.Manifest.Organization; o != nil {
-		trust["Condition"] = map[string]any{"StringEquals": map[string]string{"aws:PrincipalOrgID": o.ID}}
-	}
 	return resource{
 		Type:     "AWS::IAM::Role",
 		Metadata: map[string]any{"Statements": memberStatements(p.Manifest.Partition)},
 		Properties: map[string]any{
 			"Path": directory, "RoleName": name,
 			"Description":              "Creates this account's KMS grants for AMIs of account " + p.Manifest.Account + ", and reads what launches of them depend on",
-			"AssumeRolePolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{trust}},
+			"AssumeRolePolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{publisherTrust(p)}},
 			"Policies": []any{map[string]any{"PolicyName": "create-grants", "PolicyDocument": map[string]any{
 				"Version": "2012-10-17",
 				"Statement": []any{map[string]any{

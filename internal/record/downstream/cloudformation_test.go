@@ -22,7 +22,7 @@ func memberTemplates(t *testing.T) map[string]string {
 	files := map[string]string{}
 	for name, change := range map[string]func(*downstream.Publication){
 		"with the member role": func(*downstream.Publication) {},
-		"without":              func(p *downstream.Publication) { p.MemberRole, p.GrantRoles = "", nil },
+		"without":              func(p *downstream.Publication) { p.MemberRole, p.GrantRoles, p.Canary = "", nil, nil },
 	} {
 		p := publication()
 		change(&p)

@@ -48,10 +48,21 @@ type Publication struct {
 	GrantRoles []string
 	// GrantOperations are the operations of these grants.
 	GrantOperations []string
+	// Canary is the role that launches canaries; nil without a canary.
+	Canary *Canary
 	// Devices are the EBS devices of the images, by Region.
 	Devices map[string][]Device
 	// NodeClass is for the output [EC2NodeClass].
 	NodeClass NodeClass
+}
+
+// Canary is the role that launches canaries in an account.
+type Canary struct {
+	Account string
+	// Role is its path and name.
+	Role string
+	// AutoScaling says that it also launches through an Auto Scaling group.
+	AutoScaling bool
 }
 
 // Documents are the documents of the kinds, by the names of their files.

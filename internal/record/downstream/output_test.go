@@ -37,6 +37,7 @@ func publication(grants ...manifest.Grant) downstream.Publication {
 	}
 	return downstream.Publication{
 		Manifest: m, Policy: policy.Karpenter("aws", wildcard), Grants: slices.Values(grants),
+		Canary:     &downstream.Canary{Account: "222222222222", Role: "platform/orgami-canary", AutoScaling: true},
 		MemberRole: "platform/orgami-grants", GrantRoles: []string{"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling", "Launcher"},
 		GrantOperations: []string{"Decrypt", "CreateGrant"},
 		Devices: map[string][]downstream.Device{
@@ -195,7 +196,7 @@ func TestCloudFormationRefers(t *testing.T) {
 	if err := json.Unmarshal(content, &template); err != nil {
 		t.Fatal(err)
 	}
-	declared := map[string]bool{"AWS::NoValue": true}
+	declared := map[string]bool{"AWS::NoValue": true, "AWS::AccountId": true}
 	for _, section := range []string{"Parameters", "Resources"} {
 		for name := range template[section].(map[string]any) {
 			declared[name] = true
