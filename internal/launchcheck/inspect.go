@@ -209,22 +209,34 @@ func (i *inspector) readRegions(ctx context.Context, clients *awsclient.Clients)
 
 // readRoles reads the paths and names of the account's roles.
 func (i *inspector) readRoles(ctx context.Context, clients *awsclient.Clients) {
-	roles := []string{}
-	var err error
-	for pages := iam.NewListRolesPaginator(clients.IAM(), &iam.ListRolesInput{MaxItems: aws.Int32(1000)}); pages.HasMorePages(); {
-		var page *iam.ListRolesOutput
-		if page, err = pages.NextPage(ctx); err != nil {
-			break
+	roles, err := listRoles(ctx, clients)
+	i.read("iam:ListRoles", err, func() { i.found.roles = roles })
+}
+
+// listRoles doesn't use the SDK's paginator: it converts the client to an interface,
+// and the linker would keep all of IAM's operations, 3 MB.
+func listRoles(ctx context.Context, clients *awsclient.Clients) ([]string, error) {
+	client, input, roles := clients.IAM(), iam.ListRolesInput{MaxItems: aws.Int32(1000)}, []string{}
+	for {
+		page, err := client.ListRoles(ctx, &input)
+		if err != nil {
+			return nil, awsclient.Wrap(err, "listing roles")
 		}
 		for _, role := range page.Roles {
 			if aws.ToString(role.RoleName) == "" {
-				err = awsclient.Incomplete("IAM ListRoles", clients.Region(), "a role's name")
+				return nil, awsclient.Incomplete("IAM ListRoles", clients.Region(), "a role's name")
 			}
-			roles = append(roles, strings.TrimPrefix(aws.ToString(role.Path)+aws.ToString(role.RoleName), "/"))
+			roles = append(roles, strings.TrimPrefix(aws.ToString(role.Path)+*role.RoleName, "/"))
+		}
+		input.Marker = page.Marker
+		switch {
+		case !page.IsTruncated:
+			slices.Sort(roles)
+			return roles, nil
+		case aws.ToString(page.Marker) == "":
+			return nil, awsclient.Incomplete("IAM ListRoles", clients.Region(), "Marker")
 		}
 	}
-	slices.Sort(roles)
-	i.read("iam:ListRoles", err, func() { i.found.roles = roles })
 }
 
 // readRegion reads the account's settings in a Region.

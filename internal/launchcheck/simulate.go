@@ -144,8 +144,8 @@ func (i *inspector) ask(ctx context.Context, clients *awsclient.Clients, q quest
 		})
 	}
 	answered := map[string]bool{}
-	for pages := iam.NewSimulatePrincipalPolicyPaginator(clients.IAM(), input); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
+	for client, more := clients.IAM(), true; more; {
+		page, err := client.SimulatePrincipalPolicy(ctx, input)
 		if err != nil {
 			return err
 		}
@@ -153,6 +153,8 @@ func (i *inspector) ask(ctx context.Context, clients *awsclient.Clients, q quest
 			answered[aws.ToString(result.EvalActionName)] = true
 			i.add(q, result, to)
 		}
+		input.Marker = page.Marker
+		more = page.IsTruncated && aws.ToString(page.Marker) != ""
 	}
 	for _, action := range q.actions {
 		if !answered[action] {
