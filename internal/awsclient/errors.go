@@ -54,7 +54,7 @@ var remedies = map[string]string{
 	CodeSTSAccessDenied:      "Allow the action in the caller's IAM policy. To assume a role, the role's trust policy must allow the caller, too",
 	CodeLimitExceeded:        "Request an increase of the quota in Service Quotas, or delete resources that are no longer needed",
 	CodeResourceLimit:        "Wait for other operations to finish, or request an increase of the quota in Service Quotas",
-	CodeDisabled:             "Enable the key with 'aws kms enable-key'",
+	CodeDisabled:             "Enable the key",
 	CodeNotInOrganization:    "Run in a member account of the organization, or share with accounts instead of an organization",
 	CodeOptInRequired:        "Enable the Region for the account, or subscribe the account to what the message names",
 	CodeAuthFailure:          invalid,

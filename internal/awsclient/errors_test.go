@@ -47,7 +47,7 @@ func TestErrorText(t *testing.T) {
 		answer answer
 		want   string
 	}{
-		{jsonError("DisabledException", "key is disabled."), "listing k: KMS ListGrants returned DisabledException: key is disabled. Enable the key with 'aws kms enable-key'"},
+		{jsonError("DisabledException", "key is disabled."), "listing k: KMS ListGrants returned DisabledException: key is disabled. Enable the key"},
 		{jsonError("StrangeException", "what?"), "listing k: KMS ListGrants returned StrangeException: what?"},
 		{jsonError("StrangeException", "a\nb"), `listing k: KMS ListGrants returned StrangeException: a\nb`},
 		{

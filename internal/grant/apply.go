@@ -187,8 +187,8 @@ func (d Desired) create(ctx context.Context, client *kms.Client, g *Grant, optio
 		g.Status, g.Reason = Skipped, MissingRole
 		return nil
 	case awsclient.Is(err, awsclient.CodeInvalidArn):
-		return fmt.Errorf("%w: the role may not exist yet. Create it with 'aws iam create-service-linked-role' in account %s, or set grants.missing_role = \"skip\"",
-			awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role), g.Account)
+		return fmt.Errorf("%w: the role may not exist yet. Create it%s in account %s, or set grants.missing_role = \"skip\"",
+			awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role), withCommand(g.Role), g.Account)
 	case err != nil:
 		return awsclient.Wrap(err, "granting key %s in %s to %s with credentials of account %s", g.KeyARN, g.Region, g.Role, g.Account)
 	}

@@ -176,3 +176,19 @@ func (d Desired) KeyPolicyNeeds() (roles, operations []string) {
 	}
 	return sorted(d.Roles), Operations
 }
+
+// withCommand returns the command that creates the role, for the text of an error; empty
+// for a role that no service creates. A suffix is only EC2 Auto Scaling's.
+// Fact: IAM-ROLE-2, IAM-ROLE-7.
+func withCommand(roleARN string) string {
+	_, role, _ := strings.Cut(roleARN, ":role/aws-service-role/")
+	service, name, linked := strings.Cut(role, "/")
+	if !linked {
+		return ""
+	}
+	command := "aws iam create-service-linked-role --aws-service-name " + service
+	if _, suffix, found := strings.Cut(name, "AWSServiceRoleForAutoScaling_"); found {
+		command += " --custom-suffix " + suffix
+	}
+	return " with '" + command + "'"
+}

@@ -145,7 +145,7 @@ func TestMissingRole(t *testing.T) {
 			spec := w.spec()
 			spec.Grants.MissingRole = "fail"
 			_, err := w.publish(spec)
-			if err == nil || !strings.Contains(err.Error(), "create-service-linked-role") || !strings.Contains(err.Error(), awssim.MemberAccounts()[0]) {
+			if err == nil || !strings.Contains(err.Error(), "create-service-linked-role --aws-service-name ") || !strings.Contains(err.Error(), awssim.MemberAccounts()[0]) {
 				t.Errorf("error is %v", err)
 			}
 			w.checkNothingVisible(t)

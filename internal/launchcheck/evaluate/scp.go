@@ -83,7 +83,7 @@ func (e *evaluation) control(p ControlPolicy, keyARN string) *document {
 
 // controlLink combines the decisions of the policies of all levels.
 func (a *Account) controlLink(what string, says func(ControlPolicy) (denied, allowed answer)) Link {
-	remedy := "aws organizations list-policies-for-target --target-id " + a.ID + " --filter SERVICE_CONTROL_POLICY"
+	remedy := fmt.Sprintf("aws organizations list-policies-for-target --target-id %s --filter SERVICE_CONTROL_POLICY", a.ID)
 	const note = "with credentials of the organization's management account"
 	denied, allowed := no, yes
 	var deniers, doubts []string
