@@ -192,7 +192,7 @@ func (s Scope) roleLaunchers(members Members, account string) []evaluate.Launche
 		}
 	}
 	for i, pattern := range append([]string{karpenterRoles}, s.Roles...) {
-		roles, known := members.matching(account, pattern)
+		roles, known := members.Matching(account, pattern)
 		switch {
 		case !known && i == 0:
 			add("Karpenter", karpenterRole, true)

@@ -355,9 +355,9 @@ func (m Members) HasRole(account, role string) (has, known bool) {
 	return slices.Contains(read.roles, role), read.roles != nil
 }
 
-// matching are the account's roles that the pattern matches: their names, if it has
+// Matching are the account's roles that the pattern matches: their names, if it has
 // no path. known is false if the account's roles weren't read.
-func (m Members) matching(account, pattern string) (roles []string, known bool) {
+func (m Members) Matching(account, pattern string) (roles []string, known bool) {
 	read := m.accounts[account]
 	for _, role := range read.roles {
 		if policy.Match(pattern, role) || !strings.Contains(pattern, "/") && policy.Match(pattern, path.Base(role)) {

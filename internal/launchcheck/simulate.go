@@ -22,7 +22,7 @@ func (i *inspector) launchRoles() []string {
 	members := Members{accounts: map[string]memberAccount{i.id: i.found}}
 	var found []string
 	for _, pattern := range append([]string{karpenterRoles}, i.Roles...) {
-		roles, _ := members.matching(i.id, pattern)
+		roles, _ := members.Matching(i.id, pattern)
 		found = append(found, roles...)
 	}
 	return slices.Compact(slices.Sorted(slices.Values(found)))

@@ -34,7 +34,28 @@ func (r run) inspect(ctx context.Context, observed Observed, plan Plan, keyID st
 	if err != nil {
 		return members, fmt.Errorf("inspecting member accounts: %w", err)
 	}
+	if lines := absent(members, r.spec.CheckRoles); len(lines) > 0 {
+		r.Reporter.Warn(strings.Join(lines, "\n"))
+	}
 	return members, nil
+}
+
+// absent says for which patterns in check_roles some inspected accounts have no role:
+// there is nothing to check in them.
+func absent(members launchcheck.Members, patterns []string) []string {
+	var lines []string
+	for _, pattern := range patterns {
+		var accounts []string
+		for _, account := range members.Inspected {
+			if roles, known := members.Matching(account, pattern); known && len(roles) == 0 {
+				accounts = append(accounts, account)
+			}
+		}
+		if len(accounts) > 0 {
+			lines = append(lines, fmt.Sprintf("No role matches %q in check_roles in %s (%s): no launch of it is checked there.", pattern, text.Count(len(accounts), "account"), text.Few(accounts, 3)))
+		}
+	}
+	return lines
 }
 
 // member assumes grants.member_role in an account.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
@@ -387,4 +388,34 @@ func TestInspectingAudit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// check_roles takes patterns. The roles that exist are checked, and one line names the
+// accounts that have none.
+func TestCheckRolesThatExist(t *testing.T) {
+	file := launcherWith(func(a *awssim.AccountFile, r *awssim.RoleFile) {
+		batch := *r
+		batch.Name, batch.Path = "BatchNodes-web", "/team/"
+		a.Roles = append(a.Roles, batch)
+	})
+	inVirtualTime(t, file, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.CheckRoles = []string{"BatchNodes*"}
+		result := w.mustPublish(t, spec)
+		found := map[string]int{}
+		for _, c := range result.Checks.Matrix {
+			if strings.HasPrefix(c.Launcher, "BatchNodes") {
+				for _, account := range c.Accounts {
+					found[c.Launcher+" in "+account+" "+string(c.Outcome)]++
+				}
+			}
+		}
+		want := map[string]int{"BatchNodes-web in 222222222222 launches": 3, "BatchNodes* in any other account launches": 3}
+		if diff := cmp.Diff(want, found); diff != "" {
+			t.Error(diff)
+		}
+		if !strings.Contains(w.said(), `No role matches "BatchNodes*" in check_roles in 1 account (333333333333)`) {
+			t.Error(w.said())
+		}
+	})
 }
