@@ -29,7 +29,7 @@ type attempt struct {
 	lost bool
 }
 
-// ending is how a launch ended.
+// ending is how a launch ended. The outcome is empty if it isn't known.
 type ending struct {
 	Launch
 
@@ -70,7 +70,7 @@ func (a *attempt) remove(ctx context.Context) error {
 // launch launches with RunInstances and, if configured, through an Auto Scaling
 // group at the same time.
 func (a *attempt) launch(ctx context.Context) (direct, scaled ending, err error) {
-	direct.Launch, scaled.Launch = a.result(ByRunInstances, Inconclusive, ""), a.result(ByAutoScaling, Inconclusive, "")
+	direct.Launch, scaled.Launch = a.result(ByRunInstances, "", ""), a.result(ByAutoScaling, "", "")
 	if a.group == "" {
 		if a.group, err = a.createSecurityGroup(ctx); err != nil {
 			return direct, scaled, err

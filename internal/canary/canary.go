@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -193,15 +194,24 @@ func (r regional) attempt(ctx, limited context.Context, place place, n int) (lau
 		}
 	}()
 	direct, scaled, err := a.launch(limited)
-	launches = append(launches, direct.Launch)
+	endings := []ending{direct}
 	if r.ThroughGroup {
-		launches = append(launches, scaled.Launch)
+		endings = append(endings, scaled)
+	}
+	timedOut := err != nil && ctx.Err() == nil && limited.Err() != nil
+	for _, end := range endings {
+		if end.Outcome == "" && timedOut {
+			end.Outcome, end.Reason = Failed, strings.TrimSuffix(fmt.Sprintf("%v after %s: %s", errTimedOut, r.Timeout, end.Reason), ": ")
+		}
+		if end.Outcome != "" {
+			launches = append(launches, end.Launch)
+		}
 	}
 	switch {
 	case ctx.Err() != nil:
 		return launches, false, fmt.Errorf("canary in %s: %w", r.region, context.Cause(ctx))
-	case err != nil && limited.Err() != nil:
-		return r.all(Failed, fmt.Sprintf("%v after %s", errTimedOut, r.Timeout)), false, nil
+	case timedOut:
+		return launches, false, nil
 	}
 	return launches, direct.interrupted || scaled.interrupted, err
 }

@@ -69,7 +69,7 @@ func (a *attempt) runIn(ctx context.Context, in subnet) (ending, error) {
 		return end, nil
 	case awsclient.IsClientError(err), awsclient.Is(err, capacityCodes...):
 		end.Outcome, end.Reason = Failed, refusal(err)
-		if awsclient.Is(err, capacityCodes...) || isCapacity(end.Reason) {
+		if awsclient.Is(err, unsupported) || isCapacity(end.Reason) {
 			end.Outcome, end.elsewhere = Inconclusive, true
 		}
 		return end, nil

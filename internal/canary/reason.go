@@ -12,7 +12,7 @@ import (
 // capacityCodes are the errors of launches that fail for a reason that isn't the
 // image's. Another zone may do. Fact: EC2-INST-5, EC2-INST-6.
 var capacityCodes = []string{
-	awsclient.CodeNoCapacity, awsclient.CodeNoHostCapacity, "InsufficientCapacity", "InsufficientFreeAddressesInSubnet", "Unsupported",
+	awsclient.CodeNoCapacity, awsclient.CodeNoHostCapacity, "InsufficientCapacity", "InsufficientFreeAddressesInSubnet",
 	"VcpuLimitExceeded", "InstanceLimitExceeded", "VolumeLimitExceeded", "MaxIOPSLimitExceeded", "PendingVerification",
 }
 
@@ -23,10 +23,14 @@ var capacityWords = []string{
 	"does not match the architecture", "not enough free addresses", "Volume limit exceeded",
 }
 
+// unsupported is the error of a type that a zone doesn't offer. The word alone says
+// too little in a message.
+const unsupported = "Unsupported"
+
 // isCapacity reports whether a reason isn't the image's.
 func isCapacity(reason string) bool {
 	contains := func(part string) bool { return strings.Contains(strings.ToLower(reason), strings.ToLower(part)) }
-	return slices.ContainsFunc(capacityCodes[:4], contains) || slices.ContainsFunc(capacityCodes[5:], contains) || slices.ContainsFunc(capacityWords, contains)
+	return slices.ContainsFunc(capacityCodes, contains) || slices.ContainsFunc(capacityWords, contains)
 }
 
 // isKeyError reports whether a reason is one that a KMS key causes.
