@@ -50,6 +50,10 @@ func TestFact1CrossAccountOperations(t *testing.T) {
 			_, err := c.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &key})
 			return err
 		}},
+		"ListKeyPolicies": {impossible, func(ctx context.Context, c *kms.Client, key string) error {
+			_, err := c.ListKeyPolicies(ctx, &kms.ListKeyPoliciesInput{KeyId: &key})
+			return err
+		}},
 		"PutKeyPolicy": {impossible, func(ctx context.Context, c *kms.Client, key string) error {
 			_, err := c.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &key, Policy: keyPolicy(openStatement)})
 			return err

@@ -18,6 +18,7 @@ func init() {
 		"DescribeKey":          {ownAuthorization: true, handle: describeKey},
 		"ListKeys":             {handle: listKeys},
 		"GetKeyPolicy":         {ownAuthorization: true, handle: getKeyPolicy},
+		"ListKeyPolicies":      {ownAuthorization: true, handle: listKeyPolicies},
 		"PutKeyPolicy":         {mutating: true, ownAuthorization: true, handle: putKeyPolicy},
 		"EnableKey":            {mutating: true, ownAuthorization: true, handle: enableKey},
 		"DisableKey":           {mutating: true, ownAuthorization: true, handle: disableKey},

@@ -112,6 +112,22 @@ func getKeyPolicy(c *call) (any, error) {
 	return map[string]any{"Policy": normalised(stored.text), "PolicyName": "default"}, nil
 }
 
+// listKeyPolicies lists the one policy that a key has. Fact: KMS-KEY-29.
+func listKeyPolicies(c *call) (any, error) {
+	r, err := decodeJSON[struct {
+		KeyID  string `json:"KeyId"`
+		Limit  int
+		Marker string
+	}](c)
+	if err != nil {
+		return nil, err
+	}
+	if _, problem := c.key(r.KeyID, false); problem != nil {
+		return nil, problem
+	}
+	return map[string]any{"PolicyNames": []string{"default"}, "Truncated": false}, nil
+}
+
 // normalised writes a policy as KMS stores it: indented, and a list of one
 // element as that element. Fact: KMS-KEY-23.
 func normalised(policy string) string {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // protocol is a wire protocol of AWS.
@@ -38,6 +39,15 @@ func protocolOf(service string) protocol {
 	default:
 		return jsonProtocol
 	}
+}
+
+// protocolOfRequest is the protocol in which to refuse a request, also of a service that
+// isn't simulated: query protocols send forms. Fact: ERR-7.
+func protocolOfRequest(service string, r *http.Request) protocol {
+	if _, known := operations[service]; !known && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return queryProtocol
+	}
+	return protocolOf(service)
 }
 
 // requestID is the same for all answers: it must not depend on anything.

@@ -91,9 +91,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // serve runs one request from its bytes to its answer.
 func (w *World) serve(r *http.Request) response {
 	c, problem := w.decode(r)
-	protocol := protocolOf(c.service)
 	if problem != nil {
-		return protocol.failure(problem)
+		return protocolOfRequest(c.service, r).failure(problem)
 	}
 	if err := sleep(r.Context(), w.options.Latency); err != nil {
 		return response{broken: err}
@@ -190,7 +189,11 @@ func (w *World) run(c *call) (any, error) {
 	w.advanceGroups(c.now)
 	op, known := operations[c.service][c.operation]
 	if !known {
-		return nil, badRequest("InvalidAction", "the simulator has no operation %s %s", c.service, c.operation)
+		code := "InvalidAction"
+		if protocolOf(c.service) == jsonProtocol {
+			code = "UnknownOperationException"
+		}
+		return nil, badRequest(code, "the simulator has no operation %s %s", c.service, c.operation) // Fact: ERR-7
 	}
 	if !op.ownAuthorization && !c.allowsOnTargets(c.service+":"+c.operation) {
 		refused := denied(c)

@@ -89,7 +89,7 @@ func Documents(p Publication, kinds []Kind) (map[string]any, error) {
 // NodeClass says what the patch of an EC2NodeClass contains in addition to the image.
 type NodeClass struct {
 	// AMIFamily is the class's family. Karpenter requires one of an image that isn't
-	// selected by an alias. Fact: LAUNCH-25.
+	// selected by an alias. Fact: LAUNCH-28.
 	AMIFamily string
 	// BlockDevices writes block device mappings that fit the image's snapshots.
 	BlockDevices bool
