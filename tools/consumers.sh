@@ -89,9 +89,10 @@ find_node_modules
 find_karpenter
 if [ "$mode" = run ]; then
 	command -v cfn-lint >/dev/null || missing "the CloudFormation template with cfn-lint: it isn't installed"
+	command -v zsh >/dev/null || missing "remedies in zsh: it isn't installed"
 	command -v aws >/dev/null || missing "commands of files, remedies and guides: the AWS CLI isn't installed"
 	ORGAMI_TEST_PACKER=$(tools/build.sh packer)
 	ORGAMI_TEST_AMAZON_PLUGIN=$(tools/build.sh amazon)
 	export ORGAMI_TEST_PACKER ORGAMI_TEST_AMAZON_PLUGIN
-	go test -count 1 -timeout 20m -run 'TestConsumer' ./test/e2e ./internal/record/...
+	go test -count 1 -timeout 30m -run 'TestConsumer' ./test/e2e ./internal/record/...
 fi
