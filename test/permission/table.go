@@ -50,7 +50,7 @@ var table = []Permission{
 
 	{Grants, "kms:ListGrants", OwnKeys, "to see which grants exist, which accounts created them, and that new ones are listed"},
 	{OwnGrants, "kms:CreateGrant", GrantsToRoles, "to create the grants of the publishing account's own roles"},
-	{MemberGrants, "sts:AssumeRole", MemberRoles, "to create the other accounts' grants with a role of each account"},
+	{MemberGrants, "sts:AssumeRole", MemberRoles, "to create the other accounts' grants, and to inspect them, with a role of each account"},
 
 	{Deprecation, "ec2:EnableImageDeprecation", Everything, "to set the time at which the images are deprecated"},
 	{Protection, "ec2:EnableImageDeregistrationProtection", Everything, "to protect the images against being deregistered"},
