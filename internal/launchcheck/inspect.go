@@ -76,6 +76,8 @@ type Query struct {
 	Keys map[string][]string
 	// Images are the IDs of the images that exist, by Region.
 	Images map[string]string
+	// Published says that the accounts are to see the images already.
+	Published bool
 }
 
 // Inspect reads, in each account, what its launches depend on. It fails only with
@@ -146,6 +148,7 @@ func (i *inspector) read(action string, err error, found func()) {
 func (i *inspector) account(ctx context.Context, member Member, account string) {
 	i.found.settings = evaluate.Account{
 		ID: i.id, Simulations: map[string]map[string]evaluate.Simulation{}, DefaultEBSKeys: map[string]evaluate.Key{}, AllowedAMIs: map[string]evaluate.AllowedAMIs{}, RegionEnabled: map[string]bool{},
+		SeesImage: map[string]bool{},
 	}
 	clients, err := member(ctx, account)
 	if err != nil {
@@ -243,15 +246,33 @@ func listRoles(ctx context.Context, clients *awsclient.Clients) ([]string, error
 func (i *inspector) readRegion(ctx context.Context, clients *awsclient.Clients, region string) {
 	defer i.simulate(ctx, clients, region) // the default key is one of those that are simulated
 
-	_ = fanout.Each(ctx, []string{"allowed", "key"}, func(ctx context.Context, what string) error {
-		if what == "key" {
+	_ = fanout.Each(ctx, []string{"allowed", "image", "key"}, func(ctx context.Context, what string) error {
+		switch what {
+		case "key":
 			i.readDefaultKey(ctx, clients, region)
-			return nil
+		case "image":
+			i.readImage(ctx, clients, region)
+		default:
+			setting, err := readAllowedAMIs(ctx, clients, region)
+			i.read("ec2:GetAllowedImagesSettings", err, func() { i.found.settings.AllowedAMIs[region] = setting })
 		}
-		setting, err := readAllowedAMIs(ctx, clients, region)
-		i.read("ec2:GetAllowedImagesSettings", err, func() { i.found.settings.AllowedAMIs[region] = setting })
 		return nil
 	})
+}
+
+// readImage reads whether the account sees the published image. Allowed AMIs hides
+// it, as does an image that isn't shared. Fact: EC2-ALLOW-2, EC2-IMG-26.
+func (i *inspector) readImage(ctx context.Context, clients *awsclient.Clients, region string) {
+	id := i.Images[region]
+	if !i.Published || id == "" {
+		return
+	}
+	answer, err := clients.EC2(region).DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}})
+	sees := err == nil && len(answer.Images) > 0
+	if awsclient.Is(err, awsclient.CodeImageNotFound) {
+		err = nil
+	}
+	i.read("ec2:DescribeImages", awsclient.Wrap(err, "describing image %s in %s", id, region), func() { i.found.settings.SeesImage[region] = sees })
 }
 
 // readDefaultKey reads the default key of EBS encryption and, if it isn't aws/ebs,
@@ -338,7 +359,7 @@ func (m Members) With(a evaluate.Account) evaluate.Account {
 		return a
 	}
 	a.DefaultEBSKeys, a.AllowedAMIs, a.RegionEnabled = read.settings.DefaultEBSKeys, read.settings.AllowedAMIs, read.settings.RegionEnabled
-	a.Simulations = read.settings.Simulations
+	a.Simulations, a.SeesImage = read.settings.Simulations, read.settings.SeesImage
 	switch {
 	case read.organization == "":
 	case read.organization != a.Organization && read.organization != "":

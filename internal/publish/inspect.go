@@ -23,7 +23,7 @@ func (r run) inspect(ctx context.Context, observed Observed, plan Plan, keyID st
 	}
 	query := launchcheck.Query{
 		Partition: observed.Caller.Partition, Accounts: grantAccounts(r.spec, observed), Regions: r.spec.Regions,
-		Owner: observed.Caller.Account, Roles: r.spec.CheckRoles, Keys: map[string][]string{}, Images: plan.existing(),
+		Owner: observed.Caller.Account, Roles: r.spec.CheckRoles, Keys: map[string][]string{}, Images: plan.existing(), Published: r.spec.PlanOnly,
 	}
 	if keyID != "" {
 		for _, region := range r.spec.Regions {

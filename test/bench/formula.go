@@ -24,7 +24,8 @@ func ColdChanges(c Cell) map[string]int {
 
 // InspectionCalls are those in the accounts that get grants: a session, three reads
 // for the account, and two for each Region. simulated is how many launcher roles each
-// account has, with three questions to IAM in each Region.
+// account has, with three questions to IAM in each Region. An audit also describes the
+// image in each Region.
 func InspectionCalls(c Cell, simulated int) map[string]int {
 	calls := map[string]int{
 		"sts AssumeRole":                     c.Accounts,

@@ -96,6 +96,9 @@ func TestInspection(t *testing.T) {
 		}
 	}
 	want["organizations DescribeOrganization"]++ // the publisher's own
+	if n := result.Calls.ByKind["ec2 DescribeImages"]; n < cell.Accounts*cell.Regions {
+		t.Errorf("%d accounts see %d images in %d Regions", cell.Accounts, n, cell.Regions)
+	}
 	want["ec2 DescribeRegions"]++
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("calls of the inspection: %s", diff)

@@ -133,7 +133,7 @@ func (r *Region) sharedLink(a *Account) Link {
 		switch in, why := a.isIn(permission); in {
 		case yes:
 			l := holds(linkShared, i.ID+" is shared with "+permission)
-			if a.MembershipAssumed {
+			if a.MembershipAssumed && !a.SeesImage[r.Name] {
 				l = l.assumed()
 			}
 			return l

@@ -151,7 +151,7 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 		return v
 	}
 	if !v.append(e.image...) || !v.append(e.enabledLink(a, by.partition)...) || !v.append(e.region.sharedLink(a)) ||
-		!v.append(e.allowedLink(a, e.now)...) || !v.append(e.disks...) || !v.append(e.roleLinks(a, by)...) {
+		!v.append(e.allowedLink(a, e.now)...) || !v.append(e.seenLink(a)...) || !v.append(e.disks...) || !v.append(e.roleLinks(a, by)...) {
 		return v
 	}
 	for _, k := range e.keys {

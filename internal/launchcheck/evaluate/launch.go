@@ -67,6 +67,9 @@ type Account struct {
 	// AllowedAMIs are the account's settings Allowed AMIs by Region. Fact:
 	// EC2-ALLOW-1.
 	AllowedAMIs map[string]AllowedAMIs
+	// SeesImage says of Regions whether EC2 returns the image to the account. Fact:
+	// EC2-ALLOW-2, EC2-IMG-26.
+	SeesImage map[string]bool
 	// SCPs are the service control policies of each level: the root, the OUs down to
 	// the account, and the account. Nil if they are not known; empty, and not nil,
 	// if there are none. Fact: IAM-EVAL-13.

@@ -94,6 +94,17 @@ func (e *evaluation) allowedLink(a *Account, now time.Time) []Link {
 	}
 }
 
+// seenLink is about an image that the account doesn't see although it should. Why isn't
+// known: a change may not be visible yet.
+func (e *evaluation) seenLink(a *Account) []Link {
+	sees, known := a.SeesImage[e.region.Name]
+	if !known || sees || a.ID == e.region.Image.Owner {
+		return nil
+	}
+	return []Link{open(linkShared, fmt.Sprintf("the account %s doesn't see %s, although it's shared and no setting that was read hides it", a.ID, e.region.Image.ID),
+		fmt.Sprintf("aws ec2 describe-images --region %s --image-ids %s", e.region.Name, e.region.Image.ID)).note(CredentialsOf(a.ID))}
+}
+
 // meets reports whether the image meets all parts of the criterion.
 func (c ImageCriterion) meets(i *Image, now time.Time) answer {
 	all := answerOf(true)

@@ -51,6 +51,22 @@ func TestVolumeKey(t *testing.T) {
 	})
 }
 
+// An image that the account doesn't see although it should.
+func TestSeesImage(t *testing.T) {
+	sees := func(sees bool) func(*scene) {
+		return func(s *scene) { s.account.SeesImage = map[string]bool{region: sees} }
+	}
+	check(t, []ruling{
+		{"the account sees it", sees(true), evaluate.Launches, ""},
+		{"the account doesn't see it", sees(false), evaluate.Inconclusive, "shared"},
+		{"the account doesn't see it, because it isn't shared", steps(sees(false), func(s *scene) { s.region.Image.Organizations = nil }), evaluate.Fails, "shared"},
+		{"the account doesn't see it, because Allowed AMIs hides it", steps(sees(false), func(s *scene) {
+			s.account.AllowedAMIs = map[string]evaluate.AllowedAMIs{region: {State: "enabled", Criteria: []evaluate.ImageCriterion{{Providers: []string{other}}}}}
+		}), evaluate.Fails, "allowed-amis"},
+		{"its owner needn't see it", steps(sees(false), (*scene).inOwnersAccount), evaluate.Launches, ""},
+	})
+}
+
 func TestAllowedAMIs(t *testing.T) {
 	now := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
 	days := func(n int) *int { return &n }
