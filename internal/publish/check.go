@@ -162,11 +162,11 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 		}
 	}
 	failing := checks.Matrix.Count(evaluate.Fails)
-	if r.spec.Check == CheckSeen {
-		failing += notSeen(checks.Matrix).Total()
-	}
 	changes, problems, expected := plan.drift(), len(plan.Problems()), expectedGrants(plan, members)
 	inMembers := driftInMembers(checks.Matrix)
+	if n := notSeen(checks.Matrix).Total(); n > 0 && r.spec.Check == CheckSeen {
+		inMembers = append(inMembers, text.Count(n, "launch")+" not seen to succeed")
+	}
 	if r.spec.FailOnDrift && changes+problems+failing+expected+len(inMembers) > 0 {
 		return checks, fmt.Errorf("what is published has drifted: %s needed, %s to fix by hand, %s would fail, %s missing%s",
 			are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"), are(expected, "grant"), strings.Join(append([]string{""}, inMembers...), ", "))

@@ -372,6 +372,12 @@ func TestInspectingAudit(t *testing.T) {
 		"a policy is detached": {func(t *testing.T, w *world, _ *publish.Spec) {
 			done(iam.NewFromConfig(w.config(awssim.MemberAccounts()[0], auditedRegion)).DeleteRolePolicy(t.Context(), &iam.DeleteRolePolicyInput{RoleName: aws.String(awssim.LauncherRole), PolicyName: aws.String("kms")}))(t)
 		}, "3 launches without the IAM policy"},
+		"an assumption with check = seen": {func(t *testing.T, w *world, spec *publish.Spec) {
+			spec.Check = publish.CheckSeen
+			done(iam.NewFromConfig(w.config(awssim.MemberAccounts()[0], auditedRegion)).PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{
+				RoleName: aws.String(awssim.GrantRole), PolicyName: aws.String("inspect"), PolicyDocument: aws.String(policy.MemberPolicy("aws", "ReadAllowedAMIs").String()),
+			}))(t)
+		}, "9 launches not seen to succeed"},
 		"a new account without the role": {func(t *testing.T, w *world, spec *publish.Spec) {
 			client := iam.NewFromConfig(w.config(awssim.MemberAccounts()[2], auditedRegion))
 			for _, name := range []string{"grants", "inspect"} {
