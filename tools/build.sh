@@ -58,7 +58,7 @@ if [ ! -x "$cache/$binary" ]; then
 	# Built aside and renamed: two builds at once do not disturb each other.
 	temporary=$(mktemp -d "$cache/.build-XXXXXX")
 	trap 'rm -rf "$temporary"' EXIT
-	go build -ldflags='-s -w' -o "$temporary/$binary" "$package"
+	go build -ldflags='-s -w' -o "$temporary/$binary" "$package" 2> >(grep -v '^go: downloading' >&2)
 	mv "$temporary/$binary" "$cache/$binary"
 	echo "built $binary $version in $((SECONDS - started)) s" >&2
 fi

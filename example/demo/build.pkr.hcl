@@ -1,7 +1,8 @@
 # What `make demo` runs on a simulated AWS. An account with EBS encryption by default
 # builds an image with amazon-ebs. It publishes the image to the four other accounts of
-# its organization, in three Regions. The plugin creates the grants of each account with
-# the account's role orgami-grants.
+# its organization, in three Regions. With the account's role orgami-grants, the plugin
+# creates the grants of each account, and sees what launches there depend on. Before it
+# shares the image, it launches it in one account, with the role orgami-canary.
 
 packer {
   required_plugins {
@@ -82,6 +83,12 @@ build {
       grants {
         accounts    = var.accounts
         member_role = "orgami-grants"
+      }
+
+      canary {
+        account      = "222222222222"
+        role         = "orgami-canary"
+        auto_scaling = true
       }
 
       output_directory = var.output_directory

@@ -3,31 +3,43 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// finishLater has a publication fail in one Region, and finishes it.
-func finishLater(ctx context.Context, s *simulator, p packer, variables map[string]string) error {
+// shop is the account that something changes in.
+const shop = "444444444444"
+
+// caught changes a setting of one account that only that account can read. The next
+// publication finds it, and shares nothing. Once the setting is right, the publication
+// is finished with the copies that were kept.
+func caught(ctx context.Context, s *simulator, p packer, variables map[string]string) error {
 	variables = maps.Clone(variables)
 	variables["image_name"] += "-next"
-	headingf("5. Failure: EC2 denies the copy to eu-west-1, and nothing is shared. The files of the last publication stay as they are")
+	headingf("5. Account %s allows only Amazon's AMIs in eu-west-1 now. The next image is built", shop)
 	path := filepath.Join(variables["output_directory"], manifest.File)
 	published, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	// The first CopyImage is the dry run.
-	fault := map[string]any{"service": "ec2", "operation": "CopyImage", "region": "eu-west-1", "kind": "denied", "skip": 1}
-	if err := s.control(ctx, http.MethodPost, "fault", fault, &struct{}{}); err != nil {
-		return err
+	client := ec2.NewFromConfig(s.config(shop, "eu-west-1"))
+	if _, err := client.ReplaceImageCriteriaInAllowedImagesSettings(ctx, &ec2.ReplaceImageCriteriaInAllowedImagesSettingsInput{
+		ImageCriteria: []types.ImageCriterionRequest{{ImageProviders: []string{"amazon"}}},
+	}); err != nil {
+		return fmt.Errorf("setting Allowed AMIs: %w", err)
+	}
+	if _, err := client.EnableAllowedImagesSettings(ctx, &ec2.EnableAllowedImagesSettingsInput{AllowedImagesSettingsState: types.AllowedImagesSettingsEnabledStateEnabled}); err != nil {
+		return fmt.Errorf("switching Allowed AMIs on: %w", err)
 	}
 	if err := p.build(ctx, "amazon-ebs.golden", variables); err == nil {
 		return errors.New("the publication didn't fail")
@@ -39,7 +51,13 @@ func finishLater(ctx context.Context, s *simulator, p packer, variables map[stri
 	if !bytes.Equal(now, published) {
 		return fmt.Errorf("the failed run changed %s", path)
 	}
-	headingf("6. Resume: orgami-existing brings in the same AMI, and only the missing copy is created")
+	if err := printFailure(variables["output_directory"]); err != nil {
+		return err
+	}
+	headingf("6. The account allows the image. orgami-existing brings it in, and it's published with the copies that were kept")
+	if _, err := client.DisableAllowedImagesSettings(ctx, &ec2.DisableAllowedImagesSettingsInput{}); err != nil {
+		return fmt.Errorf("switching Allowed AMIs off: %w", err)
+	}
 	before, err := s.journal(ctx)
 	if err != nil {
 		return err
@@ -53,9 +71,30 @@ func finishLater(ctx context.Context, s *simulator, p packer, variables map[stri
 	}
 	changed := mutations(after[len(before):])
 	fmt.Printf("\nCalls that changed something: %s\n", changed)
-	if !strings.Contains(changed, "ec2 CopyImage × 1,") {
+	if strings.Contains(changed, "CopyImage") {
 		return errors.New("the copies of the failed run weren't used")
 	}
-	_, err = readManifest(variables["output_directory"])
-	return err
+	return nil
+}
+
+// printFailure prints why nothing was shared.
+func printFailure(output string) error {
+	content, err := os.ReadFile(filepath.Join(output, manifest.FailureFile))
+	if err != nil {
+		return err
+	}
+	var failure struct {
+		Errors []string `json:"errors"`
+	}
+	if err := json.Unmarshal(content, &failure); err != nil {
+		return fmt.Errorf("reading %s: %w", manifest.FailureFile, err)
+	}
+	if len(failure.Errors) == 0 || !strings.Contains(failure.Errors[0], "allowed-amis") {
+		return fmt.Errorf("%s names another reason: %v", manifest.FailureFile, failure.Errors)
+	}
+	fmt.Println()
+	for _, e := range failure.Errors {
+		fmt.Println("  Error: " + strings.ReplaceAll(e, "\n", "\n  "))
+	}
+	return nil
 }

@@ -5,8 +5,9 @@
 // builder and this plugin, and attaches the emitted policy to a Karpenter role
 // in every account. Then it launches in every account and Region, as Karpenter
 // does and as the service-linked roles do: first from the AMI that amazon-ebs
-// created, then from the published one. Finally a publication fails, and the
-// next run finishes it with the copies that were kept.
+// created, then from the published one. Finally an account changes a setting that
+// would make launches fail. The next publication finds it before it shares the
+// image, and a run after that finishes it with the copies that were kept.
 //
 // The simulated world is kept between two runs, so that the second run shows
 // that nothing is done twice.

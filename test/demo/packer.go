@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -78,16 +79,43 @@ func (p packer) command(ctx context.Context, arguments ...string) *exec.Cmd {
 	return command
 }
 
-// build runs `packer build` on one source of the template, in full view.
+// build runs `packer build` on one source of the template. Without VERBOSE=1, only what
+// orgami-publish prints is shown.
 func (p packer) build(ctx context.Context, only string, variables map[string]string) error {
 	arguments := []string{"build", "-color=false", "-only=" + only}
 	for name, value := range variables {
 		arguments = append(arguments, "-var", name+"="+value)
 	}
 	command := p.command(ctx, append(arguments, p.template)...)
-	command.Stdout, command.Stderr = indented(os.Stdout), indented(os.Stderr)
+	shown := &output{verbose: os.Getenv("VERBOSE") == "1"}
+	command.Stdout, command.Stderr = shown, shown
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("packer build -only=%s: %w", only, err)
+		return fmt.Errorf("packer build -only=%s: %w\n%s", only, err, strings.Join(shown.lines[max(0, len(shown.lines)-30):], "\n"))
 	}
 	return nil
+}
+
+// output shows Packer's output, indented.
+type output struct {
+	verbose bool
+	lines   []string
+	rest    string // of a line that isn't complete
+}
+
+var fromPublish = regexp.MustCompile(`^==> [^ ]+ \(orgami-publish\): `)
+
+func (o *output) Write(text []byte) (int, error) {
+	o.rest += string(text)
+	for {
+		line, rest, complete := strings.Cut(o.rest, "\n")
+		if !complete {
+			return len(text), nil
+		}
+		o.rest, o.lines = rest, append(o.lines, line)
+		if ours := fromPublish.FindString(line); o.verbose {
+			fmt.Println("  | " + line)
+		} else if ours != "" {
+			fmt.Println("  | " + strings.TrimPrefix(line, ours))
+		}
+	}
 }

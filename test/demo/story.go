@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,8 +15,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// story is the demo: build and publish, launch before and after, publish again, and
-// finish a publication that failed.
+// story is the demo: build and publish, launch what isn't published and what is, and
+// catch a launch that would fail before anyone sees the image.
 func story(ctx context.Context, s *simulator, p packer, work string) error {
 	number := nextNumber(work)
 	output := filepath.Join(work, "orgami")
@@ -51,7 +50,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	for _, region := range slices.Sorted(maps.Keys(published.Images)) {
 		untreated[region] = published.Sources[0].ImageID
 	}
-	headingf("2. Before: the AMI as amazon-ebs created it, encrypted by default with aws/ebs")
+	headingf("2. Without the plugin: the AMI as amazon-ebs created it, encrypted by default with aws/ebs")
 	if err := tryToShare(ctx, s, published.Sources[0], published.Organization.ARN); err != nil {
 		return err
 	}
@@ -65,10 +64,10 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	if err := settled(ctx); err != nil {
 		return err
 	}
-	headingf("3. After: the AMI as orgami-publish published it")
-	if err := printIssuers(ctx, s, published); err != nil {
+	if published, err = again(ctx, s, p, variables); err != nil {
 		return err
 	}
+	headingf("4. The published AMI, launched in every account and Region, and what the launch checks rest on")
 	images := map[string]string{}
 	for region, image := range published.Images {
 		images[region] = image.ImageID
@@ -79,10 +78,7 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	if failed > 0 {
 		return fmt.Errorf("%d launches of the published AMI failed", failed)
 	}
-	if err := again(ctx, s, p, variables); err != nil {
-		return err
-	}
-	if err := finishLater(ctx, s, p, variables); err != nil {
+	if err := caught(ctx, s, p, variables); err != nil {
 		return err
 	}
 	headingf("The documents for the deploys downstream")
@@ -136,26 +132,27 @@ func attachPolicies(ctx context.Context, s *simulator, output string) error {
 	return nil
 }
 
-// again publishes the same image again, brought in by orgami-existing.
-func again(ctx context.Context, s *simulator, p packer, variables map[string]string) error {
-	headingf("4. Again: orgami-existing brings in the same AMI, and orgami-publish has nothing to do")
+// again publishes the same image again, brought in by orgami-existing. The roles have
+// their policy now, which the checks see.
+func again(ctx context.Context, s *simulator, p packer, variables map[string]string) (manifest.Manifest, error) {
+	headingf("3. Again, after the emitted policy was attached to Karpenter's roles: orgami-existing brings in the same AMI, and nothing changes")
 	before, err := s.journal(ctx)
 	if err != nil {
-		return err
+		return manifest.Manifest{}, err
 	}
 	if err := p.build(ctx, "orgami-existing.golden", variables); err != nil {
-		return err
+		return manifest.Manifest{}, err
 	}
 	after, err := s.journal(ctx)
 	if err != nil {
-		return err
+		return manifest.Manifest{}, err
 	}
 	changed := mutations(after[len(before):])
 	fmt.Printf("\nCalls that changed something: %s\n", changed)
 	if changed != "none" {
-		return errors.New("publishing again changed something")
+		return manifest.Manifest{}, errors.New("publishing again changed something")
 	}
-	return nil
+	return readManifest(variables["output_directory"])
 }
 
 // mutations counts the successful calls by operation that changed something. Assuming a
@@ -179,25 +176,4 @@ func mutations(entries []journalEntry) string {
 
 func headingf(format string, arguments ...any) {
 	fmt.Printf("\n== "+format+"\n\n", arguments...)
-}
-
-// indented prefixes every line, so that Packer's own output stands apart.
-func indented(to io.Writer) io.Writer { return &indenter{to: to, fresh: true} }
-
-type indenter struct {
-	to    io.Writer
-	fresh bool
-}
-
-func (i *indenter) Write(text []byte) (int, error) {
-	for line := range strings.Lines(string(text)) {
-		if i.fresh {
-			line = "  | " + line
-		}
-		i.fresh = strings.HasSuffix(line, "\n")
-		if _, err := io.WriteString(i.to, line); err != nil {
-			return 0, err
-		}
-	}
-	return len(text), nil
 }

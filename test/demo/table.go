@@ -9,40 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
-	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
-	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
-
-// printIssuers prints which account created the grants in the first Region. Each must
-// have created its own: others don't count.
-func printIssuers(ctx context.Context, s *simulator, published manifest.Manifest) error {
-	region := slices.Min(slices.Collect(maps.Keys(published.Images)))
-	key := published.Key.Regions[region].ARN
-	pages := kms.NewListGrantsPaginator(kms.NewFromConfig(s.config(publisher, region)), &kms.ListGrantsInput{KeyId: &key})
-	created := map[string]int{}
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		for _, g := range page.Grants {
-			issuer, grantee := strings.Split(aws.ToString(g.IssuingAccount), ":"), strings.Split(aws.ToString(g.GranteePrincipal), ":")
-			if len(issuer) < 5 || len(grantee) < 5 || issuer[4] != grantee[4] {
-				return fmt.Errorf("the grant %s for %s was created by %s", aws.ToString(g.Name), aws.ToString(g.GranteePrincipal), aws.ToString(g.IssuingAccount))
-			}
-			created[issuer[4]]++
-		}
-	}
-	for _, account := range slices.Sorted(maps.Keys(created)) {
-		fmt.Printf("  %s: %s, created by account %s for its own roles\n", region, text.Count(created[account], "grant"), account)
-	}
-	fmt.Println()
-	return nil
-}
 
 // launchTable launches everywhere, prints account × region × launcher, and
 // counts the launches that failed. If there are launch checks, it compares each
@@ -79,7 +47,7 @@ func launchTable(ctx context.Context, s *simulator, images map[string]string, ch
 		fmt.Printf("  (%d) %s\n", t.reasons[reason], reason)
 	}
 	if checks != nil {
-		fmt.Printf("\n  The launch checks, which the plugin made before it shared the AMI, agree: %d of %d.\n", t.agreed, t.agreed)
+		fmt.Printf("\n  The launch checks of step 3 agree: %d of %d.\n", t.agreed, t.agreed)
 	}
 	return t.failed, nil
 }
@@ -105,16 +73,16 @@ func (t *launched) add(account, region, launcher, reason string) (string, error)
 	if t.checks == nil {
 		return cell, nil
 	}
-	predicted, err := agree(t.checks, account, region, launcher, reason)
+	evidence, err := agree(t.checks, account, region, launcher, reason)
 	if err != nil {
 		return "", err
 	}
 	t.agreed++
-	return cell + ", check: " + predicted, nil
+	return cell + ", " + evidence, nil
 }
 
 // agree compares a launch, which failed for the reason unless that is empty, with
-// the plugin's verdict.
+// the plugin's verdict, and returns what that rests on.
 func agree(checks evaluate.Matrix, account, region, launcher, reason string) (string, error) {
 	verdict, found := checks.Find(account, region, launcher)
 	happened := evaluate.Launches
@@ -124,5 +92,5 @@ func agree(checks evaluate.Matrix, account, region, launcher, reason string) (st
 	if !found || verdict.Outcome != happened {
 		return "", fmt.Errorf("the launch in %s of account %s as %s: %s (%s), and the launch check said %q", region, account, launcher, happened, reason, verdict.Outcome)
 	}
-	return string(verdict.Outcome), nil
+	return string(verdict.Evidence), nil
 }
