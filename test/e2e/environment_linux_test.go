@@ -237,13 +237,6 @@ func TestOutputDirectoryIsALink(t *testing.T) {
 	}
 }
 
-// withGolden is a world with an image to publish.
-func withGolden() awssim.WorldFile {
-	file := awssim.DefaultWorld()
-	file.Images = append(file.Images, awssim.ImageFile{Account: awssim.PublishingAccount, Region: "us-east-1", Name: "golden", Encrypted: true})
-	return file
-}
-
 // nobody is a user without a home directory or privileges.
 const nobody = 65534
 
@@ -326,13 +319,6 @@ func mustChmod(t *testing.T, path string, mode fs.FileMode) {
 func mustWrite(t *testing.T, path string, mode fs.FileMode) {
 	t.Helper()
 	if err := os.WriteFile(path, nil, mode); err != nil {
-		t.Error(err)
-	}
-}
-
-func mustWriteText(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Error(err)
 	}
 }

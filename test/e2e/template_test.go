@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 const sources = `
@@ -120,4 +122,19 @@ func readJSON[T any](t *testing.T, path ...string) T {
 		t.Fatalf("%s: %v", filepath.Join(path...), err)
 	}
 	return into
+}
+
+// withGolden is a world with an image to publish.
+func withGolden() awssim.WorldFile {
+	file := awssim.DefaultWorld()
+	file.Images = append(file.Images, awssim.ImageFile{Account: awssim.PublishingAccount, Region: "us-east-1", Name: "golden", Encrypted: true})
+	return file
+}
+
+// mustWriteText writes a file.
+func mustWriteText(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Error(err)
+	}
 }
