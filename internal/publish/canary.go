@@ -167,6 +167,8 @@ func (r run) judge(launch canary.Launch, checks Checks) error {
 	switch {
 	case !checked:
 		return fmt.Errorf("%w\n  There is no launch check to compare with: check is \"off\"", err)
+	case verdict.Outcome == evaluate.Launches && len(assumed(verdict)) > 0:
+		return fmt.Errorf("%w\n  Its launch check expects the launch to succeed, and assumes what wasn't read: %s. Look there first, and at the policy of the role %s. If all of that is right, %s", err, strings.Join(assumed(verdict), ", "), r.spec.Canary.Role, pleaseReport)
 	case verdict.Outcome == evaluate.Launches:
 		return fmt.Errorf("%w\n  Its launch check expects the launch to succeed, if the role %s has the policy in karpenter-kms-policy.json and the permissions of a canary. If it has them, %s", err, r.spec.Canary.Role, pleaseReport)
 	case verdict.Outcome == evaluate.Fails:
@@ -174,6 +176,17 @@ func (r run) judge(launch canary.Launch, checks Checks) error {
 	default:
 		return fmt.Errorf("%w\n  Its launch check is %s, because of the link %s: %s", err, verdict.Outcome, broken.Name, broken.Because)
 	}
+}
+
+// assumed are the links that hold only as far as is known.
+func assumed(c evaluate.Case) []string {
+	var names []string
+	for _, l := range c.Links {
+		if l.Evidence == evaluate.Assumed && !slices.Contains(names, l.Name) {
+			names = append(names, l.Name)
+		}
+	}
+	return names
 }
 
 const pleaseReport = "the checks don't match AWS: please report this issue with this message"
