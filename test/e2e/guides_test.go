@@ -148,7 +148,7 @@ func (g guide) run(t *testing.T, page string) {
 	environment := programs(t, newPacker(t, sim.environment[0], "AWS_CONFIG_FILE="+profiles(t, sim)))
 	run := exec.CommandContext(t.Context(), "bash", "-c", script.String())
 	run.Dir = folder
-	run.Env = append(environment, "AWS_PAGER=")
+	run.Env = slices.Concat(environment, []string{"AWS_PAGER="})
 	output, err := run.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, output)
@@ -187,7 +187,7 @@ func profiles(t *testing.T, s simulated) string {
 func programs(t *testing.T, p packer) []string {
 	t.Helper()
 	folder := t.TempDir()
-	real, err := exec.LookPath("aws")
+	cli, err := exec.LookPath("aws")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,10 +208,10 @@ case "$1 $2" in
 	set -- cloudformation validate-template --region us-east-1 --template-body "file://$2" ;;
 "cloudformation "* | "eks "* | "cloudtrail "* | "account "* | "sts decode-authorization-message" | "organizations list-policies-for-target" | \
 "autoscaling update-auto-scaling-group" | "autoscaling start-instance-refresh") ;;
-*) exec "` + real + `" "$@" ;;
+*) exec "` + cli + `" "$@" ;;
 esac
 echo PARSED >&2
-answer=$(AWS_MAX_ATTEMPTS=1 "` + real + `" "$@" --endpoint-url http://127.0.0.1:9 2>&1) || true
+answer=$(AWS_MAX_ATTEMPTS=1 "` + cli + `" "$@" --endpoint-url http://127.0.0.1:9 2>&1) || true
 case $answer in
 *"Could not connect to the endpoint URL"*) ;;
 *) echo "$answer" >&2; exit 1 ;;
@@ -225,7 +225,7 @@ esac`,
 	} {
 		path := filepath.Join(folder, name)
 		mustWriteText(t, path, "#!/usr/bin/env bash\n"+strings.TrimPrefix(text, "\n")+"\n")
-		if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // a program
+		if err := os.Chmod(path, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}

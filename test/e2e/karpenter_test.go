@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,8 +83,10 @@ func TestConsumerKarpenterLaunches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := append(sim.environment, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID="+*answer.Credentials.AccessKeyId,
-		"AWS_SECRET_ACCESS_KEY="+*answer.Credentials.SecretAccessKey, "AWS_SESSION_TOKEN="+*answer.Credentials.SessionToken)
+	environment := slices.Concat(sim.environment, []string{
+		"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + *answer.Credentials.AccessKeyId,
+		"AWS_SECRET_ACCESS_KEY=" + *answer.Credentials.SecretAccessKey, "AWS_SESSION_TOKEN=" + *answer.Credentials.SessionToken,
+	})
 
 	for _, options := range []string{"", "block_device_mappings = true\nencrypt_with_key = true"} {
 		folder := template(t, fromExisting, keep, publishWith("outputs = [\"ec2nodeclass\"]\nec2nodeclass {\nami_family = \"AL2023\"\n"+options+"\n}"))

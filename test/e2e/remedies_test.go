@@ -179,7 +179,7 @@ func TestConsumerRemedies(t *testing.T) {
 			if test.editor != "" {
 				path := filepath.Join(t.TempDir(), "editor")
 				mustWriteText(t, path, "#!/usr/bin/env bash\nset -e\n"+test.editor+"\n")
-				if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // a program
+				if err := os.Chmod(path, 0o755); err != nil {
 					t.Fatal(err)
 				}
 				editor = []string{"EDITOR=" + path}

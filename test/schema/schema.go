@@ -15,7 +15,10 @@ import (
 
 // Folder is where the published schemas are.
 func Folder() string {
-	_, file, _, _ := runtime.Caller(0)
+	_, file, _, known := runtime.Caller(0)
+	if !known {
+		return ""
+	}
 	return filepath.Join(filepath.Dir(file), "..", "..", "docs")
 }
 
