@@ -93,7 +93,7 @@ func decisionOf(e authz.Effect) string {
 	}
 }
 
-// formList is the list NAME.member.1, NAME.member.2, …
+// formList is the list NAME.member.1, NAME.member.2 and so on.
 func formList(form url.Values, name string) []string {
 	var list []string
 	for n := 1; form.Has(name + ".member." + strconv.Itoa(n)); n++ {
