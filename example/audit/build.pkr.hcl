@@ -21,6 +21,14 @@ variable "accounts" {
   default = ["222222222222", "333333333333", "444444444444"]
 }
 
+variable "roles" {
+  type = list(string)
+  default = [
+    "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+    "aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+  ]
+}
+
 variable "output_directory" {
   type    = string
   default = "orgami"
@@ -62,10 +70,7 @@ build {
         member_role = "orgami-grants"
         # A missing grant is drift only for roles that are listed here. A default role
         # may not exist, so a missing grant of one is only reported.
-        roles = [
-          "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
-          "aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
-        ]
+        roles = var.roles
       }
 
       output_directory = var.output_directory

@@ -39,7 +39,10 @@ func audit(ctx context.Context, s *simulator, builder, auditor packer, work stri
 	if err != nil {
 		return err
 	}
-	variables["image_name"] = published.Images["us-east-1"].Name
+	if err := errors.Join(attachPolicies(ctx, s, output), settled(ctx)); err != nil {
+		return err
+	}
+	variables["image_name"], variables["roles"] = published.Images["us-east-1"].Name, listed(roles)
 	n := night{s, auditor, published, variables, output}
 	headingf("The audit, while nothing is broken")
 	if err := n.look(ctx, members, nothing); err != nil {
@@ -70,6 +73,13 @@ type night struct {
 
 // members are accounts of example/demo that get grants.
 var members = []string{"222222222222", "333333333333", "444444444444"}
+
+// roles are those that the publication creates grants for.
+var roles = []string{
+	"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+	"aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService",
+	"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot",
+}
 
 // listed is a list as Packer's -var takes it.
 func listed(values []string) string { return `["` + strings.Join(values, `","`) + `"]` }
@@ -139,12 +149,12 @@ type breakage struct {
 const brokenRegion = "eu-west-1"
 
 var breakages = []breakage{
-	{"The organization's launch permission is removed from the AMI", unshare, members, finding{10, 0, "shared"}},
+	{"The organization's launch permission is removed from the AMI", unshare, members, finding{13, 0, "shared"}},
 	{"The organization's statement in the key policy is edited", editPolicy(`"kms:Decrypt",`, ""), members, finding{4, 0, "key-policy"}},
-	{"A statement that denies one account is added to the key policy", editPolicy(`"Statement":[`, `"Statement":[`+keepOut+`,`), members, finding{3, 0, "key-policy"}},
-	{"The key is disabled in one Region", disable, members, finding{10, 0, "key-state"}},
+	{"A statement that denies one account is added to the key policy", editPolicy(`"Statement":[`, `"Statement":[`+keepOut+`,`), members, finding{4, 0, "key-policy"}},
+	{"The key is disabled in one Region", disable, members, finding{13, 0, "key-state"}},
 	{"A grant is revoked", revoke, members, finding{0, 1, "grant"}},
-	{"An account joins the organization", join, append(slices.Clip(members), "555555555555"), finding{0, 6, "grant"}},
+	{"An account joins the organization", join, append(slices.Clip(members), "555555555555"), finding{0, 9, "grant"}},
 }
 
 const keepOut = `{"Sid":"KeepOut","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"222222222222"}}}`
