@@ -3,6 +3,7 @@ package launchcheck
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -98,9 +99,7 @@ func (i *inspector) questions(role, region string) []question {
 		if o := i.found.organization; o != "" && o != "none" {
 			all["aws:PrincipalOrgID"] = []string{o}
 		}
-		for key, values := range more {
-			all[key] = values
-		}
+		maps.Copy(all, more)
 		return all
 	}
 	throughEC2 := map[string][]string{"aws:ViaAWSService": {"true"}, "kms:CallerAccount": {i.id}}
@@ -108,9 +107,7 @@ func (i *inspector) questions(role, region string) []question {
 		throughEC2["kms:ViaService"] = []string{service}
 	}
 	granting := map[string][]string{"kms:GrantIsForAWSResource": {"true"}, "kms:GrantOperations": {"Decrypt"}}
-	for key, values := range throughEC2 {
-		granting[key] = values
-	}
+	maps.Copy(granting, throughEC2)
 	// The organization's policies are also asked about the instance and its volumes.
 	ofEC2 := "arn:" + i.Partition + ":ec2:" + region + ":" + i.id
 	image := evaluate.ImageARN(i.Partition, region, cmp.Or(i.Images[region], evaluate.UnknownImage))

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -33,9 +34,7 @@ func inspectedWorldOf(c Cell) awssim.WorldFile {
 		var roles []awssim.RoleFile
 		for _, role := range file.Accounts[i].Roles {
 			with := map[string]json.RawMessage{"more": policies[role.Name]}
-			for name, document := range role.Policies {
-				with[name] = document
-			}
+			maps.Copy(with, role.Policies)
 			role.Policies = with
 			roles = append(roles, role)
 		}

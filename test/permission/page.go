@@ -39,11 +39,18 @@ With `+"`assume_role`"+`, this is the policy of that role; what assumes it needs
 			fmt.Fprintf(&page, "| %s | %s | `%s`%s | %s |\n", feature, options[feature], p.Action, through(p.Scope), p.Why)
 		}
 	}
-	fmt.Fprintf(&page, `
+	page.WriteString(`
 sts:GetCallerIdentity, which every run calls, needs no permission.
 
 Before anything is changed, ec2:CopyImage, ec2:CreateTags and ec2:ModifyImageAttribute are tried as dry runs, and kms:CreateGrant where the key exists already. AWS has no dry run of the other actions on keys, and deregistering is not tried on an image that is not the plugin's own: without one of those permissions a run fails where it is needed, and names it.
+`)
+	page.WriteString(rolesPage(caller))
+	return page.String()
+}
 
+// rolesPage is the part of the page about roles in other accounts.
+func rolesPage(caller Caller) string {
+	return fmt.Sprintf(`
 ## The roles in the accounts
 
 With `+"`grants.member_role`"+`, a role of each account creates that account's grants, and reads what launches in the account depend on. Its trust policy must allow the publishing account (or role). The output `+"`\"cloudformation\"`"+` writes a StackSet template with this role, and [example/downstream/terraform/member](../example/downstream/terraform/member) is a Terraform module. This is its policy:
@@ -69,7 +76,6 @@ The role `+"`canary.role`"+` is in `+"`canary.account`"+`. Its trust policy must
 
 `+"```json\n%s```\n", MemberPolicy(caller).Indented(), memberTable(caller), Policy(caller, Of(Discovery)).Indented(),
 		policy.Canary(caller.Partition, policy.WildcardKeyARN(caller.Partition, caller.Account, "mrk-1234abcd12ab34cd56ef1234567890ab"), true).Indented())
-	return page.String()
 }
 
 // memberTable says what each statement of the member role is for.

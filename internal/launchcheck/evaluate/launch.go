@@ -76,7 +76,7 @@ type Account struct {
 	SCPs [][]ControlPolicy
 	// Simulations are of the account's roles, by Region and then by path and name. For a
 	// role without one, the identity policy of the launcher is assumed.
-	Simulations map[string]map[string]Simulation
+	Simulations map[string]map[string]Simulation `json:"-"`
 	// RegionEnabled says of Regions whether the account has enabled them. Fact:
 	// KMS-KEY-16.
 	RegionEnabled map[string]bool

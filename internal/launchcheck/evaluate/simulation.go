@@ -165,8 +165,8 @@ func (e *evaluation) simulatedLinks(a *Account, by *caller, s Simulation) []Link
 }
 
 // needed reports whether the launch needs the request. CreateFleet is Karpenter's.
-func (by *caller) needed(r SimulatedRequest) bool {
-	return r.Action != createFleet || by.launcher.Fleet
+func (c *caller) needed(r SimulatedRequest) bool {
+	return r.Action != createFleet || c.launcher.Fleet
 }
 
 // organizationLink is about the service control policies. IAM doesn't say which one
@@ -202,12 +202,12 @@ func (e *evaluation) organizationLink(a *Account, s Simulation) Link {
 }
 
 // boundaryLink is about the permissions boundary. found is false if the role has none.
-func (by *caller) boundaryLink(a *Account, s Simulation) (link Link, found bool) {
-	remedy := "aws iam get-role --role-name " + by.name + " --query Role.PermissionsBoundary"
+func (c *caller) boundaryLink(a *Account, s Simulation) (link Link, found bool) {
+	remedy := "aws iam get-role --role-name " + c.name + " --query Role.PermissionsBoundary"
 	var denied []string
 	missing := false
 	for r, d := range s {
-		if d.Boundary == nil || !by.needed(r) {
+		if d.Boundary == nil || !c.needed(r) {
 			continue
 		}
 		found = true
@@ -218,11 +218,11 @@ func (by *caller) boundaryLink(a *Account, s Simulation) (link Link, found bool)
 	}
 	switch {
 	case missing && found:
-		return open(linkBoundary, "whether the permissions boundary of the role "+by.launcher.Role+" allows it is not known: IAM's simulation lacks context keys", remedy).note(CredentialsOf(a.ID)), true
+		return open(linkBoundary, "whether the permissions boundary of the role "+c.launcher.Role+" allows it is not known: IAM's simulation lacks context keys", remedy).note(CredentialsOf(a.ID)), true
 	case len(denied) > 0:
-		return breaks(linkBoundary, "the permissions boundary of the role "+by.launcher.Role+" doesn't allow "+strings.Join(unique(denied), ", "), remedy).note(CredentialsOf(a.ID)).simulated(), true
+		return breaks(linkBoundary, "the permissions boundary of the role "+c.launcher.Role+" doesn't allow "+strings.Join(unique(denied), ", "), remedy).note(CredentialsOf(a.ID)).simulated(), true
 	default:
-		return holds(linkBoundary, "the permissions boundary of the role "+by.launcher.Role+" allows it").simulated(), found
+		return holds(linkBoundary, "the permissions boundary of the role "+c.launcher.Role+" allows it").simulated(), found
 	}
 }
 

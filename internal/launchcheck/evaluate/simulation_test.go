@@ -1,6 +1,7 @@
 package evaluate_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
@@ -10,7 +11,7 @@ import (
 func TestSimulations(t *testing.T) {
 	image := evaluate.ImageARN("aws", region, "ami-0a0a0a0a0a0a0a0a0")
 	use, grant, launch := evaluate.SimulatedActions()
-	keys := append(use, grant...)
+	keys := slices.Concat(use, grant)
 	simulate := func(alter func(evaluate.SimulatedRequest, *evaluate.SimulatedResult)) func(*scene) {
 		return func(s *scene) {
 			simulation := evaluate.Simulation{}
