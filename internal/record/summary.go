@@ -35,7 +35,7 @@ func Summary(o publish.Outcome) string {
 	case failing > 0:
 		fmt.Fprintf(&b, "Published, but %s of %s would fail.", text.Number(failing), text.Count(o.Checks.Matrix.Total(), "launch"))
 	case o.Changed() == 0 && skipped > 0:
-		fmt.Fprintf(&b, "No changes, except that %s couldn't be created. The published AMI matches the configuration otherwise.", text.Count(skipped, "planned grant"))
+		fmt.Fprintf(&b, "No changes. The published AMI matches the configuration. Not created: %s.", text.Count(skipped, "planned grant"))
 	case o.Changed() == 0:
 		b.WriteString("No changes. The published AMI matches the configuration.")
 	default:
