@@ -173,7 +173,7 @@ func (c *caller) needed(r SimulatedRequest) bool {
 // denies, nor whether its conditions would hold in a real request, so that a denial
 // isn't certain. Fact: IAM-SIM-7, IAM-SIM-8.
 func (e *evaluation) organizationLink(a *Account, s Simulation) Link {
-	remedy := "aws organizations list-policies-for-target --target-id " + a.ID + " --filter SERVICE_CONTROL_POLICY"
+	remedy := fmt.Sprintf("aws organizations list-policies-for-target --target-id %s --filter SERVICE_CONTROL_POLICY", a.ID)
 	const note = "with credentials of the organization's management account"
 	var denied, certain []string
 	unknown := false
