@@ -68,7 +68,7 @@ func Foresee(regions map[string]Future, grants []grant.Grant, at time.Time) (Fac
 			}
 		}
 		subject := Subject{Permissions: future.Permissions, Image: ami.Image{
-			ID: "the planned image",
+			ID:     "the planned image",
 			Region: region, Owner: future.Owner, State: "available", Snapshots: []ami.Snapshot{{Read: true, Encrypted: true, KeyARN: key.ARN}},
 		}}
 		facts.regions[region] = evaluate.Region{Name: region, Image: subject.image(), Keys: map[string]evaluate.Key{key.ARN: key}}
