@@ -1,4 +1,4 @@
-# The Regions of China are a partition of their own. Their images are built and published
+# The Regions of China are a separate partition. Their images are built and published
 # there, with their own key and organization.
 
 packer {

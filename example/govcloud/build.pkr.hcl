@@ -1,4 +1,4 @@
-# AWS GovCloud (US) is a partition of its own. Its images are built and published there,
+# AWS GovCloud (US) is a separate partition. Its images are built and published there,
 # with their own key and organization.
 
 packer {

@@ -106,8 +106,8 @@ func (d Desired) copyInput(name string, link int) *ec2.CopyImageInput {
 
 // clientToken makes repeated calls for the same copy one copy. It is derived, not
 // random, so that the next run finishes what a run started that died before it
-// read the answer. EC2 answers a token that it knows with the image that it
-// created first, even if that one is gone: the link numbers the attempts.
+// read the answer. For a token that it knows, EC2 returns the image that it
+// created first, even if that image is gone. Each attempt needs a new link.
 func clientToken(d Desired, name string, link int) string {
 	return "orgami-" + hash("copy/2", d.Publication, d.Source.Region, d.Source.ID, d.Region, d.KeyARN, name, strconv.Itoa(link))[:40]
 }

@@ -21,6 +21,7 @@ import (
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	config.Credentials  `mapstructure:",squash"`
+	AmazonOptions       `mapstructure:",squash"`
 
 	// Regions to publish the image in. Images of the artifact in other Regions stay
 	// as they are. Defaults to the Regions of the artifact's images.

@@ -61,6 +61,14 @@ type FlatConfig struct {
 	Profile                     *string                      `mapstructure:"profile" cty:"profile" hcl:"profile"`
 	EndpointURL                 *string                      `mapstructure:"endpoint_url" cty:"endpoint_url" hcl:"endpoint_url"`
 	AssumeRole                  *config.FlatAssumeRoleConfig `mapstructure:"assume_role" cty:"assume_role" hcl:"assume_role"`
+	AMIRegions                  []string                     `mapstructure:"ami_regions" undocumented:"true" cty:"ami_regions" hcl:"ami_regions"`
+	AMIUsers                    []string                     `mapstructure:"ami_users" undocumented:"true" cty:"ami_users" hcl:"ami_users"`
+	AMIOrgARNs                  []string                     `mapstructure:"ami_org_arns" undocumented:"true" cty:"ami_org_arns" hcl:"ami_org_arns"`
+	AMIOUARNs                   []string                     `mapstructure:"ami_ou_arns" undocumented:"true" cty:"ami_ou_arns" hcl:"ami_ou_arns"`
+	KMSKeyID                    *string                      `mapstructure:"kms_key_id" undocumented:"true" cty:"kms_key_id" hcl:"kms_key_id"`
+	RegionKMSKeyIDs             map[string]string            `mapstructure:"region_kms_key_ids" undocumented:"true" cty:"region_kms_key_ids" hcl:"region_kms_key_ids"`
+	EncryptBoot                 *bool                        `mapstructure:"encrypt_boot" undocumented:"true" cty:"encrypt_boot" hcl:"encrypt_boot"`
+	SnapshotUsers               []string                     `mapstructure:"snapshot_users" undocumented:"true" cty:"snapshot_users" hcl:"snapshot_users"`
 	Regions                     []string                     `mapstructure:"regions" cty:"regions" hcl:"regions"`
 	Key                         *FlatKeyConfig               `mapstructure:"key" required:"true" cty:"key" hcl:"key"`
 	Organization                *FlatOrganizationConfig      `mapstructure:"organization" cty:"organization" hcl:"organization"`
@@ -111,6 +119,14 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"profile":                        &hcldec.AttrSpec{Name: "profile", Type: cty.String, Required: false},
 		"endpoint_url":                   &hcldec.AttrSpec{Name: "endpoint_url", Type: cty.String, Required: false},
 		"assume_role":                    &hcldec.BlockSpec{TypeName: "assume_role", Nested: hcldec.ObjectSpec((*config.FlatAssumeRoleConfig)(nil).HCL2Spec())},
+		"ami_regions":                    &hcldec.AttrSpec{Name: "ami_regions", Type: cty.List(cty.String), Required: false},
+		"ami_users":                      &hcldec.AttrSpec{Name: "ami_users", Type: cty.List(cty.String), Required: false},
+		"ami_org_arns":                   &hcldec.AttrSpec{Name: "ami_org_arns", Type: cty.List(cty.String), Required: false},
+		"ami_ou_arns":                    &hcldec.AttrSpec{Name: "ami_ou_arns", Type: cty.List(cty.String), Required: false},
+		"kms_key_id":                     &hcldec.AttrSpec{Name: "kms_key_id", Type: cty.String, Required: false},
+		"region_kms_key_ids":             &hcldec.AttrSpec{Name: "region_kms_key_ids", Type: cty.Map(cty.String), Required: false},
+		"encrypt_boot":                   &hcldec.AttrSpec{Name: "encrypt_boot", Type: cty.Bool, Required: false},
+		"snapshot_users":                 &hcldec.AttrSpec{Name: "snapshot_users", Type: cty.List(cty.String), Required: false},
 		"regions":                        &hcldec.AttrSpec{Name: "regions", Type: cty.List(cty.String), Required: false},
 		"key":                            &hcldec.BlockSpec{TypeName: "key", Nested: hcldec.ObjectSpec((*FlatKeyConfig)(nil).HCL2Spec())},
 		"organization":                   &hcldec.BlockSpec{TypeName: "organization", Nested: hcldec.ObjectSpec((*FlatOrganizationConfig)(nil).HCL2Spec())},

@@ -52,7 +52,7 @@ func (c Config) validate() error {
 		p.Addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
 	}
 	p.OneOf("check", c.Check, string(publish.CheckFail), string(publish.CheckSeen), string(publish.CheckWarn), string(publish.CheckOff))
-	if c.Check == string(publish.CheckSeen) && c.Grants.MemberRole == "" {
+	if c.Check == string(publish.CheckSeen) && (c.Grants == nil || c.Grants.MemberRole == "") {
 		p.Addf("check: %q requires `grants.member_role`, with which the accounts are inspected. Set that, or use `check = %q`", c.Check, publish.CheckFail)
 	}
 	p.List("check_roles", c.CheckRoles, pattern.RolePattern)
@@ -61,6 +61,7 @@ func (c Config) validate() error {
 	}
 	checkDirectory(&p, "output_directory", c.OutputDirectory)
 	c.Credentials.Validate(&p)
+	c.AmazonOptions.validate(&p)
 	return p.Err()
 }
 

@@ -90,8 +90,7 @@ var ec2Operations = map[string]operation{
 	"GetPasswordData":         reading(getPasswordData),
 }
 
-// reading makes an operation that changes nothing of a handler of its decoded
-// parameters.
+// reading returns a read-only operation with the handler.
 func reading[R any](handle func(*call, R) (any, error)) operation {
 	return operation{handle: decoded(handle)}
 }

@@ -4,7 +4,7 @@ import "time"
 
 // ColdChanges are the changing calls of a first publication: one for each thing
 // that has to be created, shared or marked, and a session in each account. Grants
-// are created one a call, since KMS has no call for several.
+// are created one at a time, because KMS has no call for several.
 func ColdChanges(c Cell) map[string]int {
 	changes := map[string]int{
 		"kms CreateKey":            1,

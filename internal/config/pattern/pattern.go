@@ -123,7 +123,7 @@ var (
 // Patterns of Regions, keys, images and parameters.
 var (
 	Region = Pattern{
-		"the name of a region", isRegion,
+		"the name of a Region", isRegion,
 		"write it as us-east-1", regionHint,
 	}
 	Alias = Pattern{

@@ -51,7 +51,7 @@ func TestProblem(t *testing.T) {
 		value   string
 		want    string
 	}{
-		{pattern.Region, "x", `"x" is not the name of a region: write it as us-east-1`},
+		{pattern.Region, "x", `"x" is not the name of a Region: write it as us-east-1`},
 		{pattern.Region, "us-east-1a", `write its region, "us-east-1"`},
 		{pattern.Region, "US-EAST-1", `lower case, "us-east-1"`},
 		{pattern.Account, "11111", "it has 5 digits"},

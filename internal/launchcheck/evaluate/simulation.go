@@ -141,7 +141,7 @@ func (s SimulatedResult) doubt() string {
 	if len(s.Missing) > 0 {
 		return "IAM's simulation lacks " + someOf(unique(s.Missing), "and") + ", which policies of the role need"
 	}
-	return "IAM's simulation doesn't say it"
+	return "IAM's simulation gave no result for it"
 }
 
 // simulation returns the simulation of the caller's role in the Region; nil if there

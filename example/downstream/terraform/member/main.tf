@@ -76,7 +76,7 @@ locals {
   path        = trimsuffix("/${local.member_role}", basename(local.member_role))
   role_arns   = [for role in var.orgami.grant_roles : "arn:${var.orgami.partition}:iam::${data.aws_caller_identity.current.account_id}:role/${role}"]
 
-  # Auto Scaling's roles can have a suffix of their own.
+  # The names of Auto Scaling's roles can have a suffix.
   suffixed = "AWSServiceRoleForAutoScaling_"
 }
 
