@@ -2,6 +2,7 @@ package canary
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func (a *attempt) createGroup(ctx context.Context, end *ending, template string)
 			return "", awsclient.Wrap(err, "creating an Auto Scaling group for the canary in %s in account %s", a.region, a.Account)
 		}
 	})
-	timeout, late := asTimeout(err)
+	timeout, late := errors.AsType[*wait.TimeoutError](err)
 	switch {
 	case late:
 		end.Outcome, end.Reason = Failed, timeout.Pending

@@ -2,6 +2,7 @@ package canary
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func (a *attempt) runIn(ctx context.Context, in subnet) (ending, error) {
 		}
 		return "", err
 	})
-	timeout, late := asTimeout(err)
+	timeout, late := errors.AsType[*wait.TimeoutError](err)
 	switch {
 	case late:
 		end.Outcome, end.Reason = Failed, timeout.Pending

@@ -1,12 +1,10 @@
 package canary
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
 // capacityCodes are the errors of launches that fail for a reason that isn't the
@@ -38,5 +36,3 @@ func isCapacity(reason string) bool {
 func isKeyError(reason string) bool {
 	return strings.Contains(reason, "Client.InternalError") || strings.Contains(reason, "Client.InvalidKMSKey")
 }
-
-func asTimeout(err error) (*wait.TimeoutError, bool) { return errors.AsType[*wait.TimeoutError](err) }
