@@ -24,6 +24,12 @@ const (
 	Delete    Action = "remove"  // it exists in addition to what is configured, and is removed
 )
 
+// Sign is that of a Terraform plan, "!" for what can't be done, and "?" for what isn't
+// managed here.
+func (a Action) Sign() string {
+	return map[Action]string{Create: "+", Update: "~", NoOp: "=", Skip: "!", Unmanaged: "?", Delete: "-"}[a]
+}
+
 // Kind is the kind of a resource.
 type Kind string
 
@@ -66,8 +72,7 @@ func (c Change) Mutates() bool { return c.Action == Create || c.Action == Update
 // what would act on a terminal or begin another line, since IDs, names and tags
 // can come from other accounts.
 func (c Change) String() string {
-	sign := map[Action]string{Create: "+", Update: "~", NoOp: "=", Skip: "!", Unmanaged: "?", Delete: "-"}[c.Action]
-	line := fmt.Sprintf("%s %-14s %s", sign, c.Region, c.Kind)
+	line := fmt.Sprintf("%s %-14s %s", c.Action.Sign(), c.Region, c.Kind)
 	if c.ID != "" {
 		line += " " + c.ID
 	}
@@ -87,6 +92,25 @@ func Sort(changes []Change) {
 			cmp.Compare(a.Detail, b.Detail),
 		)
 	})
+}
+
+// Group returns the changes with the actions that are wanted. Those that differ only in the
+// Region and the ID are one group. The groups are in the order of their first changes.
+func Group(changes []Change, wanted func(Action) bool) [][]Change {
+	var groups [][]Change
+	for _, c := range changes {
+		if !wanted(c.Action) {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g []Change) bool {
+			return g[0].Kind == c.Kind && g[0].Action == c.Action && g[0].Detail == c.Detail
+		})
+		if i < 0 {
+			i, groups = len(groups), append(groups, nil)
+		}
+		groups[i] = append(groups[i], c)
+	}
+	return groups
 }
 
 // Mutating counts the changes that write to AWS.

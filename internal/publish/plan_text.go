@@ -18,7 +18,7 @@ func (p Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Plan: %s to create, %s to update, %s to delete, %s unchanged.\n",
 		number(changes, change.Create), number(changes, change.Update), number(changes, change.Delete), number(changes, change.NoOp))
-	_, skipped := p.skipped()
+	_, skipped := p.skipped(changes)
 	for _, line := range slices.Concat(lines(changes, change.Create, change.Update), lines(skipped, change.Skip), lines(changes, change.Delete)) {
 		b.WriteString("  " + line + "\n")
 	}
@@ -33,18 +33,19 @@ func (p Plan) String() string {
 // Warnings are what is there in addition to what is configured, and, if asked for,
 // what blocks a run.
 func (p Plan) Warnings(blocking bool) []string {
-	warnings := lines(p.Changes(), change.Unmanaged)
-	if blocked, _ := p.skipped(); blocking {
+	changes := p.Changes()
+	warnings := lines(changes, change.Unmanaged)
+	if blocked, _ := p.skipped(changes); blocking {
 		warnings = append(lines(blocked, change.Skip), warnings...)
 	}
 	return warnings
 }
 
-// skipped are the changes that can't be made: those that block the run, and those
+// skipped are those of the plan's changes that can't be made: those that block the run, and those
 // that don't.
-func (p Plan) skipped() (blocking, others []change.Change) {
+func (p Plan) skipped(changes []change.Change) (blocking, others []change.Change) {
 	problems := p.Problems()
-	for _, c := range p.Changes() {
+	for _, c := range changes {
 		switch {
 		case c.Action != change.Skip:
 		case slices.Contains(problems, c.Detail):
@@ -56,32 +57,15 @@ func (p Plan) skipped() (blocking, others []change.Change) {
 	return blocking, others
 }
 
-// lines are the changes with one of the actions. Those that differ only in the Region
-// and the ID are one line. Grants are counted.
+// lines are the changes with one of the actions, a line for each group. Grants are
+// counted.
 func lines(changes []change.Change, actions ...change.Action) []string {
-	var groups [][]change.Change
-	for _, c := range changes {
-		if !slices.Contains(actions, c.Action) {
-			continue
-		}
-		i := slices.IndexFunc(groups, func(g []change.Change) bool {
-			return g[0].Kind == c.Kind && g[0].Action == c.Action && g[0].Detail == c.Detail
-		})
-		if i < 0 {
-			i, groups = len(groups), append(groups, nil)
-		}
-		groups[i] = append(groups[i], c)
-	}
 	var lines []string
-	for _, group := range groups {
+	for _, group := range change.Group(changes, func(a change.Action) bool { return slices.Contains(actions, a) }) {
 		lines = append(lines, line(group))
 	}
 	return lines
 }
-
-// signs are those of a Terraform plan, and "!" for what can't be done and "?" for what
-// isn't managed here.
-var signs = map[change.Action]string{change.Create: "+", change.Update: "~", change.Delete: "-", change.Skip: "!", change.Unmanaged: "?"}
 
 func line(group []change.Change) string {
 	first := group[0]
@@ -104,7 +88,7 @@ func line(group []change.Change) string {
 	case !oneEach:
 		what = text.Count(len(group), what)
 	}
-	line := fmt.Sprintf("%s %s in ", signs[first.Action], what)
+	line := fmt.Sprintf("%s %s in ", first.Action.Sign(), what)
 	if sameID || !oneEach || len(where) > shown {
 		line += text.Regions(regions)
 	} else {

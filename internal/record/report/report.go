@@ -236,47 +236,26 @@ type group struct{ Sign, Text, Regions string }
 
 // grouped groups changes of the same kind, deletions last. It omits what is up to date.
 func grouped(changes []change.Change) []group {
-	type key struct {
-		action change.Action
-		kind   change.Kind
-		detail string
-	}
-	var order []key
-	where := map[key][]string{}
-	for _, c := range changes {
-		if c.Action == change.NoOp {
-			continue
-		}
-		k := key{c.Action, c.Kind, c.Detail}
-		if where[k] == nil {
-			order = append(order, k)
-		}
-		where[k] = append(where[k], c.Region)
-	}
-	slices.SortStableFunc(order, func(a, b key) int {
-		return cmp.Compare(b2i(a.action == change.Delete), b2i(b.action == change.Delete))
-	})
+	stays := func(a change.Action) bool { return a != change.NoOp && a != change.Delete }
+	deletes := func(a change.Action) bool { return a == change.Delete }
 	var groups []group
-	for _, k := range order {
-		what, n := string(k.kind), len(where[k])
-		if n > 1 {
-			what = text.Count(n, what)
+	for _, g := range slices.Concat(change.Group(changes, stays), change.Group(changes, deletes)) {
+		what := string(g[0].Kind)
+		if len(g) > 1 {
+			what = text.Count(len(g), what)
 		}
-		if k.detail != "" {
-			what += ": " + k.detail
+		if g[0].Detail != "" {
+			what += ": " + g[0].Detail
 		}
-		regions := slices.Compact(slices.Sorted(slices.Values(where[k])))
-		groups = append(groups, group{verbs[k.action], what, strings.Join(regions, ", ")})
+		var regions []string
+		for _, c := range g {
+			regions = append(regions, c.Region)
+		}
+		slices.Sort(regions)
+		groups = append(groups, group{verbs[g[0].Action], what, strings.Join(slices.Compact(regions), ", ")})
 	}
 	return groups
 }
 
 // verbs say what a change did.
 var verbs = map[change.Action]string{change.Create: "+ create", change.Update: "~ update", change.Delete: "− delete", change.Skip: "! skip", change.Unmanaged: "? keep"}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
