@@ -21,21 +21,30 @@ import (
 // account.
 var ErrNoSource = errors.New("the source image doesn't exist or isn't visible")
 
-// ReadSource reads an image that is to be published. An image that can't be
-// published is an error that says why. The error of an image that EC2 doesn't
-// know wraps [ErrNoSource].
-func ReadSource(ctx context.Context, clients Clients, account, region, id string) (Image, error) {
-	image, err := describeImage(ctx, clients(region), region, id)
+// FindSource reads an image that is to be published, without the keys of its
+// snapshots, which [CompleteSource] reads. The error of an image that EC2 doesn't know
+// wraps [ErrNoSource].
+func FindSource(ctx context.Context, clients Clients, region, id string) (Image, error) {
+	image, err := describeImageAlone(ctx, clients(region), region, id)
 	if notVisible(err) {
-		return Image{}, fmt.Errorf("%w: %s in %s, as account %s. Check the ID, the Region and the credentials (%w)", ErrNoSource, id, region, account, err)
+		return Image{}, fmt.Errorf("%w: %s in %s. Check the ID, the Region and the credentials (%w)", ErrNoSource, id, region, err)
 	}
-	if err != nil {
-		return Image{}, err
-	}
+	return image, err
+}
+
+// CheckSource is an error that says why the account can't publish the image, if it
+// can't.
+func CheckSource(account string, image Image) error {
 	if problems := image.unpublishable(account); len(problems) > 0 {
-		return Image{}, fmt.Errorf("can't publish source image %s in %s: %w", id, region, errors.Join(problems...))
+		return fmt.Errorf("can't publish source image %s in %s: %w", image.ID, image.Region, errors.Join(problems...))
 	}
-	return image, nil
+	return nil
+}
+
+// CompleteSource returns the image with the keys of its snapshots.
+func CompleteSource(ctx context.Context, clients Clients, image Image) (Image, error) {
+	image.Snapshots = slices.Clone(image.Snapshots)
+	return image, awsclient.Wrap(readSnapshots(ctx, clients(image.Region), image.Region, []Image{image}), "describing image %s in %s", image.ID, image.Region)
 }
 
 // unpublishable lists why the account can't publish the image.
@@ -134,10 +143,15 @@ func Observe(ctx context.Context, clients Clients, region string, search Search)
 	observed := Observed{Images: slices.Concat(slices.Collect(maps.Values(found))...)}
 	slices.SortFunc(observed.Images, func(a, b Image) int { return strings.Compare(a.age(), b.age()) })
 	observed.Images = slices.CompactFunc(observed.Images, func(a, b Image) bool { return a.ID == b.ID })
-	if err := readSnapshots(ctx, client, region, observed.Images); err != nil {
-		return Observed{}, err
-	}
-	observed.Shared, err = readAllShared(ctx, clients, search, observed.Images)
+	err = fanout.Together(ctx,
+		fanout.Task{Name: "snapshots", Run: func(ctx context.Context) error {
+			return readSnapshots(ctx, client, region, observed.Images)
+		}},
+		fanout.Task{Name: "permissions", Run: func(ctx context.Context) (err error) {
+			observed.Shared, err = readAllShared(ctx, clients, search, slices.Clone(observed.Images))
+			return err
+		}},
+	)
 	return observed, err
 }
 

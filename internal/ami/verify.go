@@ -40,14 +40,18 @@ func (v Verified) Image(region string) Image { return v.members[region].image }
 
 // Verify reads back every image and compares it with its original and its key.
 // It returns either all images of the publication, or an error that lists every
-// mismatch in every Region.
-func Verify(ctx context.Context, clients Clients, copies Copies) (Verified, error) {
+// mismatch in every Region. fresh says that the images were read moments ago, by a run
+// that has changed nothing since: they are read again only where something is missing.
+func Verify(ctx context.Context, clients Clients, copies Copies, fresh bool) (Verified, error) {
 	members, err := fanout.Collect(ctx, copies.Regions(), func(ctx context.Context, region string) (verified, error) {
 		m := copies.members[region]
 		if !m.ready {
 			return verified{}, fmt.Errorf("verifying the image in %s: there is none", region)
 		}
-		image, err := readAvailable(ctx, clients(region), region, m.image.ID)
+		image, err := m.image, error(nil)
+		if !fresh || image.unready() != "" {
+			image, err = readAvailable(ctx, clients(region), region, m.image.ID)
+		}
 		if notVisible(err) {
 			return verified{}, fmt.Errorf("verifying image %s in %s: %w. Someone deregistered it. Run again to copy the image again", m.image.ID, region, err)
 		}
@@ -80,14 +84,8 @@ func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (
 			return "the image is not visible", nil
 		case problem != nil:
 			return "", problem
-		case !image.available():
-			return "it is " + image.State, nil
-		case len(image.Snapshots) == 0 || image.Unresolved > 0:
-			return "its snapshots are not visible", nil
-		case slices.ContainsFunc(image.Snapshots, func(s Snapshot) bool { return !s.Read || s.KeyARN == "" || s.State != snapshotCompleted }):
-			return "its snapshots are not visible or not completed", nil
 		}
-		return "", nil
+		return image.unready(), nil
 	})
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
 		return image, problem // [Image.verify] names what is wrong with the image
@@ -96,6 +94,19 @@ func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (
 }
 
 const snapshotCompleted = "completed"
+
+// unready says what is missing before the image can be verified, or "".
+func (i Image) unready() string {
+	switch {
+	case !i.available():
+		return "it is " + i.State
+	case len(i.Snapshots) == 0 || i.Unresolved > 0:
+		return "its snapshots are not visible"
+	case slices.ContainsFunc(i.Snapshots, func(s Snapshot) bool { return !s.Read || s.KeyARN == "" || s.State != snapshotCompleted }):
+		return "its snapshots are not visible or not completed"
+	}
+	return ""
+}
 
 // verify lists how the image differs from what is desired.
 func (i Image) verify(d Desired) error {

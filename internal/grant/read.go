@@ -70,7 +70,7 @@ func Read(ctx context.Context, clients Clients, keys map[string]string) (Observe
 }
 
 // ReadNew is [Read] for keys that may be so new that KMS doesn't show them
-// everywhere. A key that isn't visible yet has no grants.
+// everywhere. A key that isn't visible yet has no grants; [Observed.Read] tells.
 func ReadNew(ctx context.Context, clients Clients, keys map[string]string) (Observed, error) {
 	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (keyGrants, error) {
 		found, err := list(ctx, clients(region), keys[region], region)
@@ -80,6 +80,9 @@ func ReadNew(ctx context.Context, clients Clients, keys map[string]string) (Obse
 		return found, err
 	}))
 }
+
+// Read reports whether the grants of the Region's key were read.
+func (o Observed) Read(region string) bool { return o.byGrantee[region] != nil }
 
 func regionsOf(keys map[string]string) []string { return slices.Collect(maps.Keys(keys)) }
 

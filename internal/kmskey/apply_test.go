@@ -114,7 +114,7 @@ func TestReplicaOfAnotherRun(t *testing.T) {
 
 func (w *world) plan(t *testing.T, d kmskey.Desired) kmskey.Plan {
 	t.Helper()
-	observed, err := kmskey.Read(t.Context(), w.clients().KMS, d)
+	observed, err := read(t, w.clients().KMS, d)
 	if err != nil {
 		t.Fatal(err)
 	}

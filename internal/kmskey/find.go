@@ -16,40 +16,66 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 )
 
-// find returns one regional key of the desired key. It returns nil without
-// findings if there is none and it may be created.
-func find(ctx context.Context, clients Clients, desired Desired) (*metadata, []change.Finding, error) {
+// Found is the key that [Find] found, if any. [Found.Read] reads the rest.
+type Found struct {
+	key *metadata // one of the regional keys; nil if there is none
+	// aliases are the keys that the alias points to, by Region, nil where it doesn't
+	// exist. A Region that isn't among them wasn't looked at.
+	aliases  map[string]*metadata
+	findings []change.Finding
+}
+
+// Find looks for the key by its alias or ID: only these, the Regions and the primary
+// Region of desired matter. It finds no key, without findings, if there is none and
+// it may be created.
+func Find(ctx context.Context, clients Clients, desired Desired) (Found, error) {
 	if desired.ID != "" {
-		return findByID(ctx, clients, desired)
+		key, findings, err := findByID(ctx, clients, desired)
+		return Found{key: key, findings: findings}, err
 	}
 	regions := desired.regionsWith(desired.Primary)
-	found, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (*metadata, error) {
+	aliases, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) (*metadata, error) {
 		return describe(ctx, clients(region), desired.Alias, region)
 	})
 	if err != nil {
-		return nil, nil, err
+		return Found{}, err
 	}
-	var key *metadata
+	found := Found{aliases: aliases}
 	var first string
 	for _, region := range regions {
-		switch other := found[region]; {
+		switch other := aliases[region]; {
 		case other == nil:
-		case key == nil:
-			key, first = other, region
-		case other.id != key.id:
-			return nil, []change.Finding{block(change.Alias, region, desired.Alias,
-				"%s points to key %s in %s and to key %s in %s. Point it to one multi-Region key, or choose another alias", desired.Alias, key.id, first, other.id, region)}, nil
+		case found.key == nil:
+			found.key, first = other, region
+		case other.id != found.key.id:
+			return Found{findings: []change.Finding{block(change.Alias, region, desired.Alias,
+				"%s points to key %s in %s and to key %s in %s. Point it to one multi-Region key, or choose another alias", desired.Alias, found.key.id, first, other.id, region)}}, nil
 		}
 	}
-	if key != nil {
-		return key, nil, nil
+	if found.key != nil {
+		return found, nil
 	}
 	if !desired.Create {
-		return nil, []change.Finding{block(change.Alias, desired.Primary, desired.Alias,
-			"%s does not exist in %s, and key.create is false. Create the key, or set create = true", desired.Alias, strings.Join(regions, ", "))}, nil
+		return Found{findings: []change.Finding{block(change.Alias, desired.Primary, desired.Alias,
+			"%s does not exist in %s, and key.create is false. Create the key, or set create = true", desired.Alias, strings.Join(regions, ", "))}}, nil
 	}
-	key, err = findByTag(ctx, clients, desired)
-	return key, nil, err
+	found.key, err = findByTag(ctx, clients, desired)
+	return found, err
+}
+
+// ARNs are those of the desired Regions' keys that exist, by Region; none if the key
+// can't be the desired one.
+func (f Found) ARNs(desired Desired) map[string]string {
+	arns := map[string]string{}
+	if f.key == nil || len(f.findings) > 0 || len(validate(*f.key, desired)) > 0 {
+		return arns
+	}
+	for _, region := range desired.regionsWith(f.key.topology.primary) {
+		if arn := f.key.topology.arns[region]; arn != "" {
+			arns[region] = arn
+		}
+	}
+	return arns
 }
 
 // findByID describes the key in the Region of its ARN, or else in the first

@@ -119,18 +119,18 @@ func findingCases() map[string]findingCase {
 		"alias that was pointed elsewhere": {
 			setUp: func(t *testing.T, w *world) {
 				w.mustComplete(t, desired())
-				calls := 0
-				w.alter = func(operation, region string, body []byte) []byte {
-					if operation != "DescribeKey" || region != replica {
-						return body
-					}
-					if calls++; calls != 3 { // the alias, the key, and the alias again
-						return body
-					}
-					return edit(t, body, "mrk-1", "KeyMetadata", "KeyId")
+				client := w.others(awssim.PublishingAccount, primary)
+				other, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{MultiRegion: aws.Bool(true)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if _, err := client.UpdateAlias(t.Context(), &kms.UpdateAliasInput{AliasName: aws.String(alias), TargetKeyId: other.KeyMetadata.KeyId}); err != nil {
+					t.Fatal(err)
 				}
 			},
-			kind: change.Alias, region: replica, blocks: true, says: []string{"alias/golden-ami points to key mrk-1 in eu-west-1, not to mrk-"},
+			desired: func(d *kmskey.Desired) { d.Primary, d.Regions = replica, []string{replica} }, // the primary's Region isn't one of these
+			kind:    change.Alias, region: primary, blocks: true, says: []string{"alias/golden-ami points to key mrk-", "in us-east-1, not to mrk-"},
 		},
 		"no alias, and none may be created": {
 			setUp: func(*testing.T, *world) {}, desired: func(d *kmskey.Desired) { d.Create = false },

@@ -23,19 +23,16 @@ import (
 // Clients returns a Region's KMS client.
 type Clients func(region string) *kms.Client
 
-// Read finds the key and reads what [Diff] compares. It writes nothing. What is
-// wrong with the key (its kind, owner, state, policy, alias or primary Region, or
+// Read reads what [Diff] compares of the key that was found. It writes nothing. What
+// is wrong with the key (its kind, owner, state, policy, alias or primary Region, or
 // that there is none) becomes a finding. Only what can't be read is an error.
-func Read(ctx context.Context, clients Clients, desired Desired) (Observed, error) {
-	none := Observed{PrimaryRegion: desired.Primary, Regional: map[string]Regional{}}
-	found, findings, err := find(ctx, clients, desired)
-	if err != nil {
-		return Observed{}, err
-	}
+func (f Found) Read(ctx context.Context, clients Clients, desired Desired) (Observed, error) {
+	none := Observed{PrimaryRegion: desired.Primary, Regional: map[string]Regional{}, Findings: f.findings}
+	found := f.key
 	if found != nil {
-		findings = append(findings, validate(*found, desired)...)
+		none.Findings = append(none.Findings, validate(*found, desired)...)
 	}
-	if none.Findings = findings; found == nil || len(findings) > 0 {
+	if found == nil || len(none.Findings) > 0 {
 		return none, nil
 	}
 	observed := Observed{
@@ -47,11 +44,9 @@ func Read(ctx context.Context, clients Clients, desired Desired) (Observed, erro
 		observed.Findings = append(observed.Findings, block(change.Key, observed.PrimaryRegion, observed.ID,
 			"the primary of key %s is in %s, and key.primary_region is %s. To use this key, set primary_region to %[2]q or omit it", observed.ID, observed.PrimaryRegion, desired.Primary))
 	}
-	existing := slices.DeleteFunc(desired.regionsWith(observed.PrimaryRegion), func(region string) bool {
-		return found.topology.arns[region] == ""
-	})
+	existing := slices.Sorted(maps.Keys(f.ARNs(desired)))
 	read, err := fanout.Collect(ctx, existing, func(ctx context.Context, region string) (regionRead, error) {
-		return awaitRegion(ctx, clients(region), desired, observed.ID, region, region == observed.PrimaryRegion)
+		return f.awaitRegion(ctx, clients(region), desired, region)
 	})
 	if err != nil {
 		return Observed{}, err
@@ -75,7 +70,7 @@ func Read(ctx context.Context, clients Clients, desired Desired) (Observed, erro
 // regionRead is what reading one Region's key reveals.
 type regionRead struct {
 	regional Regional
-	created  bool // the plugin created the key
+	created  bool // the plugin created the key, as the primary's tags say
 	findings []change.Finding
 }
 
@@ -83,12 +78,12 @@ type regionRead struct {
 // of its Region: another run may have created it a moment ago. Fact: KMS-API-1.
 const newKeyPatience = time.Minute
 
-// awaitRegion is [readRegion] for a key that may not be visible everywhere yet.
-func awaitRegion(ctx context.Context, client *kms.Client, desired Desired, id, region string, primary bool) (regionRead, error) {
+// awaitRegion is [Found.readRegion] for a key that may not be visible everywhere yet.
+func (f Found) awaitRegion(ctx context.Context, client *kms.Client, desired Desired, region string) (regionRead, error) {
 	var read regionRead
 	var problem error
 	err := wait.Until(ctx, wait.Policy{Interval: time.Second, MaxInterval: 5 * time.Second, Timeout: newKeyPatience}, func(ctx context.Context) (string, error) {
-		read, problem = readRegion(ctx, client, desired, id, region, primary)
+		read, problem = f.readRegion(ctx, client, desired, region)
 		if errors.Is(problem, errNotVisible) || awsclient.IsNotFound(problem) {
 			return "the key is not visible", nil
 		}
@@ -103,44 +98,59 @@ func awaitRegion(ctx context.Context, client *kms.Client, desired Desired, id, r
 // errNotVisible says that a key which its topology names can't be read.
 var errNotVisible = errors.New("the key is not visible")
 
-// readRegion reads one Region's key. The primary's tags tell who created the key.
-func readRegion(ctx context.Context, client *kms.Client, desired Desired, id, region string, primary bool) (regionRead, error) {
-	var read regionRead
-	key, err := describe(ctx, client, id, region)
-	if err != nil {
-		return read, err
+// readRegion reads one Region's key. Where the alias points to it, looking for the
+// alias has described it.
+func (f Found) readRegion(ctx context.Context, client *kms.Client, desired Desired, region string) (regionRead, error) {
+	id := f.key.id
+	alias, looked := f.aliases[region]
+	var key *metadata
+	var document policy.Document
+	var tags map[string]string
+	tasks := []fanout.Task{{Name: "policy", Run: func(ctx context.Context) (err error) {
+		document, err = readPolicy(ctx, client, id, region)
+		return err
+	}}}
+	if key = alias; key == nil {
+		tasks = append(tasks, fanout.Task{Name: "key", Run: func(ctx context.Context) (err error) {
+			key, err = describe(ctx, client, id, region)
+			return err
+		}})
 	}
-	if key == nil {
-		return read, fmt.Errorf("%w: key %s is listed in %s but cannot be read there. It may have been deleted a moment ago; run again", errNotVisible, id, region)
+	if !looked && desired.Alias != "" {
+		tasks = append(tasks, fanout.Task{Name: "alias", Run: func(ctx context.Context) (err error) {
+			alias, err = describe(ctx, client, desired.Alias, region)
+			return err
+		}})
 	}
-	read.regional = Regional{ARN: key.arn, State: string(key.state)}
+	if mustTag, wantsTags := len(desired.Tags) > 0, desired.Rotation == RotateCreated && desired.Alias != ""; mustTag || wantsTags && region == f.key.topology.primary {
+		tasks = append(tasks, fanout.Task{Name: "tags", Run: func(ctx context.Context) (err error) {
+			if tags, err = readTags(ctx, client, id, region); err != nil && !mustTag && awsclient.IsAccessDenied(err) {
+				return nil
+			}
+			return err
+		}})
+	}
+	err := fanout.Together(ctx, tasks...)
+	switch {
+	case err != nil && (key != nil || !awsclient.IsNotFound(err)):
+		return regionRead{}, err
+	case key == nil:
+		return regionRead{}, fmt.Errorf("%w: key %s is listed in %s but cannot be read there. It may have been deleted a moment ago; run again", errNotVisible, id, region)
+	}
+	read := regionRead{
+		regional: Regional{ARN: key.arn, State: string(key.state), HasAlias: alias != nil, Policy: document, Tags: tags},
+		created:  desired.Alias != "" && tags[TagAlias] == desired.Alias,
+	}
 	if problem := validateState(*key, region); problem != "" {
 		read.findings = append(read.findings, block(change.Key, region, id, "%s", problem))
 	}
-	if read.regional.Policy, err = readPolicy(ctx, client, id, region); err != nil {
-		return read, err
-	}
-	if open := read.regional.Policy.PublicStatements(); len(open) > 0 {
+	if open := document.PublicStatements(); len(open) > 0 {
 		read.findings = append(read.findings, block(change.KeyPolicy, region, id,
 			"the policy of key %s in %s is open to the world (%s). Add a condition on aws:PrincipalOrgID to each of these statements, or remove them", id, region, strings.Join(open, ", ")))
 	}
-	if desired.Alias != "" {
-		target, err := describe(ctx, client, desired.Alias, region)
-		if err != nil {
-			return read, err
-		}
-		if target != nil && target.id != id {
-			read.findings = append(read.findings, block(change.Alias, region, desired.Alias,
-				"%s points to key %s in %s, not to %s. Point it to that key, or choose another alias", desired.Alias, target.id, region, id))
-		}
-		read.regional.HasAlias = target != nil
-	}
-	if len(desired.Tags) > 0 || primary && desired.Rotation == RotateCreated && desired.Alias != "" {
-		tags, err := readTags(ctx, client, id, region)
-		if err != nil && (len(desired.Tags) > 0 || !awsclient.IsAccessDenied(err)) {
-			return read, err
-		}
-		read.regional.Tags, read.created = tags, desired.Alias != "" && tags[TagAlias] == desired.Alias
+	if alias != nil && alias.id != id {
+		read.findings = append(read.findings, block(change.Alias, region, desired.Alias,
+			"%s points to key %s in %s, not to %s. Point it to that key, or choose another alias", desired.Alias, alias.id, region, id))
 	}
 	return read, nil
 }

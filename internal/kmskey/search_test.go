@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
-	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -68,7 +67,7 @@ func TestSearchByTag(t *testing.T) {
 					}
 				}
 				clients := w.role(t, test.denied)
-				observed, err := kmskey.Read(t.Context(), clients.KMS, desired())
+				observed, err := read(t, clients.KMS, desired())
 				if test.fails {
 					if err == nil || !containsAll(err.Error(), []string{test.denied, "interrupted run", alias, primary}) {
 						t.Errorf("error is %v, observed %+v", err, observed)

@@ -90,11 +90,20 @@ func desired() kmskey.Desired {
 	}
 }
 
+func read(t *testing.T, clients kmskey.Clients, d kmskey.Desired) (kmskey.Observed, error) {
+	t.Helper()
+	found, err := kmskey.Find(t.Context(), clients, d)
+	if err != nil {
+		return kmskey.Observed{}, err
+	}
+	return found.Read(t.Context(), clients, d)
+}
+
 // complete reads, plans and applies.
 func (w *world) complete(t *testing.T, d kmskey.Desired) (kmskey.Plan, kmskey.Keys, error) {
 	t.Helper()
 	clients := w.clients()
-	observed, err := kmskey.Read(t.Context(), clients.KMS, d)
+	observed, err := read(t, clients.KMS, d)
 	if err != nil {
 		return kmskey.Plan{}, kmskey.Keys{}, err
 	}

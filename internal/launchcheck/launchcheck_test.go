@@ -97,7 +97,7 @@ func TestPermissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	check := func() (evaluate.Outcome, evaluate.Link) {
-		return outcome(t, launchcheck.Check(launchcheck.Read(t.Context(), w.clients(), subjects, false), w.scope()), member, home, "Karpenter")
+		return outcome(t, launchcheck.Check(launchcheck.Read(t.Context(), w.clients(), subjects, false, nil), w.scope()), member, home, "Karpenter")
 	}
 	if got, link := check(); got != evaluate.Fails || link.Name != "shared" {
 		t.Errorf("not shared: %s: %+v", got, link)
@@ -124,13 +124,13 @@ func TestUnits(t *testing.T) {
 	subject := subjects[home]
 	subject.Permissions = scope.Share
 	subjects[home] = subject
-	result := launchcheck.Check(launchcheck.Read(t.Context(), w.clients(), subjects, false), scope)
+	result := launchcheck.Check(launchcheck.Read(t.Context(), w.clients(), subjects, false, nil), scope)
 	if got, link := outcome(t, result, member, home, "Karpenter"); got != evaluate.Launches {
 		t.Errorf("%s: %+v", got, link)
 	}
 	scope.Share = ami.Permissions{Accounts: []string{"888888888888"}}
 	scope.GrantAccounts = nil
-	result = launchcheck.Check(launchcheck.Read(t.Context(), w.clients(), subjects, false), scope)
+	result = launchcheck.Check(launchcheck.Read(t.Context(), w.clients(), subjects, false, nil), scope)
 	if got, link := outcome(t, result, "888888888888", home, "Karpenter"); got == evaluate.Launches {
 		t.Errorf("an account outside launches: %+v", link)
 	}
@@ -175,7 +175,7 @@ func TestUnreadable(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), w.images[away]) || len(subjects) != 2 {
 		t.Fatalf("%d subjects: %v", len(subjects), err)
 	}
-	facts := launchcheck.Read(t.Context(), w.clients(), subjects, false)
+	facts := launchcheck.Read(t.Context(), w.clients(), subjects, false, nil)
 	if facts.Err != nil {
 		t.Error(facts.Err)
 	}
@@ -199,7 +199,7 @@ func TestForeignKey(t *testing.T) {
 		},
 		Permissions: ami.Permissions{Accounts: []string{member}},
 	}}
-	facts := launchcheck.Read(t.Context(), w.clients(), subjects, true)
+	facts := launchcheck.Read(t.Context(), w.clients(), subjects, true, nil)
 	result := launchcheck.Check(facts, w.scope())
 	if got, link := outcome(t, result, member, home, "Karpenter"); got != evaluate.Inconclusive {
 		t.Errorf("%s: %+v (%v)", got, link, facts.Err)

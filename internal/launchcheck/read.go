@@ -93,9 +93,16 @@ func ReadPublished(ctx context.Context, clients *awsclient.Clients, images map[s
 	return subjects, err
 }
 
+// Key is a key that was read already, with its grants.
+type Key struct {
+	State  string
+	Policy policy.Document
+	Grants []grant.Listed
+}
+
 // Read reads the keys of the images: their state, policy and, if withGrants,
-// grants.
-func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]Subject, withGrants bool) Facts {
+// grants. It doesn't read those that are known, by ARN.
+func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]Subject, withGrants bool, known map[string]Key) Facts {
 	var mu sync.Mutex
 	facts := Facts{regions: map[string]evaluate.Region{}, at: time.Now()}
 	facts.Err = fanout.Each(ctx, slices.Collect(maps.Keys(subjects)), func(ctx context.Context, region string) error {
@@ -103,7 +110,11 @@ func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]S
 		var problems []error
 		for _, snapshot := range subjects[region].Image.Snapshots {
 			keyARN := snapshot.KeyARN
-			if _, known := read.Keys[keyARN]; known || keyARN == "" {
+			if _, done := read.Keys[keyARN]; done || keyARN == "" {
+				continue
+			}
+			if key, found := known[keyARN]; found {
+				read.Keys[keyARN] = key.evaluated(keyARN, withGrants)
 				continue
 			}
 			key, denied, err := readKey(ctx, clients, region, keyARN, withGrants)
@@ -169,9 +180,23 @@ func readKey(ctx context.Context, clients *awsclient.Clients, region, keyARN str
 	if err != nil {
 		return evaluate.Key{}, nil, fmt.Errorf("reading grants: %w", err)
 	}
-	key.GrantsUnknown = false
-	for _, g := range state.Listed(region) {
-		key.Grants = append(key.Grants, evaluate.Grant{ID: g.ID, Name: g.Name, Grantee: g.Grantee, IssuingAccount: g.Issuer, Operations: g.Operations})
-	}
+	key.GrantsUnknown, key.Grants = false, listed(state.Listed(region))
 	return key, inspected.Unreadable, nil
+}
+
+// evaluated converts the key to the evaluator's input.
+func (k Key) evaluated(keyARN string, withGrants bool) evaluate.Key {
+	key := evaluate.Key{ARN: keyARN, State: k.State, Policy: json.RawMessage(k.Policy.String()), GrantsUnknown: !withGrants}
+	if withGrants {
+		key.Grants = listed(k.Grants)
+	}
+	return key
+}
+
+func listed(grants []grant.Listed) []evaluate.Grant {
+	converted := make([]evaluate.Grant, len(grants))
+	for i, g := range grants {
+		converted[i] = evaluate.Grant{ID: g.ID, Name: g.Name, Grantee: g.Grantee, IssuingAccount: g.Issuer, Operations: g.Operations}
+	}
+	return converted
 }

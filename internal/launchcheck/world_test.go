@@ -121,5 +121,5 @@ func (w *world) read() launchcheck.Facts {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return launchcheck.Read(w.t.Context(), w.clients(), subjects, true)
+	return launchcheck.Read(w.t.Context(), w.clients(), subjects, true, nil)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,7 +60,12 @@ func (r run) check(ctx context.Context, at reached) (Checks, error) {
 		image := at.verified.Image(region)
 		subjects[region] = launchcheck.Subject{Image: image, Permissions: at.observed.Images[region].Shared[image.ID].Image.With(at.plan.SharePolicy.Image)}
 	}
-	checks, err := r.checkUntil(ctx, checkPatience, subjects, at.members, r.scope(at.observed, *at.plan, at.keys.ID(), at.grants.Grants()))
+	grants := at.grants.Grants()
+	var known map[string]launchcheck.Key
+	if at.plan.unchanging {
+		known = at.observed.knownKeys(len(grants) > 0)
+	}
+	checks, err := r.checkUntil(ctx, checkPatience, subjects, known, at.members, r.scope(at.observed, *at.plan, at.keys.ID(), grants))
 	if err != nil {
 		return checks, err
 	}
@@ -67,11 +73,13 @@ func (r run) check(ctx context.Context, at reached) (Checks, error) {
 }
 
 // checkUntil repeats the checks until none of those that count fails, or until the
-// patience is over. It fails only if the context ends.
-func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects map[string]launchcheck.Subject, members launchcheck.Members, scope launchcheck.Scope) (Checks, error) {
+// patience is over. The first check doesn't read the known keys again. It fails only if
+// the context ends.
+func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects map[string]launchcheck.Subject, known map[string]launchcheck.Key, members launchcheck.Members, scope launchcheck.Scope) (Checks, error) {
 	var checks Checks
 	err := wait.Until(ctx, wait.Policy{Interval: 5 * time.Second, Timeout: patience}, func(ctx context.Context) (string, error) {
-		facts := launchcheck.Read(ctx, r.Clients, subjects, len(scope.Grants) > 0)
+		facts := launchcheck.Read(ctx, r.Clients, subjects, len(scope.Grants) > 0, known)
+		known = nil // a failing check takes what AWS has by now
 		result := launchcheck.Check(facts.With(members), scope)
 		checks = Checks{Matrix: result.Matrix, Assumptions: result.Assumptions, Inspected: len(members.Inspected), Unread: members.Unread, Err: facts.Err}
 		if slices.ContainsFunc(checks.Matrix.Only(evaluate.Fails), func(c evaluate.Case) bool { return !inMember(c) }) {
@@ -148,12 +156,14 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 	var checks Checks
 	var members launchcheck.Members
 	if r.spec.Check != CheckOff {
-		subjects, readErr := launchcheck.ReadPublished(ctx, r.Clients, plan.existing())
+		subjects, unknown := observed.subjects(plan)
+		read, readErr := launchcheck.ReadPublished(ctx, r.Clients, unknown)
+		maps.Copy(subjects, read)
 		var err error
 		if members, err = r.inspect(ctx, observed, plan, observed.Key.ID); err != nil {
 			return checks, err
 		}
-		if checks, err = r.checkUntil(ctx, auditPatience, subjects, members, r.scope(observed, plan, observed.Key.ID, plan.Grants.Grants())); err != nil {
+		if checks, err = r.checkUntil(ctx, auditPatience, subjects, observed.knownKeys(len(plan.Grants.Grants()) > 0), members, r.scope(observed, plan, observed.Key.ID, plan.Grants.Grants())); err != nil {
 			return checks, err
 		}
 		checks.Err = errors.Join(readErr, checks.Err)

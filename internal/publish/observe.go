@@ -15,6 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
@@ -54,41 +55,116 @@ func (o Observed) wildcardARN(keyID string) string {
 	return policy.WildcardKeyARN(o.Caller.Partition, o.Caller.Account, keyID)
 }
 
-// observe reads. It writes nothing. Errors of parts that don't depend on each
-// other are returned together.
-func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed, error) {
-	observed := Observed{Now: time.Now()}
-	var err error
-	if observed.Caller, err = clients.Identity(ctx); err != nil {
-		return observed, err
-	}
-	if err := checkRegions(ctx, clients, spec); err != nil {
-		return observed, err
-	}
-	if observed.Discovered, err = discover(ctx, clients, spec.Grants, observed.Caller); err != nil {
-		return observed, err
-	}
-	withKey, withImages := observed, observed
-	var members []string
-	err = fanout.Each(ctx, []string{"accounts", "images", "key"}, func(ctx context.Context, what string) error {
-		switch what {
-		case "accounts":
-			members = listMembers(ctx, clients, spec, observed)
-			return nil
-		case "key":
-			return withKey.readKey(ctx, clients, spec)
-		default:
-			return withImages.readImages(ctx, clients, spec)
+// knownKeys are the regional keys, by ARN; with grants, those whose grants were read.
+func (o Observed) knownKeys(withGrants bool) map[string]launchcheck.Key {
+	known := map[string]launchcheck.Key{}
+	for region, regional := range o.Key.Regional {
+		if !withGrants || o.Grants.Read(region) {
+			known[regional.ARN] = launchcheck.Key{State: regional.State, Policy: regional.Policy, Grants: o.Grants.Listed(region)}
 		}
-	})
-	observed.Members = members
-	observed.Organization, observed.Key, observed.Grants = withKey.Organization, withKey.Key, withKey.Grants
+	}
+	return known
+}
+
+// subjects are the images that the plan uses as they are, with who can launch them,
+// and the IDs of those of which that isn't known, by Region.
+func (o Observed) subjects(plan Plan) (subjects map[string]launchcheck.Subject, unknown map[string]string) {
+	subjects, unknown = map[string]launchcheck.Subject{}, plan.existing()
+	for _, image := range plan.Images {
+		existing, _ := image.Existing()
+		if shared, known := o.Images[image.Region()].Shared[existing.ID]; known && unknown[image.Region()] != "" {
+			subjects[image.Region()] = launchcheck.Subject{Image: existing, Permissions: shared.Image}
+			delete(unknown, image.Region())
+		}
+	}
+	return subjects, unknown
+}
+
+// shared is who can launch the images, and whether that is known of all.
+func (o Observed) shared(images ami.Verified) (shared map[string]ami.Shared, all bool) {
+	shared = map[string]ami.Shared{}
+	for _, region := range images.Regions() {
+		if read, known := o.Images[region].Shared[images.Image(region).ID]; known {
+			shared[region] = read
+		}
+	}
+	return shared, len(shared) == len(images.Regions())
+}
+
+// observe reads, in as few rounds as the answers allow. It writes nothing. Errors of
+// parts that don't depend on each other are returned together.
+func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed, error) {
+	observed, found, err := look(ctx, clients, spec)
+	if err != nil {
+		return observed, err
+	}
+	withAccounts, withOrganization, withKey, withImages := observed, observed, observed, observed
+	err = fanout.Together(ctx,
+		fanout.Task{Name: "accounts", Run: func(ctx context.Context) (err error) {
+			o := &withAccounts
+			if o.Discovered, err = discover(ctx, clients, spec.Grants, o.Caller); err == nil {
+				o.Members = listMembers(ctx, clients, spec, *o)
+			}
+			return err
+		}},
+		fanout.Task{Name: "organization", Run: func(ctx context.Context) (err error) {
+			o := &withOrganization
+			o.Organization, err = readOrganization(ctx, clients, spec, o.Caller.Partition)
+			return err
+		}},
+		fanout.Task{Name: "images", Run: func(ctx context.Context) error { return withImages.readImages(ctx, clients, spec) }},
+		fanout.Task{Name: "key", Run: func(ctx context.Context) error { return withKey.readKey(ctx, clients, spec, found) }},
+	)
+	observed.Discovered, observed.Members = withAccounts.Discovered, withAccounts.Members
+	observed.Organization = withOrganization.Organization
+	observed.Key, observed.Grants = withKey.Key, withKey.Grants
 	observed.Sources, observed.Images = withImages.Sources, withImages.Images
 	observed.Generations, observed.Parameters = withImages.Generations, withImages.Parameters
 	if err == nil {
 		observed.listElsewhere(ctx, clients)
 	}
 	return observed, err
+}
+
+// look is the first round: the caller, and what can be looked up by the configuration
+// alone. Without a caller or with a Region that doesn't exist, the rest says nothing.
+func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed, kmskey.Found, error) {
+	observed := Observed{Now: time.Now()}
+	var found kmskey.Found
+	var callerErr, regionsErr error
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	err := fanout.Together(ctx,
+		fanout.Task{Name: "caller", Run: func(ctx context.Context) error {
+			if observed.Caller, callerErr = clients.Identity(ctx); callerErr != nil {
+				stop()
+			}
+			return nil
+		}},
+		fanout.Task{Name: "regions", Run: func(context.Context) error {
+			if regionsErr = checkRegions(looking, clients, spec); regionsErr != nil {
+				stop()
+			}
+			return nil
+		}},
+		fanout.Task{Name: "sources", Run: func(context.Context) (err error) {
+			observed.Sources, err = findSources(looking, clients, spec)
+			return err
+		}},
+		fanout.Task{Name: "key", Run: func(context.Context) (err error) {
+			found, err = kmskey.Find(looking, clients.KMS, desiredKey(spec, observed))
+			return err
+		}},
+	)
+	switch {
+	case callerErr != nil:
+		return observed, found, callerErr
+	case regionsErr != nil:
+		return observed, found, regionsErr
+	case errors.Is(err, ami.ErrNoSource):
+		err = fmt.Errorf("as account %s: %w", observed.Caller.Account, err)
+	}
+	return observed, found, err
 }
 
 // listElsewhere looks for unpublished copies in the key's other Regions. The
@@ -103,43 +179,79 @@ func (o *Observed) listElsewhere(ctx context.Context, clients *awsclient.Clients
 	o.Unlisted = slices.DeleteFunc(elsewhere, func(region string) bool { _, read := found[region]; return read })
 }
 
-// readKey reads the key, its grants, and the organization that its policy names.
-func (o *Observed) readKey(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
-	if o.Organization, err = readOrganization(ctx, clients, spec, o.Caller.Partition); err != nil {
-		return err
+// readKey reads the key and its grants.
+func (o *Observed) readKey(ctx context.Context, clients *awsclient.Clients, spec Spec, found kmskey.Found) error {
+	desired := desiredKey(spec, *o)
+	arns := map[string]string{}
+	if len(spec.Grants.Accounts) > 0 || spec.Grants.Discover || spec.Grants.Prune {
+		arns = found.ARNs(desired)
 	}
-	if o.Key, err = kmskey.Read(ctx, clients.KMS, desiredKey(spec, *o)); err != nil {
-		return err
-	}
-	o.Grants, err = readGrants(ctx, clients, spec, *o)
-	return err
-}
-
-// readImages reads the sources, and the images that the publication can use or
-// that collide with it.
-func (o *Observed) readImages(ctx context.Context, clients *awsclient.Clients, spec Spec) (err error) {
-	if o.Sources, err = readSources(ctx, clients, spec, o.Caller.Account); err != nil {
-		return err
-	}
-	names := imageNames(spec, *o)
-	publication := ami.PublicationID(slices.Collect(maps.Values(o.Sources)))
-	o.Images, err = fanout.Collect(ctx, imageRegions(spec), func(ctx context.Context, region string) (ami.Observed, error) {
-		search := ami.Search{Publication: publication, Names: names, Snapshots: spec.Share.Snapshots}
-		if source, ok := o.Sources[region]; ok {
-			search.Sources = []ami.Image{source}
-		}
-		return ami.Observe(ctx, clients.EC2, region, search)
-	})
+	err := fanout.Together(ctx,
+		fanout.Task{Name: "key", Run: func(ctx context.Context) (err error) {
+			o.Key, err = found.Read(ctx, clients.KMS, desired)
+			return err
+		}},
+		fanout.Task{Name: "grants", Run: func(ctx context.Context) (err error) {
+			o.Grants, err = grant.ReadNew(ctx, clients.KMS, arns) // another run may have created the key a moment ago
+			return err
+		}},
+	)
 	if err != nil {
 		return err
 	}
-	if o.Parameters, err = readParameters(ctx, clients, spec, *o); err != nil || spec.Retire == nil {
+	maps.DeleteFunc(arns, func(region, _ string) bool { return o.Grants.Read(region) })
+	if len(arns) == 0 {
+		return nil
+	}
+	now, err := grant.ReadNew(ctx, clients.KMS, arns) // by now, their keys are visible
+	o.Grants = o.Grants.With(now)
+	return err
+}
+
+// readImages reads the keys of the sources' snapshots, and the images that the
+// publication can use or that collide with it.
+func (o *Observed) readImages(ctx context.Context, clients *awsclient.Clients, spec Spec) error {
+	var problems []error
+	for _, region := range slices.Sorted(maps.Keys(o.Sources)) {
+		problems = append(problems, ami.CheckSource(o.Caller.Account, o.Sources[region]))
+	}
+	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	o.Generations, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (retention.Generations, error) {
-		return retention.DescribeGenerations(ctx, retention.FromEC2(clients.EC2), region, *spec.Retire)
-	})
-	return err
+	found := *o
+	names := imageNames(spec, found)
+	publication := ami.PublicationID(slices.Collect(maps.Values(found.Sources)))
+	return fanout.Together(ctx,
+		fanout.Task{Name: "sources", Run: func(ctx context.Context) (err error) {
+			o.Sources, err = fanout.Collect(ctx, slices.Collect(maps.Keys(found.Sources)), func(ctx context.Context, region string) (ami.Image, error) {
+				return ami.CompleteSource(ctx, clients.EC2, found.Sources[region])
+			})
+			return err
+		}},
+		fanout.Task{Name: "images", Run: func(ctx context.Context) (err error) {
+			o.Images, err = fanout.Collect(ctx, imageRegions(spec), func(ctx context.Context, region string) (ami.Observed, error) {
+				search := ami.Search{Publication: publication, Names: names, Snapshots: spec.Share.Snapshots}
+				if source, ok := found.Sources[region]; ok {
+					search.Sources = []ami.Image{source}
+				}
+				return ami.Observe(ctx, clients.EC2, region, search)
+			})
+			return err
+		}},
+		fanout.Task{Name: "parameters", Run: func(ctx context.Context) (err error) {
+			o.Parameters, err = readParameters(ctx, clients, spec, found)
+			return err
+		}},
+		fanout.Task{Name: "generations", Run: func(ctx context.Context) (err error) {
+			if spec.Retire == nil {
+				return nil
+			}
+			o.Generations, err = fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (retention.Generations, error) {
+				return retention.DescribeGenerations(ctx, retention.FromEC2(clients.EC2), region, *spec.Retire)
+			})
+			return err
+		}},
+	)
 }
 
 // imageRegions are the publication's Regions and the sources'.
@@ -152,9 +264,9 @@ func imageRegions(spec Spec) []string {
 	return slices.Compact(regions)
 }
 
-// readSources reads the source images. A copy stands in for one that no longer
+// findSources finds the source images. A copy stands in for one that no longer
 // exists, so that a publication can be finished after Packer deleted the source.
-func readSources(ctx context.Context, clients *awsclient.Clients, spec Spec, account string) (map[string]ami.Image, error) {
+func findSources(ctx context.Context, clients *awsclient.Clients, spec Spec) (map[string]ami.Image, error) {
 	var (
 		mu      sync.Mutex
 		sources = map[string]ami.Image{}
@@ -164,7 +276,7 @@ func readSources(ctx context.Context, clients *awsclient.Clients, spec Spec, acc
 		ids[source.Region] = source.ImageID
 	}
 	err := fanout.Each(ctx, slices.Collect(maps.Keys(ids)), func(ctx context.Context, region string) error {
-		source, err := ami.ReadSource(ctx, clients.EC2, account, region, ids[region])
+		source, err := ami.FindSource(ctx, clients.EC2, region, ids[region])
 		if errors.Is(err, ami.ErrNoSource) {
 			copies, findErr := ami.FindCopies(ctx, clients.EC2, imageRegions(spec), ids[region])
 			if findErr != nil || len(copies) == 0 {
@@ -188,17 +300,6 @@ func standIn(copies []ami.Image, region string) ami.Image {
 		return copies[i]
 	}
 	return copies[0]
-}
-
-// readGrants reads the grants of the regional keys that exist.
-func readGrants(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (grant.Observed, error) {
-	arns := map[string]string{}
-	if len(grantAccounts(spec, observed)) > 0 || spec.Grants.Discover || spec.Grants.Prune {
-		for region, regional := range observed.Key.Regional {
-			arns[region] = regional.ARN
-		}
-	}
-	return grant.ReadNew(ctx, clients.KMS, arns) // another run may have created the key a moment ago
 }
 
 // checkRegions makes sure that the account can use every Region. Fact: KMS-MRK-5, NET-4.

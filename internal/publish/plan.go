@@ -25,13 +25,16 @@ type Plan struct {
 	// Canary are the Regions in which the image is launched before it is shared.
 	Canary []string
 
-	canary    []string // problems
-	grants    grant.Desired
-	strangers []string // problems with accounts in grants.accounts
-	sharing   []change.Change
-	lifecycle []change.Change
-	parameter []change.Change
-	quotas    []string
+	// unchanging says that the run changes nothing, and launches nothing. What it read
+	// for the plan is then as good as what it would read back moments later.
+	unchanging bool
+	canary     []string // problems
+	grants     grant.Desired
+	strangers  []string // problems with accounts in grants.accounts
+	sharing    []change.Change
+	lifecycle  []change.Change
+	parameter  []change.Change
+	quotas     []string
 }
 
 // NewPlan compares. It makes no call, and the same input gives the same plan.
@@ -61,6 +64,7 @@ func NewPlan(spec Spec, observed Observed) (Plan, error) {
 	plan.Retire = retirees(spec, observed, plan.Images)
 	plan.Canary = canaryRegions(spec, plan.Images)
 	plan.canary = canaryProblems(spec, observed, plan)
+	plan.unchanging = plan.Mutating() == 0 && len(plan.Canary) == 0
 	return plan, nil
 }
 

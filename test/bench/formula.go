@@ -56,7 +56,8 @@ func WarmReads(c Cell) map[string]int {
 	return calls
 }
 
-// ownReads are the reads of the publishing account.
+// ownReads are the reads of the publishing account. What is read for the plan is not
+// read back by a run that changes nothing.
 func ownReads(c Cell) map[string]int {
 	return map[string]int{
 		"sts GetCallerIdentity":              1,
@@ -64,22 +65,16 @@ func ownReads(c Cell) map[string]int {
 		// To confirm the accounts that get grants. Denied: the publisher is a member.
 		"organizations ListAccounts": 1,
 		"ec2 DescribeRegions":        1,
-		// The source. In each Region, to plan and right before sharing, the images of
-		// the publication, those of the name, and unpublished copies: EC2 can't combine
-		// these searches. In between, the image that is verified.
-		"ec2 DescribeImages": 1 + (3+1+3)*c.Regions,
-		// Those of the source. In each Region, those of the images that were found, to
-		// plan and right before sharing, and of the image that is verified.
-		"ec2 DescribeSnapshots": 1 + (2+1)*c.Regions,
-		// The source's launch permissions. In each Region, those of the image, to plan,
-		// right before sharing, and to share.
-		"ec2 DescribeImageAttribute": 1 + 3*c.Regions,
-		// The key that the alias names, the key by its ID, and the alias again; and the
-		// key for the check.
-		"kms DescribeKey": (3 + 1) * c.Regions,
-		// To plan, and for the check.
-		"kms GetKeyPolicy": 2 * c.Regions,
-		"kms ListGrants":   2 * c.Regions * c.Pages(),
+		// The source. In each Region, the images of the publication, those of the name,
+		// and unpublished copies: EC2 can't combine these searches.
+		"ec2 DescribeImages": 1 + 3*c.Regions,
+		// Those of the source, and in each Region those of the images that were found.
+		"ec2 DescribeSnapshots": 1 + c.Regions,
+		// The source's launch permissions, and in each Region those of the image.
+		"ec2 DescribeImageAttribute": 1 + c.Regions,
+		"kms DescribeKey":            c.Regions, // by its alias
+		"kms GetKeyPolicy":           c.Regions,
+		"kms ListGrants":             c.Regions * c.Pages(),
 		// Of the primary: they say whether the plugin created the key, which decides
 		// whether its rotation counts.
 		"kms ListResourceTags":     1,
@@ -88,22 +83,21 @@ func ownReads(c Cell) map[string]int {
 }
 
 // WarmSteps is how many calls of such a publication wait for each other. All
-// Regions work in parallel, so it depends only on the pages of a Region's grants. The
-// inspection of the accounts comes in addition.
+// Regions and accounts work in parallel, so it depends only on the pages of a Region's
+// grants.
 func WarmSteps(c Cell) int {
 	const (
-		caller = 1 + 1 // GetCallerIdentity, then DescribeRegions
-		// DescribeOrganization, then DescribeKey three times with GetKeyPolicy before
-		// the last, ListResourceTags and GetKeyRotationStatus, and then the grants. The
-		// images are read in the meantime.
-		key    = 1 + 3 + 1 + 1 + 1
-		verify = 1 + 1 // the image, then its snapshots
-		check  = 1 + 1 // the key, then its policy, and then the grants
-		// The images, then their snapshots, then their launch permissions.
-		names = 1 + 1 + 1
-		share = 1 // the launch permissions
+		// The caller, the Regions, the source and the key's alias. What comes next takes
+		// the caller's account, the source's name or the key's ID from them.
+		look = 1
+		// The images by their names and then their snapshots and permissions, while the
+		// key's tags say whether its rotation counts, and that is read.
+		images = 2
+		// A session in each account, then its roles and Regions, and then the settings
+		// in each Region. It reads about the image and the key that were found.
+		inspect = 3
 	)
-	return caller + key + c.Pages() + verify + check + c.Pages() + names + share
+	return look + max(images, c.Pages()) + inspect
 }
 
 // PerGrantReads are the ListGrants calls of one refresh by a design that has a

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
@@ -30,6 +31,9 @@ const simulatorBinary = "ORGAMI_TEST_AWSSIM"
 // publisherVariable makes this test binary the measured process: it holds the
 // cell and where AWS is, as JSON.
 const publisherVariable = "ORGAMI_BENCH_PUBLISH"
+
+// profilesVariable names the folder for profiles of the measured processes, if any.
+const profilesVariable = "ORGAMI_BENCH_PROFILES"
 
 type publisherTask struct {
 	Cell     Cell   `json:"cell"`
@@ -50,6 +54,7 @@ func TestPublisherProcess(t *testing.T) {
 	}
 	clients := awsclient.New(aws.Config{
 		Region: regionNames[0], BaseEndpoint: &task.Endpoint,
+		HTTPClient:  http.NewBuildableClient(), // as of the SDK's default chain: all clients share connections
 		Credentials: credentials.NewStaticCredentialsProvider("AKIASIMU"+awssim.PublishingAccount, "secret", ""),
 	})
 	result, err := publish.Runner{Clients: clients, Reporter: silent, Lock: unlocked}.Run(t.Context(), specOf(task.Cell))
@@ -105,8 +110,7 @@ func TestProcess(t *testing.T) {
 		t.Run(fmt.Sprintf("%d grants", cell.Grants()), func(t *testing.T) {
 			endpoint := startSimulator(t, binary, worldOf(cell))
 			for _, run := range []string{"cold", "warm"} {
-				p := publishInProcess(t, publisherTask{cell, endpoint, t.TempDir()})
-				p.Run = run
+				p := publishInProcess(t, run, publisherTask{cell, endpoint, t.TempDir()})
 				recordLine(t, Line{Process: &p})
 				t.Logf("%s: %.0f MB, %v of user CPU, %v", run, float64(p.PeakRSS)/1e6, p.UserCPU, p.Wall)
 				if limit := int64(100e6); !raceDetector && cell.Grants() <= 1_000 && p.PeakRSS > limit {
@@ -117,13 +121,18 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-func publishInProcess(t *testing.T, task publisherTask) Process {
+func publishInProcess(t *testing.T, run string, task publisherTask) Process {
 	t.Helper()
 	text, err := json.Marshal(task)
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPublisherProcess$", "-test.timeout=30m")
+	arguments := []string{"-test.run=^TestPublisherProcess$", "-test.timeout=30m"}
+	if folder := os.Getenv(profilesVariable); folder != "" {
+		name := filepath.Join(folder, fmt.Sprintf("%d-%s", task.Cell.Grants(), run))
+		arguments = append(arguments, "-test.cpuprofile="+name+".cpu", "-test.memprofile="+name+".heap", "-test.memprofilerate=65536")
+	}
+	command := exec.CommandContext(t.Context(), os.Args[0], arguments...)
 	command.Env = append(os.Environ(), publisherVariable+"="+string(text))
 	start := time.Now()
 	if output, err := command.CombinedOutput(); err != nil {
@@ -140,7 +149,7 @@ func publishInProcess(t *testing.T, task publisherTask) Process {
 	if peak == 0 {
 		t.Skip("this system does not report the memory of processes")
 	}
-	return Process{Cell: task.Cell, PeakRSS: peak, UserCPU: command.ProcessState.UserTime(), Wall: time.Since(start)}
+	return Process{Cell: task.Cell, Run: run, PeakRSS: peak, UserCPU: command.ProcessState.UserTime(), Wall: time.Since(start)}
 }
 
 // startSimulator serves the world in a separate process and returns the

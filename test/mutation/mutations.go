@@ -36,7 +36,7 @@ var otherMutations = []mutation{
 	},
 	{
 		"do not look for the key of an interrupted run", "internal/kmskey/find.go",
-		"	key, err = findByTag(ctx, clients, desired)\n", "",
+		"	found.key, err = findByTag(ctx, clients, desired)\n", "",
 	},
 	{
 		"adopt a key that is open to the world", "internal/policy/open.go",

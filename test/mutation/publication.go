@@ -144,6 +144,10 @@ var publicationMutations = []mutation{
 		"	if err != nil && !r.spec.Check.stops() {", "	if false && err != nil {",
 	},
 	{
+		"take what was read before a change for what AWS has after it", "internal/publish/plan.go",
+		"	plan.unchanging = plan.Mutating() == 0 && len(plan.Canary) == 0\n", "	plan.unchanging = true\n",
+	},
+	{
 		"share a name that was taken meanwhile", "internal/publish/publish.go",
 		"	if err := ami.CheckNames(ctx, r.Clients.EC2, verified); err != nil {", "	if err := ami.CheckNames(ctx, r.Clients.EC2, verified); false && err != nil {",
 	},
