@@ -15,9 +15,11 @@ type call struct {
 	operation string // CopyImage
 	region    string // from the signature's credential scope
 	accessKey string
-	caller    Principal
-	form      url.Values // parameters of the query protocols (ec2, sts, iam)
-	body      []byte     // document of the JSON protocols (kms, organizations)
+	// signatureDiffers says that the request wasn't signed with the secret of accessKey.
+	signatureDiffers bool
+	caller           Principal
+	form             url.Values // parameters of the query protocols (ec2, sts, iam)
+	body             []byte     // document of the JSON protocols (kms, organizations)
 }
 
 // Principal identifies the caller.

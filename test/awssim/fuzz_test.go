@@ -1,7 +1,6 @@
 package awssim_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -30,11 +29,10 @@ func FuzzServe(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, _ := world.AccessKey(awssim.PublishingAccount)
 		request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		request.Header.Set("X-Amz-Target", target)
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		request.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/20200101/%s/%s/aws4_request, SignedHeaders=host, Signature=0", id, region, service))
+		sign(t, request, world, service, region, body)
 		answer := httptest.NewRecorder()
 		world.ServeHTTP(answer, request)
 		if answer.Code >= http.StatusInternalServerError {

@@ -49,7 +49,8 @@ const accessKeyPrefix = "AKIASIMU"
 // AccessKey returns the access key of the account's administrator, whose
 // identity policy allows everything.
 func (w *World) AccessKey(account string) (id, secret string) {
-	return accessKeyPrefix + account, "secret-of-" + account
+	id = accessKeyPrefix + account
+	return id, credentialsOf(id).SecretAccessKey
 }
 
 func (w *World) administrator(account string) Principal {
@@ -73,8 +74,9 @@ func (w *World) checkCaller(c *call) *Error {
 		unknown = badRequest("UnrecognizedClientException", "The security token included in the request is invalid.")
 		expired = badRequest("ExpiredTokenException", "The security token included in the request is expired")
 	}
+	var caller Principal
 	if account, ok := strings.CutPrefix(c.accessKey, accessKeyPrefix); ok && w.accounts[account] != nil {
-		c.caller = w.administrator(account)
+		caller = w.administrator(account)
 	} else {
 		s, ok := w.sessions[c.accessKey]
 		if !ok {
@@ -83,8 +85,12 @@ func (w *World) checkCaller(c *call) *Error {
 		if c.now.After(s.expires) {
 			return expired
 		}
-		c.caller = s.principal
+		caller = s.principal
 	}
+	if c.signatureDiffers {
+		return wrongSignature(c.service)
+	}
+	c.caller = caller
 	if c.service == "iam" {
 		return nil // it is global: its endpoint may be signed for in a Region that the world doesn't have
 	}

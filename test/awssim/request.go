@@ -29,6 +29,7 @@ func (w *World) decode(r *http.Request) (*call, *Error) {
 	if problem := c.readCredential(r.Header.Get("Authorization")); problem != nil {
 		return c, problem
 	}
+	c.signatureDiffers = !c.signedBy(c.accessKey, r, body)
 	if _, known := operations[c.service]; !known {
 		return c, badRequest("UnknownService", "the simulator has no service %q", c.service)
 	}
@@ -43,7 +44,7 @@ func bodyOf(r *http.Request) io.Reader {
 }
 
 // readCredential reads access key, region and service from the signature's
-// credential scope. Signatures themselves are not checked.
+// credential scope.
 func (c *call) readCredential(authorization string) *Error {
 	_, rest, found := strings.Cut(authorization, "Credential=")
 	scope, _, _ := strings.Cut(rest, ",")

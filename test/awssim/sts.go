@@ -91,7 +91,7 @@ func assumeRole(c *call) (any, error) {
 		}
 		seconds = n
 	}
-	key := c.w.newID("ASIASIMU", 12)
+	key := c.w.newID(sessionKeyPrefix, 12)
 	expires := c.now.Add(time.Duration(seconds) * time.Second)
 	session := session{
 		principal: Principal{Account: r.account, ARN: c.w.arn("sts", "", r.account, "assumed-role/"+r.name+"/"+name), RoleARN: r.arn},
@@ -100,8 +100,8 @@ func assumeRole(c *call) (any, error) {
 	c.w.sessions[key] = session
 	var result assumeRoleResult
 	result.Credentials.AccessKeyID = key
-	result.Credentials.SecretAccessKey = "secret-of-" + key
-	result.Credentials.SessionToken = "token-of-" + key
+	result.Credentials.SecretAccessKey = credentialsOf(key).SecretAccessKey
+	result.Credentials.SessionToken = credentialsOf(key).SessionToken
 	result.Credentials.Expiration = expires.UTC().Format(time.RFC3339)
 	result.AssumedRoleUser.Arn = session.principal.ARN
 	result.AssumedRoleUser.AssumedRoleID = r.id + ":" + name

@@ -18,7 +18,6 @@ func TestUnknownOperations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, _ := w.AccessKey(awssim.PublishingAccount)
 	const form, document = "application/x-www-form-urlencoded; charset=utf-8", "application/x-amz-json-1.1"
 	for service, test := range map[string]struct{ contentType, code string }{
 		"ec2":            {form, "InvalidAction"},
@@ -38,7 +37,7 @@ func TestUnknownOperations(t *testing.T) {
 		}
 		request.Header.Set("Content-Type", test.contentType)
 		request.Header.Set("X-Amz-Target", "Service.Dance")
-		request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+id+"/20260101/us-east-1/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
+		sign(t, request, w, service, "us-east-1", body)
 		answer, err := w.Client().Do(request)
 		if err != nil {
 			t.Fatal(err)

@@ -55,7 +55,7 @@ func TestPublisherProcess(t *testing.T) {
 	clients := awsclient.New(aws.Config{
 		Region: regionNames[0], BaseEndpoint: &task.Endpoint,
 		HTTPClient:  http.NewBuildableClient(), // as of the SDK's default chain: all clients share connections
-		Credentials: credentials.NewStaticCredentialsProvider("AKIASIMU"+awssim.PublishingAccount, "secret", ""),
+		Credentials: credentials.NewStaticCredentialsProvider("AKIASIMU"+awssim.PublishingAccount, "secret-of-"+awssim.PublishingAccount, ""),
 	})
 	result, err := publish.Runner{Clients: clients, Reporter: silent, Lock: unlocked}.Run(t.Context(), specOf(task.Cell))
 	if err != nil {
