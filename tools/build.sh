@@ -2,7 +2,7 @@
 # Builds one of the tools pinned under tools/ once, into a cache outside the
 # checkout, and prints the path of the binary:
 #
-#     tools/build.sh packer|amazon|sdc|lint|vale|gotestsum|goreleaser|sbom|licenses|govulncheck
+#     tools/build.sh packer|amazon|sdc|lint|actionlint|vale|gotestsum|goreleaser|sbom|licenses|govulncheck
 #
 # The cache is $XDG_CACHE_HOME/orgami, or ~/.cache/orgami, keyed by tool and
 # version. Versions come from tools/NAME/go.mod and from nowhere else.
