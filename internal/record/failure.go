@@ -100,10 +100,13 @@ func keptImages(o publish.Outcome) []string {
 			continue
 		}
 		sharing := "not shared"
-		if i.Published {
+		switch {
+		case i.Published:
 			sharing = "shared as configured"
-		} else if i.Shared.Image.Any() {
-			sharing = "shared in part"
+		case i.Shared.Image.Any() && i.Image.Published():
+			sharing = "shared by an earlier publication"
+		case i.Shared.Image.Any():
+			sharing = "shared by a run that isn't complete"
 		}
 		lines = append(lines, text.Printable(fmt.Sprintf("%s: %s %q, %s, %s", region, i.ID, i.Name, cmp.Or(i.State, "state unknown"), sharing)))
 	}
