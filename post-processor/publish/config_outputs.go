@@ -34,7 +34,7 @@ type EC2NodeClassConfig struct {
 // The `ssm` block sets parameters of Parameter Store that hold the image's ID: one in
 // each Region, in the publishing account. Requires `outputs = ["ssm"]`.
 type SSMConfig struct {
-	// Name of the parameter, for example `/golden-ami/latest`. It can refer to
+	// Name of the parameter, for example `/golden-ami/x86_64/latest`. It can refer to
 	// `{{ .Region }}` and `{{ .Architecture }}`. An existing parameter must have the
 	// data type `aws:ec2:image`. Its earlier values stay in its history.
 	Name string `mapstructure:"name" required:"true"`
@@ -58,7 +58,7 @@ func (c Config) validateOutputs(p *config.Problems) {
 	wanted := slices.Contains(c.Outputs, string(downstream.SSM))
 	switch {
 	case c.SSM == nil && wanted:
-		p.Addf(`ssm: the block is missing, and outputs asks for "ssm": write ssm { name = "/golden-ami/latest" }`)
+		p.Addf(`ssm: the block is missing, and outputs asks for "ssm": write ssm { name = "/golden-ami/{{ .Architecture }}/latest" }`)
 	case c.SSM != nil && !wanted:
 		p.Addf(`ssm: requires the output "ssm". Add it to outputs, or omit the block`)
 	case c.SSM != nil:

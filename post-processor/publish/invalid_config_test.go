@@ -343,7 +343,7 @@ ec2nodeclass {
   ami_family = ""
 }`, []string{"ami_family: it is missing"}},
 	{"outputs without ssm", `key { alias = "alias/golden" }
-outputs = ["ssm"]`, []string{"ssm: the block is missing", `ssm { name = "/golden-ami/latest" }`}},
+outputs = ["ssm"]`, []string{"ssm: the block is missing", `ssm { name = "/golden-ami/{{ .Architecture }}/latest" }`}},
 	{"no outputs", `key { alias = "alias/golden" }
 outputs = []`, []string{"outputs: the list is empty"}},
 	{"name of a parameter", `key { alias = "alias/golden" }

@@ -158,6 +158,6 @@ var (
 	// Parameter is the name of a parameter of Parameter Store.
 	Parameter = Pattern{
 		"the name of a parameter", whole(`(/[a-zA-Z0-9_.-]+){1,15}|[a-zA-Z0-9_.-]+`),
-		"write it as /golden-ami/latest: letters, digits and .-_ between slashes, at most 15 levels", nil,
+		"write it as /golden-ami/x86_64/latest: letters, digits and .-_ between slashes, at most 15 levels", nil,
 	}
 )
