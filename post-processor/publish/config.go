@@ -7,6 +7,7 @@
 package publish
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -152,6 +153,9 @@ const (
 func decode(raws ...any) (Config, error) {
 	var c Config
 	if err := sdkconfig.Decode(&c, &sdkconfig.DecodeOpts{PluginType: "orgami-publish"}, raws...); err != nil {
+		if strings.Contains(err.Error(), "unknown unit ") || strings.Contains(err.Error(), "missing unit in duration") {
+			err = fmt.Errorf("%w\nWrite durations in hours, minutes and seconds: 30 days are 720h", err)
+		}
 		return Config{}, err
 	}
 	if c.WaitTimeout == 0 {
