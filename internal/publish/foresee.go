@@ -3,6 +3,7 @@ package publish
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
@@ -40,20 +41,27 @@ func (r run) foresee(observed Observed, plan Plan) error {
 		return nil
 	}
 	return fmt.Errorf("with the planned key policies, %s of %s would fail:\n%s%s",
-		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), failing.WithoutRemedies().Text(r.file(true)), r.policyRemedy(plan))
+		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), failing.WithoutRemedies().Text(r.file(true)), r.policyRemedy(plan, failing, futures))
 }
 
-// policyRemedy says where the statements that refuse can be changed.
-func (r run) policyRemedy(plan Plan) string {
+// policyRemedy says where the statements that refuse can be changed, and how in the
+// policies of an existing key.
+func (r run) policyRemedy(plan Plan, failing evaluate.Matrix, futures map[string]launchcheck.Future) string {
 	var places []string
 	if len(r.spec.Key.ExtraStatements) > 0 {
 		places = append(places, "in key.extra_statements_file")
 	}
+	var commands strings.Builder
 	if plan.Key.ID() != "" {
 		places = append(places, "in the policy of key "+plan.Key.ID())
+		for _, region := range r.spec.Regions {
+			if slices.ContainsFunc(failing, func(c evaluate.Case) bool { return c.Region == region }) {
+				fmt.Fprintf(&commands, "\n    '%s'", evaluate.EditKeyPolicy(region, futures[region].KeyARN))
+			}
+		}
 	}
 	if len(places) == 0 {
 		return ""
 	}
-	return "\n  Change the statement that refuses, " + strings.Join(places, " or ")
+	return "\n  Change the statement that refuses, " + strings.Join(places, " or ") + commands.String()
 }

@@ -129,22 +129,13 @@ func TestConsumerRemedies(t *testing.T) {
 			says: "aws ec2 enable-image",
 		},
 		"a denial in the key policy": {
-			damage: func(t *testing.T, s simulated, m manifest.Manifest) {
-				t.Helper()
-				client := kms.NewFromConfig(s.config("eu-west-1"))
-				current, err := client.GetKeyPolicy(t.Context(), &kms.GetKeyPolicyInput{KeyId: &m.Key.ID, PolicyName: aws.String("default")})
-				if err != nil {
-					t.Fatal(err)
-				}
-				denied := strings.Replace(*current.Policy, `"Statement": [`, `"Statement": [{"Sid":"Stop","Effect":"Deny","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*"},`, 1)
-				if denied == *current.Policy {
-					t.Fatal(denied)
-				}
-				if _, err := client.PutKeyPolicy(t.Context(), &kms.PutKeyPolicyInput{KeyId: &m.Key.ID, Policy: &denied}); err != nil {
-					t.Fatal(err)
-				}
-			},
+			damage: denyDecrypt,
 			check:  "warn",
+			says:   "aws kms put-key-policy",
+			editor: `jq '.Statement |= map(select(.Sid != "Stop"))' "$1" >edited && mv edited "$1"`,
+		},
+		"a denial in the key policy that the plan finds": {
+			damage: denyDecrypt,
 			says:   "aws kms put-key-policy",
 			editor: `jq '.Statement |= map(select(.Sid != "Stop"))' "$1" >edited && mv edited "$1"`,
 		},
@@ -200,6 +191,24 @@ func TestConsumerRemedies(t *testing.T) {
 				t.Errorf("after %v:\n%s", remedies, output)
 			}
 		})
+	}
+}
+
+// denyDecrypt adds a statement to the policy of a regional key that denies everyone
+// kms:Decrypt.
+func denyDecrypt(t *testing.T, s simulated, m manifest.Manifest) {
+	t.Helper()
+	client := kms.NewFromConfig(s.config("eu-west-1"))
+	current, err := client.GetKeyPolicy(t.Context(), &kms.GetKeyPolicyInput{KeyId: &m.Key.ID, PolicyName: aws.String("default")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	denied := strings.Replace(*current.Policy, `"Statement": [`, `"Statement": [{"Sid":"Stop","Effect":"Deny","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*"},`, 1)
+	if denied == *current.Policy {
+		t.Fatal(denied)
+	}
+	if _, err := client.PutKeyPolicy(t.Context(), &kms.PutKeyPolicyInput{KeyId: &m.Key.ID, Policy: &denied}); err != nil {
+		t.Fatal(err)
 	}
 }
 

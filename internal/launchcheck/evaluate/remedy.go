@@ -5,16 +5,22 @@ import (
 	"strings"
 )
 
-// editKeyPolicy lets the reader edit the key policy and puts it. The link's reason
-// names the statement to change.
-func (a *admission) editKeyPolicy() string {
-	return fmt.Sprintf(`%s > key-policy.json && "${EDITOR:-vi}" key-policy.json && aws kms put-key-policy --region %s --key-id %s --policy-name default --policy file://key-policy.json`,
-		a.getKeyPolicy(), a.in.Name, a.ARN)
-}
+// editKeyPolicy is [EditKeyPolicy] for the key. The link's reason names the statement
+// to change.
+func (a *admission) editKeyPolicy() string { return EditKeyPolicy(a.in.Name, a.ARN) }
 
 // getKeyPolicy shows the key policy.
-func (a *admission) getKeyPolicy() string {
-	return fmt.Sprintf("aws kms get-key-policy --region %s --key-id %s --policy-name default --query Policy --output text", a.in.Name, a.ARN)
+func (a *admission) getKeyPolicy() string { return getKeyPolicy(a.in.Name, a.ARN) }
+
+// EditKeyPolicy returns the command that opens the policy of the Region's key in an
+// editor and then puts it.
+func EditKeyPolicy(region, keyARN string) string {
+	return fmt.Sprintf(`%s > key-policy.json && "${EDITOR:-vi}" key-policy.json && aws kms put-key-policy --region %s --key-id %s --policy-name default --policy file://key-policy.json`,
+		getKeyPolicy(region, keyARN), region, keyARN)
+}
+
+func getKeyPolicy(region, keyARN string) string {
+	return fmt.Sprintf("aws kms get-key-policy --region %s --key-id %s --policy-name default --query Policy --output text", region, keyARN)
 }
 
 // listRolePolicies returns the command that shows the role's policies, one of
