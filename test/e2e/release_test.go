@@ -138,11 +138,13 @@ func tunnel(w http.ResponseWriter, r *http.Request, server string) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	from, _, err := http.NewResponseController(w).Hijack()
+	// A client that has read the answer may have sent its next bytes already: they
+	// wait in the buffer, not on the connection.
+	from, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		_ = to.Close()
 		return
 	}
-	go func() { _, _ = io.Copy(to, from); _ = to.Close() }()
+	go func() { _, _ = io.Copy(to, buffered); _ = to.Close() }()
 	go func() { _, _ = io.Copy(from, to); _ = from.Close() }()
 }
