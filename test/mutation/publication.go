@@ -36,7 +36,7 @@ var publicationMutations = []mutation{
 		"		case awsclient.Is(err, awsclient.CodeImageNotFound, awsclient.CodeImageUnavailable) && n+1 < len(sources):", "		case false:",
 	},
 	{
-		"no copy stands in for a source that is gone", "internal/publish/observe.go",
+		"no copy stands in for a source that is gone", "internal/publish/source.go",
 		"		if errors.Is(err, ami.ErrNoSource) {", "		if false && errors.Is(err, ami.ErrNoSource) {",
 	},
 	{
