@@ -36,6 +36,7 @@ const (
 type watch struct {
 	timeout  time.Duration // of an attempt
 	endpoint string        // the configured one, "" for AWS's own
+	profile  string        // of the AWS configuration, "" if it isn't known
 	pages    pages
 
 	mu     sync.Mutex
@@ -78,7 +79,7 @@ func (w *watch) add(stack *middleware.Stack) error {
 	if err := errors.Join(
 		stack.Initialize.Add(call, middleware.Before),
 		stack.Initialize.Add(listing, middleware.After),
-		checkCredentials(stack),
+		checkCredentials(stack, w.profile),
 	); err != nil {
 		return err
 	}

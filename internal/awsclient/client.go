@@ -10,7 +10,7 @@ package awsclient
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -78,6 +78,7 @@ type Clients struct {
 // role is assumed when it is first used.
 func Load(ctx context.Context, c Config) (*Clients, error) {
 	w := newWatch(cmp.Or(c.ResponseTimeout, responseTimeout))
+	w.profile = cmp.Or(c.Profile, os.Getenv("AWS_PROFILE"))
 	// The profile's own role or SSO session is loaded with clients of the SDK.
 	options := []func(*config.LoadOptions) error{config.WithAPIOptions([]func(*middleware.Stack) error{w.add})}
 	if c.Profile != "" {
@@ -91,7 +92,7 @@ func Load(ctx context.Context, c Config) (*Clients, error) {
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+		return nil, loadingError(err, cmp.Or(w.profile, "default"))
 	}
 	loaded.Region = cmp.Or(loaded.Region, c.FallbackRegion)
 	w.endpoint = aws.ToString(loaded.BaseEndpoint)

@@ -3,13 +3,24 @@ package awsclient
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // credentialsError is the error of a call that wasn't sent because there are no
 // credentials to sign it. The SDK's error for it has no type of its own.
-type credentialsError struct{ error }
+type credentialsError struct {
+	error
+	profile string // "" if it isn't known
+}
 
 func (e credentialsError) Unwrap() error { return e.error }
 
@@ -26,13 +37,47 @@ func IsNoCredentials(err error) bool {
 
 type identifiedKey struct{}
 
+// problem says in one sentence why there are no credentials, and in another one
+// what to do. It never repeats what a credential_process printed, which may hold
+// a secret.
+func (e credentialsError) problem() string {
+	of, login := "", "aws sso login"
+	if e.profile != "" {
+		of, login = fmt.Sprintf(" of profile %q", e.profile), login+" --profile "+text.ShellQuote(e.profile)
+	}
+	if process, ok := errors.AsType[*processcreds.ProviderError](e.error); ok {
+		const run = "Run its command from the AWS config file by hand, and correct it"
+		exit, exited := errors.AsType[*exec.ExitError](process)
+		switch {
+		case exited:
+			return fmt.Sprintf("the credential_process%s failed (%s). %s", of, exit, run)
+		case strings.Contains(process.Error(), "process output"):
+			return fmt.Sprintf("the credential_process%s printed something other than credentials. %s: it must print JSON with Version, AccessKeyId and SecretAccessKey", of, run)
+		}
+		return fmt.Sprintf("the credential_process%s failed. %s", of, run)
+	}
+	_, reason := innermost(e.error)
+	if _, ok := errors.AsType[*ssocreds.InvalidTokenError](e.error); ok || strings.Contains(reason.Error(), "SSO token") {
+		return fmt.Sprintf("the sign-in%s to IAM Identity Center (SSO) is missing or has expired. Run '%s'", of, login)
+	}
+	return text.Printable(reason.Error()) + ". " + signInFirst
+}
+
+// loadingError is the error of loading the configuration.
+func loadingError(err error, profile string) error {
+	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
+		return fmt.Errorf("loading the AWS configuration: profile %q asks for an MFA code, which a build can't ask for. Sign in first and pass the credentials in the environment, for example from 'aws configure export-credentials --profile %s --format env', or use a profile without mfa_serial", profile, text.ShellQuote(profile))
+	}
+	return fmt.Errorf("loading the AWS configuration: %w", err)
+}
+
 // checkCredentials marks the errors of the step that loads the credentials.
-func checkCredentials(stack *middleware.Stack) error {
+func checkCredentials(stack *middleware.Stack, profile string) error {
 	before := middleware.FinalizeMiddlewareFunc("OrgamiBeforeIdentity", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		identified := false
 		out, metadata, err := next.HandleFinalize(middleware.WithStackValue(ctx, identifiedKey{}, &identified), in)
 		if err != nil && !identified && ctx.Err() == nil {
-			err = credentialsError{err}
+			err = credentialsError{err, profile}
 		}
 		return out, metadata, err
 	})

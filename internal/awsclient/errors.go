@@ -148,7 +148,8 @@ func (e *callError) Error() string {
 	api, ok := errors.AsType[smithy.APIError](e.err)
 	switch {
 	case !ok && IsNoCredentials(e.err):
-		return fmt.Sprintf("%s: no AWS credentials: %s. %s", e.doing, text.Printable(reason.Error()), signInFirst)
+		missing, _ := errors.AsType[credentialsError](e.err)
+		return fmt.Sprintf("%s: no AWS credentials: %s", e.doing, missing.problem())
 	case !ok:
 		return strings.Join(nonempty(e.doing, call, text.Printable(reason.Error())), ": ")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -148,4 +149,33 @@ func TestNoCredentials(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Each way in which a profile gives no credentials has its own sentence, which
+// names the next step and never repeats what a credential_process printed.
+func TestProfilesWithoutCredentials(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join("testdata", "profiles"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	for profile, want := range map[string]string{
+		"mfa":      `loading the AWS configuration: profile "mfa" asks for an MFA code, which a build can't ask for. Sign in first and pass the credentials in the environment, for example from 'aws configure export-credentials --profile mfa --format env', or use a profile without mfa_serial`,
+		"sso":      `asking AWS for the caller's identity in us-east-1: no AWS credentials: the sign-in of profile "sso" to IAM Identity Center (SSO) is missing or has expired. Run 'aws sso login --profile sso'`,
+		"no-tool":  `asking AWS for the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-tool" failed (exit status 127). Run its command from the AWS config file by hand, and correct it`,
+		"no-json":  `asking AWS for the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-json" printed something other than credentials. Run its command from the AWS config file by hand, and correct it: it must print JSON with Version, AccessKeyId and SecretAccessKey`,
+		"old-json": `asking AWS for the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "old-json" printed something other than credentials. Run its command from the AWS config file by hand, and correct it: it must print JSON with Version, AccessKeyId and SecretAccessKey`,
+	} {
+		t.Run(profile, func(t *testing.T) {
+			c, err := Load(t.Context(), Config{Profile: profile, EndpointURL: "http://127.0.0.1:1"})
+			if err == nil {
+				_, err = c.Identity(t.Context())
+			}
+			if err == nil || err.Error() != want {
+				t.Errorf("error is %v\nwant     %s", err, want)
+			}
+		})
+	}
 }

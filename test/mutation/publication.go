@@ -36,6 +36,10 @@ var publicationMutations = []mutation{
 		"		case awsclient.Is(err, awsclient.CodeImageNotFound, awsclient.CodeImageUnavailable) && n+1 < len(sources):", "		case false:",
 	},
 	{
+		"repeat what a credential_process printed", "internal/awsclient/credentials.go",
+		"	if process, ok := errors.AsType[*processcreds.ProviderError](e.error); ok {", "	if process, ok := errors.AsType[*processcreds.ProviderError](e.error); ok && false {",
+	},
+	{
 		"no copy stands in for a source that is gone", "internal/publish/source.go",
 		"		if errors.Is(err, ami.ErrNoSource) {", "		if false && errors.Is(err, ami.ErrNoSource) {",
 	},
