@@ -66,7 +66,7 @@ func (e credentialsError) problem() string {
 // loadingError is the error of loading the configuration.
 func loadingError(err error, profile string) error {
 	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
-		return fmt.Errorf("loading the AWS configuration: profile %q asks for an MFA code, which a build can't ask for. Sign in first and pass the credentials in the environment, for example from 'aws configure export-credentials --profile %s --format env', or use a profile without mfa_serial", profile, text.ShellQuote(profile))
+		return fmt.Errorf("loading the AWS configuration: profile %q needs an MFA code, and a build can't ask for one. Sign in first and pass the credentials in the environment, or use a profile without mfa_serial", profile)
 	}
 	return fmt.Errorf("loading the AWS configuration: %w", err)
 }

@@ -162,7 +162,7 @@ func TestProfilesWithoutCredentials(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", filepath.Join("testdata", "profiles"))
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	for profile, want := range map[string]string{
-		"mfa":      `loading the AWS configuration: profile "mfa" asks for an MFA code, which a build can't ask for. Sign in first and pass the credentials in the environment, for example from 'aws configure export-credentials --profile mfa --format env', or use a profile without mfa_serial`,
+		"mfa":      `loading the AWS configuration: profile "mfa" needs an MFA code, and a build can't ask for one. Sign in first and pass the credentials in the environment, or use a profile without mfa_serial`,
 		"sso":      `asking AWS for the caller's identity in us-east-1: no AWS credentials: the sign-in of profile "sso" to IAM Identity Center (SSO) is missing or has expired. Run 'aws sso login --profile sso'`,
 		"no-tool":  `asking AWS for the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-tool" failed (exit status 127). Run its command from the AWS config file by hand, and correct it`,
 		"no-json":  `asking AWS for the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-json" printed something other than credentials. Run its command from the AWS config file by hand, and correct it: it must print JSON with Version, AccessKeyId and SecretAccessKey`,
