@@ -108,16 +108,21 @@ func (i *inspector) questions(role, region string) []question {
 	}
 	granting := map[string][]string{"kms:GrantIsForAWSResource": {"true"}, "kms:GrantOperations": {"Decrypt"}}
 	maps.Copy(granting, throughEC2)
-	// The organization's policies are also asked about the instance and its volumes.
+	// The organization's policies are asked about all resources that a launch needs.
+	// Fact: IAM-EVAL-18.
 	ofEC2 := "arn:" + i.Partition + ":ec2:" + region + ":" + i.id
 	image := evaluate.ImageARN(i.Partition, region, cmp.Or(i.Images[region], evaluate.UnknownImage))
 	launching := map[string][]string{"aws:ViaAWSService": {"false"}, "ec2:Region": {region}, "ec2:Owner": {i.Owner}, "ec2:Public": {"false"}}
+	resources := []string{image}
+	for _, kind := range []string{"instance", "network-interface", "security-group", "subnet", "volume"} {
+		resources = append(resources, ofEC2+":"+kind+"/*")
+	}
 	use, grants, launch := evaluate.SimulatedActions()
 	keys := i.keys(region)
 	return []question{
 		{roleARN, use, keys, with(throughEC2), absentInUse},
 		{roleARN, grants, keys, with(granting), absentInKMS},
-		{roleARN, launch, []string{image, ofEC2 + ":instance/*", ofEC2 + ":volume/*"}, with(launching), absentInLaunch},
+		{roleARN, launch, resources, with(launching), absentInLaunch},
 	}
 }
 
@@ -181,8 +186,8 @@ func (i *inspector) add(q question, result types.EvaluationResult, to evaluate.S
 	}
 	for _, r := range result.ResourceSpecificResults {
 		resource := aws.ToString(r.EvalResourceName)
-		if strings.Contains(resource, ":instance/") || strings.Contains(resource, ":volume/") {
-			continue
+		if strings.Contains(resource, ":ec2:") && !strings.Contains(resource, ":image/") {
+			continue // only the organization's policies are asked about it
 		}
 		one := evaluate.SimulatedResult{Organization: organization, Missing: q.missing(r.MissingContextValues), Identity: i.identityOf(resource, r)}
 		if organization != nil && !*organization {

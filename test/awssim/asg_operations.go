@@ -77,7 +77,7 @@ func createAutoScalingGroup(c *call, r createGroupRequest) (any, error) {
 		return nil, badRequest("ValidationError", "At least one Availability Zone or VPC Subnet is required.")
 	case len(r.Tags.Items) > 0 && !c.allowsOnTargets("autoscaling:CreateOrUpdateTags"):
 		return nil, deniedAction(c, "autoscaling:CreateOrUpdateTags")
-	case !c.allows("ec2:RunInstances", "*"):
+	case !c.allows(actionRunInstances, "*"):
 		return nil, &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "You are not authorized to use launch template: " + cmp.Or(r.LaunchTemplate.ID, r.LaunchTemplate.Name)}
 	}
 	for _, tag := range r.Tags.Items {

@@ -86,8 +86,8 @@ func createFleet(c *call, r createFleetRequest) (any, error) {
 	if r.Type != "instant" {
 		return nil, badRequest("InvalidParameterValue", "the simulator has only fleets of type instant")
 	}
-	if !c.allows("ec2:RunInstances", "*") {
-		return nil, deniedAction(c, "ec2:RunInstances")
+	if !c.allowsLaunch() {
+		return nil, deniedAction(c, actionRunInstances)
 	}
 	tags, problem := c.specifiedTags(r.TagSpecifications, "fleet", "instance", "volume", "network-interface", "spot-instances-request")
 	if problem != nil {

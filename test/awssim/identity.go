@@ -113,6 +113,12 @@ func (w *World) identityDecision(p Principal, action, resource string, context m
 	if why := w.controlDenial(p, action, resource, context); why != "" {
 		return authz.Decision{Effect: authz.Deny, Statement: "a service control policy", Reason: why}
 	}
+	return w.ownDecision(p, action, resource, context, now)
+}
+
+// ownDecision is that of the principal's own policies, without service control
+// policies.
+func (w *World) ownDecision(p Principal, action, resource string, context map[string][]string, now time.Time) authz.Decision {
 	if p.RoleARN == "" {
 		return authz.Decision{Effect: authz.Allow, Reason: "the account's administrator"}
 	}

@@ -44,8 +44,8 @@ func (w *World) controlDenial(p Principal, action, resource string, context map[
 }
 
 // launchDenial evaluates the service control policies for the resources that
-// RunInstances is authorized on, with some of their condition keys. Source:
-// Service Authorization Reference, "Amazon EC2": RunInstances.
+// RunInstances is authorized on, with some of their condition keys. Fact:
+// IAM-EVAL-18.
 func (c *call) launchDenial(p launchPlan, instanceType string, volumes []volumePlan) *Error {
 	type resource struct {
 		arn     string
@@ -59,6 +59,9 @@ func (c *call) launchDenial(p launchPlan, instanceType string, volumes []volumeP
 		{c.w.arn("ec2", c.region, "", "image/"+p.image.id), map[string][]string{"ec2:Owner": {owner}, "ec2:Public": {fmt.Sprint(p.image.public)}}},
 		{c.w.arn("ec2", c.region, c.caller.Account, "instance/*"), map[string][]string{"ec2:InstanceType": {instanceType}}},
 	}
+	for _, kind := range []string{"network-interface", "security-group", "subnet"} {
+		resources = append(resources, resource{arn: c.w.arn("ec2", c.region, c.caller.Account, kind+"/*")})
+	}
 	for _, v := range volumes {
 		resources = append(resources, resource{
 			c.w.arn("ec2", c.region, c.caller.Account, "volume/*"),
@@ -69,7 +72,7 @@ func (c *call) launchDenial(p launchPlan, instanceType string, volumes []volumeP
 		context := c.requestContext()
 		maps.Copy(context, r.context)
 		context["ec2:Region"] = []string{c.region}
-		if why := c.w.controlDenial(c.caller, "ec2:RunInstances", r.arn, context); why != "" {
+		if why := c.w.controlDenial(c.caller, actionRunInstances, r.arn, context); why != "" {
 			return &Error{
 				Status: http.StatusForbidden, Code: "UnauthorizedOperation",
 				Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: ec2:RunInstances on resource: " + r.arn + " because " + why,

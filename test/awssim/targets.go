@@ -3,6 +3,8 @@ package awssim
 import (
 	"maps"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
 )
 
 // targets names the parameter with the ID of what an operation removes or changes,
@@ -15,6 +17,9 @@ var targets = map[string]string{
 // allowsOnTargets is allows for each resource that the call names, with its tags.
 // Fact: IAM-EVAL-17.
 func (c *call) allowsOnTargets(action string) bool {
+	if action == actionRunInstances {
+		return c.allowsLaunch()
+	}
 	parameter := targets[c.operation]
 	if parameter == "" {
 		context := c.requestContext()
@@ -34,6 +39,15 @@ func (c *call) allowsOnTargets(action string) bool {
 		}
 	}
 	return true
+}
+
+const actionRunInstances = "ec2:RunInstances"
+
+// allowsLaunch reports whether the caller's own policies let it launch at all. The
+// service control policies are evaluated for each resource of the launch, whose
+// condition keys are known then (launchDenial). Fact: IAM-EVAL-18.
+func (c *call) allowsLaunch() bool {
+	return c.w.ownDecision(c.caller, actionRunInstances, "*", c.requestContext(), c.now).Effect == authz.Allow
 }
 
 // tagsOf are the tags of a resource, or of an Auto Scaling group by its name.

@@ -97,7 +97,7 @@ func compare(t *testing.T, seed uint64) {
 	outcomes, links := map[evaluate.Outcome]int{}, map[string]int{}
 	wrong := 0
 	verdicts := evaluate.Evaluate(known).Verdicts
-	happened := make([]evaluate.Outcome, len(verdicts))
+	happened, reasons := make([]evaluate.Outcome, len(verdicts)), make([]string, len(verdicts))
 	for i, v := range verdicts {
 		outcomes[v.Outcome]++
 		if decides, found := v.Broken(); found && v.Outcome == evaluate.Fails {
@@ -107,7 +107,7 @@ func compare(t *testing.T, seed uint64) {
 			t.Logf("%s by %s: %+v", v.Account, v.Launcher, v.Links)
 		}
 		became, why := w.launch(v)
-		happened[i] = became
+		happened[i], reasons[i] = became, why
 		if v.Outcome == evaluate.Inconclusive || v.Outcome == became {
 			continue
 		}
@@ -119,7 +119,7 @@ func compare(t *testing.T, seed uint64) {
 	if os.Getenv("ORGAMI_EXHAUSTIVE") == "" || seed%10 == 0 { // it takes as long as all else
 		compared, doubts = w.compareWithLess(known, happened)
 	}
-	inspected, unsure, simulated := w.compareInspected(known, happened)
+	inspected, unsure, simulated := w.compareInspected(seed, known, happened, reasons)
 	figures.Lock()
 	defer figures.Unlock()
 	figures.inspected += inspected

@@ -85,7 +85,7 @@ func (g *generator) controlPolicies(account string) []json.RawMessage {
 		switch g.IntN(6) {
 		case 0:
 			s["Action"] = one[any](g, "ec2:RunInstances", []string{"ec2:Run*", "s3:*"}, "ec2:*")
-			s["Resource"] = one(g, "*", "arn:aws:ec2:*::image/*", "arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*::image/ami-1", "arn:aws:ec2:"+home+":"+account+":volume/*", "arn:aws:ec2:eu-west-1:*:*")
+			s["Resource"] = one(g, "*", "arn:aws:ec2:*::image/*", "arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:subnet/*", "arn:aws:ec2:*::image/ami-1", "arn:aws:ec2:"+home+":"+account+":volume/*", "arn:aws:ec2:eu-west-1:*:*")
 		case 1:
 			s["NotAction"] = one[any](g, "iam:*", []string{"ec2:*", "kms:*"}, []string{"kms:*"}, []string{"ec2:*", "kms:De*"})
 		case 2:

@@ -14,7 +14,7 @@ import (
 // compareInspected compares what happened with the verdicts on what the accounts
 // themselves read, without service control policies, and with IAM's simulation of the
 // roles in place of their policies.
-func (w *generatedWorld) compareInspected(known evaluate.Input, happened []evaluate.Outcome) (compared, inconclusive, simulated int) {
+func (w *generatedWorld) compareInspected(seed uint64, known evaluate.Input, happened []evaluate.Outcome, reasons []string) (compared, inconclusive, simulated int) {
 	w.t.Helper()
 	query := launchcheck.Query{
 		Partition: "aws", Accounts: launching(), Regions: []string{home}, Owner: owner, Roles: []string{"BatchRole"},
@@ -56,7 +56,8 @@ func (w *generatedWorld) compareInspected(known evaluate.Input, happened []evalu
 			continue
 		}
 		if v.Outcome != happened[i] {
-			w.t.Errorf("inspected, the evaluator says that a launch in %s by %s %s, %+v; it %s", v.Account, v.Launcher, v.Outcome, v.Links, happened[i])
+			w.t.Errorf("seed %d (ORGAMI_SEED=%[1]d go test -run TestDifferential ./internal/launchcheck/evaluate): inspected, the evaluator says that a launch in %s by %s %s, %+v; it %s: %s",
+				seed, v.Account, v.Launcher, v.Outcome, v.Links, happened[i], reasons[i])
 		}
 	}
 	return compared, inconclusive, simulated
