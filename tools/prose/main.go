@@ -5,12 +5,18 @@
 //
 // writes a text file for every tracked file into DIR, with each text on the line that
 // it has in the source, so that vale's line numbers are right.
+//
+//	go run ./tools/prose -sample SEED
+//
+// prints random sentences for an editor to read: 40 each of the messages, the options'
+// docstrings, the documents, the Go comments, and the texts for contributors.
 package main
 
 import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -24,11 +30,19 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: prose DIR")
+	seed := flag.Uint64("sample", 0, "print random sentences, chosen by this `seed`")
+	flag.Parse()
+	var err error
+	switch {
+	case *seed != 0 && flag.NArg() == 0:
+		err = sample(*seed)
+	case *seed == 0 && flag.NArg() == 1:
+		err = extract(flag.Arg(0))
+	default:
+		fmt.Fprintln(os.Stderr, "usage: prose DIR, or prose -sample SEED")
 		os.Exit(2)
 	}
-	if err := extract(os.Args[1]); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "prose:", err)
 		os.Exit(1)
 	}
