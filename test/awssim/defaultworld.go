@@ -47,7 +47,8 @@ func WorldIn(partition string, regions []string, optIn ...string) WorldFile {
 		Partition: partition,
 		Organization: &OrganizationFile{
 			ID: OrganizationID, RootID: "r-ab12", ManagementAccount: ManagementAccount,
-			Units: []UnitFile{{ID: WorkloadsUnit, Name: "workloads", Parent: "r-ab12"}},
+			Units:           []UnitFile{{ID: WorkloadsUnit, Name: "workloads", Parent: "r-ab12"}},
+			ResourceSharing: true,
 		},
 	}
 	for _, name := range regions {

@@ -33,7 +33,11 @@ func (w *World) decode(r *http.Request) (*call, *Error) {
 	if _, known := operations[c.service]; !known {
 		return c, badRequest("UnknownService", "the simulator has no service %q", c.service)
 	}
-	return c, c.readOperation(r.Header.Get("X-Amz-Target"))
+	target := r.Header.Get("X-Amz-Target")
+	if c.service == "ram" {
+		target = ramTarget(r)
+	}
+	return c, c.readOperation(target)
 }
 
 func bodyOf(r *http.Request) io.Reader {

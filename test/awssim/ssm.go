@@ -9,6 +9,7 @@ import (
 var ssmOperations = map[string]operation{
 	"PutParameter":        {mutating: true, ownAuthorization: true, handle: putParameter},
 	"GetParameter":        {ownAuthorization: true, handle: getParameter},
+	"GetParameters":       {ownAuthorization: true, handle: getParameters},
 	"GetParameterHistory": {ownAuthorization: true, handle: getParameterHistory},
 	"DeleteParameter":     {mutating: true, ownAuthorization: true, handle: deleteParameter},
 
@@ -24,6 +25,7 @@ type parameterName struct{ account, region, name string }
 
 type ssmParameter struct {
 	dataType string
+	tier     string
 	versions []parameterVersion // the first is version 1
 }
 
@@ -33,6 +35,7 @@ type parameterVersion struct {
 	// visible is when it is seen: of an image, once its validation is done.
 	visible time.Time
 	labels  []string
+	tier    string
 }
 
 // maxParameterVersions is how many versions are kept. A new version replaces the
@@ -46,7 +49,7 @@ const imageDataType = "aws:ec2:image"
 var parameterNameForm = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$|^(/[a-zA-Z0-9_.-]+)+$`)
 
 type putParameterRequest struct {
-	Name, Value, Type, DataType, Description string
+	Name, Value, Type, DataType, Tier, Description string
 
 	Overwrite bool
 	Tags      []map[string]string
@@ -80,16 +83,47 @@ func putParameter(c *call) (any, error) {
 	case p != nil && len(p.oldestKept().labels) > 0:
 		return nil, badRequest("ParameterMaxVersionLimitExceeded", "The oldest version of %s has a label. Move the label to another version.", r.Name)
 	}
+	tier, problem := p.tierAfter(r.Tier)
+	if problem != nil {
+		return nil, problem
+	}
 	visible := c.now.Add(c.w.options.PropagationLag)
 	if r.DataType == imageDataType && !c.takesImage(r.Value) {
-		return map[string]any{"Version": p.count() + 1, "Tier": "Standard"}, nil
+		return map[string]any{"Version": p.count() + 1, "Tier": tier}, nil
 	}
 	if p == nil {
 		p = &ssmParameter{dataType: r.DataType}
 		c.w.ssm.parameters[key] = p
 	}
-	p.versions = append(p.versions, parameterVersion{value: r.Value, at: c.now, visible: visible})
-	return map[string]any{"Version": len(p.versions), "Tier": "Standard"}, nil
+	p.tier = tier
+	p.versions = append(p.versions, parameterVersion{value: r.Value, at: c.now, visible: visible, tier: tier})
+	return map[string]any{"Version": len(p.versions), "Tier": tier}, nil
+}
+
+// The tiers. Fact: SSM-14.
+const (
+	tierStandard = "Standard"
+	tierAdvanced = "Advanced"
+)
+
+// tierAfter is the tier that the parameter has with the next version. An advanced one
+// stays advanced, also if the request names no tier, and can't become a standard one.
+// Fact: SSM-14, SSM-17.
+func (p *ssmParameter) tierAfter(asked string) (string, *Error) {
+	was := tierStandard
+	if p != nil {
+		was = p.tier
+	}
+	switch {
+	case asked != "" && asked != tierStandard && asked != tierAdvanced:
+		return "", badRequest("ValidationException", "the simulator knows no tier %q", asked)
+	case asked == tierStandard && was == tierAdvanced:
+		return "", badRequest("ValidationException", "This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter tier to the standard-parameter tier.")
+	case asked == tierAdvanced:
+		return tierAdvanced, nil
+	default:
+		return was, nil
+	}
 }
 
 // takesImage is the check that goes on after the answer.
@@ -105,7 +139,11 @@ func (c *call) parameterARN(name string) string {
 // mayParameter refuses a caller whose policies do not allow the operation on the
 // parameter.
 func (c *call) mayParameter(name string) *Error {
-	if c.allows("ssm:"+c.operation, c.parameterARN(name)) {
+	return c.mayParameterARN(c.parameterARN(name))
+}
+
+func (c *call) mayParameterARN(arn string) *Error {
+	if c.allows("ssm:"+c.operation, arn) {
 		return nil
 	}
 	return denied(c)

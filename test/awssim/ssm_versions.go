@@ -10,14 +10,18 @@ import (
 
 // seen are the versions of a parameter that readers see; the first is version 1.
 func (c *call) seen(name string) (*ssmParameter, []parameterVersion, *Error) {
-	p := c.w.ssm.parameters[parameterName{c.caller.Account, c.region, name}]
+	return c.seenIn(parameterName{c.caller.Account, c.region, name})
+}
+
+func (c *call) seenIn(key parameterName) (*ssmParameter, []parameterVersion, *Error) {
+	p := c.w.ssm.parameters[key]
 	if p != nil {
 		seen := slices.DeleteFunc(slices.Clone(p.versions), func(v parameterVersion) bool { return v.visible.After(c.now) })
 		if len(seen) > 0 {
 			return p, seen, nil
 		}
 	}
-	return nil, nil, badRequest("ParameterNotFound", "Parameter %s not found.", name)
+	return nil, nil, badRequest("ParameterNotFound", "Parameter %s not found.", key.name)
 }
 
 // splitSelector splits the name of a parameter, or its ARN, from the version
@@ -38,15 +42,30 @@ func splitSelector(reference string) (name, selector string) {
 	return name, selector
 }
 
-// selected finds one version of a parameter: the newest, or the one of the
-// version number or label. Source: API reference of GetParameter. An ARN of
-// another account is not found: the simulator shares no parameters.
-func (c *call) selected(reference string) (p *ssmParameter, number int, problem *Error) {
+// locate says which parameter a name or an ARN refers to, with the account that owns
+// it. An ARN of another account has to be the full one. Fact: SSM-12.
+func (c *call) locate(reference string) (key parameterName, arn, selector string) {
 	name, selector := splitSelector(reference)
-	if strings.HasPrefix(reference, "arn:") && !strings.HasPrefix(reference, c.parameterARN(name)) {
+	key = parameterName{c.caller.Account, c.region, name}
+	parts := strings.SplitN(reference, ":", 6)
+	if !strings.HasPrefix(reference, "arn:") || len(parts) != 6 {
+		return key, c.parameterARN(name), selector
+	}
+	key.account, key.region = parts[4], parts[3]
+	return key, strings.Join(append(slices.Clone(parts[:5]), strings.TrimSuffix(parts[5], ":"+selector)), ":"), selector
+}
+
+// selected finds one version of a parameter: the newest, or the one of the
+// version number or label. Source: API reference of GetParameter. A parameter of
+// another account is found if it is shared with the caller's. Fact: SSM-12.
+func (c *call) selected(reference string) (p *ssmParameter, number int, problem *Error) {
+	key, arn, selector := c.locate(reference)
+	isARN := strings.HasPrefix(reference, "arn:")
+	owned := key.account == c.caller.Account && arn == c.parameterARN(key.name)
+	if isARN && !owned && (key.region != c.region || !c.sharedWith(c.caller.Account, arn)) {
 		return nil, 0, badRequest("ParameterNotFound", "Parameter %s not found.", reference)
 	}
-	p, seen, problem := c.seen(name)
+	p, seen, problem := c.seenIn(key)
 	if problem != nil {
 		return nil, 0, problem
 	}
@@ -59,7 +78,7 @@ func (c *call) selected(reference string) (p *ssmParameter, number int, problem 
 		}
 	}
 	if number < 1 || number > len(seen) || number <= len(seen)-maxParameterVersions {
-		return nil, 0, badRequest("ParameterVersionNotFound", "Systems Manager could not find version %s of %s.", selector, name)
+		return nil, 0, badRequest("ParameterVersionNotFound", "Systems Manager could not find version %s of %s.", selector, key.name)
 	}
 	return p, number, nil
 }
@@ -69,23 +88,59 @@ func getParameter(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, selector := splitSelector(r.Name)
-	if problem := c.mayParameter(name); problem != nil {
+	answer, problem := c.readParameter(r.Name)
+	if problem != nil {
 		return nil, problem
 	}
-	p, number, problem := c.selected(r.Name)
+	return map[string]any{"Parameter": answer}, nil
+}
+
+func (c *call) readParameter(reference string) (map[string]any, *Error) {
+	key, arn, selector := c.locate(reference)
+	if problem := c.mayParameterARN(arn); problem != nil {
+		return nil, problem
+	}
+	p, number, problem := c.selected(reference)
 	if problem != nil {
 		return nil, problem
 	}
 	v := p.versions[number-1]
 	answer := map[string]any{
-		"Name": name, "Type": "String", "Value": v.value, "Version": number, "DataType": p.dataType,
-		"LastModifiedDate": v.at.Unix(), "ARN": c.parameterARN(name),
+		"Name": key.name, "Type": "String", "Value": v.value, "Version": number, "DataType": p.dataType,
+		"LastModifiedDate": v.at.Unix(), "ARN": arn,
 	}
 	if selector != "" { // that AWS leaves out the name here is believed
 		answer["Selector"] = ":" + selector
 	}
-	return map[string]any{"Parameter": answer}, nil
+	return answer, nil
+}
+
+// getParameters lists names that it doesn't find as invalid. Source: API reference of
+// GetParameters.
+func getParameters(c *call) (any, error) {
+	r, err := decodeJSON[struct {
+		Names          []string
+		WithDecryption bool
+	}](c)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Names) < 1 || len(r.Names) > 10 {
+		return nil, badRequest("ValidationException", "Names has %d members, not 1 to 10", len(r.Names))
+	}
+	found, invalid := []map[string]any{}, []string{}
+	for _, name := range r.Names {
+		answer, problem := c.readParameter(name)
+		switch {
+		case problem != nil && problem.Code == "AccessDeniedException":
+			return nil, problem
+		case problem != nil:
+			invalid = append(invalid, name)
+		default:
+			found = append(found, answer)
+		}
+	}
+	return map[string]any{"Parameters": found, "InvalidParameters": invalid}, nil
 }
 
 // getParameterHistory lists the versions that are kept, the oldest first, 50 a
@@ -120,7 +175,7 @@ func getParameterHistory(c *call) (any, error) {
 		v := seen[number-1]
 		history = append(history, map[string]any{
 			"Name": r.Name, "Type": "String", "Value": v.value, "Version": number, "DataType": p.dataType, "LastModifiedDate": v.at.Unix(),
-			"Labels": slices.Concat([]string{}, v.labels), "Tier": "Standard",
+			"Labels": slices.Concat([]string{}, v.labels), "Tier": v.tier,
 		})
 	}
 	answer := map[string]any{"Parameters": history}
@@ -208,9 +263,8 @@ func (c *call) imageID(named string) (string, *Error) {
 	if !byParameter {
 		return named, nil
 	}
-	name, _ := splitSelector(reference)
-	if !c.allows("ssm:GetParameters", c.parameterARN(name)) {
-		return "", badRequest("SsmAccessDenied", "User: %s is not authorized to perform: ssm:GetParameters on resource: %s", c.caller.ARN, c.parameterARN(name))
+	if _, arn, _ := c.locate(reference); !c.allows("ssm:GetParameters", arn) {
+		return "", badRequest("SsmAccessDenied", "User: %s is not authorized to perform: ssm:GetParameters on resource: %s", c.caller.ARN, arn)
 	}
 	p, number, problem := c.selected(reference)
 	switch {

@@ -90,6 +90,8 @@ type World struct {
 	ssm ssmState
 	ec2 ec2State
 	asg asgState
+	// shares are those of AWS RAM.
+	shares []*resourceShare
 
 	journal journal
 	behind  behind
@@ -142,6 +144,8 @@ type organization struct {
 	managementAccount string
 	delegatedAdmins   map[string]bool
 	units             map[string]*organizationalUnit // by id
+	// resourceSharing says that RAM shares with the organization. Fact: RAM-2.
+	resourceSharing bool
 }
 
 type organizationalUnit struct {

@@ -34,6 +34,9 @@ type OrganizationFile struct {
 	ManagementAccount       string     `json:"management_account"`
 	DelegatedAdministrators []string   `json:"delegated_administrators,omitempty"`
 	Units                   []UnitFile `json:"organizational_units,omitempty"`
+	// ResourceSharing says that sharing with the organization is enabled in AWS RAM.
+	// Defaults to false.
+	ResourceSharing bool `json:"resource_sharing,omitempty"`
 }
 
 // UnitFile is an organizational unit.
@@ -132,7 +135,7 @@ func New(file WorldFile, options Options) (*World, error) {
 	}
 	if o := file.Organization; o != nil {
 		w.organization = &organization{
-			id: o.ID, rootID: o.RootID, managementAccount: o.ManagementAccount, delegatedAdmins: map[string]bool{},
+			id: o.ID, rootID: o.RootID, managementAccount: o.ManagementAccount, delegatedAdmins: map[string]bool{}, resourceSharing: o.ResourceSharing,
 			units: map[string]*organizationalUnit{},
 		}
 		for _, id := range o.DelegatedAdministrators {
