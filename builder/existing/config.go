@@ -56,19 +56,19 @@ func (c Config) validate() error {
 	var p config.Problems
 	c.Credentials.Validate(&p)
 	if c.Region == "" {
-		p.Addf("region: it is missing: name the region of the image, as us-east-1")
+		p.Addf("region is required. Set the Region of the image, for example us-east-1")
 	} else {
 		p.Check("region", c.Region, pattern.Region)
 	}
 	switch {
 	case c.ImageID == "" && len(c.Filters) == 0:
-		p.Addf(`image_id: it is missing: name the image, or describe it with filters and owners`)
+		p.Addf(`image_id or filters is required. Set the ID of the image, or filters and owners`)
 	case c.ImageID != "" && len(c.Filters) > 0:
-		p.Addf("image_id: it is set, and filters too: leave one out")
+		p.Addf("image_id conflicts with filters. Remove one of them")
 	case c.ImageID != "" && (len(c.Owners) > 0 || c.MostRecent):
-		p.Addf("image_id: owners and most_recent belong to filters: leave them out")
+		p.Addf("image_id conflicts with owners and most_recent, which apply to filters. Remove them")
 	case len(c.Filters) > 0 && len(c.Owners) == 0:
-		p.Addf(`owners: the list is missing or empty: a name without an owner can be anybody's; write owners = ["self"], or account ids`)
+		p.Addf(`owners is required with filters, because any account can use a name. Set owners = ["self"] or a list of account IDs`)
 	}
 	if c.ImageID != "" {
 		p.Check("image_id", c.ImageID, pattern.Image)
@@ -78,7 +78,7 @@ func (c Config) validate() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Filters)) {
 		if name == "" || c.Filters[name] == "" {
-			p.Addf("filters: %q = %q: name and value are needed; leave the filter out, or complete it", name, c.Filters[name])
+			p.Addf("filters: %q = %q: a filter must have a name and a value. Complete the filter or remove it", name, c.Filters[name])
 		}
 	}
 	return p.Err()
@@ -86,7 +86,7 @@ func (c Config) validate() error {
 
 func (c Config) query() (ami.Query, error) {
 	if fields := config.UnknownFields(c); len(fields) > 0 {
-		return ami.Query{}, errors.New("no value for " + fmt.Sprint(fields) + ": the template uses something there that is not known when the build starts")
+		return ami.Query{}, errors.New("no value for " + fmt.Sprint(fields) + ": the value isn't known when the build starts")
 	}
 	return ami.Query{Region: c.Region, ID: c.ImageID, Filters: c.Filters, Owners: c.Owners, MostRecent: c.MostRecent}, nil
 }

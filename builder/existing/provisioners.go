@@ -10,7 +10,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
 
-var errProvisioners = errors.New("orgami-existing runs no provisioners: there is no machine to run them on; remove the provisioner blocks from the build, or build with amazon-ebs")
+var errProvisioners = errors.New("orgami-existing can't run provisioners, because it starts no instance. Remove the provisioner blocks from the build, or build with amazon-ebs")
 
 // refuseProvisioners fails when the template has provisioners. A builder cannot
 // ask whether there are any; it can only have them run. They are given a

@@ -63,9 +63,9 @@ func (c Config) validate() error {
 	c.Credentials.Validate(&p)
 	switch {
 	case c.Alias == "" && c.ID == "":
-		p.Addf(`alias: it is missing: name the key, as "alias/golden-ami", or its id`)
+		p.Addf(`alias or id is required. Set the alias of the key, for example "alias/golden-ami", or its ID`)
 	case c.Alias != "" && c.ID != "":
-		p.Addf("alias: it is set, and id too: leave one out")
+		p.Addf("alias conflicts with id. Remove one of them")
 	}
 	if c.Alias != "" {
 		p.Check("alias", c.Alias, pattern.Alias)
@@ -84,7 +84,7 @@ func (c Config) validate() error {
 
 func (c Config) query() (kmskey.Query, error) {
 	if fields := config.UnknownFields(c); len(fields) > 0 {
-		return kmskey.Query{}, errors.New("no value for " + fmt.Sprint(fields) + ": the template uses something there that is not known when data sources are read")
+		return kmskey.Query{}, errors.New("no value for " + fmt.Sprint(fields) + ": the value isn't known when data sources are read")
 	}
 	return kmskey.Query{Name: c.Alias + c.ID, Region: c.Region, Regions: c.Regions}, nil
 }

@@ -66,11 +66,11 @@ func TestWrongConfigurations(t *testing.T) {
 		body string
 		want []string
 	}{
-		"nothing":           {``, []string{"alias: it is missing"}},
-		"both":              {"alias = \"alias/x\"\nid = \"" + id + "\"", []string{"alias: it is set, and id too"}},
+		"nothing":           {``, []string{"alias or id is required"}},
+		"both":              {"alias = \"alias/x\"\nid = \"" + id + "\"", []string{"alias conflicts with id"}},
 		"alias without":     {`alias = "golden"`, []string{`alias: "golden" is not an alias`, `write "alias/golden"`}},
-		"single-Region key": {`id = "12345678-1234-1234-1234-123456789012"`, []string{"is not the id or ARN of a multi-Region key", "mrk-"}},
-		"alias as id":       {`id = "alias/golden"`, []string{"is not the id or ARN of a multi-Region key"}},
+		"single-Region key": {`id = "12345678-1234-1234-1234-123456789012"`, []string{"is not the ID or ARN of a multi-Region key", "mrk-"}},
+		"alias as id":       {`id = "alias/golden"`, []string{"is not the ID or ARN of a multi-Region key"}},
 		"zone":              {"alias = \"alias/x\"\nregion = \"us-east-1a\"", []string{`region: "us-east-1a"`}},
 		"regions":           {"alias = \"alias/x\"\nregions = [\"\", \"eu-west-1\", \"eu-west-1\", \"europe\"]", []string{`regions: ""`, `regions: "europe"`, "twice", "3 error(s)"}},
 		"everything":        {"id = \"x\"\nregion = \"y\"\nendpoint_url = \"z\"\nassume_role {\nrole_arn = \"w\"\n}", []string{"4 error(s)"}},
@@ -111,7 +111,7 @@ func TestNoRegion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Execute(); err == nil || !strings.Contains(err.Error(), "region: it is not set") {
+	if _, err := d.Execute(); err == nil || !strings.Contains(err.Error(), "region is required") {
 		t.Errorf("error is %v", err)
 	}
 }

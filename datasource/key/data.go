@@ -54,7 +54,7 @@ func (d *Datasource) Configure(raws ...any) error {
 func (d *Datasource) Execute() (output cty.Value, err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			output, err = none, fmt.Errorf("orgami-key failed by an error of its own, please report it: %v\n%s", panicked, debug.Stack())
+			output, err = none, fmt.Errorf("internal error in orgami-key; please report this issue: %v\n%s", panicked, debug.Stack())
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -69,7 +69,7 @@ func (d *Datasource) Execute() (output cty.Value, err error) {
 	}
 	query.Region = clients.Region()
 	if query.Region == "" && !strings.HasPrefix(query.Name, "arn:") {
-		return none, errors.New("region: it is not set, and AWS_REGION and the AWS configuration name none: say in which region the key is looked for")
+		return none, errors.New("region is required, because neither AWS_REGION nor the AWS configuration sets a Region. Set the Region in which to look up the key")
 	}
 	found, err := kmskey.Locate(ctx, clients.KMS, query)
 	if err != nil {

@@ -212,5 +212,5 @@ func (c *copier) copy(ctx, waiting context.Context) error {
 		}
 		c.image = Image{}
 	}
-	return fmt.Errorf("copying %s to %s: EC2 answered %d client tokens with images that are gone. Set `ami_name` to another name", c.desired.Source.ID, c.desired.Region, maxLinks)
+	return fmt.Errorf("copying %s to %s: CopyImage returned images that no longer exist for %d client tokens. Set `ami_name` to another name", c.desired.Source.ID, c.desired.Region, maxLinks)
 }

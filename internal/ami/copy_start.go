@@ -52,9 +52,9 @@ func (c *copier) startWhenAllowed(ctx, waiting context.Context, d Desired, link 
 		}
 		if !told {
 			told = true
-			c.stage.Logf(c.desired.Region, "EC2 allows no more concurrent copies: waiting for one to finish")
+			c.stage.Logf(c.desired.Region, "EC2 doesn't allow another concurrent copy. Waiting for one to finish")
 		}
-		return "EC2 refuses another concurrent copy (ResourceLimitExceeded)", nil
+		return "EC2 rejects another concurrent copy (ResourceLimitExceeded)", nil
 	})
 	if _, late := errors.AsType[*wait.TimeoutError](err); late || errors.Is(err, ErrStopped) {
 		return "", fmt.Errorf("copying %s from %s to %s: %w", d.Source.ID, d.Source.Region, d.Region, err)
@@ -69,7 +69,7 @@ func (c *copier) call(ctx context.Context, d Desired, link int) (string, error) 
 	answer, err := c.client.CopyImage(ctx, d.copyInput(d.Name, link))
 	if awsclient.Is(err, awsclient.CodeImageNameTaken) {
 		name := d.alternateName()
-		c.stage.Logf(c.desired.Region, "EC2 refuses the name %q, which an unpublished copy has: the copy is named %q", d.Name, name)
+		c.stage.Logf(c.desired.Region, "EC2 rejects the name %q, because an unpublished copy has it. The copy gets the name %q", d.Name, name)
 		answer, err = c.client.CopyImage(ctx, d.copyInput(name, link))
 	}
 	switch {

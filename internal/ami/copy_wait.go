@@ -51,7 +51,7 @@ func (c *copier) wait(ctx context.Context, id string) error {
 		case notVisible(err) && time.Since(start) < visibility:
 			return "the image is not visible yet", nil
 		case notVisible(err):
-			return "", &goneError{id: id, why: "no longer exists: someone deregistered it", created: seen}
+			return "", &goneError{id: id, why: "no longer exists, because someone deregistered it", created: seen}
 		case err != nil:
 			return "", err
 		}
@@ -95,7 +95,7 @@ func (c *copier) stopped(ctx context.Context, id string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("waiting for the copy %s in %s: %w. The copy goes on, and the next run uses it", id, c.desired.Region, ErrStopped)
+	return fmt.Errorf("waiting for the copy %s in %s: %w. The copy continues, and the next run uses it", id, c.desired.Region, ErrStopped)
 }
 
 // pending describes what an available image still lacks. It is "" if nothing is
@@ -113,7 +113,7 @@ func (i Image) pending() (string, error) {
 	case types.ImageStateFailed, types.ImageStateError, types.ImageStateInvalid:
 		return "", &goneError{id: i.ID, failed: true, created: i.created(), why: fmt.Sprintf("is %s: %s. Check that the key is enabled, and that the caller may use it and the source's key through EC2 (%s)", i.State, i.StateReason, keyActions)}
 	default:
-		return fmt.Sprintf("it is in a state that this version doesn't know (%q)", i.State), nil
+		return fmt.Sprintf("its state %q is not supported by this version", i.State), nil
 	}
 }
 

@@ -30,7 +30,7 @@ func Preflight(ctx context.Context, clients Clients, plans []Plan) error {
 			DryRun: aws.Bool(true), SourceRegion: &source.Region, SourceImageId: &source.ID, Name: &desired.Name,
 			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeImage, Tags: tagList(desired.imageTags())}},
 		})
-		problem := denied(err, "checking by a dry run whether %s may be copied from %s to %s", source.ID, source.Region, region)
+		problem := denied(err, "checking with a dry run whether %s may be copied from %s to %s", source.ID, source.Region, region)
 		if region != source.Region {
 			return problem
 		}
@@ -39,7 +39,7 @@ func Preflight(ctx context.Context, clients Clients, plans []Plan) error {
 			DryRun: aws.Bool(true), ImageId: &source.ID, Attribute: aws.String(string(types.ImageAttributeNameLaunchPermission)),
 			LaunchPermission: &types.LaunchPermissionModifications{Add: []types.LaunchPermission{{UserId: &source.Owner}}},
 		})
-		return errors.Join(problem, denied(err, "checking by a dry run whether images may be shared in %s", region))
+		return errors.Join(problem, denied(err, "checking with a dry run whether images may be shared in %s", region))
 	})
 }
 

@@ -31,7 +31,7 @@ func (s SharePolicy) extra(have Shared) (image Permissions, snapshots []string) 
 // principals lists all principals, the public last.
 func (p Permissions) principals() []string {
 	if p.Public {
-		return append(p.all(), "everybody: the image is public")
+		return append(p.all(), "everyone (the image is public)")
 	}
 	return p.all()
 }
@@ -81,11 +81,11 @@ func prune(ctx context.Context, clients Clients, image Image, want SharePolicy, 
 		return types.LaunchPermissionModifications{Remove: batch}
 	})
 	if err != nil {
-		return have, awsclient.Wrap(err, "no more sharing %s in %s with %s", image.ID, image.Region, strings.Join(permissions.principals(), ", "))
+		return have, awsclient.Wrap(err, "removing the sharing of %s in %s with %s", image.ID, image.Region, strings.Join(permissions.principals(), ", "))
 	}
 	for _, id := range image.SnapshotIDs() {
 		if err := unshareSnapshot(ctx, client, id, accounts); err != nil {
-			return have, awsclient.Wrap(err, "no more sharing snapshot %s of %s in %s with %s", id, image.ID, image.Region, strings.Join(accounts, ", "))
+			return have, awsclient.Wrap(err, "removing the sharing of snapshot %s of %s in %s with %s", id, image.ID, image.Region, strings.Join(accounts, ", "))
 		}
 	}
 	shared := have
@@ -95,12 +95,12 @@ func prune(ctx context.Context, clients Clients, image Image, want SharePolicy, 
 			return "", err
 		}
 		if image, snapshots := want.extra(shared); len(image.principals())+len(snapshots) > 0 {
-			return "permissions that were removed still show", nil
+			return "removed permissions are still listed", nil
 		}
 		return "", nil
 	})
 	if _, ok := errors.AsType[*wait.TimeoutError](err); ok {
-		return shared, fmt.Errorf("reading the permissions of %s in %s back: %w: someone else may be giving them; run again", image.ID, image.Region, err)
+		return shared, fmt.Errorf("reading back the permissions of %s in %s: %w. Someone else may be adding them. Run again", image.ID, image.Region, err)
 	}
 	return shared, err
 }
@@ -116,7 +116,7 @@ func Unshare(ctx context.Context, clients Clients, verified Verified, account st
 			return types.LaunchPermissionModifications{Remove: batch}
 		})
 		if err != nil {
-			return shared, awsclient.Wrap(err, "no more sharing %s in %s with account %s", image.ID, region, account)
+			return shared, awsclient.Wrap(err, "removing the sharing of %s in %s with account %s", image.ID, region, account)
 		}
 		err = wait.Until(ctx, wait.Policy{Timeout: 5 * time.Minute}, func(ctx context.Context) (string, error) {
 			now, err := LookShared(ctx, clients, image, false)
@@ -124,12 +124,12 @@ func Unshare(ctx context.Context, clients Clients, verified Verified, account st
 				return "", err
 			}
 			if shared.Image = now.Image; slices.Contains(now.Image.Accounts, account) {
-				return "the permission that was removed still shows", nil
+				return "the removed permission is still listed", nil
 			}
 			return "", nil
 		})
 		if _, ok := errors.AsType[*wait.TimeoutError](err); ok {
-			return shared, fmt.Errorf("reading the permissions of %s in %s back: %w: someone else may be giving them; run again", image.ID, region, err)
+			return shared, fmt.Errorf("reading back the permissions of %s in %s: %w. Someone else may be adding them. Run again", image.ID, region, err)
 		}
 		return shared, err
 	})

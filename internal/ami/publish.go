@@ -29,7 +29,7 @@ func CheckNames(ctx context.Context, clients Clients, verified Verified) error {
 			return err
 		}
 		if problems := plan.desired.Conflicts(observed); len(problems) > 0 {
-			return fmt.Errorf("since this run started, the name was taken: %s", strings.Join(problems, "; "))
+			return fmt.Errorf("the name was published after this run started: %s", strings.Join(problems, "; "))
 		}
 		return nil
 	})
@@ -65,7 +65,7 @@ func MarkPublished(ctx context.Context, clients Clients, verified Verified) (map
 			return "", nil
 		})
 		if _, late := errors.AsType[*wait.TimeoutError](err); late {
-			return image, fmt.Errorf("reading the tags of %s in %s back: %w. Someone else may be changing them. Run again", image.ID, region, err)
+			return image, fmt.Errorf("reading back the tags of %s in %s: %w. Someone else may be changing them. Run again", image.ID, region, err)
 		}
 		return image, err
 	})

@@ -61,11 +61,11 @@ func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
 	available := slices.DeleteFunc(slices.Clone(found), func(i Image) bool { return i.State != string(types.ImageStateAvailable) })
 	switch {
 	case len(found) == 0:
-		return Image{}, fmt.Errorf("there is no such image in %s: %s; check region, owners and filters", query.Region, query)
+		return Image{}, fmt.Errorf("no image in %s matches: %s. Check region, owners and filters", query.Region, query)
 	case len(available) == 0:
-		return Image{}, fmt.Errorf("no image in %s is available: %s; wait, or change the filters; found are\n%s", query.Region, query, candidates(found))
+		return Image{}, fmt.Errorf("no matching image in %s is available: %s. Wait, or change the filters. Found:\n%s", query.Region, query, candidates(found))
 	case len(available) > 1 && !query.MostRecent:
-		return Image{}, fmt.Errorf("%d images in %s fit: %s; narrow the filters, or set most_recent; found are\n%s", len(available), query.Region, query, candidates(available))
+		return Image{}, fmt.Errorf("%d images in %s match: %s. Narrow the filters, or set most_recent. Found:\n%s", len(available), query.Region, query, candidates(available))
 	}
 	return newest(available)
 }
@@ -89,7 +89,7 @@ func resolveID(ctx context.Context, client *ec2.Client, query Query) (Image, err
 	found, err := findImages(ctx, client, query.Region, &ec2.DescribeImagesInput{ImageIds: []string{query.ID}})
 	switch {
 	case awsclient.Is(err, awsclient.CodeImageNotFound), err == nil && len(found) == 0:
-		return Image{}, errors.Join(fmt.Errorf("image %s does not exist in %s, or is not shared with the caller's account: check image_id, region and credentials", query.ID, query.Region), err)
+		return Image{}, errors.Join(fmt.Errorf("image %s doesn't exist in %s, or isn't shared with the caller's account. Check image_id, region and the credentials", query.ID, query.Region), err)
 	case err != nil:
 		return Image{}, awsclient.Wrap(err, "describing image %s in %s", query.ID, query.Region)
 	}
@@ -120,7 +120,7 @@ func findImages(ctx context.Context, client *ec2.Client, region string, input *e
 // created at the same time, it can't decide between them.
 func newest(images []Image) (Image, error) {
 	if len(images) > 1 && images[0].CreationDate == images[1].CreationDate {
-		return Image{}, fmt.Errorf("the newest images in %s are of the same moment: narrow the filters; found are\n%s", images[0].Region, candidates(images))
+		return Image{}, fmt.Errorf("the newest images in %s have the same creation time. Narrow the filters. Found:\n%s", images[0].Region, candidates(images))
 	}
 	return images[0], nil
 }

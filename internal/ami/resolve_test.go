@@ -96,13 +96,13 @@ func TestResolve(t *testing.T) {
 
 func TestResolveRefuses(t *testing.T) {
 	inWorld(t, awssim.Options{}, func(t *testing.T, clients *awsclient.Clients, world *awssim.World) {
-		checkRefused(t, clients, ami.Query{Region: region, ID: "ami-0123456789abcdef0"}, "ami-0123456789abcdef0", region, "check image_id", "InvalidAMIID.NotFound")
-		checkRefused(t, clients, named("golden-*", true), "no such image in us-east-1", `name = "golden-*"`, "check region, owners and filters")
+		checkRefused(t, clients, ami.Query{Region: region, ID: "ami-0123456789abcdef0"}, "ami-0123456789abcdef0", region, "Check image_id", "InvalidAMIID.NotFound")
+		checkRefused(t, clients, named("golden-*", true), "no image in us-east-1 matches", `name = "golden-*"`, "Check region, owners and filters")
 
 		first, second := makeImage(t, clients, "golden-1"), makeImage(t, clients, "golden-2")
 		checkRefused(t, clients, named("golden-*", false),
 			"2 images in us-east-1", "set most_recent", first+` "golden-1", owner 111111111111, created`, second+` "golden-2"`)
-		checkRefused(t, clients, named("golden-*", true), "of the same moment", first, second)
+		checkRefused(t, clients, named("golden-*", true), "the same creation time", first, second)
 
 		for i := range 10 {
 			time.Sleep(time.Minute)
@@ -122,7 +122,7 @@ func TestResolveRefusesWhatIsNotAvailable(t *testing.T) {
 	inWorld(t, awssim.Options{CopyTime: time.Hour}, func(t *testing.T, clients *awsclient.Clients, _ *awssim.World) {
 		id := makeImage(t, clients, "golden-1")
 		checkRefused(t, clients, ami.Query{Region: region, ID: id}, id, "is pending, not available")
-		checkRefused(t, clients, named("golden-1", false), "no image in us-east-1 is available", id, "pending")
+		checkRefused(t, clients, named("golden-1", false), "no matching image in us-east-1 is available", id, "pending")
 		time.Sleep(2 * time.Hour)
 		if image, err := ami.Resolve(t.Context(), clients.EC2, named("golden-1", false)); err != nil || image.ID != id {
 			t.Errorf("once it is there: %s, %v", image.ID, err)

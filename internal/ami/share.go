@@ -106,7 +106,7 @@ func halfway(verified Verified, shared map[string]Shared, err error) error {
 		return err
 	}
 	missing := slices.DeleteFunc(verified.Regions(), func(region string) bool { _, ok := shared[region]; return ok })
-	return fmt.Errorf("%w\nThe images are shared in %s, and not, or not known to be, in %s. Run again to finish", err, strings.Join(slices.Sorted(maps.Keys(shared)), ", "), strings.Join(missing, ", "))
+	return fmt.Errorf("%w\nThe images are shared in %s. They aren't shared, or may not be, in %s. Run again to finish", err, strings.Join(slices.Sorted(maps.Keys(shared)), ", "), strings.Join(missing, ", "))
 }
 
 func shareSnapshots(ctx context.Context, client *ec2.Client, image Image, accounts []string) error {
@@ -189,7 +189,7 @@ func readBackShared(ctx context.Context, clients Clients, image Image, policy Sh
 			return "", err
 		}
 		if slices.ContainsFunc(DiffShared(image.Region, image.ID, policy, shared), adds) {
-			return "the permissions do not show yet", nil
+			return "the permissions aren't listed yet", nil
 		}
 		return "", nil
 	})

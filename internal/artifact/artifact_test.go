@@ -27,8 +27,8 @@ func TestParseID(t *testing.T) {
 
 func TestParseIDRefuses(t *testing.T) {
 	tests := map[string]string{
-		"":                                   "no image was made",
-		" ":                                  "no image was made",
+		"":                                   "created no image",
+		" ":                                  "created no image",
 		"ami-01234567":                       "is not region:ami",
 		":":                                  "is not region:ami",
 		"us-east-1:":                         "is not region:ami",

@@ -32,7 +32,7 @@ type Image struct {
 // in each Region. Its error lists everything that is wrong with the ID.
 func ParseID(id string) ([]Image, error) {
 	if strings.TrimSpace(id) == "" {
-		return nil, errors.New(`the artifact's id is empty: "region:ami-…,…" is expected; no image was made`)
+		return nil, errors.New(`the artifact's ID is empty instead of "region:ami-…,…": the builder created no image`)
 	}
 	var problems []error
 	images := map[string]string{}
@@ -49,7 +49,7 @@ func ParseID(id string) ([]Image, error) {
 		}
 	}
 	if len(problems) > 0 {
-		return nil, fmt.Errorf("reading the artifact's id %q: %w", id, errors.Join(problems...))
+		return nil, fmt.Errorf("reading the artifact's ID %q: %w", id, errors.Join(problems...))
 	}
 	return sorted(images), nil
 }

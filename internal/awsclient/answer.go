@@ -175,7 +175,7 @@ func (w *watch) stalled(name string, silent time.Duration) {
 		return
 	}
 	w.warned[name] = time.Now()
-	w.warn(fmt.Sprintf("%s has not answered for %s", name, silent.Round(time.Second)))
+	w.warn(fmt.Sprintf("%s hasn't responded for %s", name, silent.Round(time.Second)))
 }
 
 // hasAnswer reports whether an error comes with an HTTP response.
@@ -201,7 +201,7 @@ func (e *NoAnswerError) Error() string {
 	}
 	remedy := "Check the network connection and the proxy settings"
 	if e.Endpoint != "" {
-		remedy = "Check that endpoint_url (" + e.Endpoint + ") is right and reachable"
+		remedy = "Check that endpoint_url (" + e.Endpoint + ") is correct and reachable"
 	}
 	return "no answer: " + reason + ". " + remedy
 }

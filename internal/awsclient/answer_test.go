@@ -49,10 +49,10 @@ func TestDeadEndpoint(t *testing.T) {
 			t.Errorf("error is %q, want %q", got, want)
 		}
 		if diff := cmp.Diff([]string{
-			"EC2 CopyImage in eu-west-1 has not answered for 10s",
-			"EC2 CopyImage in eu-west-1 has not answered for 20s",
-			"EC2 CopyImage in eu-west-1 has not answered for 40s",
-			"EC2 CopyImage in eu-west-1 has not answered for 1m20s",
+			"EC2 CopyImage in eu-west-1 hasn't responded for 10s",
+			"EC2 CopyImage in eu-west-1 hasn't responded for 20s",
+			"EC2 CopyImage in eu-west-1 hasn't responded for 40s",
+			"EC2 CopyImage in eu-west-1 hasn't responded for 1m20s",
 		}, warnings.list); diff != "" {
 			t.Error(diff)
 		}
@@ -79,8 +79,8 @@ func TestStalledTogether(t *testing.T) {
 		}
 		group.Wait()
 		if diff := cmp.Diff([]string{
-			"KMS ListGrants in eu-west-1 has not answered for 10s",
-			"KMS ListGrants in eu-west-1 has not answered for 20s",
+			"KMS ListGrants in eu-west-1 hasn't responded for 10s",
+			"KMS ListGrants in eu-west-1 hasn't responded for 20s",
 		}, warnings.list); diff != "" {
 			t.Error(diff)
 		}
@@ -213,7 +213,7 @@ func TestRefusedEndpoint(t *testing.T) {
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("took %v", took)
 		}
-		for _, want := range []string{"asking AWS for the caller's identity in eu-west-1: STS GetCallerIdentity got no answer: ", "connection refused", "Check that endpoint_url (" + endpoint + ")"} {
+		for _, want := range []string{"getting the caller's identity in eu-west-1: STS GetCallerIdentity got no answer: ", "connection refused", "Check that endpoint_url (" + endpoint + ")"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q is not in: %v", want, err)
 			}

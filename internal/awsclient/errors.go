@@ -117,7 +117,7 @@ func IsNoAnswer(err error) bool {
 // documents as always present. call is the service and operation, for example
 // "KMS DescribeKey". field says what is missing, for example "KeyMetadata".
 func Incomplete(call, region, field string) error {
-	return fmt.Errorf("%s in %s: AWS returned an answer without %s. Run again; if an endpoint of your own or a proxy is in between, check it", call, region, field)
+	return fmt.Errorf("%s in %s: AWS returned a response without %s. Run again. If the calls go to a custom endpoint or through a proxy, check it", call, region, field)
 }
 
 // Wrap wraps the error of an AWS call. The format and its arguments say what was

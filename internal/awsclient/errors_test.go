@@ -135,7 +135,7 @@ func TestNoCredentials(t *testing.T) {
 			}
 			start := time.Now()
 			_, err = c.Identity(t.Context())
-			if err == nil || !IsNoCredentials(err) || !strings.HasPrefix(err.Error(), "asking AWS for the caller's identity in eu-west-1: no AWS credentials: ") || !strings.HasSuffix(err.Error(), signInFirst) {
+			if err == nil || !IsNoCredentials(err) || !strings.HasPrefix(err.Error(), "getting the caller's identity in eu-west-1: no AWS credentials: ") || !strings.HasSuffix(err.Error(), signInFirst) {
 				t.Errorf("error is %v", err)
 			}
 			if took := time.Since(start); took > 10*time.Second {
@@ -163,10 +163,10 @@ func TestProfilesWithoutCredentials(t *testing.T) {
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	for profile, want := range map[string]string{
 		"mfa":      `loading the AWS configuration: profile "mfa" needs an MFA code, and a build can't ask for one. Sign in first and pass the credentials in the environment, or use a profile without mfa_serial`,
-		"sso":      `asking AWS for the caller's identity in us-east-1: no AWS credentials: the sign-in of profile "sso" to IAM Identity Center (SSO) is missing or has expired. Run 'aws sso login --profile sso'`,
-		"no-tool":  `asking AWS for the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-tool" failed (exit status 127). Run its command from the AWS config file by hand, and correct it`,
-		"no-json":  `asking AWS for the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-json" printed something other than credentials. Run its command from the AWS config file by hand, and correct it: it must print JSON with Version, AccessKeyId and SecretAccessKey`,
-		"old-json": `asking AWS for the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "old-json" printed something other than credentials. Run its command from the AWS config file by hand, and correct it: it must print JSON with Version, AccessKeyId and SecretAccessKey`,
+		"sso":      `getting the caller's identity in us-east-1: no AWS credentials: the sign-in of profile "sso" to IAM Identity Center (SSO) is missing or has expired. Run 'aws sso login --profile sso'`,
+		"no-tool":  `getting the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-tool" failed (exit status 127). Run its command from the AWS config file by hand, and correct it`,
+		"no-json":  `getting the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-json" printed something other than credentials. Run its command from the AWS config file by hand, and correct it: it must print JSON with Version, AccessKeyId and SecretAccessKey`,
+		"old-json": `getting the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "old-json" printed something other than credentials. Run its command from the AWS config file by hand, and correct it: it must print JSON with Version, AccessKeyId and SecretAccessKey`,
 	} {
 		t.Run(profile, func(t *testing.T) {
 			c, err := Load(t.Context(), Config{Profile: profile, EndpointURL: "http://127.0.0.1:1"})

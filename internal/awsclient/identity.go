@@ -26,7 +26,7 @@ func (c *Clients) Identity(ctx context.Context) (Identity, error) {
 	}
 	answer, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return Identity{}, Wrap(err, "asking AWS for the caller's identity in %s", c.config.Region)
+		return Identity{}, Wrap(err, "getting the caller's identity in %s", c.config.Region)
 	}
 	if aws.ToString(answer.Account) == "" || aws.ToString(answer.Arn) == "" {
 		return Identity{}, Incomplete("STS GetCallerIdentity", c.config.Region, "the account or the ARN")

@@ -127,7 +127,7 @@ func (a *attempt) awaitActivity(ctx context.Context, end *ending) error {
 		case err != nil:
 			return "", awsclient.Wrap(err, "reading the activities of the Auto Scaling group %s in %s in account %s", name, a.region, a.Account)
 		case len(answer.Activities) == 0:
-			return "the Auto Scaling group has launched nothing", nil
+			return "the Auto Scaling group hasn't launched an instance", nil
 		}
 		newest := answer.Activities[0]
 		switch newest.StatusCode {

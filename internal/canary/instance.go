@@ -160,7 +160,7 @@ func (a *attempt) systemStatus(ctx context.Context, end *ending) (pending string
 		end.Outcome = Launched
 		return "", nil
 	case types.SummaryStatusImpaired: // of AWS's host
-		end.Outcome, end.Reason, end.elsewhere = Inconclusive, "the instance runs, and its system status is impaired", true
+		end.Outcome, end.Reason, end.elsewhere = Inconclusive, "the instance is running, but its system status is impaired", true
 		return "", nil
 	default:
 		return "its system status is " + string(status), nil

@@ -50,7 +50,7 @@ func (r regional) sweep(ctx context.Context) error {
 	if err != nil || len(left.all()) == 0 {
 		return err
 	}
-	r.stage.Logf(r.region, "removing what an earlier canary left in account %s: %s", r.Account, strings.Join(left.all(), ", "))
+	r.stage.Logf(r.region, "removing resources of an earlier canary in account %s: %s", r.Account, strings.Join(left.all(), ", "))
 	return r.remove(ctx, left, 0, r.removable)
 }
 
@@ -166,7 +166,7 @@ func (r regional) list(ctx context.Context, owned owned) (resources, error) {
 	if r.ThroughGroup || len(found.templates) > 0 {
 		scaling = r.listScalingGroups(ctx, owned, &found)
 	}
-	return found, awsclient.Wrap(cmp.Or(instances, templates, groups, scaling), "looking for what canaries left in %s in account %s", r.region, r.Account)
+	return found, awsclient.Wrap(cmp.Or(instances, templates, groups, scaling), "looking for resources of canaries in %s in account %s", r.region, r.Account)
 }
 
 func (r regional) listScalingGroups(ctx context.Context, owned owned, found *resources) error {

@@ -56,7 +56,7 @@ func (c Credentials) Validate(p *Problems) {
 	if c.EndpointURL != "" && !Unknown(c.EndpointURL) {
 		endpoint, err := url.Parse(c.EndpointURL)
 		if err != nil || endpoint.Host == "" || (endpoint.Scheme != "http" && endpoint.Scheme != "https") {
-			p.Addf("endpoint_url %q is not a URL: write http://HOST:PORT or https://HOST", c.EndpointURL)
+			p.Addf("endpoint_url: %q is not a URL. Set http://HOST:PORT or https://HOST", c.EndpointURL)
 		}
 	}
 	if c.AssumeRole != nil {
@@ -66,7 +66,7 @@ func (c Credentials) Validate(p *Problems) {
 
 func (c AssumeRoleConfig) validate(p *Problems) {
 	if c.RoleARN == "" {
-		p.Addf("assume_role.role_arn is missing: name the role, as arn:aws:iam::111111111111:role/NAME")
+		p.Addf("assume_role.role_arn is required. Set the ARN of the role, for example arn:aws:iam::111111111111:role/NAME")
 	} else {
 		p.Check("assume_role.role_arn", c.RoleARN, pattern.RoleARN)
 	}
@@ -74,10 +74,10 @@ func (c AssumeRoleConfig) validate(p *Problems) {
 		p.Check("assume_role.session_name", c.SessionName, pattern.SessionName)
 	}
 	if c.ExternalID != "" && p.Check("assume_role.external_id", c.ExternalID, pattern.ExternalID) && len(c.ExternalID) > pattern.MaxExternalID {
-		p.Addf("assume_role.external_id: %d characters are more than the %d that STS allows: shorten it", len(c.ExternalID), pattern.MaxExternalID)
+		p.Addf("assume_role.external_id: must be at most %[2]d characters, not %[1]d. Shorten it", len(c.ExternalID), pattern.MaxExternalID)
 	}
 	if c.Duration != 0 && (c.Duration < minDuration || c.Duration > maxDuration) {
-		p.Addf("assume_role.duration %s: use 15m to 12h, or leave it out for 15m", c.Duration)
+		p.Addf("assume_role.duration: %s is not from 15m to 12h. Set a duration in this range, or omit the option to use 15m", c.Duration)
 	}
 }
 

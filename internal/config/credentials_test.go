@@ -55,7 +55,7 @@ func TestValidateListsEverything(t *testing.T) {
 	all := problems.Error()
 	for _, want := range []string{
 		"endpoint_url", "http://HOST:PORT", "assume_role.role_arn", "arn:aws:iam::", "assume_role.session_name",
-		"assume_role.external_id", "assume_role.duration 1m0s", "15m to 12h",
+		"assume_role.external_id", "assume_role.duration: 1m0s", "15m to 12h",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not in:\n%s", want, all)
@@ -73,7 +73,7 @@ func TestLongExternalID(t *testing.T) {
 		t.Error(err)
 	}
 	c.AssumeRole.ExternalID += "x"
-	if err := validate(c); err == nil || !strings.Contains(err.Error(), "1225 characters are more than the 1224") {
+	if err := validate(c); err == nil || !strings.Contains(err.Error(), "must be at most 1224 characters, not 1225") {
 		t.Errorf("error is %v", err)
 	}
 }

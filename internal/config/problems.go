@@ -42,14 +42,14 @@ func (p *Problems) Check(field, value string, form pattern.Pattern) bool {
 // that none is in it twice.
 func (p *Problems) List(field string, values []string, form pattern.Pattern) {
 	if values != nil && len(values) == 0 {
-		p.Addf("%s: the list is empty: name at least one element, or leave the field out", field)
+		p.Addf("%s: the list is empty. Add an element, or omit the option", field)
 	}
 	for i, value := range values {
 		if !p.Check(field, value, form) {
 			continue
 		}
 		if !Unknown(value) && slices.Index(values, value) < i {
-			p.Addf("%s: %q is in the list twice: remove one", field, value)
+			p.Addf("%s: the list contains %q twice. Remove one", field, value)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func (p *Problems) OneOf(field, value string, allowed ...string) {
 	if value == "" || Unknown(value) || slices.Contains(allowed, value) {
 		return
 	}
-	p.Addf("%s: %q is unknown: use %s", field, value, quotedList(allowed))
+	p.Addf("%s: %q is not supported. Set %s", field, value, quotedList(allowed))
 }
 
 func quotedList(values []string) string {

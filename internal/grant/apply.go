@@ -188,9 +188,9 @@ func (d Desired) create(ctx context.Context, client *kms.Client, g *Grant, optio
 		return nil
 	case awsclient.Is(err, awsclient.CodeInvalidArn):
 		return fmt.Errorf("%w: the role may not exist yet. Create it%s in account %s, or set grants.missing_role = \"skip\"",
-			awsclient.Wrap(err, "granting key %s in %s to %s", g.KeyARN, g.Region, g.Role), withCommand(g.Role), g.Account)
+			awsclient.Wrap(err, "creating a grant on key %s in %s for %s", g.KeyARN, g.Region, g.Role), withCommand(g.Role), g.Account)
 	case err != nil:
-		return awsclient.Wrap(err, "granting key %s in %s to %s with credentials of account %s", g.KeyARN, g.Region, g.Role, g.Account)
+		return awsclient.Wrap(err, "creating a grant on key %s in %s for %s with credentials of account %s", g.KeyARN, g.Region, g.Role, g.Account)
 	}
 	g.Status, g.Reason, g.GrantID, g.CreatedAt = Created, "", aws.ToString(answer.GrantId), time.Now()
 	return nil

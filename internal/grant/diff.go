@@ -76,7 +76,7 @@ func overQuota(plan Plan, observed Observed) []change.Finding {
 			continue
 		}
 		findings = append(findings, change.Finding{Kind: change.Grant, Region: region, ID: keys[region], Blocks: true, Text: fmt.Sprintf(
-			"the key in %s has %s, and %s planned: KMS allows %s grants on a key. List fewer accounts, roles or Regions in grants, or revoke grants that are no longer needed",
+			"the key in %s has %s, and %s planned, but KMS allows %s grants on a key. List fewer accounts, roles or Regions in grants, or revoke grants that are no longer needed",
 			region, text.Count(have, "grant"), text.Number(more)+" more are", text.Number(quota))})
 	}
 	return findings

@@ -30,6 +30,6 @@ func (p Plan) Preflight(ctx context.Context, owner Clients) error {
 		if !awsclient.Is(err, awsclient.CodeAccessDenied) {
 			return nil
 		}
-		return awsclient.Wrap(err, "checking beforehand whether key %s in %s may be granted to %s", g.KeyARN, region, g.Role)
+		return awsclient.Wrap(err, "checking with a dry run whether a grant on key %s in %s can be created for %s", g.KeyARN, region, g.Role)
 	})
 }

@@ -96,7 +96,7 @@ func TestIncompleteSearch(t *testing.T) {
 				return body
 			}
 			return edit(t, body, nil, "Keys", "KeyId")
-		}, "KMS ListKeys for alias/golden-ami in us-east-1 returned an answer without KeyId"},
+		}, "KMS ListKeys for alias/golden-ami in us-east-1 returned a response without KeyId"},
 		"DescribeKey without CreationDate": {func(t *testing.T, operation string, body []byte) []byte {
 			if operation != "DescribeKey" {
 				return body
@@ -135,7 +135,7 @@ func TestUnusableStateIsNotWaitedFor(t *testing.T) {
 		}
 		start := time.Now()
 		_, _, err := w.complete(t, desired())
-		if err == nil || !strings.Contains(err.Error(), "not known to this version") || time.Since(start) > time.Minute {
+		if err == nil || !strings.Contains(err.Error(), "this version doesn't support") || time.Since(start) > time.Minute {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 	})

@@ -120,7 +120,7 @@ func (a applied) enableRotation(ctx context.Context) error {
 		}
 		return "", err
 	})
-	return awsclient.Wrap(err, "enabling the rotation of key %s in %s", a.id, a.observed.PrimaryRegion)
+	return awsclient.Wrap(err, "enabling rotation of key %s in %s", a.id, a.observed.PrimaryRegion)
 }
 
 // replicate creates the replica. One that another run created a moment ago will
@@ -200,7 +200,7 @@ func (a applied) createAlias(ctx context.Context, client *kms.Client, region str
 		if target, err = describe(ctx, client, a.desired.Alias, region); err != nil || target != nil {
 			return "", err
 		}
-		return a.desired.Alias + " exists and is not visible", nil
+		return a.desired.Alias + " exists but is not visible", nil
 	})
 	if err != nil {
 		return fmt.Errorf("reading %s in %s: %w", a.desired.Alias, region, err)
@@ -227,7 +227,7 @@ type AliasTakenError struct {
 }
 
 func (e *AliasTakenError) Error() string {
-	text := fmt.Sprintf("%s was pointed to key %s in %s by someone else meanwhile, not to %s. Run again to use that key, or choose another alias", e.Alias, e.Other, e.Region, e.Key)
+	text := fmt.Sprintf("%s now points to key %s in %s, not to %s, because someone else changed it. Run again to use that key, or choose another alias", e.Alias, e.Other, e.Region, e.Key)
 	if e.Orphaned {
 		text += fmt.Sprintf(". Key %s was created but is unused. Schedule its deletion with 'aws kms schedule-key-deletion --region %s --key-id %[1]s'", e.Key, e.Region)
 	}

@@ -41,7 +41,7 @@ func TestValidateState(t *testing.T) {
 		types.KeyStatePendingReplicaDeletion: "key mrk-1 is pending deletion in eu-west-1. Keep it with " + cancel + " and " + enable + ", or choose another alias",
 		types.KeyStatePendingImport:          "key mrk-1 has no key material in eu-west-1 (state PendingImport). Import the key material there, or use another key",
 		types.KeyStateUnavailable:            "key mrk-1 is unavailable in eu-west-1: its key store is disconnected. Use a key without a custom key store",
-		"Hibernating":                        "key mrk-1 is in state Hibernating in eu-west-1, which is not known to this version. Use another key, or a newer version of this plugin",
+		"Hibernating":                        "key mrk-1 is in state Hibernating in eu-west-1, which this version doesn't support. Use another key, or a newer version of this plugin",
 	}
 	got := map[types.KeyState]string{}
 	for _, state := range append(types.KeyState("").Values(), "Hibernating") {

@@ -90,7 +90,7 @@ func findingCases() map[string]findingCase {
 			}
 		}, kind: change.Key, region: primary, blocks: true, says: []string{"pending deletion", "cancel-key-deletion"}},
 		"pending import": {setUp: state("PendingImport"), kind: change.Key, region: primary, blocks: true, says: []string{"has no key material in us-east-1"}},
-		"unknown state":  {setUp: state("Hibernating"), kind: change.Key, region: primary, blocks: true, says: []string{"state Hibernating in us-east-1", "not known to this version"}},
+		"unknown state":  {setUp: state("Hibernating"), kind: change.Key, region: primary, blocks: true, says: []string{"state Hibernating in us-east-1", "this version doesn't support"}},
 		"single-Region": {
 			setUp: existing(kms.CreateKeyInput{}), kind: change.Key, region: primary, blocks: true, hopeless: true,
 			says: []string{"single-Region", "choose another alias"},
@@ -168,7 +168,7 @@ func findingCases() map[string]findingCase {
 				w.create(t, primary, multiRegion())
 				w.alter = oldPolicy(document(unfinished))
 			},
-			kind: change.KeyPolicy, region: primary, blocks: true, says: []string{"cannot update the policy of key mrk-", `statement "Half": Action`, "KMS refuses one without"},
+			kind: change.KeyPolicy, region: primary, blocks: true, says: []string{"cannot update the policy of key mrk-", `statement "Half": Action`, "KMS requires this element"},
 		},
 		"imported, rotation": {setUp: imported, desired: func(d *kmskey.Desired) { d.Regions = []string{primary} }, kind: change.KeyRotation, region: primary, blocks: true, says: []string{"was imported", "key.rotation = false"}},
 		"imported, replica":  {setUp: imported, desired: noRotation, kind: change.Key, region: replica, blocks: true, says: []string{"was imported", "replica in eu-west-1"}},

@@ -83,7 +83,7 @@ func chosen(all map[string]string, id string, regions []string) (map[string]stri
 		arns[region] = all[region]
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("key %s has no replica in %s, it is in %s. Run orgami-publish once for these Regions, which creates the replicas, or remove them from regions",
+		return nil, fmt.Errorf("key %s has no replica in %s. It is in %s. Run orgami-publish once for these Regions, which creates the replicas, or remove them from regions",
 			id, strings.Join(missing, ", "), strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 	}
 	return arns, nil
@@ -105,7 +105,7 @@ func allEnabled(ctx context.Context, clients Clients, located Located) error {
 			problems = append(problems, fmt.Errorf("key %s is listed in %s but cannot be read there. It may have been created or deleted a moment ago; run again", located.ID, region))
 		case key.state == types.KeyStateEnabled:
 		case validateState(*key, region) != "":
-			problems = append(problems, fmt.Errorf("%s; or name the regions that you need in regions, without %s", validateState(*key, region), region))
+			problems = append(problems, fmt.Errorf("%s. Or list the Regions that you need in regions, without %s", validateState(*key, region), region))
 		default:
 			problems = append(problems, fmt.Errorf("key %s is %s in %s. It will be usable in a minute; run again", located.ID, key.state, region))
 		}

@@ -114,14 +114,14 @@ func (a applied) readBackRegion(ctx context.Context, region string) (policy.Docu
 			return document, nil
 		}
 		if _, timeout := errors.AsType[*wait.TimeoutError](err); !timeout {
-			return document, fmt.Errorf("reading key %s in %s back: %w", a.id, region, err)
+			return document, fmt.Errorf("reading back key %s in %s: %w", a.id, region, err)
 		}
 		overwritten = err
 		if err := a.mergePolicy(ctx, client, region); err != nil {
 			return document, err
 		}
 	}
-	return policy.Document{}, fmt.Errorf("reading key %s in %s back, after setting its policy %d times: %w: someone else is setting it too. Run again when they are done", a.id, region, policyWrites, overwritten)
+	return policy.Document{}, fmt.Errorf("reading back key %s in %s after setting its policy %d times: %w. Someone else is changing the policy. Run again when they are done", a.id, region, policyWrites, overwritten)
 }
 
 // awaitPropagated waits until the key is usable, and alias and policy show.
@@ -136,7 +136,7 @@ func (a applied) awaitPropagated(ctx context.Context, client *kms.Client, region
 			return "", err
 		}
 		if key == nil || key.id != a.id {
-			return name + " does not show yet", nil
+			return name + " isn't visible yet", nil
 		}
 		if pending, err := pendingState(key, region); pending != "" || err != nil {
 			return pending, err
@@ -152,7 +152,7 @@ func (a applied) awaitPropagated(ctx context.Context, client *kms.Client, region
 			return "", fmt.Errorf("the policy has become open to the world (%s). Close it, then run again", strings.Join(open, ", "))
 		}
 		if wanted, err := a.desired.Policy.Merge(&document, a.desired.ExtraStatements); err != nil || !policy.Equal(wanted, document) {
-			return "the policy does not show our statements yet", err
+			return "the plugin's statements aren't visible in the policy yet", err
 		}
 		return "", nil
 	})

@@ -18,7 +18,7 @@ func block(kind change.Kind, region, id, format string, arguments ...any) change
 func validate(key metadata, desired Desired) []change.Finding {
 	var problems []string
 	if key.account != desired.Account {
-		problems = append(problems, fmt.Sprintf("it belongs to account %s, and policies can be set only by the owner. Run with credentials of that account, or use a key of account %s", key.account, desired.Account))
+		problems = append(problems, fmt.Sprintf("it belongs to account %s, and only the owner can set its policy. Run with credentials of that account, or use a key of account %s", key.account, desired.Account))
 	}
 	name := strings.TrimSpace(desired.Alias + " " + key.arn)
 	var findings []change.Finding
@@ -58,6 +58,6 @@ func validateState(key metadata, region string) string {
 	case types.KeyStateUnavailable:
 		return fmt.Sprintf("key %s is unavailable in %s: its key store is disconnected. Use a key without a custom key store", key.id, region)
 	default:
-		return fmt.Sprintf("key %s is in state %s in %s, which is not known to this version. Use another key, or a newer version of this plugin", key.id, key.state, region)
+		return fmt.Sprintf("key %s is in state %s in %s, which this version doesn't support. Use another key, or a newer version of this plugin", key.id, key.state, region)
 	}
 }

@@ -27,7 +27,7 @@ func Parse(content string) ([]string, error) {
 		switch id = strings.TrimSpace(id); {
 		case id == "":
 		case !pattern.Account.Match(id):
-			problems = append(problems, fmt.Errorf("line %d: %q is no account id: write 12 digits", number, id))
+			problems = append(problems, fmt.Errorf("line %d: %q is not an account ID. Write 12 digits", number, id))
 		default:
 			ids = append(ids, id)
 		}
@@ -46,7 +46,7 @@ func parseJSON(content string) ([]string, error) {
 	next()
 	for _, id := range ids {
 		if next(); !pattern.Account.Match(id) {
-			problems = append(problems, fmt.Errorf("line %d: %q is no account id: write 12 digits", lineOf(content, positions.InputOffset()), id))
+			problems = append(problems, fmt.Errorf("line %d: %q is not an account ID. Write 12 digits", lineOf(content, positions.InputOffset()), id))
 		}
 	}
 	return ordered(ids, problems)

@@ -99,7 +99,7 @@ func (e *extra) statements() ([]Member, error) {
 func (e *extra) within(policy Member, members []Member) ([]Member, error) {
 	for _, m := range members {
 		if m.Name != "Policy" && m.Name != "PolicyName" {
-			return nil, defectf(m.named, "%q does not belong next to %q. Write the policy document alone", m.Name, "Policy")
+			return nil, defectf(m.named, "%q and %q can't be used together. Write only the policy document", m.Name, "Policy")
 		}
 	}
 	document, err := stringOf(policy.Value)
@@ -169,7 +169,7 @@ func (p parsed) whyPublic() problem {
 		}
 	}
 	if len(p.Principal["Federated"]) > 0 {
-		return problem{"Principal", "without a condition on a key of the identity provider, such as accounts.google.com:aud, anybody with a token of it can use the key. Add the condition"}
+		return problem{"Principal", "without a condition on a key of the identity provider, such as accounts.google.com:aud, anyone with a token of the provider can use the key. Add the condition"}
 	}
 	return problem{"Principal", `this would open the key to the world. Name an organization or accounts, for example "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}`}
 }

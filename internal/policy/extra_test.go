@@ -62,7 +62,7 @@ func TestExtraStatementsAsPeopleWriteThem(t *testing.T) {
 		},
 		"an empty list of principals": {
 			replaced(`"arn:aws:iam::111111111111:root"`, "[]"),
-			`line 2, statement "Extra": Principal: the list of AWS principals is empty, which KMS refuses. Name a principal`,
+			`line 2, statement "Extra": Principal: the list of AWS principals is empty, which KMS rejects. Name a principal`,
 		},
 		"a comment": {
 			replaced(condition, condition+"\n\n"+`"_comment":"x",`),
@@ -70,9 +70,9 @@ func TestExtraStatementsAsPeopleWriteThem(t *testing.T) {
 		},
 		"a comment in the document": {`{"_comment":"x","Statement":` + wholeStatement + `}`, `line 1: "_comment" is not an element of a policy document. Remove it`},
 		"a misspelled element":      {replaced("Resource", "Resources"), `"Resources" is not an element of a policy statement. Did you mean "Resource"?`},
-		"no resource":               {replaced(`,"Resource":"*"`, ""), `Resource: a key policy's statement needs this element, and KMS refuses one without. Write "Resource": "*"`},
-		"no action":                 {replaced(condition, ""), `Action: a key policy's statement needs this element`},
-		"no principal":              {replaced(`"Principal":`+principal+`,`, ""), `Principal: a key policy's statement needs this element`},
+		"no resource":               {replaced(`,"Resource":"*"`, ""), `Resource: KMS requires this element in each statement of a key policy. Write "Resource": "*"`},
+		"no action":                 {replaced(condition, ""), `Action: KMS requires this element`},
+		"no principal":              {replaced(`"Principal":`+principal+`,`, ""), `Principal: KMS requires this element`},
 		"a federated principal":     {replaced(principal, `{"Federated":"accounts.google.com"}`), `Principal: without a condition on a key of the identity provider`},
 		"a character of another script": {
 			replaced("Extra", "Build — decrypt"),
@@ -87,7 +87,7 @@ func TestExtraStatementsAsPeopleWriteThem(t *testing.T) {
 		"UTF-16":                    {"\xff\xfe{\x00", "the file is encoded in UTF-16. Save it as UTF-8"},
 		"no JSON":                   {"[\n{\n'Sid':1}]", "line 3: this is not valid JSON: invalid character '\\''"},
 		"not a document":            {`{"Policy":"x","PolicyName":"default"}`, "line 1: Policy: the string is not a policy document"},
-		"more beside the policy":    {fmt.Sprintf(`{"Policy":%q,"ResponseMetadata":{}}`, document), `"ResponseMetadata" does not belong next to "Policy"`},
+		"more beside the policy":    {fmt.Sprintf(`{"Policy":%q,"ResponseMetadata":{}}`, document), `"ResponseMetadata" and "Policy" can't be used together`},
 		"a policy as an object":     {`{"Policy":` + document + `}`, `"Policy" is not an element of a policy statement`},
 		"a list of lists":           {"[[" + wholeStatement + "]]", "line 1, statement 1: expected a JSON object, not a list"},
 		"a number":                  {"1", "line 1, statement 1: expected a JSON object, not a number"},

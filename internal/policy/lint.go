@@ -29,7 +29,7 @@ type Finding struct {
 	Correction string
 }
 
-// String is one line: `statement "Use": kms:ReEncrypt is no action of KMS;
+// String is one line: `statement "Use": kms:ReEncrypt is not an action of KMS;
 // write kms:ReEncryptFrom and kms:ReEncryptTo`.
 func (f Finding) String() string {
 	return text.Printable(fmt.Sprintf("statement %q: %s; %s", f.Statement, f.Problem, f.Correction))
@@ -100,10 +100,10 @@ func (l *linter) principals() {
 			}
 			switch {
 			case strings.ContainsAny(name, "*?"):
-				l.found(fmt.Sprintf("the principal %s has a wildcard, which KMS takes for nobody", name),
+				l.found(fmt.Sprintf("the principal %s has a wildcard, which KMS doesn't support there", name),
 					`write "AWS": "*" and an ArnLike condition on aws:PrincipalArn in addition to one on aws:PrincipalOrgID`)
 			case l.target.Partition != "" && parsed.Partition != l.target.Partition:
-				l.found(fmt.Sprintf("the principal %s is of the partition %s, and the key of %s", name, parsed.Partition, l.target.Partition),
+				l.found(fmt.Sprintf("the principal %s is in the partition %s, but the key is in %s", name, parsed.Partition, l.target.Partition),
 					"write arn:"+l.target.Partition+": and name a principal that exists there")
 			}
 		}
@@ -122,7 +122,7 @@ func (l *linter) resources() {
 			possible = Match(resource, l.target.KeyARN)
 		}
 		if !possible {
-			l.found(fmt.Sprintf("the resource %s is not the key on which the policy stands", resource), `write "Resource": "*", which is that key in every region`)
+			l.found(fmt.Sprintf("the resource %s is not the key that has this policy", resource), `write "Resource": "*", which is this key in every Region`)
 		}
 	}
 }

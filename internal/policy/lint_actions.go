@@ -30,9 +30,9 @@ func (l *linter) actions() {
 		service, name, found := strings.Cut(action, ":")
 		switch {
 		case !found:
-			l.found(l.spelled(action)+" names no service", "write kms:"+l.spelled(action))
+			l.found(l.spelled(action)+" has no service prefix", "write kms:"+l.spelled(action))
 		case !Match(service, "kms"):
-			l.found(fmt.Sprintf("%s is an action of another service, on which no key policy decides", l.spelled(action)), "put it into an IAM policy")
+			l.found(fmt.Sprintf("%s is an action of another service, which a key policy can't allow", l.spelled(action)), "move it to an IAM policy")
 		case !slices.ContainsFunc(kmsActions, func(known string) bool { return Match(name, strings.ToLower(known)) }):
 			l.unknownAction(action, name)
 		}
@@ -40,7 +40,7 @@ func (l *linter) actions() {
 }
 
 func (l *linter) unknownAction(action, name string) {
-	problem := l.spelled(action) + " is no action of KMS"
+	problem := l.spelled(action) + " is not an action of KMS"
 	if strings.ContainsAny(name, "*?") {
 		problem = l.spelled(action) + " matches no action of KMS"
 	}

@@ -107,7 +107,7 @@ func (l *linter) misspelled(key string) {
 		return
 	}
 	if near := nearest(key, kmsKeys); edits(key, near) <= 2 {
-		l.found(l.spelled(key)+" is no condition key of KMS", "write "+near)
+		l.found(l.spelled(key)+" is not a condition key of KMS", "write "+near)
 	}
 }
 
@@ -118,16 +118,16 @@ func (l *linter) absent(key string) {
 	instead, caller := callerKeys[key]
 	switch {
 	case caller && ofPeople:
-		l.found(fmt.Sprintf("EC2 does not send %s when somebody launches, so that the statement never applies", l.spelled(key)), "write "+instead)
+		l.found(fmt.Sprintf("EC2 doesn't send %s when it uses the key for a launch, so the statement never applies", l.spelled(key)), "write "+instead)
 	case strings.HasPrefix(key, "ec2:") && key != "ec2:sourceinstancearn" && key != "ec2:roledelivery":
-		l.found(fmt.Sprintf("no request to KMS has %s, a condition key of EC2's own actions, so that the statement never applies", l.spelled(key)),
-			"take it out, or write kms:ViaService to admit calls through EC2 alone")
+		l.found(fmt.Sprintf("no request to KMS has %s, a condition key of EC2's own actions, so the statement never applies", l.spelled(key)),
+			"remove it, or write kms:ViaService to allow only calls through EC2")
 	case key == "kms:grantisforawsresource":
 		for _, action := range l.Action {
 			_, name, _ := strings.Cut(action, ":")
 			if action != "*" && !slices.ContainsFunc([]string{"creategrant", "listgrants", "revokegrant"}, func(a string) bool { return Match(name, a) }) {
 				l.found(fmt.Sprintf("%s never has %s, which only CreateGrant, ListGrants and RevokeGrant have", l.spelled(action), l.spelled(key)),
-					"put it into a statement without that condition")
+					"move it to a statement without that condition")
 			}
 		}
 	}
@@ -141,16 +141,16 @@ func (l *linter) values(comparison string, set bool, key string, values []string
 	case "aws:principalorgid":
 		for _, value := range values {
 			if !strings.ContainsAny(value, "*?$") && !pattern.Organization.Match(value) {
-				l.found(fmt.Sprintf("%s is %s, which is not an organization ID", l.spelled(key), value), "write the ID alone, like o-exampleorgid")
+				l.found(fmt.Sprintf("%s is %s, which is not an organization ID", l.spelled(key), value), "write only the ID, for example o-exampleorgid")
 			}
 		}
 	case "aws:principalorgpaths":
 		if !set {
-			l.found(l.spelled(key)+" has several values, and the operator compares with one", "write ForAnyValue:"+comparison)
+			l.found(l.spelled(key)+" has several values, but the operator supports one", "write ForAnyValue:"+comparison)
 		}
 		for _, value := range values {
 			if !strings.HasSuffix(value, "/") && !strings.HasSuffix(value, "*") {
-				l.found(fmt.Sprintf("%s is %s, and every path ends in a slash", l.spelled(key), value), "write "+value+"/ for the unit itself, "+value+"/* for all below it, too")
+				l.found(fmt.Sprintf("%s is %s, but paths must end with a slash", l.spelled(key), value), "write "+value+"/ for the unit itself, "+value+"/* to include all units below it")
 			}
 		}
 	}
@@ -175,6 +175,6 @@ func (l *linter) viaService(comparison string, values []string) {
 		return strings.Contains(value, "${") || Match(value, here)
 	}
 	if !slices.ContainsFunc(ec2, fits) {
-		l.found(fmt.Sprintf("kms:ViaService is %s, and EC2 calls as %s here", strings.Join(ec2, ", "), here), "write StringLike "+EC2ViaService(l.target.Partition))
+		l.found(fmt.Sprintf("kms:ViaService is %s, but EC2's value in this Region is %s", strings.Join(ec2, ", "), here), "write StringLike "+EC2ViaService(l.target.Partition))
 	}
 }

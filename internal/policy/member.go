@@ -19,7 +19,7 @@ func MemberReads(partition string) []MemberRead {
 		return Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: Values{resource}}
 	}
 	return []MemberRead{
-		{[]string{"shared"}, "to see that the account is in the organization that the image is shared with", allow("ReadOrganization", "*", "organizations:DescribeOrganization")},
+		{[]string{"shared"}, "to check that the account is in the organization that the image is shared with", allow("ReadOrganization", "*", "organizations:DescribeOrganization")},
 		{[]string{"region-enabled"}, "to see which Regions the account has enabled", allow("ReadEnabledRegions", "*", "ec2:DescribeRegions")},
 		{[]string{"allowed-amis"}, "to see whether Allowed AMIs lets the account launch the image", allow("ReadAllowedAMIs", "*", "ec2:GetAllowedImagesSettings")},
 		{[]string{"shared", "allowed-amis"}, "to see, in an audit, whether the account sees the published image", allow("ReadImages", "*", "ec2:DescribeImages")},

@@ -39,7 +39,7 @@ func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 		merged = base.set(raws)
 	}
 	if size := len(merged.String()); size > MaxKeyPolicySize {
-		return Document{}, fmt.Errorf("the key policy would be %d bytes, and KMS stores at most %d: shorten extra_statements_file, or share with the organization instead of single accounts", size, MaxKeyPolicySize)
+		return Document{}, fmt.Errorf("the key policy would be %d bytes, but KMS stores at most %d. Shorten extra_statements_file, or share with the organization instead of single accounts", size, MaxKeyPolicySize)
 	}
 	return merged, nil
 }

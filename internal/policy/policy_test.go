@@ -191,7 +191,7 @@ func TestParseStatements(t *testing.T) {
 	}{
 		"all at once": {
 			`[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"},{"Sid":"ShareAMIToAccounts","Effect":"Deny","Action":"kms:*","Resource":"*"}]`,
-			[]string{"line 1, statement 1: Sid: a Sid is required", "statement 1: Principal: this would open the key to the world", `statement "ShareAMIToAccounts": Sid: this plugin sets`, `statement "ShareAMIToAccounts": Principal: a key policy's statement needs`},
+			[]string{"line 1, statement 1: Sid: a Sid is required", "statement 1: Principal: this would open the key to the world", `statement "ShareAMIToAccounts": Sid: this plugin sets`, `statement "ShareAMIToAccounts": Principal: KMS requires this element`},
 		},
 		"twice":   {"[" + good + "," + good + "]", []string{"unique"}},
 		"nothing": {"[]", []string{"no statement"}},

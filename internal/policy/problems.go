@@ -78,13 +78,13 @@ func (p parsed) problems() []problem {
 		{"Resource", `Write "Resource": "*", which is the key itself`, len(p.Resource) + len(p.NotResource)},
 	} {
 		if required.count == 0 {
-			all = append(all, problem{required.element, "a key policy's statement needs this element, and KMS refuses one without. " + required.correction})
+			all = append(all, problem{required.element, "KMS requires this element in each statement of a key policy. " + required.correction})
 		}
 	}
 	for _, kinds := range []map[string][]string{p.Principal, p.NotPrincipal} {
 		for _, kind := range inOrder(kinds) {
 			if len(kinds[kind]) == 0 {
-				all = append(all, problem{"Principal", fmt.Sprintf("the list of %s principals is empty, which KMS refuses. Name a principal, or remove the statement", kind)})
+				all = append(all, problem{"Principal", fmt.Sprintf("the list of %s principals is empty, which KMS rejects. Name a principal, or remove the statement", kind)})
 			}
 		}
 	}

@@ -216,7 +216,7 @@ func TestPlanOfAWrongKey(t *testing.T) {
 			for i := range 26_000 {
 				s.Grants.Accounts = append(s.Grants.Accounts, fmt.Sprintf("%012d", i))
 			}
-		}, said: "0 grants, and 52,000 more are planned: KMS allows 50,000 grants on a key"},
+		}, said: "0 grants, and 52,000 more are planned, but KMS allows 50,000 grants on a key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {

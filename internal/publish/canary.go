@@ -43,7 +43,7 @@ func canaryProblems(spec Spec, observed Observed, plan Plan) []string {
 	}
 	var problems []string
 	if spec.Canary.Account == observed.Caller.Account {
-		problems = append(problems, fmt.Sprintf("canary.account %s is the publishing account, which can launch its own image without any sharing. Set the account of a member", spec.Canary.Account))
+		problems = append(problems, fmt.Sprintf("canary.account %s is the publishing account, which can launch its own image anyway. Set the ID of a member account", spec.Canary.Account))
 	}
 	if !spec.Canary.AutoScaling {
 		return problems
@@ -131,7 +131,7 @@ func (r run) launchCanary(ctx context.Context, at reached) ([]canary.Launch, err
 		problems = append(problems, r.judge(launch, at.checks))
 	}
 	if err := errors.Join(problems...); err != nil {
-		return launches, fmt.Errorf("%w\nNo account but the canary's, %s, can see the image. Run again once this is fixed", err, r.spec.Canary.Account)
+		return launches, fmt.Errorf("%w\nOnly the canary's account, %s, can see the image. Run again once this is fixed", err, r.spec.Canary.Account)
 	}
 	return launches, nil
 }
@@ -148,7 +148,7 @@ func (r run) judge(launch canary.Launch, checks Checks) error {
 	switch launch.Outcome {
 	case canary.Launched:
 		if checked && verdict.Outcome == evaluate.Fails {
-			r.Reporter.Warn(fmt.Sprintf("%s: the canary's instance %s launched, and its launch check says that it would fail (%s: %s). %s", launch.Region, launch.InstanceID, broken.Name, broken.Because, pleaseReport))
+			r.Reporter.Warn(fmt.Sprintf("%s: the canary's instance %s launched, but its launch check expected a failure (%s: %s). %s", launch.Region, launch.InstanceID, broken.Name, broken.Because, pleaseReport))
 		}
 		return nil
 	case canary.Inconclusive:
@@ -166,13 +166,13 @@ func (r run) judge(launch canary.Launch, checks Checks) error {
 	err := fmt.Errorf("the canary of %s in %s (%s, account %s) failed, %s: %s", launch.ImageID, launch.Region, launch.By, r.spec.Canary.Account, instance, launch.Reason)
 	switch {
 	case !checked:
-		return fmt.Errorf("%w\n  There is no launch check to compare with: check is \"off\"", err)
+		return fmt.Errorf("%w\n  There is no launch check to compare with, because check is \"off\"", err)
 	case verdict.Outcome == evaluate.Launches && len(assumed(verdict)) > 0:
-		return fmt.Errorf("%w\n  Its launch check expects the launch to succeed, and assumes what wasn't read: %s. Look there first, and at the policy of the role %s. If all of that is right, %s", err, strings.Join(assumed(verdict), ", "), r.spec.Canary.Role, pleaseReport)
+		return fmt.Errorf("%w\n  Its launch check expects the launch to succeed, but it rests on assumptions: %s. Check these and the policy of the role %s first. If they are correct, %s", err, strings.Join(assumed(verdict), ", "), r.spec.Canary.Role, pleaseReport)
 	case verdict.Outcome == evaluate.Launches:
 		return fmt.Errorf("%w\n  Its launch check expects the launch to succeed, if the role %s has the policy in karpenter-kms-policy.json and the permissions of a canary. If it has them, %s", err, r.spec.Canary.Role, pleaseReport)
 	case verdict.Outcome == evaluate.Fails:
-		return fmt.Errorf("%w\n  Its launch check names the link %s: %s", err, broken.Name, broken.Because)
+		return fmt.Errorf("%w\n  Its launch check fails at the link %s: %s", err, broken.Name, broken.Because)
 	default:
 		return fmt.Errorf("%w\n  Its launch check is %s, because of the link %s: %s", err, verdict.Outcome, broken.Name, broken.Because)
 	}

@@ -178,11 +178,11 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 		inMembers = append(inMembers, text.Count(n, "launch")+" not seen to succeed")
 	}
 	if r.spec.FailOnDrift && changes+problems+failing+expected+len(inMembers) > 0 {
-		return checks, fmt.Errorf("what is published has drifted: %s needed, %s to fix by hand, %s would fail, %s missing%s",
+		return checks, fmt.Errorf("the publication has drifted: %s needed, %s to fix by hand, %s would fail, %s missing%s",
 			are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"), are(expected, "grant"), strings.Join(append([]string{""}, inMembers...), ", "))
 	}
 	if r.spec.FailOnDrift && checks.Err != nil {
-		return checks, fmt.Errorf("can't tell whether what is published has drifted: %w", checks.Err)
+		return checks, fmt.Errorf("can't determine whether the publication has drifted: %w", checks.Err)
 	}
 	return checks, nil
 }

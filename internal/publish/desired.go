@@ -77,7 +77,7 @@ func imageName(spec Spec, observed Observed, key kmskey.Plan) (string, error) {
 		name = names[0]
 	}
 	if len(name) > maxNameLength {
-		return "", fmt.Errorf("the source image's name with -shared, %q, is %d characters, and EC2 allows %d: set ami_name", name, len(name), maxNameLength)
+		return "", fmt.Errorf("the default name of the published image, %q, has %d characters, but EC2 allows %d. Set ami_name", name, len(name), maxNameLength)
 	}
 	return name, nil
 }

@@ -14,7 +14,7 @@ import (
 // errNobody stops a run that would revoke every grant because a list of
 // accounts came back empty. An empty list is more likely a mistake than
 // intended.
-var errNobody = errors.New("discovering the accounts for grants: AWS Organizations lists no active account, and grants.prune would revoke the grants of all accounts discovered before: check grants.organizational_units and grants.exclude, or leave out grants.prune")
+var errNobody = errors.New("discovering the accounts for grants: AWS Organizations lists no active account, and grants.prune would revoke the grants of all accounts that earlier runs discovered. Check grants.organizational_units and grants.exclude, or omit grants.prune")
 
 // discover asks AWS for the accounts that are to have grants, if it is to.
 func discover(ctx context.Context, clients *awsclient.Clients, spec GrantsSpec, caller awsclient.Identity) ([]string, error) {

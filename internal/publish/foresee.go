@@ -63,5 +63,5 @@ func (r run) policyRemedy(plan Plan, failing evaluate.Matrix, futures map[string
 	if len(places) == 0 {
 		return ""
 	}
-	return "\n  Change the statement that refuses, " + strings.Join(places, " or ") + commands.String()
+	return "\n  Change the statement that denies it, " + strings.Join(places, " or ") + commands.String()
 }

@@ -52,7 +52,7 @@ func absent(members launchcheck.Members, patterns []string) []string {
 			}
 		}
 		if len(accounts) > 0 {
-			lines = append(lines, fmt.Sprintf("No role matches %q in check_roles in %s (%s): no launch of it is checked there.", pattern, text.Count(len(accounts), "account"), text.Few(accounts, 3)))
+			lines = append(lines, fmt.Sprintf("No role in %[2]s (%[3]s) matches %[1]q in check_roles, so its launches aren't checked.", pattern, text.Count(len(accounts), "account"), text.Few(accounts, 3)))
 		}
 	}
 	return lines
@@ -131,7 +131,7 @@ func unseen(matrix evaluate.Matrix) error {
 		return nil
 	}
 	assumed := found.Only(evaluate.Launches)
-	return fmt.Errorf("check = \"seen\" requires that every launch is seen to succeed: %s pending, %s inconclusive, %s on an assumption: %s",
+	return fmt.Errorf("check = \"seen\" requires that every launch check passes without an assumption: %s pending, %s inconclusive, %s on an assumption: %s",
 		are(found.Count(evaluate.Pending), "launch check"), are(found.Count(evaluate.Inconclusive), "launch check"), rest(assumed.Total()), assumptionsOf(assumed))
 }
 

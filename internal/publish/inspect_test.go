@@ -432,7 +432,7 @@ func TestCheckRolesThatExist(t *testing.T) {
 		if diff := cmp.Diff(want, found); diff != "" {
 			t.Error(diff)
 		}
-		if !strings.Contains(w.said(), `No role matches "BatchNodes*" in check_roles in 1 account (333333333333)`) {
+		if !strings.Contains(w.said(), `No role in 1 account (333333333333) matches "BatchNodes*" in check_roles`) {
 			t.Error(w.said())
 		}
 	})

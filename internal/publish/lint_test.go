@@ -25,8 +25,8 @@ func TestAnAdoptedKeysMistakesAreNamed(t *testing.T) {
 		spec.PlanOnly = true
 		w.mustPublish(t, spec)
 		for _, says := range []string{
-			"? key policy " + id + ` in eu-west-1: cannot work: statement "Launch": kms:ReEncrypt is no action of KMS; write kms:ReEncryptFrom and kms:ReEncryptTo`,
-			"kms:ViaService is ec2.us-east-1.amazonaws.com, and EC2 calls as ec2.eu-west-1.amazonaws.com here",
+			"? key policy " + id + ` in eu-west-1: cannot work: statement "Launch": kms:ReEncrypt is not an action of KMS; write kms:ReEncryptFrom and kms:ReEncryptTo`,
+			"kms:ViaService is ec2.us-east-1.amazonaws.com, but EC2's value in this Region is ec2.eu-west-1.amazonaws.com",
 		} {
 			if !strings.Contains(w.said(), says) {
 				t.Errorf("the plan does not say %q:\n%s", says, w.said())

@@ -61,12 +61,12 @@ func TestLocateRefuses(t *testing.T) {
 	}{
 		"none":           {func(*testing.T, *world) {}, ask(), []string{alias, "does not exist in us-east-1", "orgami-publish", "aws kms list-aliases --region us-east-1"}},
 		"single-Region":  {func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", false, "") }, ask(), []string{"single-Region", alias}},
-		"without region": {func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", true, "") }, ask("us-east-1", "eu-west-1"), []string{"no replica in eu-west-1", "it is in us-east-1"}},
+		"without region": {func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", true, "") }, ask("us-east-1", "eu-west-1"), []string{"no replica in eu-west-1", "It is in us-east-1"}},
 		"disabled":       {func(t *testing.T, w *world) { w.disable(t, "us-east-1", w.makeKey(t, "us-east-1", true, "")) }, ask(), []string{"disabled in us-east-1", "enable-key"}},
 		"one replica disabled": {func(t *testing.T, w *world) {
 			key := w.mustPublish(t, w.spec()).Manifest().Key
 			w.disable(t, "eu-west-1", key.ID)
-		}, ask(), []string{"disabled in eu-west-1", "enable-key --region eu-west-1", "name the regions that you need"}},
+		}, ask(), []string{"disabled in eu-west-1", "enable-key --region eu-west-1", "list the Regions that you need"}},
 		"pending deletion": {func(t *testing.T, w *world) { w.scheduleDeletion(t, "us-east-1", w.makeKey(t, "us-east-1", true, "")) }, ask(), []string{"pending deletion", "cancel-key-deletion"}},
 		"replica being made": {func(t *testing.T, w *world) {
 			id := w.makeKey(t, "us-east-1", true, "")

@@ -32,7 +32,7 @@ func TestNameTakenMeanwhile(t *testing.T) {
 			spec := w.spec()
 			spec.Sources[0].ImageID, spec.Image.Name = another, "golden-shared"
 			second, err := w.publishLocked(t.Context(), spec, lock)
-			if err == nil || !strings.Contains(err.Error(), "since this run started, the name was taken") {
+			if err == nil || !strings.Contains(err.Error(), "the name was published after this run started") {
 				t.Errorf("the second run ends with: %v", err)
 			}
 			if second.Complete || len(second.Outcome.Images) != len(w.regions) {

@@ -270,9 +270,9 @@ func checkRegions(ctx context.Context, clients *awsclient.Clients, spec Spec) er
 	for _, region := range slices.Sorted(maps.Keys(named)) {
 		switch optIn, known := status[region]; {
 		case !known:
-			problems = append(problems, fmt.Errorf("region %s, named by %s, does not exist in this partition: AWS lists %s", region, named[region], strings.Join(slices.Sorted(maps.Keys(status)), ", ")))
+			problems = append(problems, fmt.Errorf("Region %s in %s doesn't exist in this partition. Set one of %s", region, named[region], strings.Join(slices.Sorted(maps.Keys(status)), ", ")))
 		case optIn == "not-opted-in":
-			problems = append(problems, fmt.Errorf("region %s, named by %s, is not enabled for the account: enable it with 'aws account enable-region --region-name %[1]s', or leave it out", region, named[region]))
+			problems = append(problems, fmt.Errorf("Region %s in %s isn't enabled for the account. Enable it with 'aws account enable-region --region-name %[1]s', or remove it", region, named[region]))
 		}
 	}
 	return errors.Join(problems...)
@@ -289,10 +289,10 @@ func readOrganization(ctx context.Context, clients *awsclient.Clients, spec Spec
 	case awsclient.Is(err, awsclient.CodeNotInOrganization):
 		return given, err
 	case err != nil:
-		return given, fmt.Errorf("%w; or set organization.id and organization.arn", err)
+		return given, fmt.Errorf("%w. Or set organization.id and organization.arn", err)
 	}
 	if given.ID != "" && given.ID != found.ID || given.ARN != "" && given.ARN != found.ARN {
-		return given, fmt.Errorf("the caller's account belongs to organization %s (%s), and the configuration names %s%s: correct or leave out the organization block", found.ID, found.ARN, given.ID, given.ARN)
+		return given, fmt.Errorf("the caller's account belongs to organization %s (%s), but the configuration names %s%s. Correct or omit the organization block", found.ID, found.ARN, given.ID, given.ARN)
 	}
 	return found, nil
 }

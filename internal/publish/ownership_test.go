@@ -136,7 +136,7 @@ func TestSharingFailsHalfway(t *testing.T) {
 			return nil
 		})
 		result, err := w.publish(w.spec())
-		if err == nil || !strings.Contains(err.Error(), "shared in ap-southeast-2, us-east-1, and not, or not known to be, in eu-west-1") {
+		if err == nil || !strings.Contains(err.Error(), "shared in ap-southeast-2, us-east-1. They aren't shared, or may not be, in eu-west-1") {
 			t.Errorf("error is %v", err)
 		}
 		if len(result.Unpublished) != 3 {
@@ -366,7 +366,7 @@ func TestConcurrentCopyLimit(t *testing.T) {
 			return nil
 		})
 		w.checkComplete(t, w.mustPublish(t, w.spec()))
-		if !strings.Contains(w.said(), "EC2 allows no more concurrent copies") {
+		if !strings.Contains(w.said(), "EC2 doesn't allow another concurrent copy") {
 			t.Errorf("the wait isn't reported:\n%s", w.said())
 		}
 	})

@@ -232,7 +232,7 @@ func TestGrantsAreAskedForBeforehand(t *testing.T) {
 		}))
 		before := w.state()
 		_, err := w.publishAsRole(t, spec)
-		if err == nil || !strings.Contains(err.Error(), "kms:CreateGrant") || !strings.Contains(err.Error(), "beforehand") {
+		if err == nil || !strings.Contains(err.Error(), "kms:CreateGrant") || !strings.Contains(err.Error(), "with a dry run") {
 			t.Errorf("error is %v", err)
 		}
 		if diff := cmp.Diff(before, w.state()); diff != "" {

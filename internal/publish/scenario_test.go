@@ -262,7 +262,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no such image": {
 			spec: func(s *publish.Spec) { s.Sources[0].ImageID = "ami-00000000000000000" },
-			says: []string{"ami-00000000000000000", "us-east-1", "does not exist"},
+			says: []string{"ami-00000000000000000", "us-east-1", "exist in this partition"},
 		},
 		"another account's image": {
 			spec: func(s *publish.Spec) { s.Sources[0].ImageID = publicImage },
@@ -274,11 +274,11 @@ func TestRefusals(t *testing.T) {
 		},
 		"region not enabled": {
 			spec: func(s *publish.Spec) { s.Regions = append(s.Regions, "af-south-1") },
-			says: []string{"af-south-1", "not enabled", "enable-region"},
+			says: []string{"af-south-1", "enabled for the account", "enable-region"},
 		},
 		"no such region": {
 			spec: func(s *publish.Spec) { s.Regions = append(s.Regions, "eu-west-9") },
-			says: []string{"eu-west-9", "does not exist"},
+			says: []string{"eu-west-9", "exist in this partition"},
 		},
 		"alias of a single-Region key": {
 			setUp: func(t *testing.T, w *world) { w.makeKey(t, "us-east-1", false, "") },
@@ -319,7 +319,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"no such key": {
 			spec: func(s *publish.Spec) { s.Key.Alias, s.Key.ID = "", "mrk-00000000000000000000000000000000" },
-			says: []string{"mrk-00000000000000000000000000000000", "does not exist"},
+			says: []string{"mrk-00000000000000000000000000000000", "exist in this partition"},
 		},
 		"name taken": {
 			spec: func(s *publish.Spec) { s.Image.Name = "golden" },

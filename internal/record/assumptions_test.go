@@ -19,7 +19,7 @@ func TestAssumptions(t *testing.T) {
 		},
 		Assumptions: []evaluate.Assumption{{Link: "volume-key", Text: "the default EBS key allows it"}},
 	}
-	if got := record.Summary(o); strings.Count(got, "assumed, because it wasn't read: volume-key (") != 1 || !strings.Contains(got, "2 passed") {
+	if got := record.Summary(o); strings.Count(got, "assumed, because it couldn't be read: volume-key (") != 1 || !strings.Contains(got, "2 passed") {
 		t.Error(got)
 	}
 	if got := record.Manifest(o).Assumptions; len(got) != 1 || got[0].Link != "volume-key" {

@@ -76,15 +76,15 @@ func Advice(o publish.Outcome, deletesSource bool) string {
 	}
 	for _, region := range slices.Sorted(maps.Keys(o.Images)) {
 		if i := o.Images[region]; i.Origin == ami.Adopted {
-			fmt.Fprintf(&b, "The source AMI %s in %s is published as it is, so it is lost to everyone if Packer deletes it.\n", i.ID, region)
+			fmt.Fprintf(&b, "The source AMI %s in %s is published as it is, so no account can launch it anymore if Packer deletes it.\n", i.ID, region)
 		}
 	}
 	b.WriteString("Packer now deletes the source AMI, unless a post-processor before this one in the same `post-processors` chain kept it, as `manifest` does.")
 	switch from, ok := resumable(o); {
 	case !ok:
-		b.WriteString(" There is no copy yet, so only the source AMI, if it was kept, allows a resume.")
+		b.WriteString(" There is no copy yet, so you can resume only if the source AMI was kept.")
 	case from.State != available:
-		fmt.Fprintf(&b, " No copy is available yet. Whether EC2 finishes one after its source is deleted isn't documented: keep the source AMI if you can. Once %s in %s is available, this template finishes the publication:\n\n%s", from.ID, from.Region, template(from, o.ImageName(from)))
+		fmt.Fprintf(&b, " No copy is available yet. Keep the source AMI if you can: AWS doesn't document whether a pending copy completes after its source is deleted. Once %s in %s is available, this template finishes the publication:\n\n%s", from.ID, from.Region, template(from, o.ImageName(from)))
 	default:
 		fmt.Fprintf(&b, " To finish without the source AMI, build this template:\n\n%s", template(from, o.ImageName(from)))
 	}

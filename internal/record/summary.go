@@ -20,7 +20,7 @@ func Summary(o publish.Outcome) string {
 	case o.Spec.PlanOnly && o.Planned:
 		return planSummary(o)
 	case o.Err != nil && o.Complete:
-		return "Published. What follows the publication failed."
+		return "Published. The image is published, but a later step failed."
 	case o.Err != nil:
 		return "Not published."
 	}
@@ -96,7 +96,7 @@ func checks(o publish.Outcome, plan bool) string {
 		for i, a := range o.Checks.Assumptions {
 			links[i] = a.Link
 		}
-		fmt.Fprintf(&lines, "\n    assumed, because it wasn't read: %s (see \"assumptions\" in %s)", strings.Join(links, ", "), file)
+		fmt.Fprintf(&lines, "\n    assumed, because it couldn't be read: %s (see \"assumptions\" in %s)", strings.Join(links, ", "), file)
 	}
 	pendingChecks := m.Only(evaluate.Pending)
 	if !plan {
@@ -113,7 +113,7 @@ func checks(o publish.Outcome, plan bool) string {
 func unpublishedLines(o publish.Outcome) string {
 	var b strings.Builder
 	if len(o.Unlisted) > 0 {
-		fmt.Fprintf(&b, "\n  Can't tell whether there are unpublished copies in %s: the Region couldn't be read.", strings.Join(o.Unlisted, ", "))
+		fmt.Fprintf(&b, "\n  Can't list unpublished copies in %s, because the Region couldn't be read.", strings.Join(o.Unlisted, ", "))
 	}
 	if len(o.Unpublished) == 0 {
 		return b.String()
@@ -127,7 +127,7 @@ func unpublishedLines(o publish.Outcome) string {
 		if command := u.Command(); command != "" {
 			fmt.Fprintf(&b, "\n      to remove it: %s", command)
 		} else {
-			b.WriteString("\n      its original wasn't found, so this may be the only copy: publish it, or keep it")
+			b.WriteString("\n      its original wasn't found, so this may be the only copy. Publish it, or keep it")
 		}
 	}
 	return b.String()

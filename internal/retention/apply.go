@@ -101,14 +101,14 @@ func (a RetentionAction) end(ctx context.Context, api API, uses Uses) error {
 			return fmt.Errorf("%w; the image is kept", err)
 		}
 		if !slices.Equal(principals, a.image.Principals) {
-			why = fmt.Sprintf("it was shared with %q and is shared with %q", a.image.Principals, principals)
+			why = fmt.Sprintf("it was shared with %q and is now shared with %q", a.image.Principals, principals)
 		}
 	}
 	if why == "" {
 		why, _ = uses.keep(now, a.step, time.Now())
 	}
 	if why != "" {
-		return fmt.Errorf("image %s in %s was planned to be %s and is kept, because it changed since the plan: %s. Run again, or use '%s'", a.image.ID, a.image.Region, a.step, why, a.command())
+		return fmt.Errorf("image %s in %s was to be %s but is kept, because it changed after the plan: %s. Run again, or use '%s'", a.image.ID, a.image.Region, a.step, why, a.command())
 	}
 	if a.step == deregister {
 		err = a.deregister(ctx, api)
@@ -126,7 +126,7 @@ func (a RetentionAction) changed(now Generation) string {
 	case !now.isGenerationOf(a.family):
 		return "its tags no longer mark it as a published image of the family"
 	case now.State != a.image.State:
-		return fmt.Sprintf("it was %s and is %s", a.image.State, now.State)
+		return fmt.Sprintf("it was %s and is now %s", a.image.State, now.State)
 	case now.Owner != a.image.Owner || now.CreationDate != a.image.CreationDate:
 		return fmt.Sprintf("it was created by account %s on %s, and EC2 returned account %q and %q", a.image.Owner, a.image.CreationDate, now.Owner, now.CreationDate)
 	case !maps.Equal(now.Tags, a.image.Tags):

@@ -25,7 +25,7 @@ func TestRetireAsksForReportFirst(t *testing.T) {
 			calls      int
 			said, left string
 		}{
-			{"no report", 1, "an image usage report is created first", "available"},
+			{"no report", 1, "creates an image usage report", "available"},
 			{"pending", 0, "isn't available yet", "available"},
 			{"available", 1, "deregistered with its snapshots", ""},
 			{"again", 0, "", ""},
@@ -166,7 +166,7 @@ func TestRetireLooksAgain(t *testing.T) {
 	}{
 		"state": {func(w *world, id string) {
 			must(w.own(home).DisableImage(w.Context(), &ec2.DisableImageInput{ImageId: &id}))(w)
-		}, "it was available and is disabled"},
+		}, "it was available and is now disabled"},
 		"tag":         {tag("keep", "yes"), "its tags changed"},
 		"family":      {tag(ami.TagFamily, "silver"), "its tags no longer mark it"},
 		"unpublished": {tag(ami.TagState, ami.StateUnpublished), "its tags no longer mark it"},
@@ -180,7 +180,7 @@ func TestRetireLooksAgain(t *testing.T) {
 			for _, r := range must(w.own(home).DescribeImageUsageReports(w.Context(), &ec2.DescribeImageUsageReportsInput{}))(w).ImageUsageReports {
 				must(w.own(home).DeleteImageUsageReport(w.Context(), &ec2.DeleteImageUsageReportInput{ReportId: r.ReportId}))(w)
 			}
-		}, "it isn't known whether other accounts use it"},
+		}, "its uses in other accounts aren't known"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestOperationThatIsNotOffered(t *testing.T) {
 					Error: &awssim.Error{Status: 400, Code: "InvalidAction", Message: "The action " + operation + " is not valid for this web service."},
 				})
 				actions := w.plan(deleteOld, home)
-				if said := describeActions(actions); !strings.Contains(said, operation) || !strings.Contains(said, "it isn't known who uses it") {
+				if said := describeActions(actions); !strings.Contains(said, operation) || !strings.Contains(said, "its uses aren't known") {
 					w.Errorf("the plan says %q", said)
 				}
 				if err := retention.Retire(w.Context(), w.clients(), actions); err != nil || w.state(home, old) != "available" {

@@ -121,7 +121,7 @@ func ApplyLifecycle(ctx context.Context, clients Clients, images map[string]ami.
 			return "", err
 		})
 		if _, late := errors.AsType[*wait.TimeoutError](err); late {
-			return image, fmt.Errorf("reading back the deprecation and protection of %s in %s: %w: another process may be changing them; run again", image.ID, region, err)
+			return image, fmt.Errorf("reading back the deprecation and protection of %s in %s: %w: another process may be changing them. Run again", image.ID, region, err)
 		}
 		return image, err
 	})

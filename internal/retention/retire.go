@@ -77,7 +77,7 @@ func (u Uses) keep(image Generation, step step, now time.Time) (why string, repo
 		return fmt.Sprintf("it is protected against deregistration; disable that with 'aws ec2 disable-image-deregistration-protection --region %s --image-id %s'", image.Region, image.ID), false
 	}
 	if len(u.Unknown) > 0 {
-		return "it isn't known who uses it: " + few(u.Unknown), false
+		return "its uses aren't known: " + few(u.Unknown), false
 	}
 	uses := u.ByImage[image.ID]
 	if len(uses) > 0 {
@@ -85,9 +85,9 @@ func (u Uses) keep(image Generation, step step, now time.Time) (why string, repo
 	}
 	switch r, exists := u.Reports[image.ID]; {
 	case !exists:
-		return "it isn't known whether other accounts use it: an image usage report is created first; run again when it is available", true
+		return "its uses in other accounts aren't known. This run creates an image usage report. Run again when it's available", true
 	case r.Pending:
-		return fmt.Sprintf("its image usage report %s isn't available yet; run again later", r.ID), false
+		return fmt.Sprintf("its image usage report %s isn't available yet. Run again later", r.ID), false
 	}
 	if since := now.Sub(image.LastLaunched); !image.LastLaunched.IsZero() && since < recentLaunch {
 		return fmt.Sprintf("it was launched on %s, less than %d days ago", image.LastLaunched.UTC().Format(time.DateOnly), recentLaunch/(24*time.Hour)), false

@@ -77,12 +77,12 @@ remove ami-35: "golden" of 2026-02-24T12:00:00Z, is deregistered with its snapsh
 		"nothing protected": {images: four, keep: 1, protected: []string{"ami-5", "ami-15", "ami-25", "ami-35"}, want: ""},
 		"without a report, one is created": {
 			images: []retention.Generation{aged(35)}, keep: 1,
-			want: `update ami-35: "golden" of 2026-02-24T12:00:00Z, due to be deregistered, is kept: it isn't known whether other accounts use it: an image usage report is created first; run again when it is available`,
+			want: `update ami-35: "golden" of 2026-02-24T12:00:00Z, due to be deregistered, is kept: its uses in other accounts aren't known. This run creates an image usage report. Run again when it's available`,
 		},
 		"a report that is being created": {
 			images: []retention.Generation{aged(35)}, keep: 1,
 			uses: retention.Uses{Reports: map[string]retention.Report{"ami-35": {ID: "amiur-2", Pending: true}}},
-			want: `skip ami-35: "golden" of 2026-02-24T12:00:00Z, due to be deregistered, is kept: its image usage report amiur-2 isn't available yet; run again later`,
+			want: `skip ami-35: "golden" of 2026-02-24T12:00:00Z, due to be deregistered, is kept: its image usage report amiur-2 isn't available yet. Run again later`,
 		},
 		"used": {
 			images: []retention.Generation{aged(25)}, keep: 1,
@@ -95,7 +95,7 @@ remove ami-35: "golden" of 2026-02-24T12:00:00Z, is deregistered with its snapsh
 			images: []retention.Generation{aged(15), aged(35)}, keep: 1,
 			uses: retention.Uses{Reports: reported, Unknown: []string{"EC2 didn't say."}},
 			want: `update ami-15: "golden" of 2026-03-16T12:00:00Z, is deprecated
-skip ami-35: "golden" of 2026-02-24T12:00:00Z, due to be deregistered, is kept: it isn't known who uses it: EC2 didn't say.`,
+skip ami-35: "golden" of 2026-02-24T12:00:00Z, due to be deregistered, is kept: its uses aren't known: EC2 didn't say.`,
 		},
 		"launched since the report could show it": {
 			images: []retention.Generation{

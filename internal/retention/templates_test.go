@@ -66,7 +66,7 @@ func TestAliasThatIsNotResolved(t *testing.T) {
 		w.reported(policy, away)
 		actions := w.plan(policy, home, away)
 		said := describeActions(actions)
-		for _, want := range []string{"resolve:ssm:/missing", "version 1 of launch template lt-", "it isn't known who uses it"} {
+		for _, want := range []string{"resolve:ssm:/missing", "version 1 of launch template lt-", "its uses aren't known"} {
 			if !strings.Contains(said, want) {
 				w.Errorf("the plan does not say %q:\n%s", want, said)
 			}

@@ -104,9 +104,9 @@ func describeUses(ctx context.Context, api API, region string, images []Generati
 	} {
 		switch err := read.uses(); {
 		case awsclient.Is(err, "InvalidAction", "UnsupportedOperation"):
-			uses.unknownf("%s", awsclient.Wrap(err, "asking which %s in %s use images", read.what, region))
+			uses.unknownf("%s", awsclient.Wrap(err, "listing the %s in %s that use images", read.what, region))
 		case err != nil:
-			return Uses{}, awsclient.Wrap(err, "asking which %s in %s use %s", read.what, region, few(ids))
+			return Uses{}, awsclient.Wrap(err, "listing the %s in %s that use %s", read.what, region, few(ids))
 		}
 	}
 	return uses, nil

@@ -61,10 +61,10 @@ func Read(ctx context.Context, client *ssm.Client, region, name string) (Observe
 	}
 	found := answer.Parameter
 	if found == nil || found.Type == "" || aws.ToString(found.Value) == "" {
-		return Observed{}, fmt.Errorf("SSM GetParameter for %s in %s returned an answer without Parameter, Type or Value. Run again; if it happens again, check endpoint_url and any proxy on the way to AWS", name, region)
+		return Observed{}, fmt.Errorf("SSM GetParameter for %s in %s returned a response without Parameter, Type or Value. Run again; if it happens again, check endpoint_url and any proxy on the way to AWS", name, region)
 	}
 	if found.Type != types.ParameterTypeString || aws.ToString(found.DataType) != dataType {
-		return Observed{}, fmt.Errorf("the parameter %s in %s exists. It is a %s of the data type %q, and AWS changes neither. Set ssm.name to another name, or delete the parameter", name, region, found.Type, aws.ToString(found.DataType))
+		return Observed{}, fmt.Errorf("the parameter %s in %s exists. It is a %s of the data type %q, and AWS can't change either. Set ssm.name to another name, or delete the parameter", name, region, found.Type, aws.ToString(found.DataType))
 	}
 	return Observed{Value: *found.Value}, nil
 }
@@ -106,12 +106,12 @@ func Put(ctx context.Context, client *ssm.Client, region, name, image string) er
 	err = wait.Until(ctx, wait.Policy{Timeout: validation}, func(ctx context.Context) (string, error) {
 		observed, err := Read(ctx, client, region, name)
 		if err == nil && observed.Value != image {
-			return "the value does not show yet", nil
+			return "the value isn't visible yet", nil
 		}
 		return "", err
 	})
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
-		return fmt.Errorf("setting the parameter %s in %s to %s: %w: AWS did not accept the image, or someone else set another one. Allow the caller ec2:DescribeImages, then run again", name, region, image, err)
+		return fmt.Errorf("setting the parameter %s in %s to %s: %w. AWS did not accept the image, or someone else changed the parameter. Allow the caller ec2:DescribeImages, then run again", name, region, image, err)
 	}
 	return err
 }

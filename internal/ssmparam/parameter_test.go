@@ -138,7 +138,7 @@ func TestRead(t *testing.T) {
 		for _, answer := range []string{`{}`, `{"Parameter":null}`, `{"Parameter":{}}`, `{"Parameter":{"Type":"String","DataType":"aws:ec2:image"}}`, `{"Parameter":{"Value":"ami-1"}}`} {
 			w.answer = answer
 			have, err := ssmparam.Read(t.Context(), w.client, region, name)
-			if err == nil || have.Value != "" || !strings.Contains(err.Error(), "SSM GetParameter for /golden in eu-west-1 returned an answer without") {
+			if err == nil || have.Value != "" || !strings.Contains(err.Error(), "SSM GetParameter for /golden in eu-west-1 returned a response without") {
 				t.Errorf("%s: %+v, %v", answer, have, err)
 			}
 		}

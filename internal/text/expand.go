@@ -20,11 +20,11 @@ func Expand(text string, data any) (string, error) {
 		return "", err
 	}
 	if parsed.Tree == nil || len(parsed.Templates()) > 1 { // it defines additional templates
-		return "", fmt.Errorf("%s: only fields can be filled in, as {{ .Name }}", text)
+		return "", fmt.Errorf("%s: only fields are supported, for example {{ .Name }}", text)
 	}
 	for _, node := range parsed.Root.Nodes {
 		if !refers(node) {
-			return "", fmt.Errorf("%s: only fields can be filled in, as {{ .Name }}", node)
+			return "", fmt.Errorf("%s: only fields are supported, for example {{ .Name }}", node)
 		}
 	}
 	var filled strings.Builder

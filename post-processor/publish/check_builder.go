@@ -18,15 +18,15 @@ const (
 
 // checkBuilder returns an error if the artifacts of the component cannot be published.
 func checkBuilder(builderID string) error {
-	const accepted = "orgami-publish takes the images of amazon-ebs, amazon-ebssurrogate, amazon-chroot, amazon-import, orgami-existing and of orgami-publish itself"
+	const accepted = "orgami-publish accepts artifacts of amazon-ebs, amazon-ebssurrogate, amazon-chroot, amazon-import, orgami-existing and orgami-publish"
 	switch builderID {
 	case amazonEBS, amazonEBSSurrogate, amazonChroot, amazonImport, artifact.ExistingID, artifact.PublishID:
 		return nil
 	case amazonInstance:
-		return fmt.Errorf("amazon-instance makes instance-store images, which cannot be encrypted: build with amazon-ebs or amazon-ebssurrogate; %s", accepted)
+		return fmt.Errorf("amazon-instance builds instance-store images, which can't be encrypted. Build with amazon-ebs or amazon-ebssurrogate: %s", accepted)
 	case amazonEBSVolume:
-		return fmt.Errorf("amazon-ebsvolume makes volumes and no image: build with amazon-ebs or amazon-ebssurrogate; %s", accepted)
+		return fmt.Errorf("amazon-ebsvolume builds volumes, not an image. Build with amazon-ebs or amazon-ebssurrogate: %s", accepted)
 	default:
-		return fmt.Errorf("the artifact was made by %q: %s; put orgami-publish right behind the one that makes the image, with only links between them that hand its artifact on, as manifest does", builderID, accepted)
+		return fmt.Errorf("the artifact of %q can't be published: %s. Put orgami-publish directly after the component that builds the image. Between them, only post-processors that pass on its artifact, such as manifest, are possible", builderID, accepted)
 	}
 }

@@ -62,16 +62,16 @@ const maxDeprecation = 10 * 365 * 24 * time.Hour
 
 func (c Config) validateLifecycle(p *config.Problems) {
 	if c.Family != "" && len(c.Family) > maxTagValueLength {
-		p.Addf("family: it is longer than %d characters: shorten it", maxTagValueLength)
+		p.Addf("family: must be at most %d characters. Shorten it", maxTagValueLength)
 	}
 	if c.DeprecateAfter < 0 {
-		p.Addf("deprecate_after: %s is negative: write an age, as in 2160h", c.DeprecateAfter)
+		p.Addf("deprecate_after: %s is negative. Set an age, for example 2160h", c.DeprecateAfter)
 	}
 	if c.DeprecateAfter > maxDeprecation {
-		p.Addf("deprecate_after: %s: EC2 takes at most 10 years, 87600h: shorten it, or leave it out", c.DeprecateAfter)
+		p.Addf("deprecate_after: %s is more than 10 years (87600h), which EC2 rejects. Shorten it, or omit it", c.DeprecateAfter)
 	}
 	if d := c.SnapshotCopyDurationMinutes; d != 0 && (d < 15 || d > maxCopyDuration || d%15 != 0) {
-		p.Addf("snapshot_copy_duration_minutes: %d: write a multiple of 15 from 15 to %d, or leave it out", d, maxCopyDuration)
+		p.Addf("snapshot_copy_duration_minutes: %d is not a multiple of 15 from 15 to %d. Set such a number, or omit the option", d, maxCopyDuration)
 	}
 	if c.Protection != nil && c.Protection.WithCooldown && !c.Protection.Enabled {
 		p.Addf("deregistration_protection.with_cooldown: requires `enabled = true`. Set that, or omit `with_cooldown`")
@@ -80,10 +80,10 @@ func (c Config) validateLifecycle(p *config.Problems) {
 		return
 	}
 	if c.Family == "" {
-		p.Addf(`retire: it needs family, which says which images are generations of each other: write family = "NAME"`)
+		p.Addf(`retire: requires family, which identifies the generations of an image. Set family = "NAME"`)
 	}
 	if c.Retire.Keep < 1 {
-		p.Addf("retire.keep: %d: keep at least 1, the image that is published", c.Retire.Keep)
+		p.Addf("retire.keep: must be at least 1, not %d, because the published image is kept. Correct it", c.Retire.Keep)
 	}
 	c.Retire.validateAges(p)
 }
@@ -98,16 +98,16 @@ func (c RetireConfig) validateAges(p *config.Problems) {
 	for n, a := range ages {
 		switch {
 		case a.age < 0:
-			p.Addf("%s: %s is negative: write an age, as in 720h", a.field, a.age)
+			p.Addf("%s: %s is negative. Set an age, for example 720h", a.field, a.age)
 		case a.age > 0 && some && a.age <= ages[before].age:
-			p.Addf("%s: %s is not later than %s, %s: each step comes after the one before", a.field, a.age, ages[before].field, ages[before].age)
+			p.Addf("%s: must be greater than %[3]s (%[4]s), not %[2]s. Increase it", a.field, a.age, ages[before].field, ages[before].age)
 		}
 		if a.age > 0 {
 			before, some = n, true
 		}
 	}
 	if !some {
-		p.Addf("retire: it says when to do nothing: set deprecate_after, disable_after or delete_after, or leave the block out")
+		p.Addf("retire: no age is set. Set deprecate_after, disable_after or delete_after, or omit the block")
 	}
 }
 

@@ -46,19 +46,19 @@ func (c Config) validateOutputs(p *config.Problems) {
 		known = append(known, string(kind))
 	}
 	if c.Outputs != nil && len(c.Outputs) == 0 {
-		p.Addf("outputs: the list is empty: name at least one element, or leave the field out")
+		p.Addf("outputs: the list is empty. Add an element, or omit the option")
 	}
 	for i, kind := range c.Outputs {
 		p.OneOf("outputs", kind, known...)
 		if slices.Index(c.Outputs, kind) < i {
-			p.Addf("outputs: %q is in the list twice: remove one", kind)
+			p.Addf("outputs: the list contains %q twice. Remove one", kind)
 		}
 	}
 	c.validateNodeClass(p)
 	wanted := slices.Contains(c.Outputs, string(downstream.SSM))
 	switch {
 	case c.SSM == nil && wanted:
-		p.Addf(`ssm: the block is missing, and outputs asks for "ssm": write ssm { name = "/golden-ami/{{ .Architecture }}/latest" }`)
+		p.Addf(`ssm: the output "ssm" requires this block. Add ssm { name = "/golden-ami/{{ .Architecture }}/latest" }`)
 	case c.SSM != nil && !wanted:
 		p.Addf(`ssm: requires the output "ssm". Add it to outputs, or omit the block`)
 	case c.SSM != nil:
@@ -70,7 +70,7 @@ func (c Config) validateNodeClass(p *config.Problems) {
 	wanted := slices.Contains(c.Outputs, string(downstream.EC2NodeClass))
 	switch {
 	case c.NodeClass == nil && wanted:
-		p.Addf(`ec2nodeclass: the block is missing, and outputs asks for "ec2nodeclass": write ec2nodeclass { ami_family = "AL2023" }`)
+		p.Addf(`ec2nodeclass: the output "ec2nodeclass" requires this block. Add ec2nodeclass { ami_family = "AL2023" }`)
 		return
 	case c.NodeClass == nil:
 		return
@@ -78,7 +78,7 @@ func (c Config) validateNodeClass(p *config.Problems) {
 		p.Addf(`ec2nodeclass: requires the output "ec2nodeclass". Add it to outputs, or omit the block`)
 	}
 	if c.NodeClass.AMIFamily == "" {
-		p.Addf("ec2nodeclass.ami_family: it is missing: set the amiFamily of the class, for example AL2023")
+		p.Addf("ec2nodeclass.ami_family is required. Set the amiFamily of the class, for example AL2023")
 	} else {
 		p.OneOf("ec2nodeclass.ami_family", c.NodeClass.AMIFamily, downstream.AMIFamilies()...)
 	}
@@ -104,7 +104,7 @@ func (c SSMConfig) validate(p *config.Problems) {
 		return
 	}
 	if first, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(name, "/")), "/"); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
-		p.Addf("ssm.name: %q: names that begin with aws or ssm are AWS's own: choose another", c.Name)
+		p.Addf("ssm.name: %q: AWS reserves names that begin with aws or ssm. Set another name", c.Name)
 	}
 	p.Check("ssm.name", name, pattern.Parameter)
 }

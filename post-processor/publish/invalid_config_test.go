@@ -27,24 +27,24 @@ var wrongConfigurations = []struct {
 	name, body string
 	want       []string
 }{
-	{"no key block", ``, []string{"key: the block is missing", "key { alias ="}},
-	{"empty key block", `key {}`, []string{"key: neither alias nor id", `alias = "alias/NAME"`}},
+	{"no key block", ``, []string{"key is required", "key { alias ="}},
+	{"empty key block", `key {}`, []string{"key: alias or id is required", `alias = "alias/NAME"`}},
 	{"alias and id", `key {
   alias = "alias/golden"
   id = "mrk-0123456789abcdef0123456789abcdef"
-}`, []string{"key: alias and id are both set", "leave one out"}},
+}`, []string{"key: alias conflicts with id", "Remove one of them"}},
 	{"alias without prefix", `key { alias = "golden" }`, []string{"key.alias", `write "alias/golden"`}},
-	{"reserved alias", `key { alias = "alias/aws/ebs" }`, []string{"key.alias", "AWS's own", "choose another"}},
+	{"reserved alias", `key { alias = "alias/aws/ebs" }`, []string{"key.alias", "AWS reserves", "another"}},
 	{"alias with a blank", `key { alias = "alias/golden ami" }`, []string{"key.alias", "letters, digits and /_-"}},
 	{"empty alias name", `key { alias = "alias/" }`, []string{"key.alias", "letters, digits"}},
-	{"alias as id", `key { id = "alias/golden" }`, []string{"key.id", "set alias instead of id"}},
+	{"alias as id", `key { id = "alias/golden" }`, []string{"key.id", "Set alias instead of id"}},
 	{"single-Region key", `key { id = "1234abcd-12ab-34cd-56ef-1234567890ab" }`, []string{"key.id", "single-Region key", "mrk-"}},
 	{"single-Region key's ARN", `key { id = "arn:aws:kms:us-east-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab" }`, []string{"key.id", "single-Region"}},
 	{"short key id", `key { id = "mrk-123" }`, []string{"key.id", "32 hexadecimal digits"}},
 	{"create with id", `key {
   id     = "mrk-0123456789abcdef0123456789abcdef"
   create = true
-}`, []string{"key.create", "leave out create"}},
+}`, []string{"key.create", "omit create"}},
 	{"unknown policy", `key {
   alias = "alias/golden"
   policy = "strict"
@@ -62,16 +62,16 @@ canary {
   timeout         = "30s"
   on_inconclusive = "retry"
 }`, []string{
-		"canary.account", "it has 4 digits", "canary.role", "write its path and name only", `canary.regions: "eu-west-1" is in the list twice`,
+		"canary.account", "it has 4 digits", "canary.role", "write only its path and name", `canary.regions: the list contains "eu-west-1" twice`,
 		`canary.regions: "eu-west-1" is not one of the Regions to launch in`, "canary.instance_type", "t3.nano",
-		"canary.subnets.us-east-1", "write subnet- and", "canary.subnets", `write its region, "us-east-1"`,
+		"canary.subnets.us-east-1", "write subnet- and", "canary.subnets", `Set its Region, "us-east-1"`,
 		"canary.security_groups.ap-south-1", "write sg- and", `canary.security_groups: "ap-south-1" is not one of`,
 		"canary.timeout: 30s is not from 2m0s to 1h0m0s", "canary.on_inconclusive", `"fail" or "warn"`,
 	}},
 	{"zone as primary region", `key {
   alias = "alias/golden"
   primary_region = "us-east-1a"
-}`, []string{"key.primary_region", `write its region, "us-east-1"`}},
+}`, []string{"key.primary_region", `Set its Region, "us-east-1"`}},
 	{"administrator by name", `key {
   alias = "alias/golden"
   administrators = ["admin"]
@@ -83,19 +83,19 @@ canary {
 	{"administrators empty", `key {
   alias = "alias/golden"
   administrators = []
-}`, []string{"key.administrators: the list is empty", "leave the field out"}},
+}`, []string{"key.administrators: the list is empty", "omit the option"}},
 	{"administrator twice", `key {
   alias = "alias/golden"
   administrators = ["arn:aws:iam::111111111111:root", "arn:aws:iam::111111111111:root"]
-}`, []string{"key.administrators", "twice: remove one"}},
+}`, []string{"key.administrators", "twice. Remove one"}},
 	{"no such statements file", `key {
   alias = "alias/golden"
   extra_statements_file = "testdata/missing.json"
-}`, []string{"key.extra_statements_file", "name a file that can be read"}},
+}`, []string{"key.extra_statements_file", "Set the path of a readable file"}},
 	{"statements file is a directory", `key {
   alias = "alias/golden"
   extra_statements_file = "testdata"
-}`, []string{"key.extra_statements_file", "name a file"}},
+}`, []string{"key.extra_statements_file", "Set the path of a readable file"}},
 	{"broken statements", `key {
   alias = "alias/golden"
   extra_statements_file = "testdata/broken.json"
@@ -107,7 +107,7 @@ canary {
 	{"statements that cannot work", `key {
   alias = "alias/golden"
   extra_statements_file = "testdata/mistaken.json"
-}`, []string{"key.extra_statements_file", "AllowAudit", "kms:ReEncrypt is no action of KMS", "kms:ReEncryptFrom"}},
+}`, []string{"key.extra_statements_file", "AllowAudit", "kms:ReEncrypt is not an action of KMS", "kms:ReEncryptFrom"}},
 	{"Resources", `key {
   alias = "alias/golden"
   extra_statements_file = "testdata/resources.json"
@@ -115,19 +115,19 @@ canary {
 	{"tag of AWS", `key {
   alias = "alias/golden"
   tags = { "aws:x" = "y" }
-}`, []string{"key.tags", "rename it"}},
+}`, []string{"key.tags", "Rename the tag"}},
 	{"regions empty", `regions = []
-key { alias = "alias/golden" }`, []string{"regions: the list is empty", "leave the field out"}},
+key { alias = "alias/golden" }`, []string{"regions: the list is empty", "omit the option"}},
 	{"region twice", `regions = ["us-east-1", "us-east-1"]
-key { alias = "alias/golden" }`, []string{`regions: "us-east-1"`, "twice: remove one"}},
+key { alias = "alias/golden" }`, []string{"regions: the list", "twice. Remove one"}},
 	{"zone as region", `regions = ["eu-west-1b"]
-key { alias = "alias/golden" }`, []string{`regions: "eu-west-1b"`, `write its region, "eu-west-1"`}},
+key { alias = "alias/golden" }`, []string{`regions: "eu-west-1b"`, `Set its Region, "eu-west-1"`}},
 	{"region in capitals", `regions = ["US-EAST-1"]
-key { alias = "alias/golden" }`, []string{"regions", `lower case, "us-east-1"`}},
+key { alias = "alias/golden" }`, []string{"regions", `lowercase, "us-east-1"`}},
 	{"region by its city", `regions = ["Frankfurt"]
 key { alias = "alias/golden" }`, []string{`regions: "Frankfurt"`, "write it as us-east-1"}},
 	{"regions of two partitions", `regions = ["us-east-1", "cn-north-1"]
-key { alias = "alias/golden" }`, []string{`regions: "cn-north-1"`, "aws-cn", "each partition by itself"}},
+key { alias = "alias/golden" }`, []string{`regions: "cn-north-1"`, "aws-cn", "each partition in a separate run"}},
 	{"primary region of another partition", `regions = ["us-east-1"]
 key {
   alias = "alias/golden"
@@ -139,7 +139,7 @@ key {
   administrators = ["arn:aws-cn:iam::111111111111:root"]
 }`, []string{"key.administrators", "aws-cn"}},
 	{"empty organization block", `key { alias = "alias/golden" }
-organization {}`, []string{"organization: neither id nor arn", "leave the block out"}},
+organization {}`, []string{"organization: id or arn is required", "omit the block"}},
 	{"organization id", `key { alias = "alias/golden" }
 organization { id = "exampleorgid" }`, []string{"organization.id", "o-exampleorgid"}},
 	{"organization ARN", `key { alias = "alias/golden" }
@@ -150,11 +150,11 @@ organization {
   arn = "arn:aws:organizations::999999999999:organization/o-bbbbbbbbbb"
 }`, []string{"organization.arn", "o-bbbbbbbbbb", "o-aaaaaaaaaa", "Correct one"}},
 	{"share with nobody", `key { alias = "alias/golden" }
-share { organization = false }`, []string{"share: it names nobody", "list organizational_units or accounts"}},
+share { organization = false }`, []string{"shares the image with no account", "list organizational_units or accounts"}},
 	{"snapshots without accounts", `key { alias = "alias/golden" }
-share { snapshots = true }`, []string{"share.snapshots", "list share.accounts"}},
+share { snapshots = true }`, []string{"share.snapshots", "requires `share.accounts`"}},
 	{"unit by id", `key { alias = "alias/golden" }
-share { organizational_units = ["ou-root-12345678"] }`, []string{"share.organizational_units", "an id alone is not enough"}},
+share { organizational_units = ["ou-root-12345678"] }`, []string{"share.organizational_units", "EC2 doesn't accept an ID"}},
 	{"units empty", `key { alias = "alias/golden" }
 share { organizational_units = [] }`, []string{"share.organizational_units: the list is empty"}},
 	{"units of two organizations", `key { alias = "alias/golden" }
@@ -166,32 +166,32 @@ share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-bbbbbb
 key { alias = "alias/golden" }
 share { organizational_units = ["arn:aws:organizations::999999999999:ou/o-aaaaaaaaaa/ou-root-12345678"] }`, []string{"share.organizational_units", "aws-us-gov"}},
 	{"short account", `key { alias = "alias/golden" }
-share { accounts = ["12345678901"] }`, []string{"share.accounts", "11 digits, not 12", "in quotes"}},
+share { accounts = ["12345678901"] }`, []string{"share.accounts", "11 digits, not 12", "Quote account IDs"}},
 	{"account as number loses its zero", `key { alias = "alias/golden" }
-share { accounts = [012345678901] }`, []string{"share.accounts", "in quotes"}},
+share { accounts = [012345678901] }`, []string{"share.accounts", "Quote account IDs"}},
 	{"account with dashes", `key { alias = "alias/golden" }
 share { accounts = ["1234-5678-9012"] }`, []string{"share.accounts", "12 digits in quotes"}},
 	{"account twice", `key { alias = "alias/golden" }
-share { accounts = ["222222222222", "222222222222"] }`, []string{"share.accounts", "twice: remove one"}},
+share { accounts = ["222222222222", "222222222222"] }`, []string{"share.accounts", "twice. Remove one"}},
 	{"accounts empty", `key { alias = "alias/golden" }
 share { accounts = [] }`, []string{"share.accounts: the list is empty"}},
 	{"grants without accounts", `key { alias = "alias/golden" }
-grants {}`, []string{"grants.accounts: it is missing", "leave the block out"}},
+grants {}`, []string{"grants: accounts, accounts_file or discover is required", "omit the block"}},
 	{"accounts to exclude from none", `key { alias = "alias/golden" }
 grants {
   accounts = ["222222222222"]
   exclude  = ["333333333333"]
-}`, []string{"grants.exclude", "with discover only"}},
+}`, []string{"grants.exclude", "requires `discover = true`"}},
 	{"units to discover nothing in", `key { alias = "alias/golden" }
 grants {
   accounts             = ["222222222222"]
   organizational_units = ["ou-ab12-11111111"]
-}`, []string{"grants.organizational_units", "with discover only"}},
+}`, []string{"grants.organizational_units", "requires `discover = true`"}},
 	{"a role to discover nothing", `key { alias = "alias/golden" }
 grants {
   accounts          = ["222222222222"]
   discover_role_arn = "arn:aws:iam::999999999999:role/list"
-}`, []string{"grants.discover_role_arn", "with discover only"}},
+}`, []string{"grants.discover_role_arn", "requires `discover = true`"}},
 	{"a role to discover that has no account", `key { alias = "alias/golden" }
 grants {
   discover          = true
@@ -207,7 +207,7 @@ grants {
 grants {
   discover             = true
   organizational_units = ["workloads"]
-}`, []string{"grants.organizational_units", "its id, ou-"}},
+}`, []string{"grants.organizational_units", "its ID, ou-"}},
 	{"a unit to discover in of another partition", `regions = ["us-gov-west-1"]
 key { alias = "alias/golden" }
 grants {
@@ -297,14 +297,14 @@ ami_name = "gölden"`, []string{"ami_name"}},
 	{"tag with empty key", `key { alias = "alias/golden" }
 tags = { "" = "x" }`, []string{"tags", "empty key"}},
 	{"tag of AWS's", `key { alias = "alias/golden" }
-tags = { "AWS:x" = "y" }`, []string{`tags: "AWS:x"`, "AWS's own"}},
+tags = { "AWS:x" = "y" }`, []string{`tags: "AWS:x"`, "AWS reserves"}},
 	{"tag of ours", `key { alias = "alias/golden" }
-snapshot_tags = { "orgami:x" = "y" }`, []string{`snapshot_tags: "orgami:x"`, "this plugin's own"}},
+snapshot_tags = { "orgami:x" = "y" }`, []string{`snapshot_tags: "orgami:x"`, "the plugin reserves"}},
 	{"long tag key", `key { alias = "alias/golden" }
 tags = { "` + strings.Repeat("k", 129) + `" = "y" }`, []string{"tags: the key", "128 characters"}},
 	{"long tag value", `key { alias = "alias/golden" }
 tags = { k = "` + strings.Repeat("v", 257) + `" }`, []string{`tags: the value of "k"`, "256 characters"}},
-	{"too many tags", `key { alias = "alias/golden" }` + "\ntags = " + tags(48), []string{"tags: 48 tags", "43 that fit"}},
+	{"too many tags", `key { alias = "alias/golden" }` + "\ntags = " + tags(48), []string{"not 48", "at most 43 tags"}},
 	{"template in a tag", `key { alias = "alias/golden" }
 tags = { a = "{{ .Nobody }}", b = "{{", c = "{{ .Name }}" }
 snapshot_tags = { d = "{{ .BuildRegion }}" }`, []string{`tags: the value of tag "a"`, "{{ .SourceImageID }}", `snapshot_tags: the value of tag "d"`, "2 error(s)"}},
@@ -313,9 +313,9 @@ deprecate_after                = "-1h"
 snapshot_copy_duration_minutes = 20
 deregistration_protection { with_cooldown = true }`, []string{"deprecate_after: -1h", "snapshot_copy_duration_minutes: 20", "multiple of 15", "with_cooldown: requires `enabled = true`", "3 error(s)"}},
 	{"deprecated too late", `key { alias = "alias/golden" }
-deprecate_after = "87601h"`, []string{"deprecate_after: 87601h0m0s", "at most 10 years", "1 error(s)"}},
+deprecate_after = "87601h"`, []string{"deprecate_after: 87601h0m0s", "more than 10 years", "1 error(s)"}},
 	{"retire nothing", `key { alias = "alias/golden" }
-retire { keep = 0 }`, []string{"retire: it needs family", "retire.keep: 0", "it says when to do nothing", "3 error(s)"}},
+retire { keep = 0 }`, []string{"retire: requires family", "retire.keep: must be at least 1, not 0", "no age is set", "3 error(s)"}},
 	{"retire in the wrong order", `key { alias = "alias/golden" }
 family = "golden"
 retire {
@@ -323,27 +323,27 @@ retire {
   deprecate_after = "720h"
   disable_after   = "-1h"
   delete_after    = "24h"
-}`, []string{"retire.disable_after: -1h", "retire.delete_after: 24h0m0s is not later than retire.deprecate_after, 720h0m0s", "2 error(s)"}},
+}`, []string{"retire.disable_after: -1h", "retire.delete_after: must be greater than retire.deprecate_after (720h0m0s), not 24h0m0s", "2 error(s)"}},
 	{"retire keeps unnamed", `key { alias = "alias/golden" }
 family = "golden"
-retire { delete_after = "24h" }`, []string{"retire.keep: 0"}},
+retire { delete_after = "24h" }`, []string{"retire.keep: must be at least 1, not 0"}},
 	{"unknown output", `key { alias = "alias/golden" }
 outputs = ["terraform", "pulumi", "terraform"]
-ssm { name = "/golden" }`, []string{`outputs: "pulumi" is unknown`, "twice", `ssm: requires the output "ssm"`, "3 error(s)"}},
+ssm { name = "/golden" }`, []string{`outputs: "pulumi" is not supported`, "twice", `ssm: requires the output "ssm"`, "3 error(s)"}},
 	{"outputs without ec2nodeclass", `key { alias = "alias/golden" }
-outputs = ["ec2nodeclass"]`, []string{"ec2nodeclass: the block is missing", `ec2nodeclass { ami_family = "AL2023" }`}},
+outputs = ["ec2nodeclass"]`, []string{"the output \"ec2nodeclass\" requires this block", `ec2nodeclass { ami_family = "AL2023" }`}},
 	{"ec2nodeclass", `key { alias = "alias/golden" }
 ec2nodeclass {
   ami_family       = "al2023"
   encrypt_with_key = true
-}`, []string{`requires the output "ec2nodeclass"`, `"al2023" is unknown`, "AL2023", "requires `block_device_mappings = true`", "3 error(s)"}},
+}`, []string{`requires the output "ec2nodeclass"`, `"al2023" is not supported`, "AL2023", "requires `block_device_mappings = true`", "3 error(s)"}},
 	{"ec2nodeclass without a family", `key { alias = "alias/golden" }
 outputs = ["ec2nodeclass"]
 ec2nodeclass {
   ami_family = ""
-}`, []string{"ami_family: it is missing"}},
+}`, []string{"ami_family is required"}},
 	{"outputs without ssm", `key { alias = "alias/golden" }
-outputs = ["ssm"]`, []string{"ssm: the block is missing", `ssm { name = "/golden-ami/{{ .Architecture }}/latest" }`}},
+outputs = ["ssm"]`, []string{"the output \"ssm\" requires this block", `ssm { name = "/golden-ami/{{ .Architecture }}/latest" }`}},
 	{"no outputs", `key { alias = "alias/golden" }
 outputs = []`, []string{"outputs: the list is empty"}},
 	{"name of a parameter", `key { alias = "alias/golden" }
@@ -356,11 +356,11 @@ ssm { name = "/aws/golden" }`, []string{"names that begin with aws or ssm"}},
 outputs = ["ssm"]
 ssm { name = "/golden/{{ .Name }}" }`, []string{"ssm.name: the name of the parameter", "{{ .Region }} or {{ .Architecture }}"}},
 	{"negative time", `key { alias = "alias/golden" }
-wait_timeout = "-1s"`, []string{"wait_timeout: -1s", "as in 2h"}},
+wait_timeout = "-1s"`, []string{"wait_timeout: -1s", "for example 2h"}},
 	{"time without unit", `key { alias = "alias/golden" }
 wait_timeout = "90"`, []string{"missing unit"}},
 	{"role to act as without ARN", `key { alias = "alias/golden" }
-assume_role {}`, []string{"assume_role.role_arn is missing", "name the role"}},
+assume_role {}`, []string{"assume_role.role_arn is required", "Set the ARN of the role"}},
 	{"endpoint without scheme", `key { alias = "alias/golden" }
 endpoint_url = "localhost:4566"`, []string{"endpoint_url", "http://HOST:PORT"}},
 	{"list instead of text", `key { alias = "alias/golden" }

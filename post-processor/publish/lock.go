@@ -67,7 +67,7 @@ func writable(folder string) error {
 // unusable warns once.
 func (c *cache) unusable(err error) {
 	c.once.Do(func() {
-		c.warn(fmt.Sprintf("Can't coordinate with other builds on this machine: %v. This build continues without. To coordinate, set PACKER_CACHE_DIR to a writable folder.", err))
+		c.warn(fmt.Sprintf("Can't coordinate with other builds on this machine: %v. This build continues without a lock. To coordinate, set PACKER_CACHE_DIR to a writable folder.", err))
 	})
 }
 

@@ -128,7 +128,7 @@ func printable(say func(string)) func(string) {
 // prepare computes what doesn't require AWS.
 func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) {
 	if fields := config.UnknownFields(p.config); len(fields) > 0 {
-		return publish.Spec{}, fmt.Errorf("no value for %s: the template uses a build variable there that the builder does not set; use another, or write the value", strings.Join(fields, ", "))
+		return publish.Spec{}, fmt.Errorf("no value for %s: the template refers to a build variable that the builder doesn't set. Use another variable, or set the value", strings.Join(fields, ", "))
 	}
 	if err := checkBuilder(input.BuilderId()); err != nil {
 		return publish.Spec{}, err
@@ -152,7 +152,7 @@ func samePartition(images []artifact.Image, regions []string) error {
 	partition := pattern.Partition(images[0].Region)
 	for _, region := range regions {
 		if pattern.Partition(region) != partition {
-			return fmt.Errorf("regions: %q belongs to the partition %s, and the artifact's image in %s to %s: AWS copies no image from one partition to another; build it there", region, pattern.Partition(region), images[0].Region, partition)
+			return fmt.Errorf("regions: %q is in the partition %s, but the artifact's image in %s is in %s, and AWS doesn't copy images between partitions. Build the image in each partition", region, pattern.Partition(region), images[0].Region, partition)
 		}
 	}
 	return nil

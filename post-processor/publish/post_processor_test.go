@@ -24,9 +24,9 @@ func TestAccept(t *testing.T) {
 		"orgami.existing":                     "",
 		"orgami.publish":                      "",
 		"mitchellh.amazon.instance":           "instance-store",
-		"mitchellh.amazon.ebsvolume":          "volumes and no image",
-		"fnoeding.null":                       "orgami-publish takes the images of amazon-ebs",
-		"":                                    "orgami-publish takes the images of amazon-ebs",
+		"mitchellh.amazon.ebsvolume":          "volumes, not an image",
+		"fnoeding.null":                       "orgami-publish accepts artifacts of amazon-ebs",
+		"":                                    "orgami-publish accepts artifacts of amazon-ebs",
 	} {
 		err := checkBuilder(builder)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -45,7 +45,7 @@ func TestFailuresKeepTheInput(t *testing.T) {
 		want  string
 	}{
 		"malformed id":     {minimal, images(amazonEBS, "ami-0123456789abcdef0"), "is not region:ami"},
-		"foreign":          {minimal, images("null", oneImage), `made by "null"`},
+		"foreign":          {minimal, images("null", oneImage), `artifact of "null"`},
 		"other partition":  {"regions = [\"cn-north-1\"]\n" + minimal, images(amazonEBS, oneImage), "aws-cn"},
 		"unknown value":    {"ami_name = \"<unknown>\"\n" + minimal, images(amazonEBS, oneImage), "no value for ami_name"},
 		"output directory": {`output_directory = "` + filepath.Join(unusable, "below") + `"` + "\n" + minimal, images(amazonEBS, oneImage), "output_directory"},

@@ -30,7 +30,7 @@ func (c Config) validate() error {
 	var p config.Problems
 	p.List("regions", c.Regions, pattern.Region)
 	if c.Key == nil {
-		p.Addf(`key: the block is missing: write key { alias = "alias/NAME" }`)
+		p.Addf(`key is required. Add the block key { alias = "alias/NAME" }`)
 	} else {
 		c.Key.validate(&p)
 	}
@@ -49,7 +49,7 @@ func (c Config) validate() error {
 	c.validateLifecycle(&p)
 	c.validateOutputs(&p)
 	if c.WaitTimeout < 0 {
-		p.Addf("wait_timeout: %s is negative: write how long to wait, as in 2h", c.WaitTimeout)
+		p.Addf("wait_timeout: %s is negative. Set how long to wait, for example 2h", c.WaitTimeout)
 	}
 	p.OneOf("check", c.Check, string(publish.CheckFail), string(publish.CheckSeen), string(publish.CheckWarn), string(publish.CheckOff))
 	if c.Check == string(publish.CheckSeen) && (c.Grants == nil || c.Grants.MemberRole == "") {
@@ -68,22 +68,22 @@ func (c Config) validate() error {
 // checkTags checks a block of tags; own is how many tags this plugin adds.
 func checkTags(p *config.Problems, field string, tags map[string]string, own int) {
 	if len(tags)+own > maxTags {
-		p.Addf("%s: %d tags are more than the %d that fit in addition to this plugin's %d: leave out some", field, len(tags), maxTags-own, own)
+		p.Addf("%s: must be at most %[3]d tags, not %[2]d, because the plugin sets up to %[4]d itself. Remove some", field, len(tags), maxTags-own, own)
 	}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		value := tags[key]
 		switch {
 		case key == "":
-			p.Addf("%s: a tag has an empty key: name it, or leave it out", field)
+			p.Addf("%s: a tag has an empty key. Set the key, or remove the tag", field)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			p.Addf("%s: %q: keys that begin with aws: are AWS's own: rename it", field, key)
+			p.Addf("%s: %q: AWS reserves keys that begin with aws:. Rename the tag", field, key)
 		case strings.HasPrefix(key, ami.TagPrefix):
-			p.Addf("%s: %q: keys that begin with %s are this plugin's own: rename it", field, key, ami.TagPrefix)
+			p.Addf("%s: %q: the plugin reserves keys that begin with %s. Rename the tag", field, key, ami.TagPrefix)
 		case utf8.RuneCountInString(key) > maxTagKeyLength:
-			p.Addf("%s: the key %q is longer than %d characters: shorten it", field, key, maxTagKeyLength)
+			p.Addf("%s: the key %q is longer than %d characters. Shorten it", field, key, maxTagKeyLength)
 		}
 		if utf8.RuneCountInString(value) > maxTagValueLength {
-			p.Addf("%s: the value of %q is longer than %d characters: shorten it", field, key, maxTagValueLength)
+			p.Addf("%s: the value of %q is longer than %d characters. Shorten it", field, key, maxTagValueLength)
 		}
 	}
 }
@@ -102,19 +102,19 @@ func checkDirectory(p *config.Problems, field, path string) {
 		return
 	}
 	if strings.ContainsRune(path, 0) {
-		p.Addf("%s: %q has a NUL character in it: name a directory", field, path)
+		p.Addf("%s: %q contains a NUL character. Set the path of a directory", field, path)
 		return
 	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.IsDir():
-		p.Addf("%s: %s exists and is not a directory: name another", field, path)
+		p.Addf("%s: %s exists and is not a directory. Set another path", field, path)
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Lstat(path); err == nil {
-			p.Addf("%s: %s is a symbolic link to something that does not exist: remove it, or name another", field, path)
+			p.Addf("%s: %s is a symbolic link to a path that doesn't exist. Remove the link, or set another path", field, path)
 		}
 	case err != nil:
-		p.Addf("%s: %w: name a directory that can be written", field, err)
+		p.Addf("%s: %w. Set a directory that can be written", field, err)
 	}
 }
 
@@ -128,7 +128,7 @@ func (c Config) validateAgreement(p *config.Problems) {
 		case partition == "":
 			partition, by = other, fmt.Sprintf("%s %q", field, value)
 		case partition != other:
-			p.Addf("%s: %q belongs to the partition %s, and %s to %s: publish to each partition by itself", field, value, other, by, partition)
+			p.Addf("%s: %q is in the partition %s, but %s is in %s. Publish to each partition in a separate run", field, value, other, by, partition)
 		}
 	}
 	region := func(field, name string) {

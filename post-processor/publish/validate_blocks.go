@@ -14,17 +14,17 @@ import (
 func (c KeyConfig) validate(p *config.Problems) {
 	switch {
 	case c.Alias == "" && c.ID == "":
-		p.Addf(`key: neither alias nor id is set: write alias = "alias/NAME"`)
+		p.Addf(`key: alias or id is required. Set alias = "alias/NAME"`)
 	case c.Alias != "" && c.ID != "":
-		p.Addf("key: alias and id are both set: leave one out")
+		p.Addf("key: alias conflicts with id. Remove one of them")
 	}
 	if c.Alias != "" && p.Check("key.alias", c.Alias, pattern.Alias) && reservedAlias.MatchString(c.Alias) {
-		p.Addf("key.alias: %q: aliases that begin with alias/aws/ are AWS's own: choose another", c.Alias)
+		p.Addf("key.alias: %q: AWS reserves aliases that begin with alias/aws/. Set another alias", c.Alias)
 	}
 	if c.ID != "" {
 		p.Check("key.id", c.ID, pattern.MultiRegionKey)
 		if orDefault(c.Create, false) {
-			p.Addf("key.create: a key with a given id cannot be created: set key.alias instead of key.id, or leave out create")
+			p.Addf("key.create: conflicts with key.id, because AWS chooses the ID of a new key. Set key.alias instead of key.id, or omit create")
 		}
 	}
 	if c.PrimaryRegion != "" {
@@ -53,7 +53,7 @@ func (c KeyConfig) extraStatements() ([]byte, error) {
 	}
 	content, err := os.ReadFile(c.ExtraStatementsFile)
 	if err != nil {
-		return nil, fmt.Errorf("%w: name a file that can be read; relative paths start where packer runs, so ${path.root}/FILE is safer", err)
+		return nil, fmt.Errorf("%w. Set the path of a readable file. Relative paths start in Packer's working directory, so use ${path.root}/FILE", err)
 	}
 	statements, err := policy.ParseStatements(content)
 	if err != nil {
@@ -67,7 +67,7 @@ func (c *OrganizationConfig) validate(p *config.Problems) {
 		return
 	}
 	if c.ID == "" && c.ARN == "" {
-		p.Addf("organization: neither id nor arn is set: set one, or leave the block out to have AWS asked")
+		p.Addf("organization: id or arn is required. Set one of them, or omit the block to read the organization from AWS")
 	}
 	if c.ID != "" {
 		p.Check("organization.id", c.ID, pattern.Organization)
@@ -84,10 +84,10 @@ func (c *ShareConfig) validate(p *config.Problems) {
 	p.List("share.organizational_units", c.OrganizationalUnits, pattern.UnitARN)
 	p.List("share.accounts", c.Accounts, pattern.Account)
 	if !orDefault(c.Organization, true) && len(c.OrganizationalUnits)+len(c.Accounts) == 0 {
-		p.Addf("share: it names nobody: set organization = true, or list organizational_units or accounts")
+		p.Addf("share: the block shares the image with no account. Set organization = true, or list organizational_units or accounts")
 	}
 	if c.Snapshots && len(c.Accounts) == 0 {
-		p.Addf("share.snapshots: AWS shares snapshots with accounts only: list share.accounts, or leave out snapshots")
+		p.Addf("share.snapshots: requires `share.accounts`, because AWS shares snapshots only with accounts. Set that, or omit `snapshots`")
 	}
 }
 
@@ -110,7 +110,7 @@ func (c *GrantsConfig) validate(p *config.Problems) {
 
 func (c *GrantsConfig) validateAccounts(p *config.Problems) {
 	if c.Accounts == nil && !c.Discover && c.AccountsFile == "" {
-		p.Addf("grants.accounts: it is missing: list the accounts whose roles get grants, set discover or accounts_file, or leave the block out")
+		p.Addf("grants: accounts, accounts_file or discover is required. List the accounts whose roles get grants, or omit the block")
 	}
 	p.List("grants.accounts", c.Accounts, pattern.Account)
 	p.List("grants.exclude", c.Exclude, pattern.Account)
@@ -119,13 +119,13 @@ func (c *GrantsConfig) validateAccounts(p *config.Problems) {
 		p.Check("grants.discover_role_arn", c.DiscoverRoleARN, pattern.RoleARN)
 	}
 	if !c.Discover && c.DiscoverRoleARN != "" {
-		p.Addf("grants.discover_role_arn: it is used with discover only: set that, or leave it out")
+		p.Addf("grants.discover_role_arn: requires `discover = true`. Set that, or omit `discover_role_arn`")
 	}
 	if !c.Discover && len(c.Exclude) > 0 {
-		p.Addf("grants.exclude: it is used with discover only: set that, or leave it out")
+		p.Addf("grants.exclude: requires `discover = true`. Set that, or omit `exclude`")
 	}
 	if !c.Discover && len(c.OrganizationalUnits) > 0 {
-		p.Addf("grants.organizational_units: it is used with discover only: set that, or leave it out")
+		p.Addf("grants.organizational_units: requires `discover = true`. Set that, or omit `organizational_units`")
 	}
 	if _, err := c.fromFile(); err != nil {
 		p.Addf("grants.accounts_file: %w", err)
@@ -140,7 +140,7 @@ func (c *GrantsConfig) fromFile() ([]string, error) {
 	}
 	content, err := os.ReadFile(c.AccountsFile)
 	if err != nil {
-		return nil, fmt.Errorf("%w: name a file that can be read; relative paths start where packer runs, so ${path.root}/FILE is safer", err)
+		return nil, fmt.Errorf("%w. Set the path of a readable file. Relative paths start in Packer's working directory, so use ${path.root}/FILE", err)
 	}
 	ids, err := organization.Parse(string(content))
 	if err != nil {

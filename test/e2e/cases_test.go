@@ -53,7 +53,7 @@ func TestCases(t *testing.T) {
 		"an extra statement that denies every member": {
 			replace: [2]string{`alias = "alias/golden"`, extra},
 			extra:   `{"Version":"2012-10-17","Statement":[{"Sid":"Extra","Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111111111111"}}}]}`,
-			says:    []string{`statement "Extra" of the key policy denies`, "Change the statement that refuses, in key.extra_statements_file", "changed nothing"},
+			says:    []string{`statement "Extra" of the key policy denies`, "Change the statement that denies it, in key.extra_statements_file", "changed nothing"},
 		},
 		"a Marketplace image": {
 			world: func(file *awssim.WorldFile) {

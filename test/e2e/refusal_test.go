@@ -90,7 +90,7 @@ build {
 		t.Fatal(err)
 	}
 	output, err := p.build(folder)
-	if err == nil || !strings.Contains(output, "orgami-publish takes the images of amazon-ebs") {
+	if err == nil || !strings.Contains(output, "orgami-publish accepts artifacts of amazon-ebs") {
 		t.Errorf("the build ended with %v:\n%s", err, output)
 	}
 	if calls := aws.Journal(); len(calls) > 0 {

@@ -10,10 +10,10 @@ var zone = regexp.MustCompile(`^([a-z-]+-[0-9]+)[a-z]$`)
 
 func regionHint(value string) string {
 	if match := zone.FindStringSubmatch(value); match != nil {
-		return fmt.Sprintf("it is an availability zone; write its region, %q", match[1])
+		return fmt.Sprintf("it is an Availability Zone. Set its Region, %q", match[1])
 	}
 	if lower := strings.ToLower(value); lower != value && isRegion.MatchString(lower) {
-		return fmt.Sprintf("write it in lower case, %q", lower)
+		return fmt.Sprintf("write it in lowercase, %q", lower)
 	}
 	return ""
 }
@@ -22,7 +22,7 @@ var digits = regexp.MustCompile(`^[0-9]+$`)
 
 func accountHint(value string) string {
 	if digits.MatchString(value) && len(value) < 12 {
-		return fmt.Sprintf("it has %d digits, not 12; in quotes, leading zeros stay", len(value))
+		return fmt.Sprintf("it has %d digits, not 12. Quote account IDs to keep leading zeros", len(value))
 	}
 	return ""
 }
@@ -39,9 +39,9 @@ var singleRegionKey = regexp.MustCompile(`(^|:key/)[0-9a-f]{8}-[0-9a-f-]{27}$`)
 func keyHint(value string) string {
 	switch {
 	case singleRegionKey.MatchString(value):
-		return "it is a single-Region key, which AWS cannot convert; use an alias, or a multi-Region key (mrk-…)"
+		return "it is a single-Region key, which AWS can't convert. Use an alias, or a multi-Region key (mrk-…)"
 	case strings.HasPrefix(value, "alias/"):
-		return "it is an alias; set alias instead of id"
+		return "it is an alias. Set alias instead of id"
 	default:
 		return ""
 	}
@@ -51,7 +51,7 @@ var anyRoleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9*]*:role/(.+)$`)
 
 func roleHint(value string) string {
 	if match := anyRoleARN.FindStringSubmatch(value); match != nil {
-		return fmt.Sprintf("write its path and name only, %q, as it is the same in every account", match[1])
+		return fmt.Sprintf("write only its path and name, %q", match[1])
 	}
 	if name, found := strings.CutPrefix(strings.TrimPrefix(value, "/"), "role/"); found {
 		return fmt.Sprintf("write it without role/, %q", name)

@@ -52,7 +52,7 @@ var (
 	// ImageOwner is an owner in a search for images.
 	ImageOwner = Pattern{
 		"an owner of images", whole(account + `|self|amazon|aws-marketplace`),
-		"write an account id of 12 digits in quotes, self, amazon or aws-marketplace", nil,
+		"write a 12-digit account ID in quotes, self, amazon or aws-marketplace", nil,
 	}
 	Organization = Pattern{
 		"the ID of an organization", whole(organization),
@@ -60,7 +60,7 @@ var (
 	}
 	OrganizationARN = Pattern{
 		"the ARN of an organization", whole(`arn:` + partition + `:organizations::` + account + `:organization/` + organization),
-		"write it as arn:aws:organizations::111111111111:organization/o-exampleorgid, with the management account's id", nil,
+		"write it as arn:aws:organizations::111111111111:organization/o-exampleorgid, with the ID of the management account", nil,
 	}
 	// Unit is an organizational unit by its ID.
 	Unit = Pattern{
@@ -69,11 +69,11 @@ var (
 	}
 	UnitARN = Pattern{
 		"the ARN of an organizational unit", whole(unitARN),
-		"write it as arn:aws:organizations::111111111111:ou/o-exampleorgid/ou-examplerootid-exampleouid; an id alone is not enough for EC2", nil,
+		"write it as arn:aws:organizations::111111111111:ou/o-exampleorgid/ou-examplerootid-exampleouid; EC2 doesn't accept an ID", nil,
 	}
 	UnitOrARN = Pattern{
 		"an organizational unit", whole(unit + `|` + unitARN),
-		"write its id, ou-…, or its ARN", nil,
+		"write its ID, ou-…, or its ARN", nil,
 	}
 )
 
@@ -85,12 +85,12 @@ var (
 	// Role is a role's path and name, without "role/".
 	Role = Pattern{
 		"a role's path and name", whole(`([\w+=,.@-]+/)*[\w+=,.@-]{1,64}`),
-		"write it without slash at the beginning and the end, as PATH/NAME", roleHint,
+		"write it as PATH/NAME, without a slash at the beginning or the end", roleHint,
 	}
 	// RolePattern is a [Role] in which * and ? are wildcards.
 	RolePattern = Pattern{
 		"a role's path and name, with * and ? as wildcards", whole(`([\w+=,.@*?-]+/)*[\w+=,.@*?-]{1,64}`),
-		"write it without slash at the beginning and the end, as PATH/NAME", roleHint,
+		"write it as PATH/NAME, without a slash at the beginning or the end", roleHint,
 	}
 	RoleARN = Pattern{
 		"the ARN of a role", whole(`arn:` + partition + `:iam::` + account + `:role/` + iamPath),
@@ -132,11 +132,11 @@ var (
 	}
 	// MultiRegionKey is the ID or the ARN of a multi-Region key.
 	MultiRegionKey = Pattern{
-		"the id or ARN of a multi-Region key", whole(`(arn:` + partition + `:kms:[a-z0-9-]+:` + account + `:key/)?mrk-[0-9a-f]{32}`),
+		"the ID or ARN of a multi-Region key", whole(`(arn:` + partition + `:kms:[a-z0-9-]+:` + account + `:key/)?mrk-[0-9a-f]{32}`),
 		"write mrk- and 32 hexadecimal digits, or the ARN of the key", keyHint,
 	}
 	Image = Pattern{
-		"the id of an image", whole(`ami-[0-9a-f]{8}([0-9a-f]{9})?`),
+		"the ID of an image", whole(`ami-[0-9a-f]{8}([0-9a-f]{9})?`),
 		"write ami- and 8 or 17 hexadecimal digits", nil,
 	}
 	ImageName = Pattern{

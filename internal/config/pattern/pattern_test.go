@@ -52,11 +52,11 @@ func TestProblem(t *testing.T) {
 		want    string
 	}{
 		{pattern.Region, "x", `"x" is not the name of a Region: write it as us-east-1`},
-		{pattern.Region, "us-east-1a", `write its region, "us-east-1"`},
-		{pattern.Region, "US-EAST-1", `lower case, "us-east-1"`},
+		{pattern.Region, "us-east-1a", `Set its Region, "us-east-1"`},
+		{pattern.Region, "US-EAST-1", `lowercase, "us-east-1"`},
 		{pattern.Account, "11111", "it has 5 digits"},
 		{pattern.Alias, "golden", `write "alias/golden"`},
-		{pattern.MultiRegionKey, "alias/golden", "set alias instead of id"},
+		{pattern.MultiRegionKey, "alias/golden", "Set alias instead of id"},
 		{pattern.MultiRegionKey, "01234567-89ab-cdef-0123-456789abcdef", "single-Region key"},
 		{pattern.Role, "arn:aws:iam::111111111111:role/a/b", `"a/b"`},
 		{pattern.Role, "/role/a", `"a"`},

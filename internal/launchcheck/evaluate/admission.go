@@ -197,7 +197,7 @@ func (a *admission) undecided() Link {
 	case a.foreign() && a.granted.issuerUnknown():
 		return open(linkGrant, about+"AWS did not return which account issued the grant "+a.granted.names(), listGrants)
 	case a.foreign() && a.granted.incomplete():
-		return open(linkGrant, about+"its grant lacks "+strings.Join(a.granted.lacking(), ", ")+", and AWS documents launches with all operations only: "+a.granted.names(), a.createGrant()).note(a.credentials())
+		return open(linkGrant, about+"its grant lacks "+strings.Join(a.granted.lacking(), ", ")+", but AWS documents launches only for grants with all operations: "+a.granted.names(), a.createGrant()).note(a.credentials())
 	default:
 		return open(linkGrant, about+"a grant that is constrained, or not to the role itself, may not count: "+a.granted.names(), a.createGrant()).note(a.credentials())
 	}

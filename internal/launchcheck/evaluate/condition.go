@@ -98,7 +98,7 @@ func (c *condition) parse(operator string, key policy.Member, variables bool) er
 	}
 	switch {
 	case c.null && (base != operator || len(c.wanted) != 1):
-		return fmt.Errorf("%s takes no set operator, no IfExists and one value", base)
+		return fmt.Errorf("%s doesn't support set operators, IfExists or several values", base)
 	case c.key.isList() && !c.null && !c.forAny && !c.forAll:
 		return fmt.Errorf("%s is a list: without ForAnyValue or ForAllValues its meaning is not documented", key.Name)
 	}
@@ -169,18 +169,18 @@ func (c *condition) lacks(r *request) string {
 	if c.odd != "" {
 		return c.odd
 	}
-	wants := fmt.Sprintf("its condition %s wants %s, and ", c.text, someOf(c.wanted, "or"))
+	wants := fmt.Sprintf("its condition %s requires %s, but ", c.text, someOf(c.wanted, "or"))
 	switch got := r.value(c.key); {
 	case got.there == yes:
 		return wants + "the request has " + got.text
 	case got.there == no && c.ifExists:
-		return wants + "the request has no such key, for which AWS does not document the operator"
+		return wants + "the request has no such key, and AWS doesn't document the operator for this case"
 	case got.there == no:
 		return wants + "the request has no such key"
 	case c.key == viaService:
 		return wants + "the name of EC2 in calls to KMS is not confirmed for the partition " + r.by.partition
 	default:
-		return wants + "what the request has is not known"
+		return wants + "the request's value is not known"
 	}
 }
 

@@ -91,7 +91,7 @@ func (d *document) doubt(o operations, by *caller, from origin) string {
 				return s.name + ": " + s.conditions[j].lacks(r)
 			}
 		}
-		return s.name + " names a session of the role, whose name is not known before it is there"
+		return s.name + " names a session of the role, whose name isn't known before the launch"
 	}
 	return "nothing that is known"
 }
@@ -110,7 +110,7 @@ func (d *document) closest(o operations, by *caller, from origin) string {
 		named := itself != no || account != no
 		switch {
 		case named && !s.onKey:
-			how, why = 2, "it is not about this key"
+			how, why = 2, "it does not apply to this key"
 		case named:
 			how, why = 3, s.unmet(&request{by: by, origin: from, granting: o == createGrant})
 		}

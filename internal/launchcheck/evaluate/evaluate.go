@@ -147,7 +147,7 @@ func (l *Launcher) identity(keyARN string) *document {
 func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 	v := Verdict{Account: a.ID, Region: e.region.Name, Launcher: by.launcher.Name, Outcome: Launches, Links: make([]Link, 0, 2+4*len(e.keys))}
 	if by.partition == "" {
-		v.append(open(linkImage, "the partition of "+e.region.Name+" is not known, and with it the ARNs of roles", "aws sts get-caller-identity"))
+		v.append(open(linkImage, "the partition of "+e.region.Name+" is not known, so the ARNs of roles aren't known", "aws sts get-caller-identity"))
 		return v
 	}
 	if !v.append(e.image...) || !v.append(e.enabledLink(a, by.partition)...) || !v.append(e.region.sharedLink(a)) ||

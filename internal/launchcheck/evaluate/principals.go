@@ -67,7 +67,7 @@ func (p *principals) add(name string) error {
 		p.accounts[name] = true
 	case nobody.MatchString(name):
 	case hasWildcard(name):
-		return fmt.Errorf("the principal %q has a wildcard, which AWS takes for no name", name)
+		return fmt.Errorf("the principal %q has a wildcard, which AWS doesn't support there", name)
 	case a.Service == "iam" && a.Resource == "root":
 		p.accounts[name] = true
 	case a.Service == "iam" && strings.HasPrefix(a.Resource, "role/"):

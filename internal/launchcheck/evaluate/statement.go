@@ -131,7 +131,7 @@ func (s *statement) parse(raw json.RawMessage, key string, variables bool) error
 		}
 	}
 	if s.butWho && s.allow {
-		problems = append(problems, errors.New("NotPrincipal is for Deny only"))
+		problems = append(problems, errors.New("NotPrincipal is supported only with Deny"))
 	}
 	if len(problems) > 0 {
 		return problems[0]

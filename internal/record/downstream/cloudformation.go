@@ -162,7 +162,7 @@ func (t *template) addServiceLinkedRole(role string) {
 	}, name)
 	t.Parameters["Create"+id] = parameter{
 		Type: "String", Default: "false", AllowedValues: []string{"true", "false"},
-		Description: "Create " + name + ". Leave it at false if the account has the role: creating it again fails.",
+		Description: "Create " + name + ". Keep false if the account has the role, because creating it again fails.",
 	}
 	t.Conditions["Creates"+id] = fn("Equals", []any{ref("Create" + id), "true"})
 	properties := map[string]any{"AWSServiceName": service}

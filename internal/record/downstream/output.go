@@ -80,7 +80,7 @@ func Documents(p Publication, kinds []Kind) (map[string]any, error) {
 			documents[CloudFormationFile] = cloudFormation(p)
 		case SSM:
 		default:
-			return nil, fmt.Errorf("output %q is unknown: use %v", kind, Kinds())
+			return nil, fmt.Errorf("output %q is not supported. Use %v", kind, Kinds())
 		}
 	}
 	return documents, nil

@@ -19,18 +19,18 @@ const (
 // found in time.
 func Probe(directory string) error {
 	if err := os.MkdirAll(directory, directoryMode); err != nil {
-		return fmt.Errorf("making the output directory %s: %w: set output_directory to one that can be written", directory, err)
+		return fmt.Errorf("creating the output directory %s: %w. Set output_directory to a writable directory", directory, err)
 	}
 	probe, err := os.CreateTemp(directory, ".orgami-*")
 	if err != nil {
-		return fmt.Errorf("writing to the output directory %s: %w: set output_directory to one that can be written", directory, err)
+		return fmt.Errorf("writing to the output directory %s: %w. Set output_directory to a writable directory", directory, err)
 	}
 	name := probe.Name()
 	if err := probe.Close(); err != nil {
 		return fmt.Errorf("writing to the output directory %s: %w", directory, err)
 	}
 	if err := os.Remove(name); err != nil {
-		return fmt.Errorf("clearing up in the output directory %s: %w", directory, err)
+		return fmt.Errorf("removing a test file from the output directory %s: %w", directory, err)
 	}
 	return nil
 }
