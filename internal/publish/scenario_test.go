@@ -262,7 +262,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no such image": {
 			spec: func(s *publish.Spec) { s.Sources[0].ImageID = "ami-00000000000000000" },
-			says: []string{"ami-00000000000000000", "us-east-1", "exist in this partition"},
+			says: []string{"ami-00000000000000000", "us-east-1", "exist"},
 		},
 		"another account's image": {
 			spec: func(s *publish.Spec) { s.Sources[0].ImageID = publicImage },
@@ -319,7 +319,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"no such key": {
 			spec: func(s *publish.Spec) { s.Key.Alias, s.Key.ID = "", "mrk-00000000000000000000000000000000" },
-			says: []string{"mrk-00000000000000000000000000000000", "exist in this partition"},
+			says: []string{"mrk-00000000000000000000000000000000", "exist"},
 		},
 		"name taken": {
 			spec: func(s *publish.Spec) { s.Image.Name = "golden" },
