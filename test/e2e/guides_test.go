@@ -32,11 +32,7 @@ func guides() map[string]guide {
 	return map[string]guide{
 		"docs/guides/auto-scaling.md": {
 			account: member,
-			others: map[string]string{
-				"stack-set":                  awssim.ManagementAccount,
-				"create-service-linked-role": "333333333333",
-				"kms list-grants":            awssim.PublishingAccount,
-			},
+			others:  map[string]string{"kms list-grants": awssim.PublishingAccount},
 			before: `
 image=$(jq -r '.images["eu-west-1"].image_id' orgami/orgami.json)
 aws ec2 create-launch-template --region eu-west-1 --launch-template-name web --launch-template-data '{"ImageId":"'$image'","InstanceType":"t3.micro"}'
@@ -44,7 +40,11 @@ aws autoscaling create-auto-scaling-group --region eu-west-1 --auto-scaling-grou
 		},
 		"docs/guides/eks-managed-node-groups.md": {account: member},
 		"docs/guides/karpenter.md":               {account: member},
-		"docs/guides/launchers.md":               {account: member},
+		"docs/guides/organization.md": {account: member, others: map[string]string{
+			"stack-set":                  awssim.ManagementAccount,
+			"create-service-linked-role": "333333333333",
+		}},
+		"docs/guides/troubleshoot.md": {account: member},
 		"docs/guides/settings-that-block.md": {
 			account: member,
 			others:  map[string]string{"aws organizations": awssim.ManagementAccount},
