@@ -39,7 +39,7 @@ variable "packer_manifest" {
   default = "packer-manifest.json"
 }
 
-# The published image of one region; its copies in the others are known by it.
+# The published image of one Region; its copies in the others are known by it.
 source "orgami-existing" "golden" {
   region      = "us-east-1"
   filters     = { name = var.image_name }

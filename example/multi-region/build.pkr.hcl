@@ -45,7 +45,7 @@ build {
         primary_region = "us-east-1"
       }
 
-      # The same name in all regions, so that consumers need only one.
+      # The same name in all Regions, so that consumers need only one.
       ami_name = "golden-${formatdate("YYYY-MM-DD", timestamp())}"
 
       tags = {

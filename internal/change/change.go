@@ -82,7 +82,7 @@ func (c Change) String() string {
 	return text.Printable(line)
 }
 
-// Sort orders changes by kind, region, id and detail.
+// Sort orders changes by kind, Region, ID and detail.
 func Sort(changes []Change) {
 	slices.SortStableFunc(changes, func(a, b Change) int {
 		return cmp.Or(

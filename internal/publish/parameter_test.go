@@ -17,7 +17,7 @@ func (w *world) ssmIn(region string) *ssm.Client {
 	return ssm.NewFromConfig(w.config(awssim.PublishingAccount, region))
 }
 
-// TestParameters: the parameter of each region names the image that was
+// TestParameters: the parameter of each Region names the image that was
 // published last, the earlier ones are its history, and a second run changes
 // nothing.
 func TestParameters(t *testing.T) {

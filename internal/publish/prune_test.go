@@ -78,7 +78,7 @@ func TestPrune(t *testing.T) {
 			t.Errorf("grants in the manifest: %+v", m.Grants)
 		}
 		state := w.state()
-		stripGrant(t, &state, "ap-southeast-2") // the first region's, by name
+		stripGrant(t, &state, "ap-southeast-2") // the first Region's, by name
 		w.checkGrants(t, state, after)
 		m := result.Manifest()
 		for _, image := range w.ourCopies() {

@@ -65,7 +65,7 @@ const (
 	longestCanaryTimeout  = time.Hour
 )
 
-// validate checks the block. regions are those of the publication, if configured.
+// validate checks the block. Regions are those of the publication, if configured.
 func (c *CanaryConfig) validate(p *config.Problems, regions []string) {
 	if c == nil {
 		return

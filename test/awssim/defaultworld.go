@@ -41,7 +41,7 @@ func DefaultWorld() WorldFile {
 }
 
 // WorldIn is [DefaultWorld] in another partition and other Regions; optIn are
-// regions that no account has enabled.
+// Regions that no account has enabled.
 func WorldIn(partition string, regions []string, optIn ...string) WorldFile {
 	file := WorldFile{
 		Partition: partition,

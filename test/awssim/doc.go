@@ -1,7 +1,7 @@
 // Package awssim simulates the part of AWS that publishing an encrypted AMI
 // depends on: EC2 images, snapshots and launches, KMS multi-Region keys and
 // grants, STS, Organizations and a little IAM, over a world of accounts and
-// regions. It speaks AWS's wire protocols, so unmodified clients drive it.
+// Regions. It speaks AWS's wire protocols, so unmodified clients drive it.
 //
 // # Shape
 //

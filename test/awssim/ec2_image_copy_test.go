@@ -14,7 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Every snapshot of a copy is encrypted with the key of the copy's region, however the key
+// Every snapshot of a copy is encrypted with the key of the copy's Region, however the key
 // is named, and whatever encrypted the source. Fact: EC2-COPY-2, EC2-COPY-6.
 func TestCopyEncryptsEverySnapshot(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {

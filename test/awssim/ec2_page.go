@@ -16,7 +16,7 @@ type paging struct {
 // MaxResults are of no documented size.
 const largestPage = 1000
 
-// pageOf sorts resources by id and returns one page of them and the token of the
+// pageOf sorts resources by ID and returns one page of them and the token of the
 // next, "" at the end. A token names the last item before it, so that what comes
 // and goes between two pages leaves no gaps.
 func pageOf[T filterable](p paging, all []T) (page []T, next string, problem *Error) {

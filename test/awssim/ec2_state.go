@@ -167,11 +167,11 @@ func (k *keyPair) resourceID() string       { return k.id }
 
 // derivedID returns prefix and 17 hexadecimal digits that depend on the parts
 // alone. It names what is there from the start, such as a default VPC, so that
-// looking at it takes no id from the world's counter.
+// looking at it takes no ID from the world's counter.
 func derivedID(prefix string, parts ...string) string {
 	sum := sha256.Sum256([]byte(prefix + strings.Join(parts, "\x00")))
 	return prefix + hex.EncodeToString(sum[:])[:17]
 }
 
-// newEC2ID returns a new id such as ami-0123456789abcdef0.
+// newEC2ID returns a new ID such as ami-0123456789abcdef0.
 func (w *World) newEC2ID(prefix string) string { return w.newID(prefix+"-", 17) }

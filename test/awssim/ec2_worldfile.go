@@ -11,7 +11,7 @@ type ImageFile struct {
 	// Account owns the image.
 	Account string `json:"account"`
 	Region  string `json:"region"`
-	// ID by default depends on account, region and name.
+	// ID by default depends on account, Region and name.
 	ID          string `json:"id,omitempty"`
 	Name        string `json:"name"`
 	Description string `json:"description,omitempty"`

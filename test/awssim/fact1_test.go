@@ -209,7 +209,7 @@ func TestFact1DefaultAndNormalisedPolicy(t *testing.T) {
 	})
 }
 
-// A role that is deleted turns into its unique id in the policy, which no new role
+// A role that is deleted turns into its unique ID in the policy, which no new role
 // of its name matches, and which no new policy may name.
 func TestFact1DeletedPrincipal(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {

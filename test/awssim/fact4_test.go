@@ -30,7 +30,7 @@ func TestFact4QuotasAreOfTheCaller(t *testing.T) {
 	})
 }
 
-// ReplicateKey counts as two CreateKey calls in the replica's region.
+// ReplicateKey counts as two CreateKey calls in the replica's Region.
 func TestFact4ReplicateKeyCountsTwice(t *testing.T) {
 	inVirtualTime(t, awssim.Options{Quotas: true}, func(t *testing.T, w *awssim.World) {
 		primary, replicas := kmsClient(w, awssim.PublishingAccount, "us-east-1"), kmsClient(w, awssim.PublishingAccount, "eu-west-1")

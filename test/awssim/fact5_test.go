@@ -65,7 +65,7 @@ func ec2In(w *awssim.World, account, region string) *ec2.Client {
 }
 
 // newGoldenKey makes a multi-Region key with a replica in eu-west-1, and in both
-// regions the alias and the key policy's statements.
+// Regions the alias and the key policy's statements.
 func newGoldenKey(t *testing.T, w *awssim.World, statements ...string) (arn string) {
 	t.Helper()
 	arn = newKey(t, w, true, statements...)

@@ -42,7 +42,7 @@ func parseStored(text string) (*authz.Policy, error) {
 	return authz.ParseResourcePolicy(text)
 }
 
-// present is the policy as KMS shows and evaluates it now: the unique id stands
+// present is the policy as KMS shows and evaluates it now: the unique ID stands
 // for a role that was deleted since, even if another one has its name.
 // Fact: KMS-KEY-21.
 func (w *World) present(p keyPolicy) keyPolicy {
@@ -92,7 +92,7 @@ func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
 	return policy, nil
 }
 
-// ownKeys stands, where IAM is asked about a key that has no id yet, for the
+// ownKeys stands, where IAM is asked about a key that has no ID yet, for the
 // caller's keys in the Region.
 func (c *call) ownKeys() string { return c.w.keyARN(c.region, c.caller.Account, "*") }
 

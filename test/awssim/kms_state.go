@@ -24,7 +24,7 @@ func newKMSState() kmsState {
 type kmsFamily struct {
 	id          string
 	multiRegion bool
-	primary     string // region
+	primary     string // Region
 	spec, usage string
 	// imported says that the origin is EXTERNAL: the key material is imported, for
 	// each regional key on its own. Fact: KMS-MRK-19.
@@ -124,7 +124,7 @@ func (w *World) resolveKey(account, region, id string, now time.Time) (*kmsKey, 
 			return nil, badRequest("InvalidArnException", "%s is not a valid ARN", id)
 		}
 		if parts[3] != region {
-			return nil, badRequest("NotFoundException", "Invalid arn %s", parts[3]) // AWS's words for a key of another region
+			return nil, badRequest("NotFoundException", "Invalid arn %s", parts[3]) // AWS's words for a key of another Region
 		}
 		if strings.HasPrefix(parts[5], "alias/") {
 			return w.aliasTarget(id, now)

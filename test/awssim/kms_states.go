@@ -25,7 +25,7 @@ func (c *call) changeState(change func(*kmsKey)) (any, error) {
 	return nil, nil
 }
 
-// keyOfRequest finds and authorizes the key that the request names by id or ARN.
+// keyOfRequest finds and authorizes the key that the request names by ID or ARN.
 func (c *call) keyOfRequest() (*kmsKey, error) {
 	r, err := decodeJSON[struct {
 		KeyID                string `json:"KeyId"`

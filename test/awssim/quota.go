@@ -29,7 +29,7 @@ var ec2Buckets = map[string]ec2Bucket{
 	"CopyImage": {1, 100}, "ModifyImageAttribute": {5, 100}, "ModifySnapshotAttribute": {5, 100}, "DeregisterImage": {5, 100}, "DeleteSnapshot": {5, 100},
 }
 
-// quotaState holds a token bucket for each account, region and operation.
+// quotaState holds a token bucket for each account, Region and operation.
 type quotaState struct {
 	buckets map[quotaKey]*rate.Limiter
 }

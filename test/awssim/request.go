@@ -47,7 +47,7 @@ func bodyOf(r *http.Request) io.Reader {
 	return r.Body
 }
 
-// readCredential reads access key, region and service from the signature's
+// readCredential reads access key, Region and service from the signature's
 // credential scope.
 func (c *call) readCredential(authorization string) *Error {
 	_, rest, found := strings.Cut(authorization, "Credential=")

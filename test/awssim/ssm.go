@@ -16,7 +16,7 @@ var ssmOperations = map[string]operation{
 	"LabelParameterVersion": {mutating: true, ownAuthorization: true, handle: labelParameterVersion},
 }
 
-// ssmState is Parameter Store: parameters by account, region and name.
+// ssmState is Parameter Store: parameters by account, Region and name.
 type ssmState struct {
 	parameters map[parameterName]*ssmParameter
 }

@@ -21,7 +21,7 @@ type Options struct {
 	PropagationLag time.Duration
 	// KeyCreationTime is how long a replica key is Creating. Fact: KMS-MRK-10.
 	KeyCreationTime time.Duration
-	// CopyTime is how long an image copy is pending; by region where
+	// CopyTime is how long an image copy is pending; by Region where
 	// CopyTimes has an entry.
 	CopyTime  time.Duration
 	CopyTimes map[string]time.Duration

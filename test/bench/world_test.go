@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// regionNames are AWS's commercial regions, those first that every account has.
+// regionNames are AWS's commercial Regions, those first that every account has.
 var regionNames = []string{
 	"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1", "eu-west-1", "eu-west-2", "eu-west-3",
 	"eu-central-1", "eu-north-1", "ap-south-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2",
@@ -51,7 +51,7 @@ func accountIDs(n int) []string {
 	return ids
 }
 
-// worldOf is a world with the cell's regions, accounts with the service-linked
+// worldOf is a world with the cell's Regions, accounts with the service-linked
 // roles and one that the publisher assumes, and an image to publish.
 func worldOf(c Cell) awssim.WorldFile {
 	file := awssim.WorldIn("aws", regionNames[:c.Regions])
@@ -67,7 +67,7 @@ func worldOf(c Cell) awssim.WorldFile {
 	return file
 }
 
-// specOf publishes the image to all the cell's regions, with grants for all its
+// specOf publishes the image to all the cell's Regions, with grants for all its
 // accounts.
 func specOf(c Cell) publish.Spec {
 	home := regionNames[0]
@@ -84,7 +84,7 @@ func specOf(c Cell) publish.Spec {
 	}
 }
 
-// configOf is an SDK configuration for the publisher in the home region.
+// configOf is an SDK configuration for the publisher in the home Region.
 func configOf(world *awssim.World) aws.Config {
 	id, secret := world.AccessKey(awssim.PublishingAccount)
 	return aws.Config{Region: regionNames[0], Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), HTTPClient: world.Client()}

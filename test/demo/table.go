@@ -12,7 +12,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// launchTable launches everywhere, prints account × region × launcher, and
+// launchTable launches everywhere, prints account × Region × launcher, and
 // counts the launches that failed. If there are launch checks, it compares each
 // launch with them; a difference is an error.
 func launchTable(ctx context.Context, s *simulator, images map[string]string, checks evaluate.Matrix) (int, error) {

@@ -47,7 +47,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"regions of another partition": {
 			template(t, fromExisting, strings.Replace(publish, `"us-east-1", "eu-west-1"`, `"cn-north-1"`, 1)),
-			[]string{"cn-north-1", "aws-cn", "no image from one partition to another"},
+			[]string{"cn-north-1", "aws-cn", "doesn't copy images between partitions"},
 		},
 	}
 	before := len(aws.Mutations())

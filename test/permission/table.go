@@ -8,7 +8,7 @@ import (
 // table is every action that a publication takes. sts:GetCallerIdentity is not
 // in it, because AWS asks for no permission.
 var table = []Permission{
-	{Base, "ec2:DescribeRegions", Everything, "to see, before anything is changed, that every region is enabled"},
+	{Base, "ec2:DescribeRegions", Everything, "to see, before anything is changed, that every Region is enabled"},
 	{Base, "ec2:DescribeImages", Everything, "to read the source image, to find the copies of earlier runs, and to wait for new ones"},
 	{Base, "ec2:DescribeSnapshots", Everything, "to read under which key a snapshot is encrypted"},
 	{Base, "ec2:DescribeImageAttribute", Everything, "to read with whom an image is shared"},
@@ -35,7 +35,7 @@ var table = []Permission{
 	{KeyCreation, "iam:CreateServiceLinkedRole", MultiRegionRole, "to let KMS make, with the account's first multi-Region key, the role that keeps replicas alike"},
 
 	{AdoptedKey, "kms:PutKeyPolicy", OwnKeys, "to add the statements that share the key to its policy"},
-	{AdoptedKey, "kms:CreateAlias", OwnKeys, "to name the key in regions where the alias is missing"},
+	{AdoptedKey, "kms:CreateAlias", OwnKeys, "to name the key in Regions where the alias is missing"},
 	{AdoptedKey, "kms:ReplicateKey", OwnKeys, "to create missing replicas"},
 	{AdoptedKey, "kms:CreateKey", NewKeys, "to create a replica in its Region, which KMS requires in addition to kms:ReplicateKey"},
 

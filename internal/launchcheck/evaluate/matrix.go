@@ -105,12 +105,12 @@ type Case struct {
 // Broken returns the link that decides a case other than [Launches], for readers.
 func (c Case) Broken() (Link, bool) { return deciding(c.Explained(), c.Outcome) }
 
-// Matrix is every verdict, one for each account, region and launcher, with those
+// Matrix is every verdict, one for each account, Region and launcher, with those
 // that differ in the account only taken together: it stays readable, and small,
 // for thousands of accounts.
 type Matrix []Case
 
-// Collect takes the verdicts together, in the order of region, launcher,
+// Collect takes the verdicts together, in the order of Region, launcher,
 // outcome and account.
 func Collect(verdicts []Verdict) Matrix {
 	byKey := map[string]*Case{}

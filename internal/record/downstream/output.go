@@ -178,14 +178,14 @@ type terraformVariable struct {
 	GrantRoles []string `json:"grant_roles"`
 	// GrantOperations are the operations of these grants.
 	GrantOperations []string `json:"grant_operations"`
-	// Grants are by region and name, which are the same in every run.
+	// Grants are by Region and name, which are the same in every run.
 	Grants map[string]terraformGrant `json:"grants"`
 }
 
 type terraformKey struct {
 	ID          string            `json:"id"`
 	WildcardARN string            `json:"wildcard_arn"`
-	ARNs        map[string]string `json:"arns"` // by region
+	ARNs        map[string]string `json:"arns"` // by Region
 }
 
 type terraformGrant struct {

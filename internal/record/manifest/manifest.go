@@ -266,7 +266,7 @@ type GrantCounts struct {
 type Grants struct {
 	SchemaVersion int    `json:"schema_version"`
 	KeyID         string `json:"key_id"`
-	// Grants in the order of region, account and role.
+	// Grants in the order of Region, account and role.
 	Grants iter.Seq[Grant] `json:"grants"`
 }
 

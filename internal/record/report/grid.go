@@ -13,7 +13,7 @@ type grid struct {
 	Regions   []string          `json:"regions"`
 	Launchers []string          `json:"launchers"`
 	Cases     []caseOf          `json:"cases"`
-	Cells     [][][]int         `json:"cells"` // by region, launcher, account
+	Cells     [][][]int         `json:"cells"` // by Region, launcher, account
 	Names     map[string]string `json:"names"` // of the links
 }
 

@@ -59,7 +59,7 @@ type Canary struct {
 type Key struct {
 	ID      string
 	Alias   string
-	Primary string            // region
+	Primary string            // Region
 	ARNs    map[string]string // by Region
 }
 

@@ -84,7 +84,7 @@ func names(a string, caller Principal) bool {
 	return a != "" && (a == caller.ARN || a == caller.RoleARN)
 }
 
-// isAccount reports whether the principal a is the caller's account, by its id
+// isAccount reports whether the principal a is the caller's account, by its ID
 // or as the ARN of its root, which mean the same ("AWS JSON policy elements:
 // Principal").
 func isAccount(a string, caller Principal) bool {

@@ -1,4 +1,4 @@
-# The same image brought to the same regions in two ways; see chain_test.go.
+# The same image brought to the same Regions in two ways; see chain_test.go.
 
 packer {
   required_plugins {
