@@ -22,11 +22,10 @@ type Builder struct {
 
 var _ packersdk.Builder = (*Builder)(nil)
 
-// ConfigSpec says which arguments and blocks there are.
+// ConfigSpec returns the specification of the arguments and blocks.
 func (b *Builder) ConfigSpec() hcldec.ObjectSpec { return b.config.FlatMapstructure().HCL2Spec() }
 
-// The names under which templates find out about the image, as build.NAME; the
-// same as amazon-ebs gives them.
+// Templates refer to these values as build.NAME. The names are those of amazon-ebs.
 const (
 	dataRegion    = "BuildRegion"
 	dataID        = "SourceAMI"
@@ -37,7 +36,7 @@ const (
 	packerRunUUID = "PACKER_RUN_UUID"
 )
 
-// Prepare reads and checks the configuration, and asks nothing of AWS.
+// Prepare reads and checks the configuration without calls to AWS.
 func (b *Builder) Prepare(raws ...any) (generated, warnings []string, err error) {
 	config, err := decode(raws...)
 	if err != nil {
@@ -74,8 +73,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	return found(image), nil
 }
 
-// found is the artifact of an image that the builder did not make: its
-// Destroy destroys nothing.
+// found is the artifact of an existing image. Its Destroy does nothing.
 func found(image ami.Image) *artifact.Artifact {
 	return &artifact.Artifact{
 		Builder: artifact.ExistingID,

@@ -12,11 +12,10 @@ import (
 
 var errProvisioners = errors.New("orgami-existing can't run provisioners, because it starts no instance. Remove the provisioner blocks from the build, or build with amazon-ebs")
 
-// refuseProvisioners fails when the template has provisioners. A builder cannot
-// ask whether there are any; it can only have them run. They are given a
-// machine that refuses everything and a user interface that notices the first
-// word, which ends the provisioner. One that does neither, talks nor touches the
-// machine, remains unnoticed.
+// refuseProvisioners fails when the template has provisioners. A builder can't list
+// provisioners; it can only run them. They get a communicator that rejects everything
+// and a user interface that stops the provisioner at its first output. A provisioner
+// that uses neither isn't detected.
 func refuseProvisioners(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -28,7 +27,7 @@ func refuseProvisioners(ctx context.Context, ui packersdk.Ui, hook packersdk.Hoo
 	return err
 }
 
-// tripwire is a user interface that notices when it is used.
+// tripwire is a user interface that records whether it was used.
 type tripwire struct {
 	packersdk.Ui
 
@@ -56,7 +55,7 @@ func (t *tripwire) TrackProgress(_ string, _, _ int64, stream io.ReadCloser) io.
 	return stream
 }
 
-// noMachine is the connection to a machine that there is not.
+// noMachine is a communicator without a machine.
 type noMachine struct{ wire *tripwire }
 
 func (n noMachine) Start(context.Context, *packersdk.RemoteCmd) error { return n.wire.touch() }

@@ -32,15 +32,15 @@ type Datasource struct {
 
 var _ packersdk.Datasource = (*Datasource)(nil)
 
-// ConfigSpec says which arguments and blocks there are.
+// ConfigSpec returns the specification of the arguments and blocks.
 func (d *Datasource) ConfigSpec() hcldec.ObjectSpec { return d.config.FlatMapstructure().HCL2Spec() }
 
-// OutputSpec says what the data source finds out.
+// OutputSpec returns the specification of the outputs.
 func (d *Datasource) OutputSpec() hcldec.ObjectSpec {
 	return new(DatasourceOutput).FlatMapstructure().HCL2Spec()
 }
 
-// Configure reads and checks the configuration, and asks nothing of AWS.
+// Configure reads and checks the configuration without calls to AWS.
 func (d *Datasource) Configure(raws ...any) error {
 	c, err := decode(raws...)
 	if err != nil {

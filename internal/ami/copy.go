@@ -16,15 +16,15 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Keys are the regional keys. [Copy] takes them, not strings, so that no copy
-// starts before the keys are there.
+// Keys are the regional keys. [Copy] takes them instead of strings, so that no copy
+// starts before the keys exist.
 type Keys interface {
-	// ID is the ID that all regional keys share, ARN that of the Region's.
+	// ID is the ID that all regional keys share. ARN is that of the Region's key.
 	ID() string
 	ARN(region string) string
 }
 
-// Origin is how a run came by an image.
+// Origin is where a run's image comes from.
 type Origin string
 
 // The origins.
@@ -59,8 +59,8 @@ func (c Copies) Image(region string) (image Image, origin Origin, ok bool) {
 	return m.image, m.origin, m.image.ID != ""
 }
 
-// ErrStopped is the cause with which waiting for copies is canceled when
-// something else has made the publication fail. The copies go on in EC2.
+// ErrStopped is the cause with which waiting for copies is canceled when something else
+// has made the publication fail. The copies continue in EC2.
 var ErrStopped = errors.New("stopped waiting, because the publication failed elsewhere")
 
 // Copy copies the planned image to every Region in parallel. It returns when
@@ -102,8 +102,8 @@ func Copy(ctx context.Context, clients Clients, plans []Plan, keys Keys, timeout
 	return copies, err
 }
 
-// announce reports which Regions get a copy, and in which one goes on that an earlier
-// run started.
+// announce reports the Regions that get a copy, and those in which an earlier run's
+// copy continues.
 func announce(plans []Plan, reporter progress.Reporter) {
 	var going []string
 	to := map[string][]string{} // by source
@@ -145,14 +145,14 @@ const (
 	maxAttempts = 3
 	// maxLinks bounds the walk along the tokens of earlier copies.
 	maxLinks = 200
-	// maxUnseen is how many images that CopyImage returned EC2 may not, or no longer,
-	// know. Each may be an earlier copy that was deregistered, or a new one of a Region
-	// whose answers are incomplete: that one must not be copied to again and again.
+	// maxUnseen is how many images that CopyImage returned may be unknown to EC2. Each
+	// may be an earlier copy that was deregistered, or a new one in a Region with
+	// incomplete responses. Such a Region must not get copy after copy.
 	maxUnseen = 10
 )
 
-// run leaves the image in c, as far as there is one. Waiting ends with the context
-// waiting, calls with ctx.
+// run sets the image in c, if there is one. Waiting ends with the context waiting,
+// calls with ctx.
 func (c *copier) run(ctx, waiting context.Context) error {
 	if existing := c.plan.existing; existing != nil {
 		c.image, c.origin = *existing, Found
@@ -173,11 +173,10 @@ func (c *copier) run(ctx, waiting context.Context) error {
 	return c.copy(ctx, waiting)
 }
 
-// copy tries client tokens in a fixed order, so that concurrent runs that want
-// the same copy create only one. If the image of a token is gone, or the token
-// was used with other parameters, copy tries the next token. How long EC2
-// remembers a token doesn't matter: a forgotten one creates the copy. Fact:
-// EC2-COPY-8.
+// copy tries client tokens in a fixed order, so that concurrent runs that want the same
+// copy create only one. If the image of a token is gone, or the token was used with
+// other parameters, copy tries the next token. It doesn't matter how long EC2 remembers
+// a token: a forgotten token creates the copy. Fact: EC2-COPY-8.
 func (c *copier) copy(ctx, waiting context.Context) error {
 	attempts, unseen := 0, 0
 	for link := range maxLinks {

@@ -15,12 +15,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// errOtherParameters says that the client token was used for another copy.
+// errOtherParameters means that the client token was used for another copy.
 var errOtherParameters = errors.New("the client token was used with other parameters")
 
-// start calls CopyImage with the client token of the link and returns the image's
-// ID. While the account has as many copies under way as EC2 allows, it waits.
-// A source that no longer exists is replaced by a copy of it.
+// start calls CopyImage with the client token of the link and returns the image's ID.
+// It waits while the account has as many copies in progress as EC2 allows. A source
+// that no longer exists is replaced by a copy of it.
 func (c *copier) start(ctx, waiting context.Context, link int) (string, error) {
 	sources := append([]Image{c.desired.Source}, c.desired.Alternates...)
 	for n, source := range sources {
@@ -39,8 +39,8 @@ func (c *copier) start(ctx, waiting context.Context, link int) (string, error) {
 	return "", nil // not reached: the last source returns
 }
 
-// startWhenAllowed retries CopyImage while EC2 refuses another concurrent copy.
-// Fact: EC2-COPY-33.
+// startWhenAllowed retries CopyImage while EC2 rejects another concurrent copy. Fact:
+// EC2-COPY-33.
 func (c *copier) startWhenAllowed(ctx, waiting context.Context, d Desired, link int) (string, error) {
 	var id string
 	told := false
@@ -105,9 +105,9 @@ func (d Desired) copyInput(name string, link int) *ec2.CopyImageInput {
 }
 
 // clientToken makes repeated calls for the same copy one copy. It is derived, not
-// random, so that the next run finishes what a run started that died before it
-// read the answer. For a token that it knows, EC2 returns the image that it
-// created first, even if that image is gone. Each attempt needs a new link.
+// random, so that the next run can finish the work of a run that died before it read
+// the response. For a known token, EC2 returns the image that it created first, even if
+// that image no longer exists. Each attempt needs a new link.
 func clientToken(d Desired, name string, link int) string {
 	return "orgami-" + hash("copy/2", d.Publication, d.Source.Region, d.Source.ID, d.Region, d.KeyARN, name, strconv.Itoa(link))[:40]
 }

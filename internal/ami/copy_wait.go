@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// visibility is how long a new image may be unknown to EC2's readers. EC2 gives
-// no bound. An image that is unknown for longer is taken for deregistered. Fact: EC2-IMG-27.
+// visibility is how long a new image may be unknown to EC2's readers. EC2 gives no
+// bound. An image that is unknown for longer counts as deregistered. Fact: EC2-IMG-27.
 const visibility = 2 * time.Minute
 
 // lastLook bounds the final look at a copy after waiting for it was stopped.
@@ -21,7 +21,7 @@ const lastLook = 10 * time.Second
 // keyActions are what EC2 does with the keys on the caller's behalf. Fact: LAUNCH-2, LAUNCH-3.
 const keyActions = "kms:CreateGrant, kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncryptFrom, kms:ReEncryptTo"
 
-// goneError says that a copy won't become available: it failed, or someone
+// goneError means that a copy won't become available: it failed, or someone
 // deregistered it.
 type goneError struct {
 	id, why string
@@ -31,7 +31,7 @@ type goneError struct {
 
 func (e *goneError) Error() string { return fmt.Sprintf("the copy %s %s", e.id, e.why) }
 
-// clockSkew is by how much EC2's clock may differ from this machine's.
+// clockSkew is the largest difference between EC2's clock and this machine's.
 const clockSkew = 2 * time.Minute
 
 // since reports whether the copy was seen to be created after the time. If EC2
@@ -79,8 +79,8 @@ func (c *copier) wait(ctx context.Context, id string) error {
 	return nil
 }
 
-// stopped takes a last look at a copy that is no longer waited for, so that all
-// Regions that have failed by now are reported at once.
+// stopped reads a copy for the last time after the wait ended, so that the run reports
+// all Regions that have failed by now.
 func (c *copier) stopped(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
 	defer cancel()

@@ -34,14 +34,14 @@ type Image struct {
 	StateReason  string
 	CreationDate string // RFC 3339
 	RootDevice   string // ebs or instance-store
-	// Hardware is what must survive a copy: architecture, boot mode, TPM, ENA,
-	// virtualization.
+	// Hardware holds the attributes that a copy must keep: architecture, boot mode,
+	// TPM, ENA, virtualization.
 	Hardware  Hardware
 	Snapshots []Snapshot
 	// Unresolved is how many EBS volumes of the image have no snapshot ID: what they
 	// are encrypted with is unknown.
 	Unresolved int
-	// ProductCodes are those of AWS Marketplace. Launching such an image takes a
+	// ProductCodes are those of AWS Marketplace. Launching such an image requires a
 	// subscription.
 	ProductCodes []string
 	Tags         map[string]string
@@ -63,8 +63,8 @@ type Snapshot struct {
 	Device    string
 	Size      int32 // GiB
 	Encrypted bool
-	// Read says that DescribeSnapshots returned the snapshot. Without it, the
-	// fields below are unknown, not empty.
+	// Read is set if DescribeSnapshots returned the snapshot. Without it, the fields
+	// below are unknown, not empty.
 	Read     bool
 	State    string // pending, completed, error
 	KeyARN   string // "" when it is not encrypted
@@ -154,9 +154,9 @@ func (i Image) UnderKey(keyARN string) bool {
 	})
 }
 
-// contradicts reports whether EC2 reported a snapshot of the image that isn't
-// encrypted with the key. A snapshot that wasn't returned contradicts nothing:
-// it may not be visible yet.
+// contradicts reports whether EC2 reported a snapshot of the image that isn't encrypted
+// with the key. A snapshot that wasn't returned doesn't count: it may not be visible
+// yet.
 func (i Image) contradicts(keyARN string) bool {
 	return slices.ContainsFunc(i.Snapshots, func(s Snapshot) bool {
 		return s.Read && (!s.Encrypted || s.KeyARN != "" && s.KeyARN != keyARN)
@@ -196,7 +196,7 @@ func tagList(tags map[string]string) []types.Tag {
 	return list
 }
 
-// age is what images are ordered by, the oldest first.
+// age is the sort key of images, the oldest first.
 func (i Image) age() string { return i.CreationDate + i.ID }
 
 // imagesPerFilter bounds the values of one filter: EC2 allows 200.

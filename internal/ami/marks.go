@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Tags that say what a copy is. CopyImage sets all of them, so that a copy can
-// be recognized from its first moment, also by a run that didn't create it.
+// Tags that describe a copy. CopyImage sets all of them, so that any run can recognize
+// a copy as soon as it exists.
 const (
 	TagPrefix = "orgami:"
 	// TagPublication holds the publication's ID, see [PublicationID].

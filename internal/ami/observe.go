@@ -17,13 +17,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 )
 
-// ErrNoSource says that a source image doesn't exist, or isn't visible to the
-// account.
+// ErrNoSource means that a source image doesn't exist, or isn't visible to the account.
 var ErrNoSource = errors.New("the source image doesn't exist or isn't visible")
 
-// FindSource reads an image that is to be published, without the keys of its
-// snapshots, which [CompleteSource] reads. The error of an image that EC2 doesn't know
-// wraps [ErrNoSource].
+// FindSource reads an image to publish, without the keys of its snapshots.
+// [CompleteSource] reads those. The error of an image that EC2 doesn't know wraps
+// [ErrNoSource].
 func FindSource(ctx context.Context, clients Clients, region, id string) (Image, error) {
 	image, err := describeImageAlone(ctx, clients(region), region, id)
 	if notVisible(err) {
@@ -32,8 +31,7 @@ func FindSource(ctx context.Context, clients Clients, region, id string) (Image,
 	return image, err
 }
 
-// CheckSource is an error that says why the account can't publish the image, if it
-// can't.
+// CheckSource returns an error if the account can't publish the image.
 func CheckSource(account string, image Image) error {
 	if problems := image.unpublishable(account); len(problems) > 0 {
 		return fmt.Errorf("can't publish source image %s in %s: %w", image.ID, image.Region, errors.Join(problems...))
@@ -66,8 +64,8 @@ func (i Image) unpublishable(account string) []error {
 	return problems
 }
 
-// FindCopies returns the available copies of an original that no longer exists,
-// in the Regions. Any of them can stand in for it.
+// FindCopies returns the available copies of an original that no longer exists, in the
+// Regions. Any of them can replace it as the source.
 func FindCopies(ctx context.Context, clients Clients, regions []string, originalID string) ([]Image, error) {
 	found, err := fanout.Collect(ctx, regions, func(ctx context.Context, region string) ([]Image, error) {
 		return describeImages(ctx, clients(region), region, &ec2.DescribeImagesInput{
@@ -86,8 +84,8 @@ func FindCopies(ctx context.Context, clients Clients, regions []string, original
 	return copies, awsclient.Wrap(err, "looking for copies of %s", originalID)
 }
 
-// Observed is what a Region has of the account's images that a publication can
-// use, or that collide with it.
+// Observed holds the account's images in a Region that a publication can use, or that
+// conflict with it.
 type Observed struct {
 	// Images are those of the publication, those of the wanted name, and every
 	// unpublished copy, each once, oldest first. Disabled images are among them.
@@ -106,7 +104,7 @@ func (o Observed) Image(id string) (Image, bool) {
 	return o.Images[i], true
 }
 
-// Search says what [Observe] looks for in a Region.
+// Search defines what [Observe] looks for in a Region.
 type Search struct {
 	// Publication is the publication's ID, Names are those that the image may get.
 	// Without them, only unpublished copies are looked for.
@@ -114,7 +112,7 @@ type Search struct {
 	Names       []string
 	// Sources are images of the Region that may be published as they are.
 	Sources []Image
-	// Snapshots says to read who can use the snapshots, too.
+	// Snapshots also reads who can use the snapshots.
 	Snapshots bool
 }
 
@@ -193,7 +191,7 @@ func readShared(ctx context.Context, clients Clients, wanted map[string]Image, n
 	return shared, err
 }
 
-// filterLiteral writes a value so that EC2's filters find nothing but it.
+// filterLiteral escapes a value so that EC2's filters match only this value.
 func filterLiteral(value string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`).Replace(value)
 }

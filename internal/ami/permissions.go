@@ -18,7 +18,7 @@ type Permissions struct {
 	Public              bool
 }
 
-// missingFrom returns what of p is not in have.
+// missingFrom returns the permissions in p that have lacks.
 func (p Permissions) missingFrom(have Permissions) Permissions {
 	minus := func(a, b []string) []string {
 		var rest []string
@@ -66,11 +66,11 @@ type Shared struct {
 	anySnapshot []string
 }
 
-// SharePolicy says with whom images are to be shared.
+// SharePolicy defines with whom to share images.
 type SharePolicy struct {
 	Image Permissions
-	// Snapshots says to share the snapshots with Image.Accounts too: accounts
-	// that are to copy the image, not only launch it, need that. Fact: EC2-COPY-37, EC2-SHARE-13.
+	// Snapshots also shares the snapshots with Image.Accounts. Accounts need it to copy
+	// the image, not to launch it. Fact: EC2-COPY-37, EC2-SHARE-13.
 	Snapshots bool
 	// Prune removes all permissions that aren't configured.
 	Prune bool
@@ -83,7 +83,7 @@ func (s SharePolicy) snapshotAccounts() []string {
 	return s.Image.Accounts
 }
 
-// LookShared reads with whom an image is shared.
+// LookShared reads the permissions of an image.
 func LookShared(ctx context.Context, clients Clients, image Image, snapshotsToo bool) (Shared, error) {
 	client := clients(image.Region)
 	answer, err := client.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{

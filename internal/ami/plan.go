@@ -11,18 +11,18 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/change"
 )
 
-// Desired is the image that a Region is to have.
+// Desired is the image as configured for a Region.
 type Desired struct {
 	Region string
 	Name   string
 	// Publication is the [PublicationID].
 	Publication string
-	// KeyID is the ID of the multi-Region key, KeyARN the ARN of the Region's. Both
-	// are empty while the key doesn't exist: no image can be encrypted with it.
+	// KeyID is the ID of the multi-Region key, KeyARN the ARN of the Region's. Both are
+	// empty while the key doesn't exist. Then no image can be encrypted with it.
 	KeyID  string
 	KeyARN string
-	// Source is copied, or published as it is. Alternates are available copies in
-	// other Regions, to copy from should the source no longer exist.
+	// Source is copied, or published as it is. Alternates are available copies in other
+	// Regions, to copy from if the source no longer exists.
 	Source     Image
 	Alternates []Image
 	// Tags and SnapshotTags are the user's tags of a copy.
@@ -43,8 +43,8 @@ type Plan struct {
 	// existing is the image to use, pending or available; nil to copy.
 	existing *Image
 	adopted  bool
-	// failed are copies of the publication that failed before the run: their client
-	// tokens lead to them, and they say nothing about a new copy.
+	// failed are copies of the publication that failed before the run. Their client
+	// tokens return them, but a new copy can succeed.
 	failed   []string
 	problems []string
 }
@@ -80,7 +80,7 @@ func Diff(desired Desired, observed Observed) Plan {
 	return plan
 }
 
-// rank compares two facts, the one that holds being greater.
+// rank compares two conditions. A condition that holds is greater.
 func rank(a, b bool) int {
 	switch {
 	case a == b:
@@ -92,9 +92,9 @@ func rank(a, b bool) int {
 	}
 }
 
-// fits reports whether the image can be the Region's: a copy of the same
-// publication, of the wanted name, encrypted with the key as far as EC2 reports
-// it. [Verify] looks closer.
+// fits reports whether the Region can use the image: a copy of the same publication
+// with the wanted name, encrypted with the key as far as EC2 reports it. [Verify] looks
+// closer.
 func (d Desired) fits(i Image) bool {
 	usable := i.available() || i.State == "pending" || i.State == "transient"
 	return usable && d.Publication != "" && i.Tags[TagPublication] == d.Publication &&
@@ -159,7 +159,7 @@ func (p *Plan) expandTags() []string {
 // Region is the plan's Region.
 func (p Plan) Region() string { return p.desired.Region }
 
-// Desired is what was planned for.
+// Desired is the configuration that was planned for.
 func (p Plan) Desired() Desired { return p.desired }
 
 // ImageID is the image that exists, "" when one has to be copied.
@@ -187,7 +187,7 @@ func (p Plan) Adopted() bool { return p.adopted }
 // Problems lists why the image can't be published.
 func (p Plan) Problems() []string { return p.problems }
 
-// Changes says what the plan does.
+// Changes lists what the plan does.
 func (p Plan) Changes() []change.Change {
 	d := p.desired
 	c := change.Change{Kind: change.Image, Region: d.Region, ID: p.ImageID(), Action: change.NoOp}
@@ -210,11 +210,11 @@ func (p Plan) Changes() []change.Change {
 	return changes
 }
 
-// missingMarks are the tags that mark the image as published and that it lacks.
+// missingMarks are the tags of a published image that the image lacks.
 func (p Plan) missingMarks(image Image) map[string]string {
 	missing := p.desired.marks(StatePublished)
 	if image.IsCopy() {
-		// What it is a copy of was decided when it was created.
+		// Tags that name its original were set when it was created.
 		for _, key := range []string{TagPublication, TagSourceImage, TagSourceRegion, TagDigest} {
 			delete(missing, key)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 )
 
-// Preflight asks EC2 by dry runs whether the caller may copy to the planned
-// Regions and share there. It reports only missing permissions.
+// Preflight checks with dry runs whether the caller can copy to the planned Regions and
+// share there. It reports only missing permissions.
 func Preflight(ctx context.Context, clients Clients, plans []Plan) error {
 	byRegion := map[string]Plan{}
 	var regions []string
@@ -43,7 +43,7 @@ func Preflight(ctx context.Context, clients Clients, plans []Plan) error {
 	})
 }
 
-// denied keeps the one answer to a dry run that matters.
+// denied keeps only the result of a dry run that denies the call.
 func denied(err error, format string, args ...any) error {
 	if !awsclient.Is(err, awsclient.CodeUnauthorized) {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// tell reports the copy's progress if a report is due.
+// tell reports the copy's progress if an update is due.
 func (c *copier) tell(ctx context.Context, pending Image) {
 	if !c.stage.ShouldReport(c.desired.Region) {
 		return

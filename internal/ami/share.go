@@ -20,7 +20,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// DiffShared lists what is missing. imageID is empty for an image that does not
+// DiffShared lists the missing permissions. imageID is empty for an image that doesn't
 // exist yet.
 func DiffShared(region, imageID string, want SharePolicy, have Shared) []change.Change {
 	var changes []change.Change
@@ -43,8 +43,8 @@ func DiffShared(region, imageID string, want SharePolicy, have Shared) []change.
 // organization or unit counts as one. The quota is adjustable. Fact: EC2-SHARE-8.
 const maxPermissions = 1000
 
-// QuotaProblem says why the image can't be shared with all that the policy names, or
-// "". An image that has more permissions already has a raised quota.
+// QuotaProblem explains why the image can't be shared with all principals in the
+// policy, or returns "". An image that has more permissions already has a raised quota.
 func (s SharePolicy) QuotaProblem(region string, have Shared) string {
 	before, after := len(have.Image.all()), len(have.Image.With(s.Image).all())
 	if s.Prune {
@@ -62,10 +62,10 @@ func adds(c change.Change) bool { return c.Action == change.Update }
 // call, so that a long list of accounts stays a request of reasonable size.
 const permissionsPerCall = 100
 
-// Share shares the images, all Regions in parallel: every snapshot first, then
-// the images. It returns what AWS reads back of the Regions in which the images
-// are shared as configured, also when it fails in others. Permissions that are
-// there stay, and nothing is removed on failure: every image was verified in all
+// Share shares the images, all Regions in parallel: every snapshot first, then the
+// images. It returns the permissions that AWS reads back in the Regions in which the
+// images are shared as configured, even if it fails in others. It keeps existing
+// permissions and removes nothing on failure, because every image was verified in all
 // Regions before the first became visible.
 func Share(ctx context.Context, clients Clients, verified Verified, policy SharePolicy, reporter progress.Reporter) (map[string]Shared, error) {
 	stage := reporter.Start("sharing the image", verified.Regions())
@@ -168,8 +168,8 @@ func (p Permissions) list() []types.LaunchPermission {
 	return list
 }
 
-// readBackShared waits until the permissions show on an image that is available.
-// Fact: EC2-API-1.
+// readBackShared waits until the permissions are visible on an available image. Fact:
+// EC2-API-1.
 func readBackShared(ctx context.Context, clients Clients, image Image, policy SharePolicy) (Shared, error) {
 	var shared Shared
 	start := time.Now()

@@ -20,12 +20,12 @@ import (
 // or because it is still running.
 type Unpublished struct {
 	Image Image
-	// SharedWith is who can launch it all the same; SharingKnown says whether that
+	// SharedWith lists who can launch it anyway. SharingKnown reports whether that
 	// could be read.
 	SharedWith   Permissions
 	SharingKnown bool
-	// Removable says that removing it loses nothing: its original, or a published
-	// image of the same publication, was seen to exist.
+	// Removable means that removing it is safe: its original, or a published image of
+	// the same publication, exists.
 	Removable bool
 }
 

@@ -38,10 +38,10 @@ func (v Verified) In(regions []string) Verified {
 // Image is the Region's image.
 func (v Verified) Image(region string) Image { return v.members[region].image }
 
-// Verify reads back every image and compares it with its original and its key.
-// It returns either all images of the publication, or an error that lists every
-// mismatch in every Region. fresh says that the images were read moments ago, by a run
-// that has changed nothing since: they are read again only where something is missing.
+// Verify reads back every image and compares it with its original and its key. It
+// returns either all images of the publication, or an error that lists every mismatch
+// in every Region. fresh means that the run read the images moments ago and has changed
+// nothing since. It reads again only what is missing.
 func Verify(ctx context.Context, clients Clients, copies Copies, fresh bool) (Verified, error) {
 	members, err := fanout.Collect(ctx, copies.Regions(), func(ctx context.Context, region string) (verified, error) {
 		m := copies.members[region]
@@ -73,7 +73,7 @@ func Verify(ctx context.Context, clients Clients, copies Copies, fresh bool) (Ve
 
 // readAvailable reads an image that was available a moment ago. An eventually
 // consistent endpoint may not return the image or its state yet. After a while,
-// readAvailable takes the endpoint's answer for true. Fact: EC2-API-1.
+// readAvailable accepts the endpoint's response. Fact: EC2-API-1.
 func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
 	var image Image
 	var problem error
@@ -95,7 +95,7 @@ func readAvailable(ctx context.Context, client *ec2.Client, region, id string) (
 
 const snapshotCompleted = "completed"
 
-// unready says what is missing before the image can be verified, or "".
+// unready returns what is missing before the image can be verified, or "".
 func (i Image) unready() string {
 	switch {
 	case !i.available():

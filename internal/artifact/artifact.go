@@ -24,10 +24,10 @@ type Artifact struct {
 	Paths []string
 	// Summary is what Packer prints for the artifact at the end of the build.
 	Summary string
-	// Data is the state of the artifact. Only text, numbers, and lists and maps
-	// of them survive the way to another process. Data must contain everything
-	// that later post-processors need of the input artifact, because they can't
-	// read that artifact after its post-processor has returned.
+	// Data is the state of the artifact. Only strings, numbers, and lists and maps of
+	// them can be sent to another process. Data must contain everything that later
+	// post-processors need of the input artifact, because they can't read that artifact
+	// after its post-processor has returned.
 	Data map[string]any
 }
 

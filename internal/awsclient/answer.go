@@ -15,24 +15,23 @@ import (
 )
 
 const (
-	// responseTimeout is how long an attempt of a call waits for the answer. AWS
+	// responseTimeout is how long an attempt of a call waits for the response. AWS
 	// answers these calls within seconds.
 	responseTimeout = 30 * time.Second
 	// stallAfter is how long a call is silent before the first warning. The
 	// intervals between warnings double.
 	stallAfter = 10 * time.Second
-	// lostLimit bounds the attempts without an answer between two answers. An
+	// lostLimit bounds the attempts without a response between two responses. An
 	// attempt counts once, twice when the connection was refused because nothing
-	// listens, and slowCount times when it waited long. So a call to a dead
-	// endpoint fails after about 90 s, and after at most 3 s when connections are
-	// refused.
+	// listens, and slowCount times when it waited long. So a call to a dead endpoint
+	// fails after about 90 s, and after at most 3 s when connections are refused.
 	lostLimit    = 12
 	refusedCount = 2
 	slowCount    = 4
 )
 
-// watch sees every attempt of every call. It bounds the time without an answer
-// and warns when a call stalls.
+// watch observes every attempt of every call. It bounds the time without a response and
+// warns when a call stalls.
 type watch struct {
 	timeout  time.Duration // of an attempt
 	endpoint string        // the configured one, "" for AWS's own
@@ -44,7 +43,7 @@ type watch struct {
 	warned map[string]time.Time // by operation and Region
 }
 
-// silence is the time since a call began or got its last answer.
+// silence is the time since a call began or got its last response.
 type silence struct {
 	mu    sync.Mutex
 	since time.Time
@@ -110,7 +109,7 @@ func (w *watch) attempt(ctx context.Context, in middleware.DeserializeInput, nex
 	return out, metadata, w.lost(s, err, time.Since(start))
 }
 
-// lost decides whether a call that got no answer is retried.
+// lost decides whether to retry a call without a response.
 func (w *watch) lost(s *silence, err error, took time.Duration) error {
 	count := 1
 	switch {
@@ -178,14 +177,14 @@ func (w *watch) stalled(name string, silent time.Duration) {
 	w.warn(fmt.Sprintf("%s hasn't responded for %s", name, silent.Round(time.Second)))
 }
 
-// hasAnswer reports whether an error comes with an HTTP response.
+// hasAnswer reports whether an error has an HTTP response.
 func hasAnswer(err error) bool {
 	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	return ok && response.HTTPStatusCode() != 0
 }
 
-// NoAnswerError is the error of a call that got no answer from AWS. Whether the
-// call had an effect is unknown.
+// NoAnswerError is the error of a call without a response from AWS. Whether the call
+// had an effect is unknown.
 type NoAnswerError struct {
 	// Endpoint is the configured endpoint, "" for those of AWS.
 	Endpoint string

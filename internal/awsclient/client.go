@@ -2,9 +2,9 @@
 // from the AWS SDK's default chain, creates one client per service and Region,
 // and assumes roles in other accounts.
 //
-// Every call has a response time-out, stays below AWS's request quotas, retries
-// throttling and lost answers, and fails when a listing repeats a page. The
-// package's errors say what was being done, what AWS returned, and what to do.
+// Every call has a response time-out, stays below AWS's request quotas, is retried
+// after throttling and lost responses, and fails when a listing repeats a page. The
+// package's errors contain what was being done, what AWS returned, and what to do.
 package awsclient
 
 import (
@@ -30,7 +30,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient/limiter"
 )
 
-// Config says how to reach AWS. The zero value uses the SDK's default chain:
+// Config defines how to reach AWS. The zero value uses the SDK's default chain:
 // environment, shared configuration, container and instance roles.
 type Config struct {
 	// Profile of the shared configuration files.
@@ -74,8 +74,8 @@ type Clients struct {
 	sts     *sts.Client
 }
 
-// Load loads configuration and credentials. It calls AWS only if it has to: a
-// role is assumed when it is first used.
+// Load loads configuration and credentials. It calls AWS only if needed. A role is
+// assumed at its first use.
 func Load(ctx context.Context, c Config) (*Clients, error) {
 	w := newWatch(cmp.Or(c.ResponseTimeout, responseTimeout))
 	w.profile = cmp.Or(c.Profile, os.Getenv("AWS_PROFILE"))
@@ -126,8 +126,8 @@ func newClients(config aws.Config, limiters *limiters, watch *watch) *Clients {
 }
 
 // OnWarning sets a function that is called with messages for the user, from any
-// goroutine: calls that don't answer, and quotas that can't be shared. It also
-// applies to the clients of other roles. By default, there are no messages.
+// goroutine: calls that don't answer, and quotas that can't be shared. It also applies
+// to the clients of other roles. Defaults to no messages.
 func (c *Clients) OnWarning(warn func(message string)) {
 	c.watch.mu.Lock()
 	defer c.watch.mu.Unlock()

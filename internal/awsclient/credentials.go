@@ -37,9 +37,9 @@ func IsNoCredentials(err error) bool {
 
 type identifiedKey struct{}
 
-// problem says in one sentence why there are no credentials, and in another one
-// what to do. It never repeats what a credential_process printed, which may hold
-// a secret.
+// problem returns a sentence about why there are no credentials, and another one about
+// what to do. It never repeats what a credential_process printed, which may hold a
+// secret.
 func (e credentialsError) problem() string {
 	of, login := "", "aws sso login"
 	if e.profile != "" {

@@ -46,8 +46,8 @@ const (
 	CodeInvalidClientToken   = "InvalidClientTokenId"
 )
 
-// remedies say what the user can do, by error code. A code has several causes,
-// and the options that led to the call are unknown here: callers name them.
+// remedies are what the user can do, by error code. A code can have several causes.
+// Callers add the options that led to the call.
 var remedies = map[string]string{
 	CodeAccessDenied:         "Allow this action in the caller's IAM policy and, for a KMS key, in the key policy. " + seePermissions,
 	CodeUnauthorized:         "Allow this action in the caller's IAM policy. " + seePermissions,
@@ -93,36 +93,35 @@ func IsNotFound(err error) bool {
 	return Is(err, CodeNotFound, CodeImageNotFound, CodeSnapshotNotFound, CodeParameterNotFound)
 }
 
-// IsAccessDenied reports whether AWS returned that the caller may not do this.
+// IsAccessDenied reports whether AWS denied the call.
 func IsAccessDenied(err error) bool {
 	return Is(err, CodeAccessDenied, CodeUnauthorized, CodeSTSAccessDenied)
 }
 
-// IsClientError reports whether AWS returned that it refused the call, which so
-// had no effect. An answer that was lost, or that reports a failure of AWS,
-// leaves that open.
+// IsClientError reports whether AWS rejected the call, so that it had no effect. After
+// a lost response or a failure of AWS, the effect is unknown.
 func IsClientError(err error) bool {
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	return ok && answer.HTTPStatusCode() >= http.StatusBadRequest && answer.HTTPStatusCode() < http.StatusInternalServerError
 }
 
-// IsNoAnswer reports whether the call got no answer from AWS: its effect is
-// unknown, and other calls to the same endpoint will fail, too.
+// IsNoAnswer reports whether the call got no response from AWS. Its effect is unknown,
+// and other calls to the same endpoint will fail, too.
 func IsNoAnswer(err error) bool {
 	_, ok := errors.AsType[*NoAnswerError](err)
 	return ok
 }
 
-// Incomplete returns the error of a call whose answer lacks something that AWS
-// documents as always present. call is the service and operation, for example
-// "KMS DescribeKey". field says what is missing, for example "KeyMetadata".
+// Incomplete returns the error of a call whose response lacks a value that AWS
+// documents as always present. call is the service and operation, for example "KMS
+// DescribeKey". field is the missing value, for example "KeyMetadata".
 func Incomplete(call, region, field string) error {
 	return fmt.Errorf("%s in %s: AWS returned a response without %s. Run again. If the calls go to a custom endpoint or through a proxy, check it", call, region, field)
 }
 
-// Wrap wraps the error of an AWS call. The format and its arguments say what was
-// being done, with the Region and IDs. The text adds what AWS returned, made
-// printable, and what the user can do. It returns nil for nil.
+// Wrap wraps the error of an AWS call. The format and its arguments describe what was
+// being done, with the Region and IDs. The text adds what AWS returned, made printable,
+// and what the user can do. It returns nil for nil.
 func Wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil

@@ -19,7 +19,7 @@ type Identity struct {
 	Partition string // aws, aws-cn, aws-us-gov
 }
 
-// Identity asks STS for the caller.
+// Identity gets the caller's identity from STS.
 func (c *Clients) Identity(ctx context.Context) (Identity, error) {
 	if c.config.Region == "" {
 		return Identity{}, errors.New("no AWS Region is configured. Set AWS_REGION or the Region of the profile")
@@ -68,8 +68,8 @@ func (c *Clients) Organizations(partition string) *organizations.Client {
 	})
 }
 
-// Organization returns the organization of the caller's account. Every member
-// account may ask. Fact: ORG-1.
+// Organization returns the organization of the caller's account. Every member account
+// can call it. Fact: ORG-1.
 func (c *Clients) Organization(ctx context.Context, partition string) (Organization, error) {
 	client := c.Organizations(partition)
 	answer, err := client.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// errRepeatedPage ends a listing that would never end otherwise, or would be
-// taken for complete: the SDK's StopOnDuplicateToken stops without an error.
+// errRepeatedPage ends a listing that would otherwise never end or look complete. The
+// SDK's StopOnDuplicateToken stops without an error.
 var errRepeatedPage = errors.New("AWS returned the same page token twice, so the list is incomplete. Run again")
 
 // page is a page of a listing.

@@ -16,9 +16,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient/limiter"
 )
 
-// quotas stay below those of AWS, for the operations that a publication calls
-// often. ReplicateKey counts in the primary key's Region. AssumeRole shares STS's 600
-// a second with other operations, and takes only a part of it. Fact: QUOTA-1, QUOTA-5, STS-3.
+// quotas stay below those of AWS, for the operations that a publication calls often.
+// ReplicateKey counts in the primary key's Region. AssumeRole shares STS's 600 a second
+// with other operations, so it gets only a part of them. Fact: QUOTA-1, QUOTA-5, STS-3.
 var quotas = map[string]limiter.Quota{
 	"CreateGrant":  {PerSecond: 49, Burst: 10},
 	"RevokeGrant":  {PerSecond: 49, Burst: 10},

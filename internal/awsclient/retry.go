@@ -18,7 +18,7 @@ var throttleCodes = func() map[string]struct{} {
 	return codes
 }()
 
-// IsThrottled reports whether AWS returned that there were too many calls.
+// IsThrottled reports whether AWS throttled the call.
 func IsThrottled(err error) bool {
 	_, throttled := throttleCodes[Code(err)]
 	return throttled
@@ -53,9 +53,9 @@ func exhausted(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// OnceUnlessThrottled is an option that retries a call only when it was throttled
-// and so had no effect. Use it for operations without an idempotency token: when
-// an answer is lost, the caller looks for what the call may have created.
+// OnceUnlessThrottled is an option that retries a call only when it was throttled and
+// so had no effect. Use it for operations without an idempotency token. When a response
+// is lost, the caller looks for what the call may have created.
 func OnceUnlessThrottled(o *kms.Options) {
 	o.Retryer = retry.NewStandard(patient, func(o *retry.StandardOptions) {
 		o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: throttleCodes}}

@@ -24,18 +24,18 @@ type attempt struct {
 
 	mu   sync.Mutex
 	made resources
-	// lost means that an answer may have been lost, and with it the ID of something
-	// that was created.
+	// lost means that the ID of a created resource may be unknown because a response
+	// was lost.
 	lost bool
 }
 
-// ending is how a launch ended. The outcome is empty if it isn't known.
+// ending is the result of a launch. The outcome is empty if it isn't known.
 type ending struct {
 	Launch
 
 	// interrupted means that someone else terminated the instance.
 	interrupted bool
-	// elsewhere means that another zone may do.
+	// elsewhere means that another zone may work.
 	elsewhere bool
 }
 

@@ -1,5 +1,5 @@
-// Package canary launches images in one account before any other account can see
-// them. An instance that starts is the only full proof that a launch works.
+// Package canary launches images in one account before any other account can see them.
+// Only an instance that starts is a complete test of a launch.
 //
 // In each Region, [Canary.Run] first removes what an earlier run left behind. It
 // then launches an instance with RunInstances and, if configured, one through an
@@ -27,7 +27,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 )
 
-// Canary is how to launch.
+// Canary is the configuration of the launches.
 type Canary struct {
 	// Account is the account of the clients, for messages.
 	Account string
@@ -90,29 +90,29 @@ type Launch struct {
 
 // Bounds of what a canary does after its context ends, and of its retries.
 const (
-	// keyPatience is how long a new grant may take to count. Fact: GRANT-24.
+	// keyPatience is how long a new grant may take to become effective. Fact: GRANT-24.
 	keyPatience = 5 * time.Minute
-	// visibility is how long a new permission or resource may take to show.
+	// visibility is how long a new permission or resource may take to become visible.
 	// Fact: EC2-API-1.
 	visibility = 2 * time.Minute
 	// answerGrace is how much longer than the run's context a call that creates
-	// something waits for its answer: what it created must be known to be removed.
+	// something waits for its response. Only known resources can be removed.
 	answerGrace = 10 * time.Second
-	// removalGrace is how much longer removing goes on, and removalTimeout how long it
-	// takes at most.
+	// removalGrace is how much longer removing continues, and removalTimeout is its
+	// limit.
 	removalGrace   = 2 * time.Minute
 	removalTimeout = 10 * time.Minute
-	// attempts is how often a launch is repeated that someone else interrupted.
+	// attempts is how often a launch that someone else interrupted is repeated.
 	attempts = 3
 )
 
 // runBytes is the length of a run's ID.
 const runBytes = 8
 
-// Run launches each Region's image, all Regions at the same time. The launches are
-// in the order of Regions. The error is about what isn't a launch: what couldn't be
-// read, created or removed, and the end of the context. Launches that were made are
-// returned with it.
+// Run launches each Region's image, all Regions at the same time. The launches are in
+// the order of Regions. The error covers everything except launches: what couldn't be
+// read, created or removed, and the end of the context. It is returned with the
+// launches so far.
 func (c Canary) Run(ctx context.Context, images map[string]ami.Image) ([]Launch, error) {
 	id := make([]byte, runBytes)
 	_, _ = rand.Read(id) // never fails
@@ -161,7 +161,7 @@ type regional struct {
 // errTimedOut ends the launches of a Region.
 var errTimedOut = errors.New("timed out")
 
-// launch removes what earlier runs left, and launches until nobody interrupts it.
+// launch removes resources of earlier runs, and launches until no one interrupts it.
 func (r regional) launch(ctx context.Context) ([]Launch, error) {
 	if err := r.sweep(ctx); err != nil {
 		return nil, err
@@ -229,8 +229,8 @@ func (r regional) result(by string, outcome Outcome, reason string) Launch {
 	return Launch{Region: r.region, By: by, ImageID: r.image.ID, Outcome: outcome, Reason: reason}
 }
 
-// lingering returns a context that ends a while after the other one does. It keeps
-// the values of the other context.
+// lingering returns a context that ends some time after ctx. It keeps the values of the
+// other context.
 func lingering(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	lingering, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var mu sync.Mutex

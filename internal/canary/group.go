@@ -114,8 +114,8 @@ func (a *attempt) createGroup(ctx context.Context, end *ending, template string)
 	return err
 }
 
-// awaitActivity waits until the group has launched an instance, or won't. A failure
-// that a key causes is no result while the grant is new: the group tries again.
+// awaitActivity waits until the group has launched an instance or can't. A failure
+// caused by a key doesn't count while the grant is new, because the group tries again.
 // Fact: ASG-4 to ASG-6, GRANT-24.
 func (a *attempt) awaitActivity(ctx context.Context, end *ending) error {
 	name := a.name(a.number)

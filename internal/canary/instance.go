@@ -145,7 +145,7 @@ func (a *attempt) describe(ctx context.Context, id string) (*types.Instance, err
 	return nil, nil
 }
 
-// systemStatus says what is pending of the system status check. Fact: EC2-INST-1.
+// systemStatus returns what is pending in the system status check. Fact: EC2-INST-1.
 func (a *attempt) systemStatus(ctx context.Context, end *ending) (pending string, err error) {
 	answer, err := a.client.DescribeInstanceStatus(ctx, &ec2.DescribeInstanceStatusInput{InstanceIds: []string{end.InstanceID}})
 	if err != nil && !awsclient.Is(err, "InvalidInstanceID.NotFound") {
@@ -167,7 +167,7 @@ func (a *attempt) systemStatus(ctx context.Context, end *ending) (pending string
 	}
 }
 
-// died says why the instance doesn't run.
+// died returns why the instance isn't running.
 func (e *ending) died(instance *types.Instance) {
 	code, message := "", ""
 	if reason := instance.StateReason; reason != nil {

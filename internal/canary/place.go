@@ -52,8 +52,8 @@ func candidates(image ami.Image) []string {
 	}
 }
 
-// place chooses the type and the subnets. inconclusive says why there is nothing to
-// choose from, and what to set.
+// place chooses the type and the subnets. inconclusive explains why nothing fits, and
+// what to set.
 func (r regional) place(ctx context.Context) (p place, inconclusive string, err error) {
 	subnets, vpc, err := r.findSubnets(ctx)
 	if err != nil {

@@ -8,21 +8,21 @@ import (
 )
 
 // capacityCodes are the errors of launches that fail for a reason that isn't the
-// image's. Another zone may do. Fact: EC2-INST-5, EC2-INST-6.
+// image's. Another zone may work. Fact: EC2-INST-5, EC2-INST-6.
 var capacityCodes = []string{
 	awsclient.CodeNoCapacity, awsclient.CodeNoHostCapacity, "InsufficientCapacity", "InsufficientFreeAddressesInSubnet",
 	"VcpuLimitExceeded", "InstanceLimitExceeded", "VolumeLimitExceeded", "MaxIOPSLimitExceeded", "PendingVerification",
 }
 
-// capacityWords are how the same reasons read in the activities of Auto Scaling and
-// in messages that share their code with others.
+// capacityWords identify the same reasons in the activities of Auto Scaling, and in
+// messages whose code has other meanings, too.
 var capacityWords = []string{
 	"sufficient capacity", "not have sufficient", "not supported in your requested Availability Zone", "more vCPU capacity than your current",
 	"does not match the architecture", "not enough free addresses", "Volume limit exceeded",
 }
 
-// unsupported is the error of a type that a zone doesn't offer. The word alone says
-// too little in a message.
+// unsupported is the error of a type that a zone doesn't offer. The word alone is
+// ambiguous in a message.
 const unsupported = "Unsupported"
 
 // isCapacity reports whether a reason isn't the image's.

@@ -41,7 +41,7 @@ func (r resources) all() []string {
 	return slices.Concat(r.scalingGroups, r.instances, r.templates, r.securityGroups)
 }
 
-// owned reports whether a resource with the tags and the name is to be removed.
+// owned reports whether to remove a resource with these tags and this name.
 type owned func(tags map[string]string, name string) bool
 
 // sweep removes what canaries of runs that have ended left behind.
@@ -54,10 +54,10 @@ func (r regional) sweep(ctx context.Context) error {
 	return r.remove(ctx, left, 0, r.removable)
 }
 
-// remove removes the resources, and all others that are owned: Auto Scaling groups
-// and instances, then templates, and security groups last. It goes on for a while
-// after the context ends, so that a canceled run terminates its instances. It looks
-// for others at least so long.
+// remove removes the resources, and all others that are owned: Auto Scaling groups and
+// instances, then templates, and security groups last. It continues for a while after
+// the context ends, so that a canceled run terminates its instances. It looks for
+// others at least that long.
 func (r regional) remove(ctx context.Context, left resources, atLeast time.Duration, owned owned) error {
 	ctx, done := lingering(ctx, removalGrace)
 	defer done()
@@ -116,7 +116,7 @@ func (r regional) removeInstances(ctx context.Context, left resources, atLeast t
 	return left, err
 }
 
-// list finds what is owned and exists. It looks for Auto Scaling groups only if the
+// list finds owned resources that exist. It looks for Auto Scaling groups only if the
 // canary creates one, or if there is a template, which is deleted after its group.
 func (r regional) list(ctx context.Context, owned owned) (resources, error) {
 	var found resources

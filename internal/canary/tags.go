@@ -39,10 +39,9 @@ func (r regional) tags(attempt int) map[string]string {
 	}
 }
 
-// removable reports whether a resource is a canary's of a run that has ended:
-// another run of the publication, or one whose time is over. Tags and name must
-// agree. A run of the publication that goes on at the same time notices the loss, and
-// launches again.
+// removable reports whether a resource is a canary's of a run that has ended: another
+// run of the publication, or one whose time is over. Tags and name must agree. A
+// concurrent run of the same publication notices the loss, and launches again.
 func (r regional) removable(tags map[string]string, name string) bool {
 	match := runName.FindStringSubmatch(name)
 	if match == nil || match[1] != tags[TagRun] || tags[TagRun] == r.run {

@@ -19,7 +19,7 @@ const (
 	Create    Action = "create"  // it did not exist
 	Update    Action = "update"  // it exists and differs
 	NoOp      Action = "keep"    // it exists and is up to date
-	Skip      Action = "skip"    // it cannot be made, for a reason that is stated
+	Skip      Action = "skip"    // it can't be created, for the stated reason
 	Unmanaged Action = "foreign" // it exists in addition to what is configured, and is left alone
 	Delete    Action = "remove"  // it exists in addition to what is configured, and is removed
 )
@@ -61,7 +61,7 @@ type Change struct {
 	// ID is the resource's ID or name in AWS. It is empty if this change
 	// creates the resource and AWS hasn't assigned it yet.
 	ID string `json:"id,omitempty"`
-	// Detail says in a few words what differs.
+	// Detail describes the difference in a few words.
 	Detail string `json:"detail,omitempty"`
 }
 

@@ -6,14 +6,13 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Finding is something that reading AWS or comparing it with the configuration
-// reveals, and that a run doesn't change by itself.
+// Finding is a problem in AWS or in the configuration that a run doesn't fix itself.
 type Finding struct {
 	Kind   Kind
 	Region string
 	// ID is the resource's ID; empty if the finding belongs to none.
 	ID string
-	// Text says what is wrong and how to fix it.
+	// Text describes the problem and how to fix it.
 	Text string
 	// Blocks means that a run can't continue until the user has fixed the
 	// problem.

@@ -10,9 +10,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
-// Problems collects what is wrong with a configuration, so that the user sees
-// all of it at once. Each problem names the field as the user writes it, and
-// the remedy.
+// Problems collects the errors in a configuration, so that the user sees all of them at
+// once. Each problem names the field as the user writes it, and the remedy.
 type Problems struct{ all []error }
 
 // Addf adds a problem.

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// placeholder is what Packer writes in the place of a string that it doesn't know
-// yet. Packer configures a post-processor twice, the first time with a placeholder
-// for every value that is not known before the build; `packer validate` does the
-// same for data sources. Such a value cannot be checked. It must not be used
-// either: where a template names a build variable that the builder does not
-// set, the placeholder is there for good, and Packer reports no error.
+// placeholder is Packer's value for a string that it doesn't know yet. Packer
+// configures a post-processor twice, the first time with a placeholder for every value
+// that is not known before the build; `packer validate` does the same for data sources.
+// Such a value cannot be checked. It must not be used either. If the builder doesn't
+// set a build variable that a template refers to, the placeholder stays, and Packer
+// reports no error.
 const placeholder = "<unknown>"
 
 // Unknown reports whether Packer doesn't know the value, or a part of it, yet.

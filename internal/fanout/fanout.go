@@ -1,7 +1,7 @@
-// Package fanout runs the same work in several Regions at the same time, or
-// different work at the same time. It runs everything before any failure counts,
-// so that a run reports the errors of all Regions at once. A panic becomes an
-// error: in a goroutine it would end the process.
+// Package fanout runs the same work in several Regions at the same time, or different
+// work at the same time. A failure doesn't stop the rest, so a run reports the errors
+// of all Regions at once. A panic becomes an error: in a goroutine it would end the
+// process.
 package fanout
 
 import (
@@ -100,7 +100,7 @@ func Together(ctx context.Context, tasks ...Task) error {
 
 // PanicError is the error of a function that panicked.
 type PanicError struct {
-	Name  string // what the function did, or where
+	Name  string // name of the work or the Region
 	Value any    // of the panic
 	Stack []byte
 }

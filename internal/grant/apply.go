@@ -24,8 +24,8 @@ import (
 // each time.
 type Members func(roleARN string) aws.CredentialsProvider
 
-// Result says that every desired grant exists, was skipped for a stated reason, or
-// is left for its account to create. Only [Plan.Apply] creates it.
+// Result means that every desired grant exists, was skipped for a stated reason, or is
+// left for its account to create. Only [Plan.Apply] creates it.
 type Result struct {
 	grants []Grant
 }
@@ -37,19 +37,19 @@ const (
 	// missingRoleGrace is how long a grantee that KMS doesn't know is retried
 	// before it is an error: a new role may not be visible yet. Fact: GRANT-8.
 	missingRoleGrace = 20 * time.Second
-	// visibility is how long a new key or grant may take to show, several times
-	// what KMS usually needs. Fact: GRANT-24.
+	// visibility is how long a new key or grant may take to become visible: several
+	// times what KMS usually needs. Fact: GRANT-24.
 	visibility = 10 * time.Minute
-	// accountsAtOnce bounds the accounts whose grants are created at the same time.
-	// KMS counts CreateGrant for each account, so only STS and this machine bind.
+	// accountsAtOnce bounds the accounts whose grants are created at the same time. KMS
+	// counts CreateGrant for each account, so only STS and this machine are limits.
 	// Fact: QUOTA-6, STS-3.
 	accountsAtOnce = 16
 )
 
-// Apply creates the planned grants and waits until they read back. The accounts
-// work in parallel, each in all Regions. The failure of an account stops no other:
-// the error names each account that failed. The grants are returned on failure
-// too, as far as they got. Apply writes nothing if a finding blocks.
+// Apply creates the planned grants and waits until they read back. The accounts work in
+// parallel, each in all Regions. The failure of an account doesn't stop the others. The
+// error names each account that failed. On failure, it returns the grants with their
+// status, too. Apply writes nothing if a finding blocks.
 func (p Plan) Apply(ctx context.Context, owner Clients, members Members, reporter progress.Reporter) (Result, error) {
 	result := Result{grants: slices.Clone(p.grants)}
 	if err := change.Blocking(p.findings); err != nil {
@@ -196,7 +196,8 @@ func (d Desired) create(ctx context.Context, client *kms.Client, g *Grant, optio
 	return nil
 }
 
-// MissingRole is why a grant is skipped whose role doesn't exist. Fact: GRANT-15.
+// MissingRole is the reason for skipping a grant whose role doesn't exist. Fact:
+// GRANT-15.
 const MissingRole = "the role doesn't exist in the account. AWS creates it when the account first uses the service; run again afterwards"
 
 func grantOperations(names []string) []types.GrantOperation {

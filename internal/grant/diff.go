@@ -18,7 +18,7 @@ type Plan struct {
 	desired Desired
 	grants  []Grant
 	stale   []Stale
-	// ineffective are grants for desired roles that another account than the role's
+	// ineffective are grants for desired roles that an account other than the role's
 	// created.
 	ineffective []ineffective
 	findings    []change.Finding
@@ -57,10 +57,9 @@ func Diff(desired Desired, observed Observed, keyARN func(region string) string)
 	return plan
 }
 
-// overQuota finds the keys that the missing grants don't fit on. Stale grants
-// count: they are revoked after the new ones are created. A key that holds more
-// than the default quota shows that AWS raised it: then there is nothing to
-// compare with.
+// overQuota finds the keys that have no room for the missing grants. Stale grants
+// count: they are revoked after the new ones are created. If a key holds more than the
+// default quota, AWS raised it, and the quota is unknown.
 func overQuota(plan Plan, observed Observed) []change.Finding {
 	planned, keys := map[string]int{}, map[string]string{}
 	for _, g := range plan.grants {
@@ -112,12 +111,12 @@ func (p Plan) Stale() []Stale {
 	return stale
 }
 
-// Findings are what has to be fixed before a run can go on: keys that the missing
-// grants don't fit on.
+// Findings must be fixed before a run can continue: keys that have no room for the
+// missing grants.
 func (p Plan) Findings() []change.Finding { return p.findings }
 
-// Expected is how many grants are missing whose roles the configuration lists.
-// Default roles may not exist, so that their grants aren't expected.
+// Expected is how many grants are missing whose roles the configuration lists. Default
+// roles may not exist, so their grants aren't expected.
 func (p Plan) Expected() int {
 	if !p.desired.RolesListed {
 		return 0
@@ -125,8 +124,8 @@ func (p Plan) Expected() int {
 	return len(slices.DeleteFunc(slices.Clone(p.grants), func(g Grant) bool { return g.Status == Exists }))
 }
 
-// Changes says what applying the plan does. Grants that the accounts create
-// themselves change nothing.
+// Changes lists what applying the plan does. Grants that the accounts create themselves
+// change nothing.
 func (p Plan) Changes() []change.Change {
 	var changes []change.Change
 	for _, g := range p.grants {

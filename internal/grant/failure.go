@@ -17,8 +17,8 @@ type failure struct {
 	err     error
 }
 
-// kind is the error's text without account and Region: what fails for one account
-// often fails for hundreds in the same way.
+// kind is the error's text without account and Region, because hundreds of accounts
+// often fail in the same way.
 func (f failure) kind() string {
 	kind := strings.ReplaceAll(f.err.Error(), f.account, "{account}")
 	if f.region == "" {
@@ -72,7 +72,7 @@ func joined(all []error) error {
 	return errors.Join(all...)
 }
 
-// few are the first errors and the number of the others.
+// few returns the first errors and the number of the others.
 func few(all []error) []error {
 	const shown = 10
 	if more := len(all) - shown; more > 1 {

@@ -1,7 +1,7 @@
-// Package grant manages the KMS grants that let service-linked roles use the key.
-// These roles can't have an IAM policy, so that a grant on each regional key is the
-// only way. A grant counts only if the account of the role created it. Fact:
-// GRANT-9 to GRANT-16, IAM-ROLE-8.
+// Package grant manages the KMS grants that let service-linked roles use the key. These
+// roles can't have an IAM policy, so they need a grant on each regional key. A grant
+// counts only if the account of the role created it. Fact: GRANT-9 to GRANT-16,
+// IAM-ROLE-8.
 //
 // [Read] only reads, [Diff] is pure, [Plan.Apply] and [Plan.Prune] write.
 package grant
@@ -44,8 +44,8 @@ type Desired struct {
 	Owner     string // account ID of the key's owner
 	Accounts  []string
 	Roles     []string // below "role/"
-	// RolesListed says that the configuration lists the roles, so that each is
-	// expected to exist. A default role may not exist in an account.
+	// RolesListed means that the configuration lists the roles, so each is expected to
+	// exist. A default role may not exist in an account.
 	RolesListed bool
 	// Regions in which instances will be launched.
 	Regions []string
@@ -59,7 +59,7 @@ type Desired struct {
 	SkipMissing bool
 }
 
-// Status is how a grant stands.
+// Status is the status of a grant.
 type Status string
 
 // The states of a grant.
@@ -80,7 +80,7 @@ type Grant struct {
 	Name       string
 	Operations []string
 	Status     Status
-	// Reason says why the grant was skipped, or why the role's existing grants
+	// Reason explains why the grant was skipped, or why the role's existing grants
 	// don't count.
 	Reason  string
 	GrantID string

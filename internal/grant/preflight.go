@@ -10,9 +10,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 )
 
-// Preflight asks KMS by a dry run in each Region whether the owner may create the
-// first of the planned grants for its own roles, where the key already exists. It
-// reports only missing permissions. Fact: GRANT-29.
+// Preflight checks with a dry run in each Region whether the owner can create the first
+// of the planned grants for its own roles, where the key already exists. It reports
+// only missing permissions. Fact: GRANT-29.
 func (p Plan) Preflight(ctx context.Context, owner Clients) error {
 	first := map[string]Grant{}
 	var regions []string

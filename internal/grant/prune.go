@@ -44,9 +44,8 @@ var (
 	uniqueID = regexp.MustCompile(`^ARO[A-Z0-9]+$`)
 )
 
-// ourName returns the name of a grant if it is one that this plugin gives to the
-// grantee, else "". KMS shows a deleted role by its unique ID. Then the form of
-// the name decides.
+// ourName returns the name of a grant if the plugin uses it for the grantee, or "". KMS
+// shows a deleted role by its unique ID. Then the form of the name decides.
 func ourName(name, grantee string) string {
 	if !ourNames.MatchString(name) {
 		return ""
@@ -98,7 +97,7 @@ func (s Stale) change(prune bool) change.Change {
 }
 
 // ours reports whether it is a grant that pruning may revoke. Without the issuing
-// account, nothing is known against it.
+// account, it must stay.
 func (i ineffective) ours() bool { return i.Name != "" && i.issuer != "" }
 
 func (i ineffective) change(prune bool) change.Change {
@@ -173,7 +172,7 @@ func (p Plan) Prune(ctx context.Context, owner Clients, reporter progress.Report
 	return all, err
 }
 
-// revokedAtOnce bounds the calls under way at once in a Region.
+// revokedAtOnce bounds the concurrent calls in a Region.
 const revokedAtOnce = 16
 
 func revoke(ctx context.Context, owner Clients, stage *progress.Stage, stale []Stale) error {

@@ -92,8 +92,8 @@ type keyGrants struct {
 	total     int
 }
 
-// list reads the grants of one key. An entry without what identifies a grant is
-// an error: left out, it could be created again, or escape pruning.
+// list reads the grants of one key. An entry without the values that identify a grant
+// is an error. Ignored, it could be created again, or never be pruned.
 func list(ctx context.Context, client *kms.Client, keyARN, region string) (keyGrants, error) {
 	found := keyGrants{byGrantee: map[string][]existing{}}
 	var operations []string // of the grant before: most have the same
@@ -131,8 +131,7 @@ func fold(all map[string]keyGrants, err error) (Observed, error) {
 	return observed, err
 }
 
-// With returns what was observed, with the Regions of a later read in place of
-// its own.
+// With returns the observation with the Regions of a later read replaced.
 func (o Observed) With(later Observed) Observed {
 	with := Observed{byGrantee: map[string]map[string][]existing{}, total: map[string]int{}}
 	for _, each := range []Observed{o, later} {

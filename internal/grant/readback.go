@@ -44,8 +44,8 @@ func (c *creator) readBack(ctx context.Context) error {
 	})
 }
 
-// listed returns the ID of the created grant, if it shows. Without the issuing
-// account it shows all the same; the launch check says what that means.
+// listed returns the ID of the created grant, if it's visible. It counts as visible
+// without the issuing account, too. The launch check evaluates that.
 func (o Observed) listed(g Grant) (string, bool) {
 	i := slices.IndexFunc(o.byGrantee[g.Region][g.Role], func(e existing) bool {
 		return e.id == g.GrantID || g.GrantID == "" && (e.issuer == g.Account || e.issuer == "") && len(e.lacks(g)) == 0

@@ -158,7 +158,7 @@ func describePrincipals(ctx context.Context, api API, image ami.Image) ([]string
 	return principals, nil
 }
 
-// age is what images are ordered by, the oldest first.
+// age is the sort key of images, the oldest first.
 func age(i ami.Image) string { return i.CreationDate + i.ID }
 
 // step is what happens to one older image.

@@ -32,7 +32,7 @@ var _ packersdk.PostProcessor = (*PostProcessor)(nil)
 // ConfigSpec returns the specification of the arguments and blocks.
 func (p *PostProcessor) ConfigSpec() hcldec.ObjectSpec { return p.config.FlatMapstructure().HCL2Spec() }
 
-// Configure reads and checks the configuration, and asks nothing of AWS.
+// Configure reads and checks the configuration without calls to AWS.
 func (p *PostProcessor) Configure(raws ...any) error {
 	config, err := decode(raws...)
 	if err != nil {

@@ -21,8 +21,8 @@ const (
 	// clockDrift is how far ahead of this process's clock another process's clock
 	// may be. A later time was written by a clock that has been corrected since.
 	clockDrift = time.Second
-	// longestQueue bounds what a damaged file can do. At the slowest rate, the
-	// calls that one run has in flight need less.
+	// longestQueue limits the effect of a damaged file. At the slowest rate, the calls
+	// that one run has in flight need less.
 	longestQueue = time.Hour
 )
 
@@ -82,9 +82,8 @@ func (f *file) write(s state) error {
 	return os.WriteFile(f.path, content, 0o600)
 }
 
-// read returns the state in the file. A file that is absent, was left half
-// written by a process that was killed, or was written by a wrong clock holds
-// none.
+// read returns the state in the file. A missing file, one that a killed process left
+// half written, and one written with a wrong clock have no state.
 func (f *file) read() (state, bool) {
 	var s state
 	content, err := os.ReadFile(f.path)

@@ -1,8 +1,8 @@
 // Package limiter rate-limits calls to stay below AWS request quotas. Waiting is
-// cheaper than being throttled. A quota belongs to an account and a Region, so
-// the builds on a machine can share a limiter through a file. A quota can be
-// lower than AWS documents, and others can use part of it, so a throttled call
-// slows all of them down for a while.
+// cheaper than being throttled. A quota belongs to an account and a Region, so the
+// builds on a machine can share a limiter through a file. A quota can be lower than AWS
+// documents, and other callers can use part of it. So a throttled call slows down all
+// calls for a while.
 package limiter
 
 import (
@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Quota is how often a call may be sent.
+// Quota is the rate at which calls may be sent.
 type Quota struct {
 	// PerSecond is the long-term rate.
 	PerSecond float64
@@ -74,7 +74,7 @@ func (l *Limiter) Wait(ctx context.Context) error {
 	}
 }
 
-// release takes a call out of the queue: the next run must not wait for calls
+// release removes a call from the queue, because the next run must not wait for calls
 // that a canceled run never sent.
 func (l *Limiter) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, releasePatience)

@@ -1,6 +1,6 @@
-// Package pattern holds the patterns of the names, IDs and ARNs that AWS uses and
-// that configurations and policies contain. Each has the words for an error. The
-// patterns check the form only, not whether the resource exists.
+// Package pattern holds the patterns of the names, IDs and ARNs that AWS uses and that
+// configurations and policies contain. Each has the text of an error. The patterns
+// check the form only, not whether the resource exists.
 package pattern
 
 import (
@@ -19,7 +19,7 @@ type Pattern struct {
 // Match reports whether the value has the form.
 func (p Pattern) Match(value string) bool { return p.form.MatchString(value) }
 
-// Problem says that the value doesn't have the form, and how to write it.
+// Problem describes the expected form of the value, and how to write it.
 func (p Pattern) Problem(value string) string {
 	remedy := p.remedy
 	if p.hint != nil {
@@ -106,8 +106,8 @@ var (
 		"the name of a session", whole(`[\w+=,.@-]{2,64}`),
 		"use 2 to 64 letters, digits and _+=,.@-", nil,
 	}
-	// ExternalID is what a role's trust policy asks for. Its greatest length,
-	// [MaxExternalID], is more than a regular expression can count.
+	// ExternalID is the external ID that a role's trust policy requires. Its greatest
+	// length, [MaxExternalID], is more than a regular expression can count.
 	ExternalID = Pattern{
 		"an external id", whole(`[\w+=,.@:/-]{2,}`),
 		"use 2 to 1224 letters, digits and _+=,.@:/-", nil,
