@@ -10,7 +10,7 @@ import (
 )
 
 // FuzzPrepare: no value makes the configuration panic, and one that is accepted
-// names one image, or somebody whose images are looked at.
+// names one image, or someone whose images are looked at.
 func FuzzPrepare(f *testing.F) {
 	f.Add("us-east-1", "ami-01234567", "", "", "")
 	f.Add("us-east-1", "", "name", "golden-*", "self")

@@ -62,7 +62,7 @@ func (c *copier) startWhenAllowed(ctx, waiting context.Context, d Desired, link 
 	return id, err
 }
 
-// call calls CopyImage. EC2 may refuse a name that another image has: the wanted
+// call calls CopyImage. EC2 may reject a name that another image has: the wanted
 // name can only be an unpublished copy's here, which must not block, so the copy
 // gets the alternate name.
 func (c *copier) call(ctx context.Context, d Desired, link int) (string, error) {

@@ -15,7 +15,7 @@ const (
 	// TagPublication holds the publication's ID, see [PublicationID].
 	TagPublication = "orgami:publication"
 	// TagSourceImage and TagSourceRegion name the original: the image that the
-	// first copy was made of.
+	// first copy was created from.
 	TagSourceImage  = "orgami:source-image"
 	TagSourceRegion = "orgami:source-region"
 	// TagDigest holds the original's [Image.Digest]. Copies are verified with it

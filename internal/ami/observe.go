@@ -91,7 +91,7 @@ type Observed struct {
 	// unpublished copy, each once, oldest first. Disabled images are among them.
 	Images []Image
 	// Shared holds who can launch an image, by ID. An image whose permissions
-	// weren't read, because it isn't available or EC2 refused, isn't in it.
+	// weren't read, because it isn't available or EC2 rejected, isn't in it.
 	Shared map[string]Shared
 }
 

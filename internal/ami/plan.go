@@ -105,7 +105,7 @@ func (d Desired) fits(i Image) bool {
 // maxNameLength is EC2's limit for the name of an image. Fact: EC2-IMG-1.
 const maxNameLength = 128
 
-// alternateName is the copy's name if EC2 refuses the wanted one because an
+// alternateName is the copy's name if EC2 rejects the wanted one because an
 // unpublished copy of another source has it.
 func (d Desired) alternateName() string {
 	suffix := "-" + hash(d.Publication)[:8]

@@ -13,12 +13,12 @@ func (c *copier) tell(ctx context.Context, pending Image) {
 	if !c.stage.ShouldReport(c.desired.Region) {
 		return
 	}
-	percent, _ := strconv.Atoi(strings.TrimSuffix(slowest(ctx, c.client, pending), "%")) // 0 if nobody knows
+	percent, _ := strconv.Atoi(strings.TrimSuffix(slowest(ctx, c.client, pending), "%")) // 0 if no one knows
 	c.stage.Percent(c.desired.Region, percent)
 }
 
 // slowest returns the progress of the image's slowest snapshot in EC2's words,
-// for example "47%". It is "" if the progress can't be read, which is no reason
+// for example "47%". It is "" if the progress can't be read, which isn't a reason
 // to fail.
 func slowest(ctx context.Context, client *ec2.Client, image Image) string {
 	if err := readSnapshots(ctx, client, image.Region, []Image{image}); err != nil {

@@ -106,7 +106,7 @@ func describeImage(ctx context.Context, client *ec2.Client, region, id string) (
 	return image, nil
 }
 
-// errNotVisible says that EC2's answer doesn't contain the image.
+// errNotVisible says that EC2's response doesn't contain the image.
 var errNotVisible = errors.New("EC2 returned no image")
 
 // describeImageAlone is [describeImage] without what only DescribeSnapshots

@@ -30,7 +30,7 @@ func (m *messages) add(message string) {
 	m.list = append(m.list, message)
 }
 
-// An endpoint that never answers fails a call within two minutes, and is
+// An endpoint that never responds fails a call within two minutes, and is
 // reported within seconds.
 func TestDeadEndpoint(t *testing.T) {
 	inVirtualTime(t, always(answer{}), func(t *testing.T, c *Clients) {
@@ -87,8 +87,8 @@ func TestStalledTogether(t *testing.T) {
 	})
 }
 
-// An attempt that got no answer is repeated. A call that gets answers now and
-// then may go on for as long as it is throttled.
+// An attempt that got no response is repeated. A call that gets answers now and
+// then may continue for as long as it is throttled.
 func TestLostAnswers(t *testing.T) {
 	attempts := 0
 	inVirtualTime(t, func(_, _ string, n int) answer {
@@ -107,7 +107,7 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
-// Calls without an idempotency token aren't repeated after a lost answer.
+// Calls without an idempotency token aren't repeated after a lost response.
 func TestOnceUnlessThrottled(t *testing.T) {
 	attempts := 0
 	inVirtualTime(t, func(_, _ string, n int) answer {
@@ -123,7 +123,7 @@ func TestOnceUnlessThrottled(t *testing.T) {
 	})
 }
 
-// Ctrl-C ends a call at once, whether it waits for an answer, for its next
+// Ctrl-C ends a call at once, whether it waits for a response, for its next
 // attempt or for its limiter.
 func TestCanceled(t *testing.T) {
 	for name, serve := range map[string]serve{
@@ -221,7 +221,7 @@ func TestRefusedEndpoint(t *testing.T) {
 	}
 }
 
-// Without retries by the SDK, an answer that is no answer still ends a call.
+// Without retries by the SDK, a response that is no response still ends a call.
 func TestStrangeAnswers(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty": "", "object": "{}", "html": "<html><body>Sign in</body></html>", "truncated": `{"Grants":[{"GrantId":"`,

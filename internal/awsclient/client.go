@@ -43,7 +43,7 @@ type Config struct {
 	// EndpointURL replaces the endpoints of all services.
 	EndpointURL string
 	AssumeRole  *AssumeRole
-	// ResponseTimeout is how long each attempt of a call waits for the answer.
+	// ResponseTimeout is how long each attempt of a call waits for the response.
 	// Defaults to 30 s.
 	ResponseTimeout time.Duration
 }

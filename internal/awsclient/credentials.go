@@ -38,7 +38,7 @@ func IsNoCredentials(err error) bool {
 type identifiedKey struct{}
 
 // problem returns a sentence about why there are no credentials, and another one about
-// what to do. It never repeats what a credential_process printed, which may hold a
+// what to do. It never contains the output of a credential_process, which may hold a
 // secret.
 func (e credentialsError) problem() string {
 	of, login := "", "aws sso login"

@@ -41,7 +41,7 @@ func listAccounts(ctx context.Context, c *Clients) error {
 	return nil
 }
 
-// The text of an error says what was being done, which call returned what, and
+// The text of an error describes what was being done, which call returned what, and
 // what to do. Nothing in it controls a terminal.
 func TestErrorText(t *testing.T) {
 	for _, test := range []struct {

@@ -26,7 +26,7 @@ const region = "eu-west-1"
 // latency is how long the AWS of a test takes to answer.
 const latency = 50 * time.Millisecond
 
-// answer is what AWS returns to a request. Without a status it never answers,
+// answer is what AWS returns to a request. Without a status it never responds,
 // unless it has an error, which is one of the connection.
 type answer struct {
 	status int

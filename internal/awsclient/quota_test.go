@@ -16,7 +16,7 @@ import (
 )
 
 // Every throttling code is retried and slows the limiter down. A resource quota
-// that is exhausted fails at once and slows nothing down.
+// that is exhausted fails immediately and slows nothing down.
 func TestThrottling(t *testing.T) {
 	for code := range retry.DefaultThrottleErrorCodes {
 		t.Run(code, func(t *testing.T) {

@@ -91,7 +91,7 @@ func (a *attempt) launch(ctx context.Context) (direct, scaled ending, err error)
 }
 
 // createSecurityGroup creates a group without rules. The group's name is the
-// attempt's own, so that a group that has it is the one of a lost answer.
+// attempt's own, so that a group that has it is the one of a lost response.
 // Fact: EC2-INST-9.
 func (a *attempt) createSecurityGroup(ctx context.Context) (string, error) {
 	creating, done := lingering(ctx, answerGrace)
@@ -131,7 +131,7 @@ func (a *attempt) createSecurityGroup(ctx context.Context) (string, error) {
 	}
 	_, err = a.client.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: group.GroupId, IpPermissions: group.IpPermissionsEgress})
 	if awsclient.Is(err, "InvalidPermission.NotFound") {
-		err = nil // an answer was lost
+		err = nil // a response was lost
 	}
 	return *group.GroupId, awsclient.Wrap(err, "removing the outbound rules of security group %s in %s in account %s", *group.GroupId, a.region, a.Account)
 }

@@ -88,7 +88,7 @@ type Launch struct {
 	Reason string
 }
 
-// Bounds of what a canary does after its context ends, and of its retries.
+// Limits of a canary's work after its context ends, and of its retries.
 const (
 	// keyPatience is how long a new grant may take to become effective. Fact: GRANT-24.
 	keyPatience = 5 * time.Minute

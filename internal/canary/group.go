@@ -73,7 +73,7 @@ func (a *attempt) createTemplate(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// createGroup creates the group. Auto Scaling refuses a template that couldn't
+// createGroup creates the group. Auto Scaling rejects a template that couldn't
 // launch, for example because the image isn't visible yet. Fact: ASG-2.
 func (a *attempt) createGroup(ctx context.Context, end *ending, template string) error {
 	creating, done := lingering(ctx, answerGrace)
@@ -96,7 +96,7 @@ func (a *attempt) createGroup(ctx context.Context, end *ending, template string)
 		case awsclient.Is(err, "ValidationError"):
 			return refusal(err), nil
 		case awsclient.Is(err, "AlreadyExists"), awsclient.Is(err, "AlreadyExistsFault"):
-			return "", nil // an answer was lost: the name is the attempt's own
+			return "", nil // a response was lost: the name is the attempt's own
 		default:
 			return "", awsclient.Wrap(err, "creating an Auto Scaling group for the canary in %s in account %s", a.region, a.Account)
 		}

@@ -190,7 +190,7 @@ func (r regional) listScalingGroups(ctx context.Context, owned owned, found *res
 	})
 }
 
-// gone reports whether a call was refused because its resource no longer exists, and
+// gone reports whether a call was rejected because its resource no longer exists, and
 // so has no tags that allow the call. Fact: IAM-EVAL-17.
 func (r regional) gone(ctx context.Context, err error, id string) bool {
 	if !awsclient.IsAccessDenied(err) {
@@ -210,7 +210,7 @@ func (r regional) deleteScalingGroup(ctx context.Context, name string) error {
 }
 
 // terminate terminates an instance. visible is false if EC2 doesn't know it, yet or
-// any longer.
+// anymore.
 func (r regional) terminate(ctx context.Context, id string) (visible bool, err error) {
 	_, err = r.client.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
 	if awsclient.Is(err, "InvalidInstanceID.NotFound") {

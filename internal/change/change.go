@@ -24,8 +24,8 @@ const (
 	Delete    Action = "remove"  // it exists in addition to what is configured, and is removed
 )
 
-// Sign is that of a Terraform plan, "!" for what can't be done, and "?" for what isn't
-// managed here.
+// Sign returns the sign of a Terraform plan, "!" for a change that can't be made, and
+// "?" for an unmanaged resource.
 func (a Action) Sign() string {
 	return map[Action]string{Create: "+", Update: "~", NoOp: "=", Skip: "!", Unmanaged: "?", Delete: "-"}[a]
 }

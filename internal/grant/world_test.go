@@ -73,7 +73,7 @@ func (w *world) members() Members {
 	}
 }
 
-// RoundTrip lets alter replace the bodies of successful answers.
+// RoundTrip lets alter replace the bodies of successful responses.
 func (w *world) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer, err := w.sim.Client().Transport.RoundTrip(request)
 	if err != nil || w.alter == nil || answer.StatusCode != http.StatusOK {
@@ -121,7 +121,7 @@ func (w *world) count(operation string) int {
 
 func quiet() progress.Reporter { return progress.Reporter{Info: func(string) {}} }
 
-// TestCreatesAndPrunes: grants are created at once, although the key is not
+// TestCreatesAndPrunes: grants are created immediately, although the key is not
 // visible yet; another run creates none; those of an account that left are
 // revoked.
 func TestCreatesAndPrunes(t *testing.T) {
@@ -192,7 +192,7 @@ func TestQuotaInThePlan(t *testing.T) {
 	}
 }
 
-// TestFullKey: LimitExceededException ends the work in the Region at once,
+// TestFullKey: LimitExceededException ends the work in the Region immediately,
 // without retries, and as one error.
 func TestFullKey(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

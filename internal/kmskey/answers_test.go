@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestIncompleteAnswers checks that an answer without required information is
+// TestIncompleteAnswers checks that a response without required information is
 // an error that names the call, the key and the Region. The code doesn't guess
 // and doesn't panic.
 func TestIncompleteAnswers(t *testing.T) {
@@ -84,7 +84,7 @@ func TestIncompleteAnswers(t *testing.T) {
 	}
 }
 
-// TestIncompleteSearch checks that no other key is created if an answer doesn't
+// TestIncompleteSearch checks that no other key is created if a response doesn't
 // identify a key: that key may be the one that an interrupted run created.
 func TestIncompleteSearch(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -214,14 +214,14 @@ func (a applied) createAlias(ctx context.Context, client *kms.Client, region str
 	return nil
 }
 
-// AliasTakenError says that the alias was given to another key in the meantime.
+// AliasTakenError means that the alias was given to another key in the meantime.
 type AliasTakenError struct {
 	Alias, Region string
 	Key           string // that the alias was meant for
 	Other         string // that it points to
-	// Orphaned says that this run created Key, which nothing uses now.
+	// Orphaned means that this run created Key, which nothing uses now.
 	Orphaned bool
-	// Superseded says that the alias didn't exist when the run looked for the key,
+	// Superseded means that the alias didn't exist when the run looked for the key,
 	// so that the key that it points to now is the one to use.
 	Superseded bool
 }

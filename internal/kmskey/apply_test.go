@@ -121,7 +121,7 @@ func (w *world) plan(t *testing.T, d kmskey.Desired) kmskey.Plan {
 	return kmskey.Diff(d, observed)
 }
 
-// TestLostCreateKey: CreateKey takes effect, and its answer is lost or says
+// TestLostCreateKey: CreateKey takes effect, and its response is lost or says
 // nothing. No second key is created.
 func TestLostCreateKey(t *testing.T) {
 	for name, disturb := range map[string]func(*world){
@@ -144,7 +144,7 @@ func TestLostCreateKey(t *testing.T) {
 	}
 }
 
-// answerOnce replaces the first answer to the operation.
+// answerOnce replaces the first response to the operation.
 func (w *world) answerOnce(operation, body string) {
 	var answered atomic.Bool
 	w.alter = func(name, _ string, original []byte) []byte {

@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// TestCheckPolicy: what package policy refuses is refused, and in addition what
+// TestCheckPolicy: what package policy rejects is rejected, and in addition what
 // KMS does not store because a principal is gone.
 func TestCheckPolicy(t *testing.T) {
 	for statement, want := range map[string]string{

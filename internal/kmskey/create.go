@@ -13,13 +13,13 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// createAttempts bounds how often CreateKey is called after lost answers.
+// createAttempts bounds how often CreateKey is called after lost responses.
 const createAttempts = 3
 
-// createPrimary creates the key. CreateKey has no idempotency token, so a lost
-// answer, or one without the key's ID, may have left a key behind: that key is
-// looked for by its tag before another is created. If it shows even later, the
-// next run finds it.
+// createPrimary creates the key. CreateKey has no idempotency token, so a lost answer,
+// or one without the key's ID, may have left a key behind: that key is looked for by
+// its tag before another is created. If it becomes visible even later, the next run
+// finds it.
 func (p Plan) createPrimary(ctx context.Context, clients Clients) (string, error) {
 	region, document := p.observed.PrimaryRegion, p.perRegion[p.observed.PrimaryRegion].policy
 	tags := maps.Clone(p.desired.Tags)
@@ -49,7 +49,7 @@ func (p Plan) createPrimary(ctx context.Context, clients Clients) (string, error
 	}
 }
 
-// findLost looks for a key whose CreateKey was not answered, for longer than a
+// findLost looks for a key whose CreateKey got no response, for longer than a
 // new key usually takes to be listed. It returns "" if there is none.
 func (p Plan) findLost(ctx context.Context, clients Clients) (id string, err error) {
 	err = wait.Until(ctx, wait.Policy{Interval: 5 * time.Second, Timeout: time.Minute}, func(ctx context.Context) (string, error) {

@@ -64,7 +64,7 @@ func (d Desired) rotates(observed Observed) bool {
 }
 
 // withPrincipals adds the options that name principals to the error of a call that
-// refused the policy. KMS doesn't say which principal doesn't exist.
+// rejected the policy. KMS doesn't return which principal doesn't exist.
 func (d Desired) withPrincipals(err error) error {
 	if !awsclient.Is(err, awsclient.CodeMalformedPolicy) {
 		return err
@@ -109,7 +109,7 @@ type Observed struct {
 	// Created reports whether the plugin created the key, according to its tag.
 	// It is read only if rotation depends on it.
 	Created bool
-	// Imported says that the key material was imported: KMS can't rotate it
+	// Imported means that the key material was imported: KMS can't rotate it
 	// automatically, and each replica needs its own import.
 	Imported bool
 	// Findings are what is wrong with the key and its alias.

@@ -115,8 +115,8 @@ func (p Plan) PrimaryRegion() string { return p.observed.PrimaryRegion }
 // Regions are all Regions that will have a regional key, sorted.
 func (p Plan) Regions() []string { return p.regions }
 
-// Findings are what people should know about the key, and what they have to fix
-// before a run can go on.
+// Findings are the key's problems, including those that must be fixed before a run can
+// continue.
 func (p Plan) Findings() []change.Finding { return p.findings }
 
 // ARN is the ARN of the Region's key, "" while the key doesn't exist at all. The

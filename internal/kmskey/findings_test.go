@@ -26,7 +26,7 @@ func document(statements ...string) string {
 	return `{"Version":"2012-10-17","Statement":[` + strings.Join(append([]string{ownerStatement}, statements...), ",") + `]}`
 }
 
-// altering changes the answers to DescribeKey in one Region.
+// altering changes the responses to DescribeKey in one Region.
 func altering(t *testing.T, region string, value any, path ...string) func(string, string, []byte) []byte {
 	return func(operation, where string, body []byte) []byte {
 		if operation != "DescribeKey" || where != region {

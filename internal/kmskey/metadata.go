@@ -52,7 +52,7 @@ func describe(ctx context.Context, client *kms.Client, id, region string) (*meta
 	return newMetadata(*answer.KeyMetadata, id, region)
 }
 
-// newMetadata checks that the answer has what this package relies on. An absent
+// newMetadata checks that the response has what this package relies on. An absent
 // field has no default: a key without MultiRegion isn't a single-Region key, and
 // one without KeyManager isn't managed by AWS.
 func newMetadata(key types.KeyMetadata, id, region string) (*metadata, error) {
@@ -120,7 +120,7 @@ func newTopology(configuration *types.MultiRegionConfiguration) (found *topology
 	return found, missing
 }
 
-// incomplete is the error for an answer that lacks what is needed. The subject is
+// incomplete is the error for a response that lacks what is needed. The subject is
 // the key or alias that the call was about.
 func incomplete(operation, subject, region string, missing ...string) error {
 	return fmt.Errorf("KMS %s for %s in %s returned a response without %s. Run again; if it happens again, check endpoint_url and any proxy on the way to AWS",

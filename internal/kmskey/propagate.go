@@ -21,7 +21,7 @@ import (
 // overwriting.
 const policyWrites = 5
 
-// policyPatience is how long a new policy may take to show before the run assumes
+// policyPatience is how long a new policy may take to become visible before the run assumes
 // that it was overwritten: several times what KMS usually needs. Fact: KMS-KEY-24.
 const policyPatience = 2 * time.Minute
 
@@ -103,8 +103,7 @@ func (a applied) readBack(ctx context.Context) (Keys, error) {
 }
 
 // readBackRegion waits until the Region's key reads back as planned. A policy that
-// doesn't is merged and set again: someone who had read it before we wrote it
-// wrote it after us.
+// doesn't is merged and set again, because someone overwrote it with an older version.
 func (a applied) readBackRegion(ctx context.Context, region string) (policy.Document, error) {
 	client := a.clients(region)
 	var overwritten error

@@ -43,7 +43,7 @@ func wrongKind(key metadata) []string {
 	return problems
 }
 
-// validateState says why a regional key is neither usable nor about to be, and
+// validateState returns why a regional key is neither usable nor about to be, and
 // returns "" if it is. A state that this version doesn't know isn't usable.
 func validateState(key metadata, region string) string {
 	switch key.state {

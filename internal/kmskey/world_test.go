@@ -28,7 +28,7 @@ const (
 	replica = "eu-west-1"
 )
 
-// world is a simulated AWS, with answers that a test can change on their way.
+// world is a simulated AWS, with responses that a test can change on their way.
 type world struct {
 	sim   *awssim.World
 	alter func(operation, region string, body []byte) []byte
@@ -49,7 +49,7 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	})
 }
 
-// RoundTrip lets alter replace the bodies of successful answers of KMS.
+// RoundTrip lets alter replace the bodies of successful responses of KMS.
 func (w *world) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer, err := w.sim.Client().Transport.RoundTrip(request)
 	if err != nil || w.alter == nil || answer.StatusCode != http.StatusOK {
@@ -75,7 +75,7 @@ func (w *world) config(account string) aws.Config {
 
 func (w *world) clients() *awsclient.Clients { return awsclient.New(w.config(w.account)) }
 
-// others is a client of the account whose answers are not altered.
+// others is a client of the account whose responses are not altered.
 func (w *world) others(account, region string) *kms.Client {
 	config := w.config(account)
 	config.Region, config.HTTPClient = region, w.sim.Client()
@@ -166,7 +166,7 @@ func (w *world) count(operation string) int {
 	return n
 }
 
-// edit changes one member of the JSON answer, found by its path; nil removes it.
+// edit changes one member of the JSON response, found by its path; nil removes it.
 func edit(t *testing.T, body []byte, value any, path ...string) []byte {
 	t.Helper()
 	var document map[string]any

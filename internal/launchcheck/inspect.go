@@ -35,7 +35,7 @@ type Unread struct {
 	// Action is the action of IAM that reads it: [AssumeRole] if the account's role
 	// couldn't be used at all.
 	Action string
-	// Denied says that AWS returned that the action isn't allowed.
+	// Denied means that AWS returned that the action isn't allowed.
 	Denied   bool
 	Accounts []string
 	Err      error // of one of the accounts
@@ -72,7 +72,7 @@ type Query struct {
 	Keys map[string][]string
 	// Images are the IDs of the images that exist, by Region.
 	Images map[string]string
-	// Published says that the accounts are to see the images already.
+	// Published means that the accounts are to see the images already.
 	Published bool
 }
 

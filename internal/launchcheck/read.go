@@ -154,13 +154,14 @@ func (s Subject) image() evaluate.Image {
 // ofOwner is the error, if the key is of the image owner's own account. That another
 // account's key can't be read is expected.
 func ofOwner(denied error, keyARN, owner string) error {
-	if parsed, _ := arn.Parse(keyARN); parsed.AccountID != owner { // what isn't an ARN belongs to nobody
+	if parsed, _ := arn.Parse(keyARN); parsed.AccountID != owner { // what isn't an ARN belongs to no one
 		return nil
 	}
 	return denied
 }
 
-// readKey also returns the error for what AWS denies, or doesn't find, of the key.
+// readKey also returns the errors about parts of the key that AWS denies or doesn't
+// find.
 func readKey(ctx context.Context, clients *awsclient.Clients, region, keyARN string, withGrants bool) (key evaluate.Key, denied, err error) {
 	inspected, err := kmskey.Inspect(ctx, clients.KMS, region, keyARN)
 	if err != nil {

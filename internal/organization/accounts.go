@@ -145,7 +145,7 @@ func children(ctx context.Context, client *organizations.Client, unit string) ([
 	return ids, nil
 }
 
-// incomplete is the error for an answer that lacks what is needed.
+// incomplete is the error for a response that lacks what is needed.
 func incomplete(operation, what string) error {
 	return fmt.Errorf("AWS Organizations %s returned %s. Run again; if it happens again, check endpoint_url and any proxy on the way to AWS", operation, what)
 }

@@ -184,7 +184,7 @@ func (d Document) set(statements []json.RawMessage) Document {
 var uniqueID = regexp.MustCompile(`"(A(?:ROA|IDA)[A-Z0-9]{12,})"`)
 
 // DeletedPrincipals lists the unique IDs of users and roles that stand where an
-// ARN was: KMS shows them so when they are deleted, and refuses to store a
+// ARN was: KMS shows them so when they are deleted, and doesn't store a
 // policy that names them. Fact: KMS-KEY-21, KMS-KEY-22.
 func (d Document) DeletedPrincipals() []string {
 	var ids []string

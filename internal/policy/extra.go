@@ -16,8 +16,8 @@ import (
 // output of `aws kms get-key-policy`, in which the document is a string within
 // JSON. It returns the statements as a JSON list.
 //
-// It refuses statements without a Sid, because a later run finds them by Sid.
-// It also refuses statements with a Sid of ours or of another statement, and
+// It rejects statements without a Sid, because a later run finds them by Sid.
+// It also rejects statements with a Sid of ours or of another statement, and
 // those that [Document.Problems] would report. The error has a line for each
 // problem, with the line in data, the statement and the element.
 func ParseStatements(data []byte) ([]byte, error) {

@@ -64,7 +64,7 @@ func Lint(document Document, target Target) []Finding {
 func LintStatements(statements []byte, target Target) []Finding {
 	raws, err := statementsOf(statements)
 	if err != nil {
-		return nil // ParseStatements has refused them
+		return nil // ParseStatements has rejected them
 	}
 	return Lint(Document{Statements: raws}, target)
 }

@@ -25,7 +25,7 @@ func TestObjectsAreUnambiguous(t *testing.T) {
 	}
 }
 
-// TestParseRefusesAmbiguity: a document that has a key twice is refused,
+// TestParseRefusesAmbiguity: a document that has a key twice is rejected,
 // neither as a key policy nor as extra statements.
 func TestParseRefusesAmbiguity(t *testing.T) {
 	const twice = `{"Sid":"A","Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid","aws:principalorgid":"o-*"}}}`

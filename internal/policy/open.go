@@ -37,7 +37,7 @@ func (d Document) PublicStatements() []string {
 	return open
 }
 
-// public reports whether the statement may allow anybody. A statement is closed
+// public reports whether the statement may allow anyone. A statement is closed
 // if one of its conditions confines it, since all of them must hold.
 func (p parsed) public() bool {
 	if p.Effect != "Allow" {

@@ -143,7 +143,7 @@ func TestPublicStatements(t *testing.T) {
 	when(public, `{'StringEquals':{'aws:PrincipalType':'AssumedRole'}}`)
 	when(closed, `{'StringEquals':{'aws:PrincipalType':'AssumedRole'},'ArnLike':{'aws:PrincipalArn':'arn:aws:iam::111111111111:role/*'}}`)
 
-	for condition, is := range map[string]bool{ // the older language has no variables: this is a name that nobody has, and not known to be one
+	for condition, is := range map[string]bool{ // the older language has no variables: this is a name that no one has, and not known to be one
 		`{'StringEquals':{'aws:PrincipalOrgID':'${aws:PrincipalOrgID}'}}`:                    public,
 		`{'ArnLike':{'aws:PrincipalArn':'arn:aws:iam::${aws:PrincipalAccount}:role/x'}}`:     public,
 		`{'StringLike':{'aws:PrincipalArn':'arn:aws:iam::111111111111:role/${aws:userid}'}}`: closed,

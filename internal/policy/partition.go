@@ -30,7 +30,7 @@ func EC2Service(partition, region string) (name string, confirmed bool) {
 
 // OrganizationPaths turns the ARNs of organizational units into
 // aws:PrincipalOrgPaths patterns that match the units and all below them.
-// Malformed ARNs give none; they are refused when the configuration is read.
+// Malformed ARNs give none; they are rejected when the configuration is read.
 func OrganizationPaths(unitARNs []string) []string {
 	var paths []string
 	for _, arn := range unitARNs {

@@ -10,7 +10,7 @@ import (
 // Problems explains, in one sentence for each problem, why KMS would not store
 // the document as a key policy, or why this plugin neither writes nor adopts
 // it. It is empty for a valid document. KMS can return policies that it no
-// longer accepts: since August 2025 it refuses statements without Action or
+// longer accepts: since August 2025 it rejects statements without Action or
 // Resource, which older keys still have. Fact: KMS-KEY-11.
 func (d Document) Problems() []string {
 	var all []string
@@ -36,7 +36,7 @@ func (d Document) Problems() []string {
 	return all
 }
 
-// notStored reports whether KMS refuses a policy with the character: it accepts
+// notStored reports whether KMS rejects a policy with the character: it accepts
 // tab, line feed, carriage return and U+0020 to U+00FF. (PutKeyPolicy, pattern of
 // Policy).
 func notStored(r rune) bool {
@@ -65,7 +65,7 @@ func (p parsed) unstorable() []problem {
 	return []problem{{in, unstorable(string(p.raw))}}
 }
 
-// problems lists why KMS would refuse the statement in a key policy, and why
+// problems lists why KMS would reject the statement in a key policy, and why
 // the statement may be open to the public.
 func (p parsed) problems() []problem {
 	all := p.unstorable()

@@ -19,7 +19,7 @@ import (
 type Reporter struct {
 	// Info receives what happened.
 	Info func(message string)
-	// Warn receives what the user should look at, although the run goes on.
+	// Warn receives warnings. The run continues.
 	Warn func(message string)
 	// Progress receives the progress of long work. Nil turns it off.
 	Progress func(message string)
@@ -73,8 +73,8 @@ func (s *Stage) Logf(region, format string, arguments ...any) {
 	s.reporter.Info(text.Printable(region + ": " + fmt.Sprintf(format, arguments...)))
 }
 
-// Finish notes that the stage is over in the Region, and what it did there: "copied
-// the image", or "" for nothing. [Stage.End] reports it.
+// Finish records that the stage is complete in the Region, and its result: "copied the
+// image", or "" for nothing. [Stage.End] reports it.
 func (s *Stage) Finish(region, result string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +126,7 @@ func (s *Stage) End() {
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // ShouldReport reports whether a report of the Region is due. Call it before work
-// that finds out the progress, such as a call to AWS.
+// that determines the progress, such as a call to AWS.
 func (s *Stage) ShouldReport(region string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,12 +12,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// answerCell is a fault of the answers to an operation, or to one call.
+// answerCell is a fault of the responses to an operation, or to one call.
 type answerCell struct {
 	kind      awssim.FaultKind
-	operation string // struck for good; if empty, the k-th call is struck once
-	late      bool   // for good, from when the copies are available
-	pending   bool   // for good, from when the first copy is pending
+	operation string // struck permanently; if empty, the k-th call is struck once
+	late      bool   // permanently, from when the copies are available
+	pending   bool   // permanently, from when the first copy is pending
 	k         int
 	failing   bool // the launch checks must fail
 }
@@ -36,7 +36,7 @@ func (c answerCell) String() string {
 	return fmt.Sprintf("%s, always, of %s%s", c.kind, c.operation, world)
 }
 
-// TestAnswers alters the answers of AWS: once at each call of a run, and for good
+// TestAnswers alters the responses of AWS: once at each call of a run, and permanently
 // for each operation. Nothing panics or hangs, no run succeeds without a complete
 // publication, and nothing is shared that isn't complete. Where launches must fail,
 // nothing is shared at all. The next run, without faults, finishes.
@@ -72,7 +72,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestInvisibleCopies: a Region whose answers lack the copies isn't copied to again
+// TestInvisibleCopies: a Region whose responses lack the copies isn't copied to again
 // and again.
 func TestInvisibleCopies(t *testing.T) {
 	for _, kind := range []awssim.FaultKind{awssim.EmptyBody, awssim.EmptyLists, awssim.MissingMembers} {
@@ -88,7 +88,7 @@ func (w *world) answerSpec() publish.Spec {
 	return spec
 }
 
-// answerPatience is after what time a run must have ended, however AWS answers.
+// answerPatience is after what time a run must have ended, however AWS responds.
 const answerPatience = 90 * time.Minute
 
 // maxCopies is how many copies a run may leave in a Region that never shows them.

@@ -73,7 +73,7 @@ func scalingGrant(grants []grant.Grant, account, region string) (grant.Grant, bo
 	return grant.Grant{}, false
 }
 
-// canaryText says in the plan what is launched.
+// canaryText returns the plan's line about the canary.
 func (p Plan) canaryText() string {
 	if len(p.Canary) == 0 {
 		return ""
@@ -115,7 +115,7 @@ func (r run) launchCanary(ctx context.Context, at reached) ([]canary.Launch, err
 		}
 	}
 	only := ami.SharePolicy{Image: ami.Permissions{Accounts: []string{r.spec.Canary.Account}}}
-	quiet := progress.Reporter{Info: func(string) {}, Warn: r.Reporter.Warn} // the stage of the canary says enough
+	quiet := progress.Reporter{Info: func(string) {}, Warn: r.Reporter.Warn} // the canary's own stage reports it
 	if _, err := ami.Share(ctx, r.Clients.EC2, at.verified.In(regions), only, quiet); err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (r run) judge(launch canary.Launch, checks Checks) error {
 	}
 }
 
-// assumed are the links that hold only as far as is known.
+// assumed are the links that rest on an assumption.
 func assumed(c evaluate.Case) []string {
 	var names []string
 	for _, l := range c.Links {

@@ -74,7 +74,7 @@ func (w *world) watchCanaries(t *testing.T) (stop func()) {
 }
 
 // finish publishes again after a run that failed: the world is that of an undisturbed
-// run, and nothing is left of any canary.
+// run, and no resources of any canary remain.
 func (w *world) finish(t *testing.T, u undisturbed) {
 	t.Helper()
 	w.mustPublish(t, w.canarySpec())
@@ -172,7 +172,7 @@ func (w *world) strikeCanary(kind awssim.FaultKind, k int, cancel func()) {
 	})
 }
 
-// TestAnswersOfCanary alters each answer that the canaries get: a run that trusts
+// TestAnswersOfCanary alters each response that the canaries get: a run that trusts
 // nothing it wasn't told publishes, or fails and leaves the image unseen.
 func TestAnswersOfCanary(t *testing.T) {
 	u, calls := undisturbedCanary(t)

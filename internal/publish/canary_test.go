@@ -94,7 +94,7 @@ func everywhere(w *world, permissions ...string) map[string][]string {
 }
 
 // TestCanary: instances run in every Region before any other account sees an image.
-// They are as harmless as can be, and nothing is left of them.
+// They are harmless, and no resources of them remain.
 func TestCanary(t *testing.T) {
 	inCanaryWorld(t, nil, func(t *testing.T, w *world) {
 		ran := map[string]bool{} // Region and instance
@@ -246,7 +246,7 @@ func canaryFailures() map[string]canaryFailure {
 	}
 }
 
-// TestCanaryFailures: nobody else sees the image, the canary's account keeps its
+// TestCanaryFailures: no one else sees the image, the canary's account keeps its
 // permission, nothing is left, and once the cause is gone, the next run publishes.
 func TestCanaryFailures(t *testing.T) {
 	for name, test := range canaryFailures() {
@@ -526,7 +526,7 @@ func TestCanaryThatSomeoneTerminates(t *testing.T) {
 }
 
 // TestEachPermissionOfTheCanaryIsNeeded: without any action of the documented policy,
-// a run says which one is missing, nobody else sees the image, and the next run with
+// a run says which one is missing, no one else sees the image, and the next run with
 // the whole policy publishes and removes what was left.
 func TestEachPermissionOfTheCanaryIsNeeded(t *testing.T) {
 	document := policy.Canary("aws", "arn:aws:kms:*:"+awssim.PublishingAccount+":key/*", true)

@@ -34,7 +34,7 @@ func (c Check) stops() bool { return c == CheckFail || c == CheckSeen }
 // Checks are the results of the launch checks.
 type Checks struct {
 	Matrix evaluate.Matrix
-	// Assumptions are what the verdicts assume because it wasn't read.
+	// Assumptions are what the verdicts rest on without having been read.
 	Assumptions []evaluate.Assumption
 	// Inspected is how many member accounts were inspected, and Unread what couldn't
 	// be read there.

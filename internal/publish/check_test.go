@@ -146,7 +146,7 @@ func TestProofWithoutARole(t *testing.T) {
 	})
 }
 
-// A recent write that isn't visible everywhere yet is no reason to fail.
+// A recent write that isn't visible everywhere yet isn't a reason to fail.
 func TestLaunchChecksArePatient(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		checking, stale, start := false, 0, time.Now()

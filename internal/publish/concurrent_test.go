@@ -17,7 +17,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 		lock   func() publish.Locker
 		second string // the second image's name
 		keys   int
-		grants int // CreateGrant calls; KMS answers the second with the first's grant
+		grants int // CreateGrant calls; KMS responds the second with the first's grant
 	}{
 		"one machine, two images":          {mutex, "other", 1, 12},
 		"one machine, the same image":      {mutex, "golden-shared", 1, 12},

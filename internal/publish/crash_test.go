@@ -17,7 +17,7 @@ import (
 )
 
 // TestCrash kills a run after any of its calls, before or after the run
-// receives the answer. The next run finishes the publication. The resulting
+// receives the response. The next run finishes the publication. The resulting
 // world equals that of an undisturbed run, without duplicates or stale
 // resources. At no time is an incomplete set visible. The sample prefers calls
 // that change something.

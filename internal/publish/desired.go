@@ -136,7 +136,7 @@ func desiredKey(spec Spec, observed Observed) kmskey.Desired {
 }
 
 // admittedAsMember reports whether the key policy allows the account as a member of
-// the organization. Accounts are taken for members if they couldn't be listed.
+// the organization. Accounts are considered members if they couldn't be listed.
 func admittedAsMember(spec Spec, observed Observed, account string) bool {
 	return spec.Share.Organization && (observed.Members == nil || slices.Contains(observed.Members, account))
 }

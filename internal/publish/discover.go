@@ -16,7 +16,7 @@ import (
 // intended.
 var errNobody = errors.New("discovering the accounts for grants: AWS Organizations lists no active account, and grants.prune would revoke the grants of all accounts that earlier runs discovered. Check grants.organizational_units and grants.exclude, or omit grants.prune")
 
-// discover asks AWS for the accounts that are to have grants, if it is to.
+// discover lists the accounts for grants with AWS Organizations, if configured.
 func discover(ctx context.Context, clients *awsclient.Clients, spec GrantsSpec, caller awsclient.Identity) ([]string, error) {
 	if !spec.Discover {
 		return nil, nil
@@ -61,8 +61,8 @@ func listMembers(ctx context.Context, clients *awsclient.Clients, spec Spec, obs
 	return members
 }
 
-// unconfirmed are the accounts in grants.accounts that nothing else shows to exist.
-// An account that the image is shared with by its ID may be outside the
+// unconfirmed are the accounts in grants.accounts whose existence nothing else
+// confirms. An account that the image is shared with by its ID may be outside the
 // organization.
 func unconfirmed(spec Spec, observed Observed) []string {
 	return slices.DeleteFunc(slices.Clone(spec.Grants.Accounts), func(account string) bool {

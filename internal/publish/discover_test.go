@@ -139,7 +139,7 @@ func TestDiscoveryPermissions(t *testing.T) {
 	}
 }
 
-// TestDiscoverNobody checks that prune is refused if no account is discovered,
+// TestDiscoverNobody checks that prune is rejected if no account is discovered,
 // because it would revoke every grant. The likely cause is a mistake in the
 // configuration, or an organization that was dissolved. Without prune, no grant
 // can be lost.

@@ -4,7 +4,7 @@
 //	observe   reads what the publication depends on: identity, organization,
 //	          Regions, source images, key, copies, permissions, grants
 //	plan      compares that with the [Spec] and lists changes, problems, and the
-//	          launches that the planned key policies refuse; pure
+//	          launches that the planned key policies reject; pure
 //	key       completes the multi-Region key in every Region
 //	copy      brings the image to every Region, encrypted with that Region's key,
 //	          and creates the grants at the same time

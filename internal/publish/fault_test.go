@@ -15,7 +15,7 @@ import (
 const (
 	throttleEight awssim.FaultKind = "throttled eight times"
 	cancelled     awssim.FaultKind = "cancelled"
-	// staleOnce is one answer of an endpoint that lags. With stuck, all answers
+	// staleOnce is one response of an endpoint that lags. With stuck, all responses
 	// are stale for a while.
 	staleOnce awssim.FaultKind = "stale once"
 	stuck     awssim.FaultKind = "stale for a while"

@@ -16,7 +16,7 @@ import (
 const newKeyID = "mrk-1234abcd12ab34cd56ef1234567890ab"
 
 // foresee checks launches as they will be once the plan is applied, before anything
-// is written. It finds what the key policies refuse, such as a Deny in
+// is written. It finds what the key policies reject, such as a Deny in
 // key.extra_statements_file. What only the copies and grants can show is checked
 // once they exist.
 func (r run) foresee(observed Observed, plan Plan) error {
@@ -44,7 +44,7 @@ func (r run) foresee(observed Observed, plan Plan) error {
 		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), failing.WithoutRemedies().Text(r.file(true)), r.policyRemedy(plan, failing, futures))
 }
 
-// policyRemedy says where the statements that refuse can be changed, and how in the
+// policyRemedy says where the statements that reject can be changed, and how in the
 // policies of an existing key.
 func (r run) policyRemedy(plan Plan, failing evaluate.Matrix, futures map[string]launchcheck.Future) string {
 	var places []string

@@ -12,7 +12,7 @@ import (
 const shutsOut = `[{"Sid":"OnlyUs","Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111111111111"}}}]`
 
 // A key policy that keeps members out stops the publication before it writes
-// anything. With "warn" it is reported, and the run goes on to what the members
+// anything. With "warn" it is reported, and the run continues to what the members
 // can't do.
 func TestExtraStatementShutsMembersOut(t *testing.T) {
 	for _, test := range []struct {

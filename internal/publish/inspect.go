@@ -40,8 +40,8 @@ func (r run) inspect(ctx context.Context, observed Observed, plan Plan, keyID st
 	return members, nil
 }
 
-// absent says for which patterns in check_roles some inspected accounts have no role:
-// there is nothing to check in them.
+// absent reports the patterns in check_roles that match no role in some inspected
+// accounts.
 func absent(members launchcheck.Members, patterns []string) []string {
 	var lines []string
 	for _, pattern := range patterns {
@@ -79,8 +79,8 @@ func inMember(c evaluate.Case) bool {
 	return broken.Evidence != evaluate.Assumed && slices.Contains(ofMember, broken.Name)
 }
 
-// uninspected says in one line what couldn't be read in member accounts, and how to
-// fix it; "" if everything was.
+// uninspected returns one line about what couldn't be read in member accounts, and how
+// to fix it, or "".
 func uninspected(unread []launchcheck.Unread, memberRole string) string {
 	var parts []string
 	for i, u := range unread {
@@ -181,8 +181,7 @@ func expectedGrants(plan Plan, members launchcheck.Members) int {
 	return missing
 }
 
-// driftInMembers is what the inspection suggests of launches that neither succeed nor
-// certainly fail.
+// driftInMembers describes launches that, according to the inspection, may fail.
 func driftInMembers(matrix evaluate.Matrix) []string {
 	var policies, denied int
 	for _, c := range matrix {

@@ -19,16 +19,15 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// hand is a change that someone else makes during a run.
+// hand is a change by another principal during a run.
 type hand struct {
-	// act does it and says in which Regions; none if there is nothing to do it
-	// to yet.
+	// act makes the change and returns the Regions, or none if the resource doesn't
+	// exist yet.
 	act func(t *testing.T, w *world) []string
 	// strip checks that this change in the Region is still there, and removes
 	// it from the state, so that the rest can be compared.
 	strip func(t *testing.T, state *awssim.State, region string)
-	// mayBeLost says that it may be overwritten in the seconds in which no read
-	// shows it.
+	// mayBeLost means that it may be overwritten while no read shows it.
 	mayBeLost bool
 }
 

@@ -122,7 +122,7 @@ func TestLifecycle(t *testing.T) {
 }
 
 // TestLifecycleOfWhatIsPublished: an image that is published already gets what it
-// lacks, one whose time has come is deprecated at once, and an adopted source is
+// lacks, one whose time has come is deprecated immediately, and an adopted source is
 // marked as one that this plugin publishes.
 func TestLifecycleOfWhatIsPublished(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {

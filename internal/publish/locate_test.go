@@ -48,7 +48,7 @@ func TestLocate(t *testing.T) {
 	})
 }
 
-// TestLocateRefuses checks that unusable keys are refused with an error that
+// TestLocateRefuses checks that unusable keys are rejected with an error that
 // says what to do.
 func TestLocateRefuses(t *testing.T) {
 	ask := func(regions ...string) kmskey.Query {

@@ -29,7 +29,7 @@ func every(calls, n int) int {
 	return max(calls/n, 1)
 }
 
-// figures count what the matrices of this process tried.
+// figures count the cases of the matrices in this process.
 var figures struct {
 	sync.Mutex
 	calls, crashes, faults, hands, twoRuns, modes, answers, preconditions, worlds, violations int
@@ -149,7 +149,7 @@ func (w *world) watch(t *testing.T) (stop func()) {
 	return func() { w.sim.OnCall(nil) }
 }
 
-// incomplete says what is missing of a publication that others can see: in each
+// incomplete returns what is missing of a publication that others can see: in each
 // Region an available image with its snapshots, all grants, and an enabled key.
 func incomplete(state awssim.State) error {
 	visible, grants, admitting := 0, 0, 0

@@ -61,7 +61,7 @@ func TestManyMembers(t *testing.T) {
 	})
 }
 
-// One account's failure stops no other: all the other grants are made, and the
+// One account's failure stops no other: all the other grants are created, and the
 // error names the account, once for each kind of failure and not thousands of
 // times.
 func TestMembersThatFail(t *testing.T) {

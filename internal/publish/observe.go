@@ -90,7 +90,7 @@ func (o Observed) shared(images ami.Verified) (shared map[string]ami.Shared, all
 	return shared, len(shared) == len(images.Regions())
 }
 
-// observe reads, in as few rounds as the answers allow. It writes nothing. Errors of
+// observe reads, in as few rounds as the responses allow. It writes nothing. Errors of
 // parts that don't depend on each other are returned together.
 func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed, error) {
 	observed, found, err := look(ctx, clients, spec)
@@ -126,7 +126,8 @@ func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observ
 }
 
 // look is the first round: the caller, and what can be looked up by the configuration
-// alone. Without a caller or with a Region that doesn't exist, the rest says nothing.
+// alone. Without a caller or with a Region that doesn't exist, the other results are
+// meaningless.
 func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed, kmskey.Found, error) {
 	observed := Observed{Now: time.Now()}
 	var found kmskey.Found
@@ -167,7 +168,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed,
 }
 
 // listElsewhere looks for unpublished copies in the key's other Regions. The
-// publication doesn't depend on what is there, so what can't be read is only noted.
+// publication doesn't depend on what exists, so what can't be read is only noted.
 func (o *Observed) listElsewhere(ctx context.Context, clients *awsclient.Clients) {
 	elsewhere := slices.DeleteFunc(slices.Clone(o.Key.Regions), func(region string) bool { _, known := o.Images[region]; return known })
 	search := ami.Search{Publication: ami.PublicationID(slices.Collect(maps.Values(o.Sources)))}

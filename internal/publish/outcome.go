@@ -18,7 +18,7 @@ import (
 // is built once, at the end.
 type Outcome struct {
 	Spec Spec
-	// Complete says that every Region's image is verified, checked, shared as
+	// Complete means that every Region's image is verified, checked, shared as
 	// configured, read back and recorded. A run that only plans is never complete.
 	Complete     bool
 	Caller       awsclient.Identity
@@ -75,7 +75,7 @@ type Image struct {
 	Origin   ami.Origin
 	Source   ami.Image
 	Verified bool
-	// Published says that the image is shared as configured, and was read back.
+	// Published means that the image is shared as configured, and was read back.
 	Published bool
 	Shared    ami.Shared
 }
@@ -176,7 +176,7 @@ func newImage(plan ami.Plan, at reached) (Image, bool) {
 }
 
 // ImageName is the name under which the publication that the image belongs to is
-// published. The image itself may have another one, where EC2 refused that.
+// published. The image itself may have another one, where EC2 rejected that.
 func (o Outcome) ImageName(image ami.Image) string { return cmp.Or(o.Name, image.Name) }
 
 // ImageIDs maps each Region to its published image: none unless the publication is

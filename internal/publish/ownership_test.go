@@ -206,7 +206,7 @@ func TestFailingCheckAddsNoPermission(t *testing.T) {
 }
 
 // TestUnreadableChecks: what can't be read makes checks inconclusive. With `fail`
-// nothing is shared, with `warn` the publication goes on (defect D6).
+// nothing is shared, with `warn` the publication continues (defect D6).
 func TestUnreadableChecks(t *testing.T) {
 	for mode, complete := range map[publish.Check]bool{publish.CheckFail: false, publish.CheckWarn: true} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -321,7 +321,7 @@ func TestPendingCopyDisappears(t *testing.T) {
 	})
 }
 
-// TestFailFast: when one Region fails for good, the run doesn't wait for the others
+// TestFailFast: when one Region fails permanently, the run doesn't wait for the others
 // (defect D9). The pending copies stay, and the next run uses them.
 func TestFailFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -408,7 +408,7 @@ func TestUnpublishedCopiesOfOthersNeverBlock(t *testing.T) {
 		if len(result.Images()) != 3 || len(result.Unpublished) != 3 {
 			t.Errorf("published %v, unpublished %v", result.Images(), result.Unpublished)
 		}
-		// Now the name is taken for the first source.
+		// Now the name is considered the first source.
 		if _, err := w.publish(w.spec()); err == nil || !strings.Contains(err.Error(), "is a copy of "+id) {
 			t.Errorf("error is %v", err)
 		}

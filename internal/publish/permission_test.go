@@ -301,7 +301,7 @@ var (
 	forAgain = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
 	// forPruning are missed when everything is published.
 	forPruning = []string{"kms:RevokeGrant", "ec2:CreateImageUsageReport", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ssm:PutParameter"}
-	// dryRun are those that are asked for beforehand.
+	// dryRun are those that are checked with dry runs.
 	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )
 

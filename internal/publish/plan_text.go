@@ -30,7 +30,7 @@ func (p Plan) String() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// Warnings are what is there in addition to what is configured, and, if asked for,
+// Warnings are what exists in addition to what is configured, and, if asked for,
 // what blocks a run.
 func (p Plan) Warnings(blocking bool) []string {
 	changes := p.Changes()

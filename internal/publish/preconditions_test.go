@@ -423,7 +423,7 @@ type preconditionCell struct {
 }
 
 // TestPreconditions: whatever an earlier run, another publication or someone else
-// left, a run publishes, or refuses and changes nothing; then the remedy of its
+// left, a run publishes, or rejects and changes nothing; then the remedy of its
 // error helps. It copies only what is missing. All of it in worlds that choose
 // differently where AWS documents nothing.
 func TestPreconditions(t *testing.T) {

@@ -112,7 +112,7 @@ type GrantsSpec struct {
 	// Roles are paths and names below "role/":
 	// "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling".
 	Roles []string
-	// RolesListed says that the configuration lists them: they are expected to
+	// RolesListed means that the configuration lists them: they are expected to
 	// exist in every account.
 	RolesListed bool
 	// MemberRole is the path and name of the role that is assumed in each account

@@ -150,7 +150,7 @@ type ended struct {
 	err     error
 }
 
-// meet lets both runs go on at the same time. The second starts, at the latest,
+// meet lets both runs continue at the same time. The second starts, at the latest,
 // when the first has ended.
 func (p pair) meet(t *testing.T, w *world, a, b builder) (first, second ended) {
 	t.Helper()

@@ -383,7 +383,7 @@ func (w *world) attach(t *testing.T, account, document string) {
 	}
 }
 
-// launch runs an instance as the account's launcher role and says why it did
+// launch runs an instance as the account's launcher role and returns why it did
 // not come up.
 func (w *world) launch(t *testing.T, account, region, image string) string {
 	t.Helper()

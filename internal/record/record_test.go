@@ -14,7 +14,7 @@ import (
 
 const lastGood = "the last good manifest"
 
-// directory is an output directory with a manifest, and folders in the place of the
+// directory is an output directory with a manifest, and folders in place of the
 // files with the names, so that they can't be written.
 func directory(t *testing.T, blocked ...string) string {
 	t.Helper()

@@ -14,7 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// altering passes each answer of an operation through alter before it arrives;
+// altering passes each response of an operation through alter before it arrives;
 // alter may return nil.
 func altering[I, O any](call func(context.Context, *I, ...func(*ec2.Options)) (*O, error), alter func(*O) *O) func(context.Context, *I, ...func(*ec2.Options)) (*O, error) {
 	return func(ctx context.Context, input *I, options ...func(*ec2.Options)) (*O, error) {
@@ -166,7 +166,7 @@ func images(change func(*types.Image)) func(*retention.API) {
 	}
 }
 
-// TestAnswersThatLackSomething: whether such an answer arrives while planning or
+// TestAnswersThatLackSomething: whether such a response arrives while planning or
 // while retiring, the image stays. While retiring, an error is returned.
 func TestAnswersThatLackSomething(t *testing.T) {
 	for name, alter := range answers {

@@ -4,7 +4,7 @@
 //
 // The Describe functions only read, the Diff functions are pure, and
 // [ApplyLifecycle] and [Retire] write. An image is disabled or deregistered only
-// if it is known that nothing references it: an answer that lacks what the
+// if it is known that nothing references it: a response that lacks what the
 // decision needs keeps the image. Fact: EC2-IMG-11, EC2-IMG-17.
 package retention
 

@@ -14,7 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 )
 
-// codeParameterDenied is EC2's answer if the caller lacks ssm:GetParameters for the
+// codeParameterDenied is EC2's response if the caller lacks ssm:GetParameters for the
 // parameter behind an alias.
 const codeParameterDenied = "SsmAccessDenied"
 
@@ -111,7 +111,7 @@ func (r templateReader) image(ctx context.Context, id, name string, version type
 	return image, nil
 }
 
-// resolve asks for one version only: EC2 is reported to refuse ResolveAlias for
+// resolve asks for one version only: EC2 is reported to reject ResolveAlias for
 // several. The SDK doesn't document what EC2 returns for a parameter that doesn't
 // exist: an error, the alias itself and no image at all are treated alike.
 func (r templateReader) resolve(ctx context.Context, id string, number int64) (string, error) {

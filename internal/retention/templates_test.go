@@ -48,7 +48,7 @@ func TestAliases(t *testing.T) {
 }
 
 // TestAliasThatIsNotResolved: nothing in the Region is disabled or deregistered,
-// deprecation goes on, and another Region isn't concerned.
+// deprecation continues, and another Region isn't concerned.
 func TestAliasThatIsNotResolved(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
 		policy := retention.RetentionPolicy{Family: family, Keep: 1, DeprecateAfter: day, DisableAfter: 3 * day, DeleteAfter: 4 * day}

@@ -80,7 +80,7 @@ const imagesPerFilter = 200
 
 // describeUses reads who uses the images: the account's own instances, all
 // versions of its launch templates, other references to the images that EC2
-// reports, and the usage reports on other accounts. If an answer is incomplete,
+// reports, and the usage reports on other accounts. If a response is incomplete,
 // the uses of the Region are unknown.
 func describeUses(ctx context.Context, api API, region string, images []Generation, now time.Time) (Uses, error) {
 	uses := Uses{ByImage: map[string][]Use{}, Reports: map[string]Report{}}

@@ -89,8 +89,8 @@ func Diff(region, name, image string, observed Observed) change.Change {
 const validation = 5 * time.Minute
 
 // Put sets the Region's parameter to the image, and waits until it reads back:
-// AWS answers before it has checked the image, and doesn't report an image that
-// it refuses.
+// AWS responds before it has checked the image, and doesn't report an image that
+// it rejects.
 func Put(ctx context.Context, client *ssm.Client, region, name, image string) error {
 	observed, err := Read(ctx, client, region, name)
 	if err != nil || observed.Value == image {

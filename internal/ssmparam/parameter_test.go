@@ -26,7 +26,7 @@ const (
 	second = "ami-0b0b0b0b0b0b0b0b0"
 )
 
-// world is a simulated AWS whose answers to GetParameter a test can change.
+// world is a simulated AWS whose responses to GetParameter a test can change.
 type world struct {
 	sim    *awssim.World
 	client *ssm.Client
@@ -109,7 +109,7 @@ func TestPut(t *testing.T) {
 	})
 }
 
-// TestPutRefused: AWS says nothing when it refuses an image; the wait ends.
+// TestPutRefused: AWS says nothing when it rejects an image; the wait ends.
 func TestPutRefused(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		start := time.Now()
@@ -121,7 +121,7 @@ func TestPutRefused(t *testing.T) {
 }
 
 // TestRead checks that a value that can't hold an image's ID is an error, as is
-// an answer without a parameter. Only AWS's not-found error means that the
+// a response without a parameter. Only AWS's not-found error means that the
 // parameter doesn't exist.
 func TestRead(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

@@ -33,7 +33,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// Whatever the text, it is filled in or refused, and only fields are.
+// Whatever the text, it is filled in or rejected, and only fields are.
 func FuzzExpand(f *testing.F) {
 	for _, seed := range []string{"", "{{ .Name }}", "{{ .Region }}x{{", "{{ range 1000000000 }}{{ end }}", `{{/* c */}}`, "{{- .Name -}} "} {
 		f.Add(seed)

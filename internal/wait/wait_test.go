@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// answers returns a check that gives the answers in turn, "" meaning good.
+// answers returns a check that gives the responses in turn, "" meaning good.
 func answers(list ...string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
 		answer := list[0]

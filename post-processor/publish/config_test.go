@@ -40,8 +40,8 @@ func configure(t *testing.T, body string) (*PostProcessor, error) {
 
 const minimal = `key { alias = "alias/golden" }`
 
-// everything sets every field, each to another value than its neighbours, so
-// that fields which change places are seen.
+// everything sets every field to a different value, so that swapped fields are
+// detected.
 const everything = `
 regions = ["eu-west-1", "us-east-1"]
 key {

@@ -147,7 +147,7 @@ func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) 
 	return spec, manifest.Probe(p.config.OutputDirectory)
 }
 
-// samePartition refuses Regions that no copy can reach. Fact: EC2-COPY-1.
+// samePartition rejects Regions that no copy can reach. Fact: EC2-COPY-1.
 func samePartition(images []artifact.Image, regions []string) error {
 	partition := pattern.Partition(images[0].Region)
 	for _, region := range regions {

@@ -18,7 +18,7 @@ var serviceLinked = []struct{ name, service string }{
 }
 
 // serviceLinkedHint returns the correct path of a service-linked role whose
-// path is wrong or missing. No role has such an ARN, and KMS would refuse each
+// path is wrong or missing. No role has such an ARN, and KMS would reject each
 // grant. It returns "" if the role is right, or isn't a service-linked role.
 func serviceLinkedHint(role string) string {
 	name := role[strings.LastIndexByte(role, '/')+1:]

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// UnknownState is what [UnknownStates] puts in the place of a state.
+// UnknownState is what [UnknownStates] puts in place of a state.
 const UnknownState = "frobnicated"
 
 // repeatedToken is the token of [RepeatedToken]. Requests are read without it,
 // so that it stands for the first page.
 const repeatedToken = "awssim-repeated-token"
 
-// htmlPage is what a proxy or a captive portal answers instead of AWS.
+// htmlPage is the response of a proxy or a captive portal instead of AWS.
 const htmlPage = "<!DOCTYPE html>\n<html><head><title>%[1]s</title></head><body><h1>%[1]s</h1></body></html>\n"
 
-// alter returns the answer that the fault makes of the call's own answer. Kinds
+// alter returns the response that the fault makes of the call's own response. Kinds
 // that don't alter answers return it as it is.
 func (f *Fault) alter(p protocol, r response) response {
 	html := response{status: http.StatusOK, contentType: "text/html; charset=utf-8", body: fmt.Appendf(nil, htmlPage, "Sign in")}
@@ -57,7 +57,7 @@ func (f *Fault) alter(p protocol, r response) response {
 // Its values are objects, lists ([]any), and scalars.
 type object = map[string]any
 
-// change returns what the fault does to the top level of an answer, nil for
+// change returns what the fault does to the top level of a response, nil for
 // kinds that don't change the content.
 func (f *Fault) change(p protocol) func(object) object {
 	within := func(change func(any) any) func(object) object {

@@ -24,16 +24,16 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// answered is what a client of one of the three protocols reads of an answer.
+// answered is what a client of one of the three protocols reads from a response.
 type answered struct {
-	image    *types.Image // nil for an answer without images
+	image    *types.Image // nil for a response without images
 	snapshot *types.Snapshot
 	key      *kmstypes.KeyMetadata
 	account  *string
 }
 
 // answersWith asks once each for an image, its snapshot, a key and the caller,
-// with the fault on every answer.
+// with the fault on every response.
 func answersWith(t *testing.T, w *awssim.World, fault awssim.Fault) answered {
 	t.Helper()
 	client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -54,7 +54,7 @@ func answersWith(t *testing.T, w *awssim.World, fault awssim.Fault) answered {
 	return got
 }
 
-// TestAnswerFaultsChangeContent of answers in all protocols.
+// TestAnswerFaultsChangeContent of responses in all protocols.
 func TestAnswerFaultsChangeContent(t *testing.T) {
 	for kind, check := range map[awssim.FaultKind]func(answered) bool{
 		awssim.EmptyAnswer: func(a answered) bool {
@@ -132,7 +132,7 @@ func TestAnswerFaultsLeaveTheRest(t *testing.T) {
 }
 
 // TestAnswerFaultsBreakAnswers checks that malformed bodies are errors. The
-// exception is an HTML page instead of an EC2 answer, which the SDK reads as an
+// exception is an HTML page instead of an EC2 response, which the SDK reads as an
 // empty one.
 func TestAnswerFaultsBreakAnswers(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -215,7 +215,7 @@ func TestRepeatedToken(t *testing.T) {
 	})
 }
 
-// TestNoAnswer: a call without an answer ends with its context, in virtual time
+// TestNoAnswer: a call without a response ends with its context, in virtual time
 // and over a socket.
 func TestNoAnswer(t *testing.T) {
 	t.Run("virtual time", func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// TestSnapshotsMissing: B1's answers, which leave out a snapshot or its key.
+// TestSnapshotsMissing: B1's responses, which leave out a snapshot or its key.
 func TestSnapshotsMissing(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

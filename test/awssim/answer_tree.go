@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// transform decodes a successful answer, changes its top level, and encodes it
-// again. An answer without a body stays one, unless the change adds to it.
+// transform decodes a successful response, changes its top level, and encodes it
+// again. A response without a body stays one, unless the change adds to it.
 func (p protocol) transform(body []byte, change func(object) object) ([]byte, error) {
 	if p == jsonProtocol {
 		return transformJSON(body, change)

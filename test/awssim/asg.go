@@ -42,7 +42,7 @@ type asgGroup struct {
 type asgActivity struct {
 	id, cause string
 	started   time.Time
-	// instance is nil if EC2 refused the launch.
+	// instance is nil if EC2 rejected the launch.
 	instance *instance
 	// ended and failure are its outcome. Zero while it is in progress.
 	ended   time.Time

@@ -57,7 +57,7 @@ type describeGroupsAnswer struct {
 	NextToken string           `xml:"NextToken,omitempty"`
 }
 
-// largestGroupPage is how many groups or activities an answer has at most.
+// largestGroupPage is how many groups or activities a response has at most.
 // Fact: ASG-9.
 const largestGroupPage = 100
 

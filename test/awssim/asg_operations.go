@@ -25,7 +25,7 @@ func decodedQuery[R any](handle func(*call, R) (any, error)) func(*call) (any, e
 	}
 }
 
-// members is a list of Auto Scaling's answers.
+// members is a list of Auto Scaling's responses.
 type members[T any] struct {
 	Items []T `xml:"member"`
 }

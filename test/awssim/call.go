@@ -41,8 +41,8 @@ type operation struct {
 	// key policies and grants). Otherwise the caller's identity policies must
 	// allow service:Operation on "*" before the handler runs.
 	ownAuthorization bool
-	// handle runs with the world's mutex held. The answer is encoded in the
-	// service's protocol; an error that is an [*Error] is answered as such,
+	// handle runs with the world's mutex held. The response is encoded in the
+	// service's protocol; an error that is an [*Error] is returned as such,
 	// any other error is a bug of the simulator and answered as HTTP 500.
 	handle func(*call) (any, error)
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // TestContractBoto3 drives a listening simulator with boto3. The script checks
-// every answer's bytes against botocore's model of AWS, and what boto3 reads from
+// every response's bytes against botocore's model of AWS, and what boto3 reads from
 // them.
 func TestContractBoto3(t *testing.T) {
 	python := contractTool(t, "python3")

@@ -20,7 +20,7 @@ func (w *World) control(to http.ResponseWriter, r *http.Request) {
 		return
 	}
 	to.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(to).Encode(answer) // a client that is gone wants no answer
+	_ = json.NewEncoder(to).Encode(answer) // a client that is gone wants no response
 }
 
 func (w *World) controlled(r *http.Request) (any, error) {

@@ -35,7 +35,7 @@ func DefaultServiceLinkedRoles() []string {
 
 // DefaultWorld is a small organization in the aws partition: a management
 // account, a publisher, three members below a unit, an account outside, three
-// Regions and one that nobody has enabled, EBS encryption by default on.
+// Regions and one that no one has enabled, EBS encryption by default on.
 func DefaultWorld() WorldFile {
 	return WorldIn("aws", []string{"us-east-1", "eu-west-1", "ap-southeast-2"}, "af-south-1")
 }

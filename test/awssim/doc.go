@@ -7,7 +7,7 @@
 //
 // A [World] holds all state under one mutex. [World.ServeHTTP] decodes a
 // request ([call]), applies faults, quotas and latency, authorizes it, runs
-// the operation's handler under the mutex, journals it and encodes the answer.
+// the operation's handler under the mutex, journals it and encodes the response.
 // [World.Client] is an http.Client that calls the handler without a socket, so
 // the whole of it runs inside testing/synctest in virtual time.
 //

@@ -32,7 +32,7 @@ func (a *allowedImages) state() string {
 	return a.current
 }
 
-// imageCriterion is one criterion. Its parts that are there must all be met.
+// imageCriterion is one criterion. Its parts that exist must all be met.
 // Watermarks and scan results are not modeled: as parameters of a request they
 // are unknown. Fact: EC2-ALLOW-5 to EC2-ALLOW-8.
 type imageCriterion struct {
@@ -105,7 +105,7 @@ var (
 	productCodePattern   = regexp.MustCompile(`^[A-Za-z0-9]{1,25}$`)
 )
 
-// checkCriteria refuses what the API reference of ImageCriterionRequest excludes.
+// checkCriteria rejects what the API reference of ImageCriterionRequest excludes.
 // Fact: EC2-ALLOW-8.
 func checkCriteria(criteria []imageCriterion) *Error {
 	if len(criteria) > 10 {

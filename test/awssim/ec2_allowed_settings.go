@@ -10,7 +10,7 @@ import (
 type AllowedImagesFile struct {
 	// State is enabled, audit-mode or disabled. Defaults to enabled.
 	State string `json:"state,omitempty"`
-	// DeclarativePolicy says that a declarative policy of the organization sets it:
+	// DeclarativePolicy means that a declarative policy of the organization sets it:
 	// the account cannot change it.
 	DeclarativePolicy bool                 `json:"declarative_policy,omitempty"`
 	Criteria          []ImageCriterionFile `json:"criteria,omitempty"`
@@ -80,7 +80,7 @@ func byRegion[T any](w *World, entries map[string]T) map[string]T {
 	return resolved
 }
 
-// values is a list of EC2's answers of plain texts.
+// values is a list of EC2's responses of plain texts.
 type values struct {
 	Items []string `xml:"item"`
 }

@@ -9,7 +9,7 @@ import (
 // Answers of EC2 are structs of this package with the xml tags of their fields;
 // protocol.go puts the envelope around them.
 
-// set is a list of EC2's answers: an element that is there even if empty.
+// set is a list of EC2's responses: an element that exists even if empty.
 type set[T any] struct {
 	Items []T `xml:"item"`
 }
@@ -25,7 +25,7 @@ func setFrom[S, T any](from []S, convert func(S) T) set[T] {
 	return s
 }
 
-// done is the answer of an operation that returns only its success.
+// done is the response of an operation that returns only its success.
 type done struct {
 	Return bool `xml:"return"`
 }

@@ -17,7 +17,7 @@ func (w *World) WithCapacity() {
 	w.ec2.capacity = nil
 }
 
-// capacity returns EC2's answer to a launch for which the zone has no capacity.
+// capacity returns EC2's response to a launch for which the zone has no capacity.
 // Fact: EC2-INST-5, EC2-INST-6.
 func (w *World) capacity(instanceType, zone string) *Error {
 	for _, c := range w.ec2.capacity {

@@ -27,7 +27,7 @@ func plainCopy(t *testing.T, client *ec2.Client, source, name, token string) (st
 	return *made.ImageId, nil
 }
 
-// TestCopyOfATakenName is refused with RefuseTakenNames. A repeated call with
+// TestCopyOfATakenName is rejected with RefuseTakenNames. A repeated call with
 // the same token is not.
 func TestCopyOfATakenName(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
@@ -235,7 +235,7 @@ func TestExecutableBy(t *testing.T) {
 }
 
 // TestDisabledImages are found with IncludeDisabled only, by ID and by state too,
-// and lose their launch permissions for good.
+// and lose their launch permissions permanently.
 func TestDisabledImages(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -143,7 +143,7 @@ func TestCopyNeedsTheStorage(t *testing.T) {
 		if image := copyImage(t, other, in); image.State != types.ImageStateAvailable {
 			t.Errorf("the copy is %s", image.State)
 		}
-		// What Amazon publishes can be copied by everybody.
+		// Every account can copy Amazon's images.
 		in.SourceImageId, in.ClientToken = aws.String(awssim.BaseImage("us-east-1")), nil // the SDK filled a token in
 		if image := copyImage(t, other, in); image.State != types.ImageStateAvailable {
 			t.Errorf("the copy of the base image is %s", image.State)

@@ -23,7 +23,7 @@ type ImageState struct {
 	LaunchPermissions []string `json:"launch_permissions"`
 	// Tags are the owner's.
 	Tags map[string]string `json:"tags"`
-	// Deprecated says that there is a time for it, Protection is that against
+	// Deprecated means that there is a time for it, Protection is that against
 	// being deregistered, empty if there is none.
 	Deprecated bool   `json:"deprecated,omitempty"`
 	Protection string `json:"protection,omitempty"`
@@ -52,7 +52,7 @@ type InstanceState struct {
 	State   string `json:"state"`
 	// VolumeKeys are the ARNs of the keys of its encrypted volumes, by device.
 	VolumeKeys []string `json:"volume_keys"`
-	// PublicAddress says that the instance has one. KeyName, UserData and
+	// PublicAddress means that the instance has one. KeyName, UserData and
 	// MetadataTokens are the launch's.
 	PublicAddress  bool              `json:"public_address,omitempty"`
 	KeyName        string            `json:"key_name,omitempty"`

@@ -17,9 +17,8 @@ type filterable interface {
 	resourceID() string
 }
 
-// filterTable returns a resource's values for each filter. An unknown filter is
-// an error, which is stricter than AWS for some operations, so that it is
-// noticed.
+// filterTable returns a resource's values for each filter. An unknown filter is an
+// error, which is stricter than AWS for some operations.
 type filterTable[T filterable] map[string]func(*call, T) []string
 
 // maxFilterValues is how many values the filters of a call can have, as the

@@ -134,7 +134,7 @@ func checkImageDescription(description string) *Error {
 	return nil
 }
 
-// uniqueImageName refuses a name that an image of the caller's has in the
+// uniqueImageName rejects a name that an image of the caller's has in the
 // Region. CopyImage does not. Fact: EC2-IMG-3.
 func (c *call) uniqueImageName(name string) *Error {
 	for id, i := range c.here().images {

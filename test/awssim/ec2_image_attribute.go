@@ -52,8 +52,8 @@ func modifyImageAttribute(c *call, r modifyImageAttributeRequest) (any, error) {
 	return done{true}, nil
 }
 
-// shareable refuses to share images with at least one snapshot that is
-// encrypted with aws/ebs. It also refuses to make public what is encrypted or
+// shareable rejects sharing images with at least one snapshot that is
+// encrypted with aws/ebs. It also rejects making public what is encrypted or
 // what the account blocks. Fact: EC2-SHARE-2, EC2-SHARE-3.
 func (c *call) shareable(i *image, with []permission) *Error {
 	if len(with) == 0 {

@@ -29,7 +29,7 @@ type imageAnswer struct {
 }
 
 // copyImage starts a copy into the called Region. Problems with the keys show
-// in the copy's state, not in the answer. Fact: EC2-COPY-3, EC2-COPY-28.
+// in the copy's state, not in the response. Fact: EC2-COPY-3, EC2-COPY-28.
 func copyImage(c *call, r copyImageRequest) (any, error) {
 	if id, problem := c.before(r.ClientToken); id != "" || problem != nil {
 		return answerOr(imageAnswer{id}, problem)
@@ -57,7 +57,7 @@ func copyImage(c *call, r copyImageRequest) (any, error) {
 	return imageAnswer{copied.id}, nil
 }
 
-// answerOr is the answer unless there is a problem. (A nil *Error in an error is
+// answerOr is the response unless there is a problem. (A nil *Error in an error is
 // not nil.)
 func answerOr(answer any, problem *Error) (any, error) {
 	if problem != nil {

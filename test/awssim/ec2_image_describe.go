@@ -91,7 +91,7 @@ func (c *call) stillUsed(i *image) bool {
 	return false
 }
 
-// ownedBy reports whether the owner is among those asked for; nobody asked for
+// ownedBy reports whether the owner is among those requested; no one asked for
 // means all.
 func ownedBy(owner, caller string, asked []string) bool {
 	if len(asked) == 0 {

@@ -75,7 +75,7 @@ func TestDescribeImagesSelects(t *testing.T) {
 	})
 }
 
-// TestWhoSeesAnImage: its owner, who it is shared with, and everybody if it is
+// TestWhoSeesAnImage: its owner, who it is shared with, and everyone if it is
 // public. Tags are their owner's. Fact: EC2-SHARE-5,
 // EC2-SHARE-16.
 func TestWhoSeesAnImage(t *testing.T) {
@@ -161,7 +161,7 @@ func TestDescribeImagesPages(t *testing.T) {
 	})
 }
 
-// TestDeprecatedAndDisabledImages are not listed for everybody.
+// TestDeprecatedAndDisabledImages are not listed for everyone.
 func TestDeprecatedAndDisabledImages(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, other := ec2In(w, factMember, "us-east-1"), ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -22,7 +22,7 @@ type blockDeviceEBS struct {
 	KmsKeyID            string `param:"KmsKeyId" xml:"kmsKeyId,omitempty"`
 	Iops                *int   `xml:"iops"`
 	Throughput          *int   `xml:"throughput"`
-	// InitializationRate changes nothing: volumes are initialized at once.
+	// InitializationRate changes nothing: volumes are initialized immediately.
 	InitializationRate *int `param:"VolumeInitializationRate" xml:"volumeInitializationRate"`
 }
 
@@ -133,7 +133,7 @@ func registerImage(c *call, r registerImageRequest) (any, error) {
 	return imageAnswer{i.id}, nil
 }
 
-// volumePlan is a volume to be made, or one that exists.
+// volumePlan is a volume to be created, or one that exists.
 type volumePlan struct {
 	device
 	// key is nil for a volume that is not encrypted.

@@ -110,7 +110,7 @@ func describeImageReferences(c *call, r describeImageReferencesRequest) (any, er
 	return describeImageReferencesAnswer{setOf(page...), next}, nil
 }
 
-// checkResourceTypes refuses types and options that don't exist.
+// checkResourceTypes rejects types and options that don't exist.
 func checkResourceTypes(requests []resourceTypeRequest, known func(string) bool) *Error {
 	for _, t := range requests {
 		if !known(t.ResourceType) {
@@ -119,7 +119,7 @@ func checkResourceTypes(requests []resourceTypeRequest, known func(string) bool)
 		for _, o := range t.Options {
 			depth := 0
 			if o.OptionName == "version-depth" && t.ResourceType == "ec2:LaunchTemplate" && len(o.OptionValues) == 1 {
-				depth, _ = strconv.Atoi(o.OptionValues[0]) // 0 is refused
+				depth, _ = strconv.Atoi(o.OptionValues[0]) // 0 is rejected
 			}
 			state := o.OptionName == "state-name" && t.ResourceType == "ec2:Instance"
 			if !state && (depth < 1 || depth > 10_000) {

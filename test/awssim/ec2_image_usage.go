@@ -197,7 +197,7 @@ func deleteImageUsageReport(c *call, r deleteImageUsageReportRequest) (any, erro
 	return done{true}, nil
 }
 
-// lastLaunched is when the image was last launched by anybody, as it is reported a
+// lastLaunched is when the image was last launched by anyone, as it is reported a
 // day later; the zero time if it never was.
 func (c *call) lastLaunched(image string) time.Time {
 	var last time.Time

@@ -18,7 +18,7 @@ type instance struct {
 	launched                                 time.Time
 	phase                                    phase
 	reason                                   *stateReasonItem
-	// diagnosis says in full what reason says tersely.
+	// diagnosis is the long form of reason.
 	diagnosis string
 	// publicAddress says that the instance has one.
 	publicAddress bool
@@ -80,7 +80,7 @@ type stateChangesAnswer struct {
 
 // move changes the state of instances, all or none. Those in a state of from
 // are moved, and those in one of passed have been moved before; an instance in
-// another state is refused.
+// another state is rejected.
 func (c *call) move(r instancesRequest, from, passed []string, by phase) ([]*instance, any, *Error) {
 	var moved []*instance
 	var answer stateChangesAnswer

@@ -105,7 +105,7 @@ func (d templateData) inSubnet(subnet string) runInstancesRequest {
 	return r
 }
 
-// check refuses an image whose parameter can't be resolved.
+// check rejects an image whose parameter can't be resolved.
 func (d templateData) check(c *call) *Error {
 	_, problem := c.imageID(d.ImageID)
 	return problem

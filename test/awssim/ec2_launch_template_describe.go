@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// largestTemplatePage is how many templates or versions an answer has at most.
+// largestTemplatePage is how many templates or versions a response has at most.
 const largestTemplatePage = 200
 
 // atMost limits the size of pages.

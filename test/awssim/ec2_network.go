@@ -31,7 +31,7 @@ func (s subnet) resourceID() string { return s.id }
 
 const vpcCIDR = "172.31.0.0/16"
 
-// network returns the account's network, made when it is first looked at.
+// network returns the account's network, which it creates at the first read.
 func (c *call) network() *network {
 	n := c.here().networks[c.caller.Account]
 	if n == nil {

@@ -51,7 +51,7 @@ func TestDefaultNetwork(t *testing.T) {
 	})
 }
 
-// TestRegions tells which Regions there are, and which the account can use.
+// TestRegions checks which Regions exist, and which the account can use.
 func TestRegions(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -102,7 +102,7 @@ func TestKeyPairs(t *testing.T) {
 			t.Errorf("%d key pairs", got)
 		}
 		must(client.DeleteKeyPair(t.Context(), &ec2.DeleteKeyPairInput{KeyPairId: made.KeyPairId}))(t)
-		must(client.DeleteKeyPair(t.Context(), &ec2.DeleteKeyPairInput{KeyName: aws.String("made")}))(t) // twice is no error
+		must(client.DeleteKeyPair(t.Context(), &ec2.DeleteKeyPairInput{KeyName: aws.String("made")}))(t) // twice isn't an error
 		_, err = client.DescribeKeyPairs(t.Context(), &ec2.DescribeKeyPairsInput{KeyNames: []string{"made"}})
 		wantCode(t, err, "InvalidKeyPair.NotFound")
 	})

@@ -12,7 +12,7 @@ type paging struct {
 	NextToken  string
 }
 
-// largestPage is how many items an answer has at most. AWS's answers without
+// largestPage is how many items a response has at most. AWS's responses without
 // MaxResults are of no documented size.
 const largestPage = 1000
 
@@ -39,7 +39,7 @@ func pageOf[T filterable](p paging, all []T) (page []T, next string, problem *Er
 	return all[:size], base64.RawURLEncoding.EncodeToString([]byte(all[size-1].resourceID())), nil
 }
 
-// withoutIDs refuses MaxResults together with a list of IDs, as most operations
+// withoutIDs rejects MaxResults together with a list of IDs, as most operations
 // do.
 func (p paging) withoutIDs(name string, ids []string) *Error {
 	if p.MaxResults != nil && len(ids) > 0 {

@@ -11,9 +11,9 @@ import (
 
 // decodeParams reads the parameters of EC2's query protocol into the struct
 // that into points to. A field is the parameter of its name, or of its param
-// tag; a tag that ends in ",required" refuses its absence. Slices are
+// tag; a tag that ends in ",required" rejects its absence. Slices are
 // Name.1, Name.2, …; structs are Name.Field; embedded ones (by Go or by the tag
-// ",embedded") add their fields. The tag "-" says that a field is no parameter.
+// ",embedded") add their fields. The tag "-" says that a field isn't a parameter.
 // A pointer stays nil if the parameter is absent, so that a handler can tell
 // false or "" from nothing.
 //

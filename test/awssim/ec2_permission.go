@@ -31,7 +31,7 @@ var (
 	organizationUnitARNSyntax = regexp.MustCompile(`^arn:aws[a-z-]*:organizations::\d{12}:ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}$`)
 )
 
-// check refuses what EC2 refuses: IDs in the place of ARNs, accounts that do not
+// check rejects what EC2 rejects: IDs in place of ARNs, accounts that do not
 // exist, more or less than one field. Fact: EC2-SHARE-4.
 func (p permission) check(w *World) *Error {
 	fields := 0
@@ -55,7 +55,7 @@ func (p permission) check(w *World) *Error {
 	return nil
 }
 
-// exists refuses an organization or unit that the world doesn't have, or has with
+// exists rejects an organization or unit that the world doesn't have, or has with
 // another management account. Whether EC2 does so isn't documented.
 // Fact: EC2-SHARE-7.
 func (p permission) exists(w *World) *Error {
@@ -78,7 +78,7 @@ func (p permission) exists(w *World) *Error {
 // Region. An organization or unit counts as one. Fact: EC2-SHARE-8.
 const maxLaunchPermissions = 1_000
 
-// limit refuses changes after which an image would have too many launch
+// limit rejects changes after which an image would have too many launch
 // permissions. The code is the general one for limits of resources: AWS documents
 // none for this limit.
 func (changes permissionChanges) limit(shared map[string]bool, public bool) *Error {
@@ -95,7 +95,7 @@ func (w *World) wellFormed(form *regexp.Regexp, arn string) bool {
 	return form.MatchString(arn) && strings.HasPrefix(arn, "arn:"+w.partition+":")
 }
 
-// name is what a permission is kept under.
+// name is the key of a permission in the map.
 func (p permission) name() string {
 	return p.Group + p.UserID + p.OrganizationARN + p.OrganizationalUnitARN
 }

@@ -201,7 +201,7 @@ type deleteSecurityGroupAnswer struct {
 	GroupID string `xml:"groupId"`
 }
 
-// deleteSecurityGroup refuses a group that an instance has.
+// deleteSecurityGroup rejects a group that an instance has.
 func deleteSecurityGroup(c *call, r deleteSecurityGroupRequest) (any, error) {
 	g, problem := c.ownSecurityGroup(r.GroupID)
 	if problem != nil {

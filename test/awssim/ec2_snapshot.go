@@ -181,7 +181,7 @@ type snapshotRequest struct {
 	SnapshotID string `param:"SnapshotId,required"`
 }
 
-// deleteSnapshot refuses the snapshot of an image.
+// deleteSnapshot rejects the snapshot of an image.
 // Fact: EC2-IMG-20.
 func deleteSnapshot(c *call, r snapshotRequest) (any, error) {
 	s, problem := c.ownSnapshot(r.SnapshotID)

@@ -35,8 +35,8 @@ type ec2Region struct {
 	tokens         map[idempotency]madeBefore
 	// failures are the reasons for which the next copies fail.
 	failures []string
-	// sharing says, by account, whether images may be shared with everybody:
-	// "unblocked", or "block-new-sharing" where there is no entry.
+	// sharing holds, by account, whether images can be public: "unblocked", or
+	// "block-new-sharing" where there is no entry.
 	sharing map[string]string
 }
 
@@ -166,7 +166,7 @@ func (g *securityGroup) resourceID() string { return g.id }
 func (k *keyPair) resourceID() string       { return k.id }
 
 // derivedID returns prefix and 17 hexadecimal digits that depend on the parts
-// alone. It names what is there from the start, such as a default VPC, so that
+// alone. It names what exists from the start, such as a default VPC, so that
 // looking at it takes no ID from the world's counter.
 func derivedID(prefix string, parts ...string) string {
 	sum := sha256.Sum256([]byte(prefix + strings.Join(parts, "\x00")))

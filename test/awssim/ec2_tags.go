@@ -41,7 +41,7 @@ func (c *call) setTags(resource string, tags map[string]string) {
 	c.here().tags[tagged{c.caller.Account, resource}] = all
 }
 
-// mayTag refuses a caller without ec2:CreateTags for what the call creates.
+// mayTag rejects a caller without ec2:CreateTags for what the call creates.
 // Fact: IAM-EVAL-17.
 func (c *call) mayTag() *Error {
 	context := c.requestContext()
@@ -58,9 +58,8 @@ func (c *call) mayTag() *Error {
 	}
 }
 
-// specifiedTags checks the tags of an operation that creates resources of the
-// given types, and returns them by type. Tagging what one creates needs
-// ec2:CreateTags as well.
+// specifiedTags checks the tags of an operation that creates resources of the given
+// types, and returns them by type. Tagging a new resource requires ec2:CreateTags, too.
 func (c *call) specifiedTags(specifications []tagSpecification, types ...string) (map[string]map[string]string, *Error) {
 	byType := map[string]map[string]string{}
 	if len(specifications) > 0 {

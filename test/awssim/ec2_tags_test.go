@@ -88,8 +88,8 @@ func TestTagsRefuse(t *testing.T) {
 	})
 }
 
-// TestTaggingNeedsPermission: who creates something with tags needs
-// ec2:CreateTags as well.
+// TestTaggingNeedsPermission checks that creating a resource with tags requires
+// ec2:CreateTags, too.
 func TestTaggingNeedsPermission(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		role := newRole(t, w, awssim.PublishingAccount, "Copier", `{"Effect":"Allow","Action":["ec2:CopyImage","ec2:Describe*"],"Resource":"*"}`)

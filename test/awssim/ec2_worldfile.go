@@ -33,7 +33,7 @@ type ImageFile struct {
 	RootDeviceType string `json:"root_device_type,omitempty"`
 	// Snapshots are the sizes of the snapshots in GiB; by default one of 8.
 	Snapshots []int `json:"snapshots,omitempty"`
-	// Encrypted says that the account's aws/ebs key encrypts the snapshots, or the
+	// Encrypted means that the account's aws/ebs key encrypts the snapshots, or the
 	// key that KMSKey names.
 	Encrypted bool `json:"encrypted,omitempty"`
 	// KMSKey is the ARN or alias of a key of the world file. Requires Encrypted.
@@ -41,13 +41,13 @@ type ImageFile struct {
 	Tags   map[string]string `json:"tags,omitempty"`
 	// LaunchPermissions are account IDs and ARNs of organizations and units.
 	LaunchPermissions []string `json:"launch_permissions,omitempty"`
-	// Public images can be launched and copied by everybody.
+	// Public images can be launched and copied by everyone.
 	Public bool `json:"public,omitempty"`
 }
 
-// baseRelease is when the images that are there from the start were made: before
-// anything else, also where the clock is that of testing/synctest, which starts
-// with the year 2000.
+// baseRelease is the creation time of the images that exist from the start: before
+// anything else, also where the clock is that of testing/synctest, which starts with
+// the year 2000.
 var baseRelease = time.Date(1999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // BaseImage is the ID of the x86_64 image of Amazon Linux 2023 that is public in

@@ -42,8 +42,7 @@ func TestImageFiles(t *testing.T) {
 		if len(state.Snapshots) != 4 || encrypted != 2 {
 			t.Errorf("%d snapshots, %d of them encrypted", len(state.Snapshots), encrypted)
 		}
-		// Looking changes nothing, though what was not looked at before is made
-		// only then.
+		// Reading changes nothing, except that the first read creates it.
 		for region := range map[string]bool{"us-east-1": true, "eu-west-1": true, "ap-southeast-2": true} {
 			client := ec2In(w, awssim.PublishingAccount, region)
 			must(client.DescribeImages(t.Context(), nil))(t)

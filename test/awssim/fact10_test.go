@@ -14,7 +14,7 @@ import (
 )
 
 // A parameter of an image is seen once it is checked, keeps its history, never
-// changes its data type, and is refused in silence where the image is none.
+// changes its data type, and is rejected in silence where the image is none.
 func TestFact10Parameters(t *testing.T) {
 	inVirtualTime(t, awssim.Options{PropagationLag: 3 * time.Second}, func(t *testing.T, w *awssim.World) {
 		client := ssm.NewFromConfig(config(w, awssim.PublishingAccount, "us-east-1"))

@@ -177,7 +177,7 @@ func TestFact1OrganizationPaths(t *testing.T) {
 	})
 }
 
-// A principal that was just made is not visible to KMS yet.
+// A principal that was just created is not visible to KMS yet.
 func TestFact1NewPrincipalIsVisibleLate(t *testing.T) {
 	inVirtualTime(t, physics, func(t *testing.T, w *awssim.World) {
 		role := newRole(t, w, factMember, "New", "")

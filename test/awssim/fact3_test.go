@@ -46,7 +46,7 @@ func TestFact3GrantReplacesPolicies(t *testing.T) {
 	})
 }
 
-// A role that is deleted and made again is another one: the grant must be made
+// A role that is deleted and created again is another one: the grant must be created
 // again.
 func TestFact3GrantIsForTheRoleNotItsName(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -70,7 +70,7 @@ func TestFact3GrantIsForTheRoleNotItsName(t *testing.T) {
 	})
 }
 
-// A role that was just made is no grantee yet.
+// A role that was just created isn't a valid grantee yet.
 func TestFact3NewGranteeIsVisibleLate(t *testing.T) {
 	inVirtualTime(t, physics, func(t *testing.T, w *awssim.World) {
 		key := newKey(t, w, false)

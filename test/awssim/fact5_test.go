@@ -97,7 +97,7 @@ func describe(t *testing.T, client *ec2.Client, image string) types.Image {
 	return must(client.DescribeImages(t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{image}}))(t).Images[0]
 }
 
-// What is wrong with the parameters shows at once, and what is wrong with a key
+// What is wrong with the parameters shows immediately, and what is wrong with a key
 // only in the copy's state.
 func TestFact5CopyImageRefuses(t *testing.T) {
 	change := func(change func(*ec2.CopyImageInput)) *ec2.CopyImageInput {

@@ -103,7 +103,7 @@ func runInput(image string) *ec2.RunInstancesInput {
 	return &ec2.RunInstancesInput{ImageId: &image, InstanceType: types.InstanceTypeT3Micro, MinCount: aws.Int32(1), MaxCount: aws.Int32(1)}
 }
 
-// run launches an instance, which AWS always answers as pending, and describes
+// run launches an instance, which AWS always responds as pending, and describes
 // it.
 func run(t *testing.T, client *ec2.Client, image string) (types.Instance, error) {
 	t.Helper()

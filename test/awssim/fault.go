@@ -17,24 +17,24 @@ const (
 	Denied       FaultKind = "denied"        // the service's access denied error
 	ResetBefore  FaultKind = "reset-before"  // the connection breaks, no effect
 	ResetAfter   FaultKind = "reset-after"   // the connection breaks after the effect
-	TimeoutAfter FaultKind = "timeout-after" // the answer never comes
+	TimeoutAfter FaultKind = "timeout-after" // the response never comes
 	CustomError  FaultKind = "error"         // Fault.Error
 	// Stale has a call that only reads answered by an endpoint that is
 	// Fault.Behind behind the others. Fact: EC2-API-1.
 	Stale FaultKind = "stale"
 )
 
-// The kinds of faults that alter the answer of a call that took effect as usual.
+// The kinds of faults that alter the response of a call that took effect as usual.
 // [AnswerFaults] lists them all but the last two, which need parameters. Those
 // that change the content only alter answers of success; [HTMLGatewayError],
 // [TruncatedBody] and [NoAnswer] strike errors, too.
 //
-// For MissingMembers and the kinds after it, the top level of an answer is its
+// For MissingMembers and the kinds after it, the top level of a response is its
 // JSON document, the root element of EC2, or the result element of STS and IAM.
 const (
 	// EmptyBody is status 200 with a body of no bytes.
 	EmptyBody FaultKind = "empty-body"
-	// EmptyAnswer is {} or an answer without elements.
+	// EmptyAnswer is {} or a response without elements.
 	EmptyAnswer FaultKind = "empty-answer"
 	// MissingMembers empties every object below the top level: the lists have
 	// their elements, and the elements have no members. Values of the top level
@@ -63,7 +63,7 @@ const (
 	HTMLGatewayError FaultKind = "html-gateway-error"
 	// TruncatedBody ends the body in its middle, before the announced length.
 	TruncatedBody FaultKind = "truncated-body"
-	// NoAnswer keeps the connection open without an answer until the request's
+	// NoAnswer keeps the connection open without a response until the request's
 	// context ends.
 	NoAnswer FaultKind = "no-answer"
 
@@ -76,7 +76,7 @@ const (
 	OmitMembers FaultKind = "omit-members"
 )
 
-// AnswerFaults returns the kinds of faults that alter an answer and need no
+// AnswerFaults returns the kinds of faults that alter a response and need no
 // parameters, for tests that try all of them.
 func AnswerFaults() []FaultKind {
 	return []FaultKind{
@@ -97,7 +97,7 @@ type Fault struct {
 	// anything, in nanoseconds.
 	Behind time.Duration `json:"behind,omitempty"`
 	// IDs and Members are the parameters of OmitItems and OmitMembers. Members
-	// are named as in the encoded answer, for example kmsKeyId; case doesn't
+	// are named as in the encoded response, for example kmsKeyId; case doesn't
 	// matter.
 	IDs     []string `json:"ids,omitempty"`
 	Members []string `json:"members,omitempty"`
@@ -169,7 +169,7 @@ func (p *faultPlan) strike(c *call) *Fault {
 	return nil
 }
 
-// before returns the answer that the fault gives instead of the call's effect,
+// before returns the response that the fault gives instead of the call's effect,
 // nil for faults that strike after it.
 func (f *Fault) before(c *call) *Error {
 	switch f.Kind {
@@ -188,7 +188,7 @@ func (f *Fault) before(c *call) *Error {
 	}
 }
 
-// throttled is the service's answer to too many requests. Fact: QUOTA-9,
+// throttled is the service's response to too many requests. Fact: QUOTA-9,
 // EC2-API-3.
 func throttled(service string) *Error {
 	switch service {
@@ -203,11 +203,11 @@ func throttled(service string) *Error {
 	}
 }
 
-// denied is the service's answer to a caller whose policies do not allow the
+// denied is the service's response to a caller whose policies do not allow the
 // call.
 func denied(c *call) *Error { return deniedAction(c, c.service+":"+c.operation) }
 
-// deniedAction refuses a call for lack of a permission that the service asks for
+// deniedAction rejects a call for lack of a permission that the service asks for
 // on the caller's behalf.
 func deniedAction(c *call, action string) *Error {
 	switch c.service {

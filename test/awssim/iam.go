@@ -134,7 +134,7 @@ func createServiceLinkedRole(c *call) (any, error) {
 	return describeRole(r), nil
 }
 
-// deleteServiceLinkedRole starts a task that succeeds at once: the simulator's
+// deleteServiceLinkedRole starts a task that succeeds immediately: the simulator's
 // services don't keep track of what uses the role. Fact: IAM-POLICY-4.
 func deleteServiceLinkedRole(c *call) (any, error) {
 	r, problem := findRole(c)
@@ -173,7 +173,7 @@ func getRole(c *call) (any, error) {
 	return describeRole(r), nil
 }
 
-// deleteRole refuses while the role has policies. Fact: IAM-POLICY-2, IAM-ROLE-8.
+// deleteRole rejects while the role has policies. Fact: IAM-POLICY-2, IAM-ROLE-8.
 func deleteRole(c *call) (any, error) {
 	r, problem := findRole(c)
 	if problem != nil {

@@ -18,7 +18,7 @@ type listedRole struct {
 	AssumeRolePolicyDocument string
 }
 
-// membersOf is a list in an answer of IAM.
+// membersOf is a list in a response of IAM.
 type membersOf[T any] struct {
 	Members []T `xml:"member"`
 }

@@ -130,7 +130,7 @@ func listPolicyVersions(c *call) (any, error) {
 	return answer, nil
 }
 
-// deletePolicy refuses while a role has the policy. Fact: IAM-POLICY-2.
+// deletePolicy rejects while a role has the policy. Fact: IAM-POLICY-2.
 func deletePolicy(c *call) (any, error) {
 	p, problem := findPolicy(c)
 	if problem != nil {

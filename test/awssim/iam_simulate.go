@@ -12,8 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
 )
 
-// This file is IAM's policy simulator. It knows of a request only what the caller
-// says. Fact: IAM-SIM-2 to IAM-SIM-11.
+// This file is IAM's policy simulator. It knows only what the caller says about a
+// request. Fact: IAM-SIM-2 to IAM-SIM-11.
 
 type simulatePosition struct{ Line, Column int }
 

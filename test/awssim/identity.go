@@ -37,7 +37,7 @@ type identityPolicy struct {
 // "role/" in the ARN.
 func (r *role) pathName() string { return strings.TrimPrefix(r.path, "/") + r.name }
 
-// session is what an access key stands for.
+// session is the identity of an access key.
 type session struct {
 	principal Principal
 	expires   time.Time // zero for users
@@ -62,7 +62,7 @@ func (w *World) arn(service, region, account, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", w.partition, service, region, account, resource)
 }
 
-// checkCaller finds out who calls, and whether the account can use the Region.
+// checkCaller determines who calls, and whether the account can use the Region.
 func (w *World) checkCaller(c *call) *Error {
 	unknown := &Error{Status: http.StatusForbidden, Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."}
 	expired := &Error{Status: http.StatusForbidden, Code: "ExpiredToken", Message: "The security token included in the request is expired"}
@@ -166,7 +166,7 @@ func (w *World) roleByARN(arn string) *role {
 }
 
 // principalExists reports whether KMS would know the principal: an account, its
-// root, or a user or role of it. A role that was just made is not visible to KMS
+// root, or a user or role of it. A role that was just created is not visible to KMS
 // until the propagation lag is over. Fact: KMS-KEY-2, KMS-KEY-3, GRANT-8.
 func (w *World) principalExists(principal string, now time.Time) bool {
 	if principal == "*" || w.accounts[principal] != nil {

@@ -17,9 +17,9 @@ type Entry struct {
 	Principal string    `json:"principal"`
 	// Mutating means that the operation is one that changes the world.
 	Mutating bool `json:"mutating"`
-	// DryRun says that the call only asked what would happen.
+	// DryRun means that the call only asked what would happen.
 	DryRun bool `json:"dry_run,omitempty"`
-	// Error is the error code that was answered, "" for a success.
+	// Error is the error code that was returned, "" for a success.
 	Error string `json:"error,omitempty"`
 	// AccessKey and Body are what a replay needs.
 	AccessKey string `json:"access_key"`
@@ -63,7 +63,7 @@ func (w *World) Mutations() []Entry {
 	return slices.DeleteFunc(w.Journal(), func(e Entry) bool { return !e.Mutating || e.Error != "" })
 }
 
-// ResetJournal forgets the calls so far. Sequence numbers go on.
+// ResetJournal forgets the calls so far. Sequence numbers continue.
 func (w *World) ResetJournal() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -141,7 +141,7 @@ func (w *World) grantFor(r kmsRequest, seen time.Time) *kmsGrant {
 	return found
 }
 
-// usable returns what KMS answers to a cryptographic operation with a key that
+// usable returns what KMS responds to a cryptographic operation with a key that
 // is not enabled. Fact: KMS-MRK-10 to KMS-MRK-12.
 func (k *kmsKey) usable(now time.Time) *Error {
 	switch state := k.state(now); state {

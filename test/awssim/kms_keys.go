@@ -54,7 +54,7 @@ type keyRequest struct {
 }
 
 // key finds the key and authorizes the call on it. An operation that works on a
-// key ID or ARN only refuses aliases. Fact: GRANT-1.
+// key ID or ARN only rejects aliases. Fact: GRANT-1.
 func (c *call) key(id string, aliases bool) (*kmsKey, *Error) {
 	if !aliases && (strings.HasPrefix(id, "alias/") || strings.Contains(id, ":alias/")) {
 		return nil, badRequest("NotFoundException", "Invalid keyId '%s'", id)

@@ -20,7 +20,7 @@ const (
 // pages don't say which KMS accepts. Fact: KMS-KEY-26.
 var kmsTagPattern = regexp.MustCompile(`^[\p{L}\p{N}\p{Zs}_.:/=+\-@]*$`)
 
-// checkPolicyText refuses a policy that is too long or has other characters than
+// checkPolicyText rejects a policy that is too long or has other characters than
 // tab, line feed, carriage return and the printable ones up to U+00FF. Which error
 // KMS returns for a character isn't documented. Fact: KMS-KEY-8, KMS-KEY-9.
 func checkPolicyText(policy string) *Error {
@@ -69,7 +69,7 @@ func checkKMSTags(tags []kmsTag) *Error {
 }
 
 // effective is a stored policy without the statements that lack Action or
-// Resource. KMS refuses them today, but an older key can have them, and they
+// Resource. KMS rejects them today, but an older key can have them, and they
 // have no effect. Fact: KMS-KEY-10, KMS-KEY-11.
 func effective(policy string) (text string, statements int) {
 	var document map[string]any

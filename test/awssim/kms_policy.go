@@ -63,7 +63,7 @@ func (w *World) defaultKeyPolicy(account string) string {
 	return `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"` + w.arn("iam", "", account, "root") + `"},"Action":"kms:*","Resource":"*"}]}`
 }
 
-// checkKeyPolicy refuses what KMS refuses: a policy that is too large or
+// checkKeyPolicy rejects what KMS rejects: a policy that is too large or
 // malformed, statements without Action or Resource, principals that don't exist,
 // and a policy that would lock the caller out. Fact: KMS-KEY-1, KMS-KEY-2,
 // KMS-KEY-8 to KMS-KEY-11, KMS-KEY-22.

@@ -71,7 +71,7 @@ type kmsGrant struct {
 	constraints map[string]map[string]string
 	created     time.Time
 	revoked     time.Time // zero while it holds
-	byService   bool      // EC2 made it for an attached volume
+	byService   bool      // EC2 created it for an attached volume
 }
 
 // state is the key's state. Fact: KMS-MRK-13.
@@ -181,7 +181,7 @@ func (w *World) awsManagedKey(account, region string) *kmsKey {
 	if alias := w.kms.aliases[arn]; alias != nil {
 		return w.kms.keys[w.keyARN(region, account, alias.target.latest())]
 	}
-	// Not from the counter of IDs: it may be made by a call that only reads.
+	// Not from the counter of IDs: it may be created by a call that only reads.
 	sum := sha256.Sum256([]byte("aws/ebs " + arn))
 	digits := hex.EncodeToString(sum[:16])
 	id := strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]}, "-")

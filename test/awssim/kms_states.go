@@ -157,7 +157,7 @@ func untagKey(c *call) (any, error) {
 	return nil, nil
 }
 
-// taggable refuses changes of tags of a key that is to be deleted.
+// taggable rejects changes of tags of a key that is to be deleted.
 // Fact: KMS-MRK-12.
 func (k *kmsKey) taggable(now time.Time) *Error {
 	if state := k.state(now); state == "PendingDeletion" || state == "PendingReplicaDeletion" {

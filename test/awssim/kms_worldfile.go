@@ -13,7 +13,7 @@ import (
 )
 
 // KeyFile is a customer managed key of a world file, there from the start. Its
-// policy can have what KMS refuses today: statements without Action or Resource
+// policy can have what KMS rejects today: statements without Action or Resource
 // (Fact: KMS-KEY-10), and principals that don't exist.
 type KeyFile struct {
 	Account string `json:"account"`

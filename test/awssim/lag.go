@@ -2,7 +2,7 @@ package awssim
 
 import "time"
 
-// lagged is a value whose changes readers see late. A write counts at once for
+// lagged is a value whose changes readers see late. A write counts immediately for
 // rules of uniqueness (latest), and after the propagation lag for readers and
 // for authorization (asOf). Fact: KMS-KEY-24, GRANT-24.
 type lagged[T any] struct {

@@ -148,9 +148,9 @@ func terse(code string) *stateReasonItem {
 
 // LaunchResult is how a launch by a service-linked role ended.
 type LaunchResult struct {
-	// InstanceID is empty if EC2 refused the launch.
+	// InstanceID is empty if EC2 rejected the launch.
 	InstanceID string `json:"instance_id"`
-	// State is running or terminated, or refused.
+	// State is running or terminated, or rejected.
 	State string `json:"state"`
 	// Reason is the code of AWS's state reason or error, empty if it runs.
 	Reason string `json:"reason"`

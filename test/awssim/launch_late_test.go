@@ -46,7 +46,7 @@ func TestLaunchNeedsAnAvailableImage(t *testing.T) {
 	})
 }
 
-// A grant that was just made does not help yet, since EC2 and Auto Scaling cannot
+// A grant that was just created does not help yet, since EC2 and Auto Scaling cannot
 // be given its token. Fact: GRANT-24, GRANT-25.
 func TestLaunchWithAGrantJustMade(t *testing.T) {
 	inImageWorld(t, awssim.Options{PropagationLag: physics.PropagationLag}, func(t *testing.T, w *awssim.World) {

@@ -47,7 +47,7 @@ func TestLaunchPermissionLimit(t *testing.T) {
 	})
 }
 
-// Sharing with an organization or unit that the world doesn't have is refused, unless
+// Sharing with an organization or unit that the world doesn't have is rejected, unless
 // an option accepts it. Removing such a permission works. Fact: EC2-SHARE-6,
 // EC2-SHARE-7.
 func TestUnknownOrganizations(t *testing.T) {
@@ -152,7 +152,7 @@ func TestKMSLimits(t *testing.T) {
 	}
 }
 
-// A refused TagResource changes nothing, and a key that is to be deleted keeps its
+// A rejected TagResource changes nothing, and a key that is to be deleted keeps its
 // tags. Fact: KMS-KEY-25, KMS-MRK-12.
 func TestTaggingKeysIsAllOrNothing(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {

@@ -41,7 +41,7 @@ func protocolOf(service string) protocol {
 	}
 }
 
-// protocolOfRequest is the protocol in which to refuse a request, also of a service that
+// protocolOfRequest is the protocol in which to reject a request, also of a service that
 // isn't simulated: query protocols send forms. Fact: ERR-7.
 func protocolOfRequest(service string, r *http.Request) protocol {
 	if _, known := operations[service]; !known && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
@@ -50,7 +50,7 @@ func protocolOfRequest(service string, r *http.Request) protocol {
 	return protocolOf(service)
 }
 
-// requestID is the same for all answers: it must not depend on anything.
+// requestID is the same for all responses: it must not depend on anything.
 const requestID = "00000000-0000-4000-8000-000000000000"
 
 var namespaces = map[string]string{
@@ -61,7 +61,7 @@ var namespaces = map[string]string{
 	"autoscaling": "http://autoscaling.amazonaws.com/doc/2011-01-01/",
 }
 
-// success encodes an answer. A nil answer is that of an operation that returns
+// success encodes a response. A nil answer is that of an operation that returns
 // nothing.
 func (p protocol) success(c *call, answer any) response {
 	if p == jsonProtocol {

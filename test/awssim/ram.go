@@ -69,7 +69,7 @@ func (a shareAssociation) status(now time.Time) string {
 	}
 }
 
-// mayShare refuses a caller whose policies don't allow the operation on the share.
+// mayShare rejects a caller whose policies don't allow the operation on the share.
 // Source: Service Authorization Reference, AWS Resource Access Manager.
 func (c *call) mayShare(action, resource, key string, external bool) *Error {
 	context := c.requestContext()
@@ -182,7 +182,7 @@ func (c *call) principalAssociation(s *resourceShare, principal string) (shareAs
 	return shareAssociation{entity: principal, principal: true}, nil
 }
 
-// shareableParameter refuses what isn't an advanced parameter of the caller. Fact: SSM-11,
+// shareableParameter rejects what isn't an advanced parameter of the caller. Fact: SSM-11,
 // RAM-10.
 func (c *call) shareableParameter(resource string) *Error {
 	for key, p := range c.w.ssm.parameters {

@@ -93,7 +93,7 @@ func TestSharedParameter(t *testing.T) {
 	}
 }
 
-// TestRefusedShares: what RAM refuses.
+// TestRefusedShares: what RAM rejects.
 func TestRefusedShares(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		if err := putTier(t, w, ""); err != nil {

@@ -79,7 +79,7 @@ func (c *call) readOperation(target string) *Error {
 	return nil
 }
 
-// decodeJSON reads the parameters of a JSON protocol. Unknown ones are refused,
+// decodeJSON reads the parameters of a JSON protocol. Unknown ones are rejected,
 // so that nothing the simulator ignores goes unnoticed.
 func decodeJSON[T any](c *call) (T, error) {
 	var input T

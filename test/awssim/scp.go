@@ -14,7 +14,7 @@ import (
 // until it is replaced.
 const FullAWSAccess = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 
-// controlDenial says why the service control policies of the principal's account
+// controlDenial returns why the service control policies of the principal's account
 // deny the request, or returns "". They don't affect service-linked roles nor the
 // management account. Fact: IAM-EVAL-13.
 func (w *World) controlDenial(p Principal, action, resource string, context map[string][]string) string {
@@ -121,7 +121,7 @@ func (w *World) rootID() string {
 }
 
 // SetServiceControlPolicies replaces the service control policies of an account, as
-// the organization's management account can. They take effect at once.
+// the organization's management account can. They take effect immediately.
 func (w *World) SetServiceControlPolicies(account string, documents ...json.RawMessage) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

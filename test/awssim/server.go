@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// answerTimeout is how long a client waits for an answer that never comes
+// answerTimeout is how long a client waits for a response that never comes
 // before its connection times out.
 const answerTimeout = time.Minute
 
-// response is an encoded answer, or the error of a connection that broke.
+// response is an encoded response, or the error of a connection that broke.
 type response struct {
 	status      int
 	contentType string
@@ -61,7 +61,7 @@ func (w *World) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(to.Header(), answer.header())
 	to.WriteHeader(answer.status)
-	_, _ = to.Write(answer.body) // a client that is gone wants no answer
+	_, _ = to.Write(answer.body) // a client that is gone wants no response
 }
 
 // Client returns an HTTP client that calls the world without a socket: inside
@@ -88,7 +88,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// serve runs one request from its bytes to its answer.
+// serve runs one request from its bytes to its response.
 func (w *World) serve(r *http.Request) response {
 	c, problem := w.decode(r)
 	if problem != nil {

@@ -126,7 +126,7 @@ func (p *ssmParameter) tierAfter(asked string) (string, *Error) {
 	}
 }
 
-// takesImage is the check that goes on after the answer.
+// takesImage is the check that continues after the response.
 func (c *call) takesImage(id string) bool {
 	_, problem := c.launchImage(id)
 	return problem == nil && c.allows("ec2:DescribeImages", "*")
@@ -136,7 +136,7 @@ func (c *call) parameterARN(name string) string {
 	return c.w.arn("ssm", c.region, c.caller.Account, "parameter/"+strings.TrimPrefix(name, "/"))
 }
 
-// mayParameter refuses a caller whose policies do not allow the operation on the
+// mayParameter rejects a caller whose policies do not allow the operation on the
 // parameter.
 func (c *call) mayParameter(name string) *Error {
 	return c.mayParameterARN(c.parameterARN(name))

@@ -256,7 +256,7 @@ const imageReference = "resolve:ssm:"
 // reference of RequestLaunchTemplateData, ImageId; Auto Scaling guide, "Use AWS
 // Systems Manager parameters instead of AMI IDs in launch templates"
 // (ssm:GetParameters). A parameter of another data type than aws:ec2:image is
-// refused with SsmInvalidParameter (aws/aws-cdk#26712). That the same code is
+// rejected with SsmInvalidParameter (aws/aws-cdk#26712). That the same code is
 // returned for parameters and versions that don't exist is believed.
 func (c *call) imageID(named string) (string, *Error) {
 	reference, byParameter := strings.CutPrefix(named, imageReference)

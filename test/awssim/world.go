@@ -48,7 +48,7 @@ type Options struct {
 // doesn't document. A client must work with all of them. The zero value is what
 // AWS documents or, where it documents nothing, what field reports say.
 type CopyOptions struct {
-	// RefuseTakenNames makes CopyImage refuse the name of another image of the
+	// RefuseTakenNames makes CopyImage reject the name of another image of the
 	// account in the destination Region with InvalidAMIName.Duplicate, as
 	// CreateImage does. AWS documents no such rule for CopyImage, and repeated
 	// copies are known to create several images of one name
@@ -64,7 +64,7 @@ type CopyOptions struct {
 	// ("Ensuring idempotency in Amazon EC2 API requests"). Defaults to 0: forever.
 	TokenMemory time.Duration `json:"-"`
 	// ConcurrentCopies is how many copies an account can have pending in a
-	// destination Region. One more is refused with ResourceLimitExceeded. Defaults
+	// destination Region. One more is rejected with ResourceLimitExceeded. Defaults
 	// to 300, AWS's quota. Fact: EC2-COPY-31.
 	ConcurrentCopies int `json:"concurrent_copies,omitempty"`
 	// DeregisterLag is how long DescribeImages returns an image that was

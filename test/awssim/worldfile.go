@@ -34,7 +34,7 @@ type OrganizationFile struct {
 	ManagementAccount       string     `json:"management_account"`
 	DelegatedAdministrators []string   `json:"delegated_administrators,omitempty"`
 	Units                   []UnitFile `json:"organizational_units,omitempty"`
-	// ResourceSharing says that sharing with the organization is enabled in AWS RAM.
+	// ResourceSharing means that sharing with the organization is enabled in AWS RAM.
 	// Defaults to false.
 	ResourceSharing bool `json:"resource_sharing,omitempty"`
 }
@@ -84,7 +84,7 @@ type CapacityFile struct {
 	Zone string `json:"zone"`
 	// InstanceType defaults to all types.
 	InstanceType string `json:"instance_type,omitempty"`
-	// Unsupported says that the zone doesn't offer the type. Otherwise it offers the
+	// Unsupported means that the zone doesn't offer the type. Otherwise it offers the
 	// type and is out of capacity.
 	Unsupported bool `json:"unsupported,omitempty"`
 }

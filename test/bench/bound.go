@@ -45,7 +45,7 @@ func (c Cell) Timing() awssim.Options {
 
 // Bound is the least time in which the cell can be published with the stages of
 // docs/contract.md. Within a stage, everything runs in parallel that doesn't need
-// the answer of another call. Each term is derived from the timing; nothing in it is
+// the response of another call. Each term is derived from the timing; nothing in it is
 // measured.
 type Bound struct {
 	// Look: the source image and the key in parallel, then the images of the name

@@ -142,7 +142,7 @@ func (l *Timeline) watch(start time.Time) func(awssim.Entry) {
 	}
 }
 
-// failedCalls are kinds of calls of which some failed for good. What the world
+// failedCalls are kinds of calls of which some failed permanently. What the world
 // does not have yet is looked for by design, so only changes count.
 func failedCalls(c Calls) []string {
 	var kinds []string

@@ -95,7 +95,7 @@ func peakMemory(t *testing.T) int64 {
 }
 
 // TestProcess measures peak memory and CPU time of a publication by a process of
-// its own, cold and warm, against a simulated AWS in another process that answers
+// its own, cold and warm, against a simulated AWS in another process that responds
 // at once and throttles nothing.
 func TestProcess(t *testing.T) {
 	binary := os.Getenv(simulatorBinary)

@@ -18,7 +18,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// A launcher launches an instance and says why it could not: "" when it runs.
+// A launcher launches an instance and returns why it could not: "" when it runs.
 type launcher struct {
 	name   string
 	launch func(ctx context.Context, s *simulator, account, region, image string) (failure string, err error)
@@ -58,7 +58,7 @@ func settled(ctx context.Context) error {
 	}
 }
 
-// tryToShare shares an image that cannot be shared, and prints what AWS answers.
+// tryToShare shares an image that cannot be shared, and prints what AWS responds.
 func tryToShare(ctx context.Context, s *simulator, image manifest.Source, organization string) error {
 	_, err := ec2.NewFromConfig(s.config(publisher, image.Region)).ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
 		ImageId: &image.ImageID, Attribute: aws.String("launchPermission"),
@@ -114,7 +114,7 @@ func settle(ctx context.Context, client *ec2.Client, id string) (string, error) 
 	}
 }
 
-// serviceLinked launches as a service-linked role, which nobody can assume: the
+// serviceLinked launches as a service-linked role, which no one can assume: the
 // simulator plays the service.
 func serviceLinked(role string) func(context.Context, *simulator, string, string, string) (string, error) {
 	return func(ctx context.Context, s *simulator, account, region, image string) (string, error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Packer's own post-processors go on with what orgami-publish hands them: the
+// Packer's own post-processors continue with what orgami-publish hands them: the
 // artifact's ID, its files, and the variables of the build.
 func TestLinksBehind(t *testing.T) {
 	t.Parallel()

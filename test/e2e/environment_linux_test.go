@@ -203,7 +203,7 @@ func TestFilesCannotBeWritten(t *testing.T) {
 	}
 }
 
-// The output directory can be a symbolic link. A link in the place of a file is
+// The output directory can be a symbolic link. A link in place of a file is
 // replaced, and what it pointed to stays.
 func TestOutputDirectoryIsALink(t *testing.T) {
 	t.Parallel()

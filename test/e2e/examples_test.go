@@ -60,8 +60,8 @@ var exampleRuns = map[string]exampleRun{
 	"plan-only":            {before: buildImage("golden"), planOnly: true},
 }
 
-// Every example does what it is there to show: built by real Packer, it leaves a
-// publication that is complete, and whose grants let auto scaling launch.
+// Each example, built by real Packer, leaves a complete publication whose grants let
+// auto scaling launch.
 func TestExamplesRun(t *testing.T) {
 	t.Parallel()
 	folders, err := os.ReadDir(examples)
@@ -301,7 +301,7 @@ func withCanaryRole(file *awssim.WorldFile) {
 	addRole(file, "222222222222", awssim.RoleFile{Name: "orgami-canary", Trust: trust(""), Policies: map[string]json.RawMessage{"canary": policies}})
 }
 
-// canaryRan checks that the canaries ran, and that nothing is left of them.
+// canaryRan checks that the canaries ran, and that no resources of them remain.
 func canaryRan(t *testing.T, s simulated, _ packer, folder string) {
 	t.Helper()
 	m := readJSON[manifest.Manifest](t, folder, "orgami", manifest.File)

@@ -122,7 +122,7 @@ func TestCanceledBuildKeepsItsCopies(t *testing.T) {
 	checkFailureRecorded(t, folder, published)
 }
 
-// A canceled build ends as soon when AWS no longer answers.
+// A canceled build ends as soon when AWS no longer responds.
 func TestCanceledBuildWithDeadEndpoint(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{CopyTime: time.Hour})
@@ -132,7 +132,7 @@ func TestCanceledBuildWithDeadEndpoint(t *testing.T) {
 	p := newPacker(t, append(aws.environment, "AWS_ENDPOINT_URL="+endpoint.url)...)
 	output := cancel(t, p, aws, folder, func() {
 		endpoint.dead.Store(true)
-		time.Sleep(3 * time.Second) // the build now waits for an answer
+		time.Sleep(3 * time.Second) // the build now waits for a response
 	})
 	if copies := aws.images("golden-shared"); len(copies) != 2 {
 		t.Errorf("copies %v\n%s", copies, output)
@@ -144,7 +144,7 @@ func TestCanceledBuildWithDeadEndpoint(t *testing.T) {
 	}
 }
 
-// cancel builds, calls before when both copies are under way, cancels the build
+// cancel builds, calls before when both copies are in progress, cancels the build
 // and returns its output.
 func cancel(t *testing.T, p packer, aws simulated, folder string, before func()) string {
 	t.Helper()
@@ -163,7 +163,7 @@ func cancel(t *testing.T, p packer, aws simulated, folder string, before func())
 			t.Fatalf("the build ended before it copied: %v\n%s", err, build.Stdout)
 		}
 	}
-	time.Sleep(time.Second) // the answers arrive
+	time.Sleep(time.Second) // the responses arrive
 	before()
 	canceled := time.Now()
 	if err := build.Process.Signal(syscall.SIGTERM); err != nil {

@@ -51,7 +51,7 @@ func (s simulated) create(t *testing.T, account string, grants []manifest.Grant)
 	}
 }
 
-// autoScales says why the Auto Scaling group of an account can't launch the image; ""
+// autoScales returns why the Auto Scaling group of an account can't launch the image; ""
 // if it can.
 func (s simulated) autoScales(t *testing.T, account, region, image string) string {
 	t.Helper()

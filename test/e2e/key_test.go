@@ -80,7 +80,7 @@ func TestBuildUnderKey(t *testing.T) {
 	for name, test := range map[string]struct {
 		source string
 		// The argument with which `packer validate` takes the template: amazon-ebs
-		// 1.8.2 refuses a kms_key_id that is not known yet.
+		// 1.8.2 rejects a kms_key_id that is not known yet.
 		validate string
 		copies   []string // calls that copy images
 	}{

@@ -13,8 +13,8 @@ import (
 )
 
 // A plugin process that is killed, without a chance to clean up, right after a
-// call took effect and before it hears the answer: the next run finishes what it
-// began, and makes nothing twice.
+// call took effect and before it hears the response: the next run finishes what it
+// began, and creates nothing twice.
 func TestKilledPlugin(t *testing.T) {
 	t.Parallel()
 	for _, operation := range []string{"CreateKey", "ReplicateKey", "CopyImage", "CreateGrant", "ModifyImageAttribute"} {

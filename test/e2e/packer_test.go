@@ -53,7 +53,7 @@ func newPacker(t *testing.T, environment ...string) packer {
 		"PACKER_CONFIG_DIR="+home,
 		"PACKER_PLUGIN_PATH="+filepath.Join(home, "plugins"),
 		"PACKER_CACHE_DIR="+filepath.Join(home, "cache"),
-		// Whatever would leave the machine fails at once.
+		// Every connection to another machine fails.
 		"HTTP_PROXY=http://127.0.0.1:9", "HTTPS_PROXY=http://127.0.0.1:9", "NO_PROXY=127.0.0.1,localhost",
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
@@ -87,7 +87,7 @@ func (p packer) command(folder string, arguments ...string) *exec.Cmd {
 	return command
 }
 
-// run runs Packer in a folder and returns what it printed.
+// run runs Packer in a folder and returns its output.
 func (p packer) run(folder string, arguments ...string) (string, error) {
 	command := p.command(folder, arguments...)
 	err := command.Run()

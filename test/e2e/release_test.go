@@ -138,7 +138,7 @@ func tunnel(w http.ResponseWriter, r *http.Request, server string) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	// A client that has read the answer may have sent its next bytes already: they
+	// A client that has read the response may have sent its next bytes already: they
 	// wait in the buffer, not on the connection.
 	from, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {

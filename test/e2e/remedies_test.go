@@ -100,7 +100,7 @@ func TestConsumerRemedies(t *testing.T) {
 		damage func(*testing.T, simulated, manifest.Manifest)
 		check  string // fail, if it is empty
 		says   string // a part of the remedy
-		editor string // what the reader does in the editor
+		editor string // the reader's edit
 	}{
 		"a disabled key": {
 			damage: func(t *testing.T, s simulated, m manifest.Manifest) {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// largest is what the stripped plugin may have. It becomes 30 MB larger when an EC2
-// client is converted to an interface somewhere: then the linker keeps all of EC2's
+// largest is the maximum size of the stripped plugin. It becomes 30 MB larger when an
+// EC2 client is converted to an interface somewhere: then the linker keeps all of EC2's
 // operations.
 const largest = 28_000_000
 

@@ -78,7 +78,7 @@ The role `+"`canary.role`"+` is in `+"`canary.account`"+`. Its trust policy must
 		policy.Canary(caller.Partition, policy.WildcardKeyARN(caller.Partition, caller.Account, "mrk-1234abcd12ab34cd56ef1234567890ab"), true).Indented())
 }
 
-// memberTable says what each statement of the member role is for.
+// memberTable lists the purpose of each statement of the member role.
 func memberTable(caller Caller) string {
 	var table strings.Builder
 	quoted := func(list []string) string { return "`" + strings.Join(list, "`, `") + "`" }

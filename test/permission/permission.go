@@ -79,8 +79,8 @@ type Scope string
 
 // Scopes, in the order of the policy's statements.
 const (
-	// Everything is for actions of EC2 and Organizations, most of which have no
-	// resource, and for actions of KMS that don't act on a key.
+	// Everything is the resource of actions of EC2 and Organizations, most of which
+	// have no resource, and of actions of KMS that don't act on a key.
 	Everything Scope = "ReadAndCopyImages"
 	// NewKeys is for actions of KMS that don't act on an existing key.
 	NewKeys Scope = "MakeKeys"
@@ -110,7 +110,7 @@ const (
 	ThroughReferences Scope = "FindImageReferences"
 )
 
-// Caller says whose policy it is.
+// Caller is the principal of the policy.
 type Caller struct {
 	Partition string // aws, aws-cn, aws-us-gov
 	Account   string // that publishes and owns the key

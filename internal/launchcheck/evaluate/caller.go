@@ -16,7 +16,7 @@ type caller struct {
 	root      string                // ARN of the account's root
 	simulated map[string]Simulation // by Region
 	session   string                // ARN of every session of the role, up to the session's name
-	// What the organization is to KMS. Fact: IAM-EVAL-1 to IAM-EVAL-3.
+	// How KMS sees the organization. Fact: IAM-EVAL-1 to IAM-EVAL-3.
 	organization, path value
 }
 
@@ -104,7 +104,7 @@ const (
 	viaService
 	grantIsForResource
 	grantOperations
-	grantDetail // what else is known of a grant that is asked for, by EC2 alone
+	grantDetail // what else is known of a grant that is requested, by EC2 alone
 	ofServices  // keys that only a service which calls for itself sends
 	requestedRegion
 	viaAWSService
@@ -172,9 +172,8 @@ func (r *request) value(k contextKey) value {
 	}
 }
 
-// grantValue returns a value that only a request for a grant has. EC2's grant
-// is for the attached volume, to decrypt its data key. Fact: GRANT-32,
-// KMS-COND-6.
+// grantValue returns a value that only a request for a grant has. EC2's grant lets it
+// decrypt the data key of the attached volume. Fact: GRANT-32, KMS-COND-6.
 func (r *request) grantValue(k contextKey) value {
 	switch {
 	case !r.granting:

@@ -21,7 +21,7 @@ func (g *generator) conditions(denial bool) object {
 			keys = object{}
 			block[operator] = keys
 		}
-		twice := func(other string) bool { return strings.EqualFold(other, key) } // which AWS refuses
+		twice := func(other string) bool { return strings.EqualFold(other, key) } // which AWS rejects
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(keys)), twice) {
 			keys[key] = values
 		}

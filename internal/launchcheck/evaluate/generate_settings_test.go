@@ -61,8 +61,8 @@ func (g *generator) allowedImages() awssim.AllowedImagesFile {
 	return setting
 }
 
-// controlPolicies are those of an account. They deny to roles only, so that the
-// world can be made. The image's owner may do everything otherwise.
+// controlPolicies are those of an account. They deny only roles, so that the world can
+// be created. The image's owner may do everything otherwise.
 func (g *generator) controlPolicies(account string) []json.RawMessage {
 	allowed := any("*")
 	if account != owner {

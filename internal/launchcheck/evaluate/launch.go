@@ -1,9 +1,9 @@
-// Package evaluate decides who can launch an image where, and why not, from what
-// AWS reports: the launch permissions, the keys of the snapshots with their state,
-// policy and grants, and settings of the launching accounts. It decides as AWS does
-// (the section "Launching" of docs/aws-facts.md) and makes no requests. Absent
-// information is never benign: a verdict is [Inconclusive], or it depends on an
-// [Assumption] that the result names.
+// Package evaluate decides which roles can launch an image in which accounts and
+// Regions, and why others can't, from what AWS reports: the launch permissions, the
+// keys of the snapshots with their state, policy and grants, and settings of the
+// launching accounts. It decides as AWS does (the section "Launching" of
+// docs/aws-facts.md) and makes no requests. Absent information is never benign: a
+// verdict is [Inconclusive], or it depends on an [Assumption] that the result names.
 package evaluate
 
 import (
@@ -54,7 +54,7 @@ type Account struct {
 	// Organization is the ID of the account's organization, "none" if it is in
 	// none, empty if that is not known.
 	Organization string
-	// MembershipAssumed says that Organization and Path weren't read.
+	// MembershipAssumed means that Organization and Path weren't read.
 	MembershipAssumed bool
 	// Path is where the account is in the organization, as aws:PrincipalOrgPaths
 	// has it: o-…/r-…/ou-…/ou-…/, with the slash at the end. Empty if it is not
@@ -98,13 +98,13 @@ type Launcher struct {
 	// managed key of another account they may by grants alone. Fact: IAM-ROLE-8,
 	// GRANT-10.
 	ServiceLinked bool
-	// Fleet says that it launches with CreateFleet, as Karpenter does.
+	// Fleet means that it launches with CreateFleet, as Karpenter does.
 	Fleet bool
 	// Policy is the identity policy that the role is assumed to have, empty if
 	// none. Only its statements on KMS count: EC2's actions are assumed to be
 	// allowed.
 	Policy json.RawMessage
-	// Assumed says that the role may have other policies, too: what it may do with
+	// Assumed means that the role may have other policies, too: what it may do with
 	// the default EBS key of its account isn't known.
 	Assumed bool
 }
@@ -155,7 +155,7 @@ type Key struct {
 	// AWSManaged keys, such as aws/ebs, can only be used by their own account.
 	AWSManaged bool
 	Policy     json.RawMessage // empty if it could not be read
-	// GrantsUnknown says that the grants could not be read.
+	// GrantsUnknown means that the grants could not be read.
 	GrantsUnknown bool
 	Grants        []Grant
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// hiding is a way in which less is known of a world than there is to know.
+// hiding removes a part of what is known of a world.
 type hiding struct {
 	name string
 	hide func(*evaluate.Input)
@@ -18,7 +18,7 @@ type hiding struct {
 	never bool
 }
 
-// hidings are what AWS can leave out or say in a form that is not known.
+// hidings are the values that AWS can omit or return in an unknown form.
 func hidings() []hiding {
 	image := func(hide func(*evaluate.Image)) func(*evaluate.Input) {
 		return func(known *evaluate.Input) { hide(&known.Regions[0].Image) }

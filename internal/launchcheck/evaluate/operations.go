@@ -54,15 +54,15 @@ func (o operations) actions() string { return strings.Join(o.names("kms:"), ", "
 // first is the first of the operations.
 func (o operations) first() operations { return 1 << bits.TrailingZeros8(uint8(o)) }
 
-// decided says of each operation whether something is so: it is of those in yes,
-// it may be of those in may, and it is not of the others. may includes yes.
+// decided holds an answer for each operation: yes, unknown (in may but not in yes), or
+// no. may includes yes.
 type decided struct{ yes, may operations }
 
 func (d decided) and(o decided) decided { return decided{d.yes & o.yes, d.may & o.may} }
 func (d decided) or(o decided) decided  { return decided{d.yes | o.yes, d.may | o.may} }
 func (d decided) not() decided          { return decided{allNeeded &^ d.may, allNeeded &^ d.yes} }
 
-// add has it that for the operations the answer is a, unless it is more by now.
+// add raises the answer for the operations to a.
 func (d *decided) add(o operations, a answer) {
 	if a == yes {
 		d.yes |= o

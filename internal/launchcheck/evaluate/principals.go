@@ -49,7 +49,7 @@ func parsePrincipals(raw json.RawMessage) (principals, error) {
 					return p, err
 				}
 			}
-		case "Service", "Federated", "CanonicalUser": // no role is any of these
+		case "Service", "Federated", "CanonicalUser": // a role is none of these
 		default:
 			return p, fmt.Errorf("the kind of principal %q is not supported", kind.Name)
 		}

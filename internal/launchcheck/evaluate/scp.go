@@ -164,7 +164,7 @@ func (d *document) launching(r *Region, by *caller, from origin) (denied, allowe
 }
 
 // launchResources reports whether the statement is about any, and whether it is about
-// all, of the resources of RunInstances. Of most of these only the type is known.
+// all, of the resources of RunInstances. For most of these, only the type is known.
 func (s *statement) launchResources(r *Region, by *caller) (some, all answer) {
 	ec2 := "arn:" + by.partition + ":ec2:" + r.Name + ":"
 	known := []string{ec2 + ":image/" + r.Image.ID, ec2 + by.account + ":instance/*", ec2 + by.account + ":volume/*"}

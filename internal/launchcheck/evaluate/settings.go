@@ -54,7 +54,7 @@ type ImageCriterion struct {
 	// limit.
 	MaximumDaysSinceCreated    *int
 	MaximumDaysSinceDeprecated *int
-	// Other says that the criterion has parts that this type doesn't have, such as
+	// Other means that the criterion has parts that this type doesn't have, such as
 	// watermarks.
 	Other bool
 }

@@ -132,7 +132,7 @@ func (s Simulation) policies(o operations, key string) string {
 	return someOf(names, "and") + ", as IAM simulates them"
 }
 
-// doubt says why the operation isn't known.
+// doubt returns why the operation isn't known.
 func (s Simulation) doubt(o operations, key string) string {
 	return s[SimulatedRequest{o.actions(), key}].doubt()
 }

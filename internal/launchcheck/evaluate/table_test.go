@@ -155,7 +155,7 @@ func TestOrder(t *testing.T) {
 }
 
 // Accounts that launch for the same reason are one case, although each has its
-// own grants; and the owner's account is not taken for a part of its keys' ARNs.
+// own grants; and the owner's account is not considered a part of its keys' ARNs.
 func TestCollect(t *testing.T) {
 	w := published(40, region)
 	w.Accounts = append(w.Accounts, evaluate.Account{ID: owner, Organization: organization, Path: unitPath})

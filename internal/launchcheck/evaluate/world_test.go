@@ -170,7 +170,7 @@ func (w *generatedWorld) joined(images ...string) string {
 	return *made.ImageId
 }
 
-// shareImage shares it with the organization, units, accounts or nobody.
+// shareImage shares it with the organization, units, accounts or no one.
 func (w *generatedWorld) shareImage() {
 	var permissions []ec2types.LaunchPermission
 	if w.chance(65) {

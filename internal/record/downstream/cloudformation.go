@@ -135,7 +135,7 @@ func memberRole(p Publication) resource {
 	}
 }
 
-// memberStatements says why the role has each statement.
+// memberStatements returns why the role has each statement.
 func memberStatements(partition string) map[string]string {
 	why := map[string]string{
 		"CreateGrants": "creates the grants on the publisher's key for this account's service-linked roles, which must be created by this account",

@@ -61,7 +61,7 @@ type Canary struct {
 	Account string
 	// Role is its path and name.
 	Role string
-	// AutoScaling says that it also launches through an Auto Scaling group.
+	// AutoScaling means that it also launches through an Auto Scaling group.
 	AutoScaling bool
 }
 

@@ -44,7 +44,7 @@ func scriptGrants() []manifest.Grant {
 }
 
 // TestGrantsScript: the script creates each account's grants with the account's
-// credentials, goes on after an account that fails, and fails at the end with its ID.
+// credentials, continues after an account that fails, and fails at the end with its ID.
 func TestGrantsScript(t *testing.T) {
 	if _, found := downstream.GrantsScript(slices.Values([]manifest.Grant(nil))); found {
 		t.Error("a script without grants")

@@ -32,7 +32,7 @@ const SchemaVersion = 1
 // Manifest records a publication as AWS read it back.
 type Manifest struct {
 	SchemaVersion int `json:"schema_version"`
-	// Complete says that every Region's image is verified, shared as configured and
+	// Complete means that every Region's image is verified, shared as configured and
 	// read back. Don't deploy from a manifest that isn't complete. Grants may still
 	// be pending.
 	Complete bool `json:"complete"`

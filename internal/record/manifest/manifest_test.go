@@ -75,7 +75,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// The schemas refuse what a manifest never has. They accept what a newer version of the
+// The schemas reject what a manifest never has. They accept what a newer version of the
 // plugin adds, so that a reader can keep the schema that it knows.
 func TestSchemas(t *testing.T) {
 	files := map[string][]byte{}

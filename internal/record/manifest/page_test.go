@@ -94,7 +94,7 @@ func describe(t *testing.T, page *strings.Builder, s *shape, path string, defini
 	}
 }
 
-// is says in a word or two what a field is.
+// is describes a field in one or two words.
 func (s *shape) is() string {
 	switch {
 	case s.Const != nil:

@@ -33,7 +33,7 @@ func TestStream(t *testing.T) {
 }
 
 // TestStreamSequence: a list whose elements are made one by one is written like
-// one that is there.
+// one that exists.
 func TestStreamSequence(t *testing.T) {
 	type listed struct {
 		SchemaVersion int     `json:"schema_version"`

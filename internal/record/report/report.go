@@ -30,7 +30,7 @@ type Report struct {
 	At           time.Time
 	Account      string // that owns key and images
 	Organization string // o-…; empty if it has no part in it
-	// PlanOnly says that nothing was changed.
+	// PlanOnly means that nothing was changed.
 	PlanOnly bool
 	// Complete means that the image is published. Without Complete and
 	// PlanOnly, the publication failed because of the Errors.
@@ -74,7 +74,7 @@ var (
 	page = template.Must(template.New("page").Parse(pageText))
 )
 
-// Write writes the page. Nothing in the report is taken for HTML.
+// Write writes the page. Nothing in the report is considered HTML.
 func Write(w io.Writer, r Report) error {
 	causes := r.Launches.Causes()
 	err := page.Execute(w, map[string]any{

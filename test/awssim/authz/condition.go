@@ -79,7 +79,7 @@ func (c *condition) holds(context requestContext, effect Effect) bool {
 	}
 }
 
-// holdsWithoutKey is the answer where the request lacks the key ("Condition
+// holdsWithoutKey is the response where the request lacks the key ("Condition
 // operators": "if the key that you specify … is not present …").
 func (c *condition) holdsWithoutKey() bool {
 	switch {
@@ -103,7 +103,7 @@ func (c *condition) meets(got string, context requestContext) bool {
 	return c.test.negated
 }
 
-// describe says why the condition does not hold.
+// describe returns why the condition does not hold.
 func (c *condition) describe(context requestContext) string {
 	got := "nothing"
 	if values := context[strings.ToLower(c.key)]; len(values) > 0 {

@@ -2,20 +2,20 @@
 // policies), role trust policies and identity policies.
 //
 // It is pure: a [Policy] is parsed once and evaluated against a [Request] that
-// carries everything the answer depends on. It decides one document at a time.
+// carries everything the response depends on. It decides one document at a time.
 // How documents combine (key policy with identity policy, own account with
 // another account, grants) is the caller's business. Fact: KMS-KEY-15, GRANT-9.
 //
 // # Strictness
 //
-// Parsing refuses what AWS refuses: unknown elements such as Resources,
+// Parsing rejects what AWS rejects: unknown elements such as Resources,
 // duplicate keys, a statement without an action, a Principal in an identity
-// policy, a partial wildcard in a principal. Where AWS documents no answer,
-// parsing refuses and evaluation grants least: an Allow statement does not
+// policy, a partial wildcard in a principal. Where AWS documents no response,
+// parsing rejects and evaluation grants least: an Allow statement does not
 // match, and a Deny statement does.
 //
 // An action that no service has, such as kms:ReEncrypt, is accepted as AWS
-// accepts it, and matches nothing because nobody ever requests it.
+// accepts it, and matches nothing because no one ever requests it.
 //
 // The rules are those of the IAM user guide, in "Grammar of the IAM JSON policy
 // language", "IAM JSON policy elements: Condition operators", "Multivalued

@@ -17,7 +17,7 @@ type member struct {
 }
 
 // decodeObject decodes a JSON object in its written order. Unlike encoding/json,
-// it refuses an object that has a name twice, as AWS does ("Grammar": "duplicate
+// it rejects an object that has a name twice, as AWS does ("Grammar": "duplicate
 // keys are not allowed").
 func decodeObject(raw []byte) ([]member, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))

@@ -22,7 +22,7 @@ func launch(extra map[string][]string) map[string][]string {
 	return context
 }
 
-// The key policies that the plugin writes admit what they are meant to and
+// The key policies that the plugin writes allow what they are meant to and
 // nothing else.
 func TestWrittenKeyPolicies(t *testing.T) {
 	const (

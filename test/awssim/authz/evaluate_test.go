@@ -174,7 +174,7 @@ func TestEvaluateResource(t *testing.T) {
 	}
 }
 
-// "Policy evaluation logic": an explicit denial wins; without an Allow the answer
+// "Policy evaluation logic": an explicit denial wins; without an Allow the response
 // is an implicit denial.
 func TestEvaluateCombinesStatements(t *testing.T) {
 	const (

@@ -88,7 +88,7 @@ func parseVersion(raw json.RawMessage) (language, error) {
 	return l, nil
 }
 
-// checkNames refuses a Sid that two statements have ("IAM JSON policy elements:
+// checkNames rejects a Sid that two statements have ("IAM JSON policy elements:
 // Sid").
 func checkNames(statements []statement) error {
 	seen := map[string]bool{}

@@ -203,7 +203,7 @@ func splitSymbols(symbols []symbol, n int) [][]symbol {
 	return append(segments, symbols[start:])
 }
 
-// checkARN refuses a pattern that cannot be an ARN. AWS completes some short
+// checkARN rejects a pattern that cannot be an ARN. AWS completes some short
 // ARNs with wildcards; the documentation does not say which, so none is
 // accepted here.
 func checkARN(p pattern) error {

@@ -47,13 +47,13 @@ func (e Effect) String() string {
 	}
 }
 
-// Decision is the answer of one policy to a [Request].
+// Decision is the response of one policy to a [Request].
 type Decision struct {
 	Effect Effect
 	// Statement names the deciding statement by its Sid or, if it has no Sid,
 	// as "statement 2", counted from 1. It is empty if Effect is NoMatch.
 	Statement string
-	// ViaAccount says that the request is allowed only because a statement
+	// ViaAccount means that the request is allowed only because a statement
 	// names the caller's account, or its root, which is the same. That
 	// delegates to the account: the caller's identity policies must allow the
 	// request as well.
@@ -97,7 +97,7 @@ func (p *Policy) Evaluate(r Request) Decision {
 // Principals returns the AWS principals that the statements name, in Principal
 // and NotPrincipal, as they are written there: account IDs, ARNs, unique IDs of
 // deleted identities. The list is sorted and free of duplicates; "*" is not in
-// it. KMS refuses a key policy that names one which does not exist.
+// it. KMS rejects a key policy that names one which does not exist.
 // Fact: KMS-KEY-2.
 func (p *Policy) Principals() []string {
 	names := map[string]bool{}

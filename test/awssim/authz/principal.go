@@ -19,7 +19,7 @@ type Principal struct {
 	RoleARN string
 	// Account is the principal's 12-digit account ID.
 	Account string
-	// Root says that the principal is the root user of its account.
+	// Root means that the principal is the root user of its account.
 	Root bool
 	// Service is the service principal, as ec2.amazonaws.com, if the caller is
 	// an AWS service on its own behalf.

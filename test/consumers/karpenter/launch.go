@@ -41,7 +41,7 @@ type launched struct {
 	Instance string `json:"instance,omitempty"`
 	// Image is the image that the instance was launched from.
 	Image string `json:"image,omitempty"`
-	// Error says why nothing was launched.
+	// Error returns why nothing was launched.
 	Error string `json:"error,omitempty"`
 }
 
