@@ -78,7 +78,7 @@ func (c *copier) call(ctx context.Context, d Desired, link int) (string, error) 
 	case err != nil:
 		return "", awsclient.Wrap(err, "copying %s from %s to %s with key %s", d.Source.ID, d.Source.Region, d.Region, d.KeyARN)
 	case aws.ToString(answer.ImageId) == "":
-		return "", fmt.Errorf("copying %s from %s to %s: CopyImage returned no image ID. Run again: EC2 recognizes the request, and nothing is copied twice", d.Source.ID, d.Source.Region, d.Region)
+		return "", fmt.Errorf("copying %s from %s to %s: CopyImage returned no image ID. Run again. EC2 recognizes the request and creates no second copy", d.Source.ID, d.Source.Region, d.Region)
 	}
 	return *answer.ImageId, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
-// The AWS SDK finds credentials and Region: in environment variables, shared
+// The AWS SDK finds credentials and the Region in environment variables, shared
 // configuration files, and container and instance roles. Most templates need none of
 // these options.
 type Credentials struct {

@@ -223,8 +223,8 @@ func TestPolicyOverwritten(t *testing.T) {
 	})
 }
 
-// TestPolicySpoiledMeanwhile: what someone writes between the plan and the update
-// passes the same checks as what was planned.
+// TestPolicySpoiledMeanwhile: a policy that someone writes between the plan and the
+// update passes the same checks as the planned one.
 func TestPolicySpoiledMeanwhile(t *testing.T) {
 	for name, test := range map[string]struct{ statement, says string }{
 		"open":           {`{"Sid":"Everybody","Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}`, "open to the world (Everybody)"},

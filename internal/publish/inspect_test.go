@@ -120,7 +120,7 @@ func TestInspectionFindsWhatBreaksLaunches(t *testing.T) {
 	}
 }
 
-// Everything that was read is seen, in the accounts with the role.
+// In accounts with the role, every value that was read has the evidence "seen".
 func TestInspectionSees(t *testing.T) {
 	inVirtualTime(t, inspectedWorld(), func(t *testing.T, w *world) {
 		result := w.mustPublish(t, w.spec())

@@ -21,7 +21,7 @@ const (
 	ReportScope = "all-accounts/instances/launch-templates-" + versionDepth
 )
 
-// maxReportAge is how old a report may be to count. EC2 keeps it for 30 days.
+// maxReportAge is the age up to which a report counts. EC2 keeps it for 30 days.
 const maxReportAge = 7 * 24 * time.Hour
 
 // recentLaunch is how long after its last launch an image is kept. A report of

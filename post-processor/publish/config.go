@@ -70,7 +70,7 @@ type Config struct {
 	// What to do with older generations of the image. See [retire](#retire). Defaults
 	// to nothing.
 	Retire *RetireConfig `mapstructure:"retire"`
-	// Make [time-based
+	// Create [time-based
 	// copies](https://docs.aws.amazon.com/ebs/latest/userguide/time-based-copies.html)
 	// that complete within this many minutes, at an additional charge. Must be a
 	// multiple of 15 from 15 to 2880. Defaults to standard copies, which have no
@@ -87,32 +87,32 @@ type Config struct {
 	// image fails. Use it with `source "orgami-existing"` in a nightly build to detect
 	// drift. Requires `plan_only`. Defaults to `false`.
 	FailOnDrift bool `mapstructure:"fail_on_drift"`
-	// What to do when a launch check fails. The plugin checks twice, for each account,
-	// Region and launcher, whether it will be able to launch: with the planned key
-	// policies before it writes anything, and before it shares the image with
-	// everything that launches depend on, as AWS returns it. `"fail"` stops there and
-	// lists the reasons. `"seen"` also stops if a check in a named account is pending or
-	// inconclusive, or rests on an assumption; it requires `grants.member_role`. `"warn"`
-	// reports the reasons and publishes. `"off"` checks nothing. With
-	// `grants.member_role`, that role reads the settings of each account that gets
-	// grants; what it may not read is assumed. Launchers are Karpenter's role with the policy in
-	// `karpenter-kms-policy.json`, the roles in `check_roles`, and the roles in
-	// `grants`. Accounts are those in `share` and `grants`, and one that stands for
-	// all others. Accounts that get grants and that aren't inspected are assumed to be
-	// members of the organization, or of the first unit, that the image is shared with.
-	// Defaults to `"fail"`.
+	// What to do when a launch check fails. The plugin checks twice whether each
+	// launcher will be able to launch in each account and Region. The first check uses
+	// the planned key policies, before anything is written. The second one uses
+	// everything that AWS returns, before the image is shared. `"fail"` stops at a
+	// failing check and lists the reasons. `"seen"` also stops if a check in a named
+	// account is pending or inconclusive, or rests on an assumption; it requires
+	// `grants.member_role`. `"warn"` reports the reasons and publishes. `"off"` checks
+	// nothing. With `grants.member_role`, that role reads the settings of each account
+	// that gets grants. Settings that it can't read are assumed. Launchers are
+	// Karpenter's role with the policy in `karpenter-kms-policy.json`, the roles in
+	// `check_roles`, and the roles in `grants`. Accounts are those in `share` and
+	// `grants`, and one that stands for all others. Accounts that get grants and aren't
+	// inspected are assumed to be members of the organization, or of the first unit,
+	// that the image is shared with. Defaults to `"fail"`.
 	Check string `mapstructure:"check"`
-	// Names of additional roles that launch instances in the accounts, with their
-	// path if they have one. `*` and `?` are wildcards, as in `KarpenterController*`. In
-	// accounts that are inspected, the roles that exist are checked, with their own
-	// policies. Elsewhere, the checks assume that they have Karpenter's policy.
+	// Names of additional roles that launch instances in the accounts, with their path
+	// if they have one. `*` and `?` are wildcards, as in `KarpenterController*`. In
+	// inspected accounts, the checks cover the existing roles with their own policies.
+	// Elsewhere, the checks assume that they have Karpenter's policy.
 	CheckRoles []string `mapstructure:"check_roles"`
 	// Launch the image in one account before it is shared. See [canary](#canary).
-	// Defaults to no launch.
+	// Defaults to no canary.
 	Canary *CanaryConfig `mapstructure:"canary"`
-	// Also write `orgami-report.html`, a page that shows who can launch what where,
-	// why a launch fails, the key, and what the run changed. The page loads nothing
-	// from elsewhere. Defaults to `false`.
+	// Also write `orgami-report.html`, a page that shows which accounts can launch the
+	// image in which Regions, why a launch fails, the key, and what the run changed.
+	// The page loads nothing from elsewhere. Defaults to `false`.
 	Report bool `mapstructure:"report"`
 	// Additional files for downstream deploys, written only for a complete
 	// publication:
@@ -137,8 +137,8 @@ type Config struct {
 	SSM *SSMConfig `mapstructure:"ssm"`
 	// Directory for `orgami.json`, `karpenter-kms-policy.json`, `kms-grants.json`,
 	// `create-grants.sh` and the other files. It is created if it doesn't exist. Two
-	// builds of one run can't share a directory: if a template has several sources,
-	// use for example `"orgami/${source.type}-${source.name}"`. Defaults to `orgami`.
+	// builds of one run can't share a directory. If a template has several sources,
+	// use, for example, `"orgami/${source.type}-${source.name}"`. Defaults to `orgami`.
 	OutputDirectory string `mapstructure:"output_directory"`
 }
 

@@ -12,15 +12,15 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
-// The `canary` block launches the image in one account before any other account can
-// see it. The image is first shared with that account alone. An instance is launched
-// in each Region, and terminated once it runs and its system status check is ok. Then
-// the image is shared as configured, and the account loses its own permission, unless
-// `share.accounts` lists it.
+// The `canary` block launches the image in one account before any other account can see
+// it. The image is first shared with that account alone. The plugin launches an
+// instance in each Region, and terminates it once it runs and its system status check
+// is ok. Then the image is shared as configured, and the account loses its own
+// permission, unless `share.accounts` lists it.
 //
 // If a canary fails, no other account sees the image. A canary runs only for images
-// that aren't published yet, and never with `plan_only`. It proves that a launch works
-// in its own account and Regions only.
+// that aren't published yet, and never with `plan_only`. It shows only that a launch
+// works in its own account and Regions.
 type CanaryConfig struct {
 	// ID of the account in which the image is launched. Must have 12 digits. Must not
 	// be the publishing account.
@@ -46,9 +46,9 @@ type CanaryConfig struct {
 	// How long to wait for the instances of a Region, for example `15m`. Must be 2
 	// minutes to 1 hour. Defaults to `10m`.
 	Timeout time.Duration `mapstructure:"timeout"`
-	// What to do when a canary says nothing about the image, because a Region has no
-	// capacity, no default subnet, or doesn't offer the type. `"fail"` stops before the
-	// image is shared. `"warn"` reports it and publishes. Defaults to `"fail"`.
+	// What to do when a canary is inconclusive, because a Region has no capacity, no
+	// default subnet, or doesn't offer the type. `"fail"` stops before the image is
+	// shared. `"warn"` reports it and publishes. Defaults to `"fail"`.
 	OnInconclusive string `mapstructure:"on_inconclusive"`
 }
 

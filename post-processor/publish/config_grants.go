@@ -11,10 +11,10 @@ package publish
 // A grant counts only if an account creates it for its own role. For the publishing
 // account, the plugin uses its own credentials. For other accounts, it assumes
 // `member_role`. Without `member_role`, it creates no grants for other accounts, and
-// writes what they have to create: `kms-grants.json` has the status `to_create` and a
-// command for each grant, and `create-grants.sh` runs the commands for all accounts.
-// This is not a failure: the launch checks of these roles are pending until the grants
-// exist.
+// lists the grants that they must create: `kms-grants.json` has the status `to_create`
+// and a command for each grant, and `create-grants.sh` runs the commands for all
+// accounts. This is not a failure: the launch checks of these roles are pending until
+// the grants exist.
 type GrantsConfig struct {
 	// IDs of the accounts whose roles get grants. Quote account IDs to keep leading
 	// zeros. Required unless `discover` or `accounts_file` is set, which add
@@ -26,9 +26,9 @@ type GrantsConfig struct {
 	// have one ID on each line, where `#` starts a comment.
 	AccountsFile string `mapstructure:"accounts_file"`
 	// Add every active account of the organization, as AWS Organizations lists them
-	// when the run starts. Only the management account and delegated administrators
-	// can list accounts. Run with credentials of one of these, or set
-	// `discover_role_arn`. Defaults to `false`.
+	// when the run starts. Only the management account and delegated administrators can
+	// list accounts. Use credentials of one of these, or set `discover_role_arn`.
+	// Defaults to `false`.
 	Discover bool `mapstructure:"discover"`
 	// ARN of a role in the management account or in a delegated administrator
 	// account, `arn:aws:iam::ACCOUNT:role/NAME`. The plugin assumes it only to list
@@ -52,8 +52,8 @@ type GrantsConfig struct {
 	// Path and name, without the account, of a role that exists in each account. The
 	// plugin assumes it to create the grants of the account's roles, and to read what
 	// launches in the account depend on. Its trust policy must allow the publishing
-	// account, and its IAM policy must allow `kms:CreateGrant` on the key. What it may
-	// not read, the launch checks assume. Defaults to none: the accounts create their
+	// account, and its IAM policy must allow `kms:CreateGrant` on the key. The launch
+	// checks assume whatever it can't read. Defaults to none: the accounts create their
 	// grants themselves, and nothing is read there.
 	MemberRole string `mapstructure:"member_role"`
 	// What to do when a role doesn't exist in an account. `skip` reports the role and

@@ -6,9 +6,9 @@ package publish
 // multi-Region key, with a primary in one Region and a replica in each of the others.
 // Exactly one of `alias` and `id` is required.
 type KeyConfig struct {
-	// Alias of the key in every Region, `alias/NAME`. If a key has the alias, it is
-	// adopted, and whatever is missing is added. Otherwise a key is created. The plugin
-	// never points an alias at another key. Conflicts with `id`.
+	// Alias of the key in every Region, `alias/NAME`. If a key has this alias, the
+	// plugin adopts it and adds whatever is missing. Otherwise, the plugin creates a
+	// key. The plugin never points an alias at another key. Conflicts with `id`.
 	Alias string `mapstructure:"alias"`
 	// ID (`mrk-…`) or ARN of an existing multi-Region key. Conflicts with `alias` and
 	// with `create = true`.
@@ -43,9 +43,9 @@ type KeyConfig struct {
 	// if the policy limits the account on purpose, and its other statements allow the
 	// publisher to manage the key. Defaults to `false`.
 	KeepOwnerAccess bool `mapstructure:"keep_owner_access"`
-	// Rotate the key material every year. Defaults to `true` for a key that the
-	// plugin creates; the rotation of an adopted key stays as it is. `true` turns
-	// rotation on for an adopted key, too. `false` never changes it.
+	// Rotate the key material every year. Defaults to `true` for a key that the plugin
+	// creates; the rotation of an adopted key stays as it is. `true` turns on rotation
+	// for an adopted key, too. `false` never changes it.
 	Rotation *bool `mapstructure:"rotation"`
 	// Tags of the key in every Region. Other tags of the key stay as they are. Must be
 	// at most 49 tags: AWS allows 50, and the plugin sets one.

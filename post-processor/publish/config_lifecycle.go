@@ -14,8 +14,8 @@ import (
 // The `deregistration_protection` block protects the published images from accidental
 // deregistration.
 type ProtectionConfig struct {
-	// Turn protection on. `false` doesn't turn it off for an image that has it.
-	// Defaults to `false`.
+	// Turn on protection. `false` doesn't turn off the protection of an image that has
+	// it. Defaults to `false`.
 	Enabled bool `mapstructure:"enabled"`
 	// Keep the protection for 24 hours after it is turned off. Requires
 	// `enabled = true`. Defaults to `false`.
@@ -26,13 +26,13 @@ type ProtectionConfig struct {
 // published: images of the same `family` and architecture, in the Regions of this
 // publication, that this post-processor published.
 //
-// An image is disabled or deregistered only if nothing is known to use it. In the
+// The plugin disables or deregisters an image only if it finds no use of it. In the
 // publishing account, the plugin looks at instances, including stopped ones, at every
 // version of launch templates, also of those that name the image through a parameter,
 // at parameters, and at Image Builder recipes. For other accounts, it reads the
-// instances and launch templates in an EC2 image usage report. The first run that
-// finds an old image without a report of the last 7 days creates a report and keeps
-// the image. A later run retires it. Images that were launched in the last 8 days and
+// instances and launch templates in an EC2 image usage report. The first run that finds
+// an old image without a report of the last 7 days creates a report and keeps the
+// image. A later run retires it. Images that were launched in the last 8 days and
 // images with deregistration protection are kept, too. The plan lists every image that
 // is kept, with the reason.
 //

@@ -122,9 +122,9 @@ func checkImageName(name string) *Error {
 	return nil
 }
 
-// maxImageDescription limits the description of an image. AWS documents no limit
-// for CopyImage, CreateImage and ModifyImageAttribute. This is the one that the API
-// reference of ExportImage names.
+// maxImageDescription limits the description of an image. AWS documents no limit for
+// CopyImage, CreateImage and ModifyImageAttribute. The API reference of ExportImage
+// names this role.
 const maxImageDescription = 255
 
 func checkImageDescription(description string) *Error {

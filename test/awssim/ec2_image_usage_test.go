@@ -21,7 +21,7 @@ func usageReport(image string) *ec2.CreateImageUsageReportInput {
 }
 
 // TestImageUsageReport: a report is pending, then shows the use by other accounts
-// but that of the last days, and is gone after 30 days.
+// except during the last days, and disappears after 30 days.
 func TestImageUsageReport(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client, member := ec2In(w, awssim.PublishingAccount, "us-east-1"), ec2In(w, factMember, "us-east-1")

@@ -91,9 +91,10 @@ var (
 	sentenceEnd = regexp.MustCompile("[.?!][)\"'*`”]* +(?:[A-Z`*\\[(\"“]|%[a-z])")
 	spaces      = regexp.MustCompile(`\s+`)
 	letters     = regexp.MustCompile(`\pL{2,}`)
+	code        = regexp.MustCompile("`[^`]*`")
 )
 
-// split returns the sentences of a text that have at least four words.
+// split returns the sentences of a text that have at least four words besides code.
 func split(text string) []string {
 	text = strings.TrimSpace(spaces.ReplaceAllString(text, " "))
 	var found []string
@@ -102,7 +103,7 @@ func split(text string) []string {
 		if at := sentenceEnd.FindStringIndex(text); at != nil {
 			end = at[0] + strings.Index(text[at[0]:], " ")
 		}
-		if sentence := text[:end]; len(letters.FindAllString(sentence, 4)) == 4 {
+		if sentence := text[:end]; len(letters.FindAllString(code.ReplaceAllString(sentence, ""), 4)) == 4 {
 			found = append(found, sentence)
 		}
 		text = strings.TrimSpace(text[end:])

@@ -89,7 +89,7 @@ func (g *generator) principalARN() (operator, key string, values any) {
 	return one(g, "ArnLike", "ArnEquals", "ArnNotLike", "ArnNotEquals", "ArnLikeIfExists", "StringLike", "StringNotLike", "StringEquals"), "aws:PrincipalArn", pattern
 }
 
-// oddCondition is one that the evaluator does not understand.
+// oddCondition is a condition that the evaluator doesn't support.
 func (g *generator) oddCondition() (operator, key string, values any) {
 	g.odd = true
 	switch g.IntN(6) {

@@ -45,7 +45,7 @@ func cloudFormation(p Publication) template {
 		Version:     "2010-09-09",
 		Description: fmt.Sprintf("Lets an account launch from AMIs that account %s publishes, encrypted with key %s. IAM is global: deploy it in one Region of each account. Regions of the key: %s.", p.Manifest.Account, p.Manifest.Key.ID, strings.Join(regions, ", ")),
 		Parameters: map[string]parameter{
-			"KarpenterRoleNames": {Type: "CommaDelimitedList", Default: "", Description: "Names of roles to attach Karpenter's policy to. Empty attaches it to none."},
+			"KarpenterRoleNames": {Type: "CommaDelimitedList", Default: "", Description: "Names of roles to attach Karpenter's policy to. Defaults to no role."},
 		},
 		Conditions: map[string]any{
 			"HasRoles": fn("Not", []any{fn("Equals", []any{fn("Join", []any{"", ref("KarpenterRoleNames")}), ""})}),
