@@ -69,8 +69,8 @@ func Read(ctx context.Context, clients Clients, keys map[string]string) (Observe
 	}))
 }
 
-// ReadNew is [Read] for keys that may be so new that KMS doesn't show them
-// everywhere. A key that isn't visible yet has no grants; [Observed.Read] tells.
+// ReadNew is [Read] for keys that may be so new that KMS doesn't show them everywhere.
+// A key that isn't visible yet has no grants. [Observed.Read] reports that.
 func ReadNew(ctx context.Context, clients Clients, keys map[string]string) (Observed, error) {
 	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (keyGrants, error) {
 		found, err := list(ctx, clients(region), keys[region], region)

@@ -165,8 +165,8 @@ func (a applied) waitEnabled(ctx context.Context, client *kms.Client, region str
 	return nil
 }
 
-// pendingState says what is still missing until the key is enabled, and is an
-// error if it won't be.
+// pendingState returns what is missing until the key is enabled, or an error if it
+// can't become enabled.
 func pendingState(key *metadata, region string) (pending string, err error) {
 	switch {
 	case key == nil:

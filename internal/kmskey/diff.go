@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Plan is what has to be done to the key.
+// Plan is the work on the key.
 type Plan struct {
 	desired  Desired
 	observed Observed

@@ -120,8 +120,8 @@ func newTopology(configuration *types.MultiRegionConfiguration) (found *topology
 	return found, missing
 }
 
-// incomplete is the error for a response that lacks what is needed. The subject is
-// the key or alias that the call was about.
+// incomplete is the error for a response without required values. The subject is the
+// key or alias that the call was about.
 func incomplete(operation, subject, region string, missing ...string) error {
 	return fmt.Errorf("KMS %s for %s in %s returned a response without %s. Run again; if it happens again, check endpoint_url and any proxy on the way to AWS",
 		operation, subject, region, strings.Join(missing, ", "))

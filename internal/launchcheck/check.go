@@ -19,7 +19,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Scope says whose launches are checked.
+// Scope defines whose launches to check.
 type Scope struct {
 	Partition string
 	// Organization is the ID of the publishing account's organization; empty if it

@@ -51,14 +51,14 @@ type memberAccount struct {
 	roles        []string         // paths and names; nil if they aren't known
 }
 
-// accountsAtOnce bounds the accounts that are inspected at the same time. Each has
-// quotas of its own, so only STS and this machine bind. Fact: QUOTA-8, STS-3.
+// accountsAtOnce bounds the accounts that are inspected at the same time. Each has its
+// own quotas, so only STS and this machine are limits. Fact: QUOTA-8, STS-3.
 const accountsAtOnce = 32
 
 // Member returns clients of a role in a member account, or the error of assuming it.
 type Member func(ctx context.Context, account string) (*awsclient.Clients, error)
 
-// Query says what to read in member accounts.
+// Query defines what to read in member accounts.
 type Query struct {
 	Partition string
 	Accounts  []string
@@ -76,8 +76,8 @@ type Query struct {
 	Published bool
 }
 
-// Inspect reads, in each account, what its launches depend on. It fails only with
-// the context: what it can't read is in [Members.Unread].
+// Inspect reads, in each account, what its launches depend on. It fails only if the
+// context ends. [Members.Unread] lists what it couldn't read.
 func Inspect(ctx context.Context, member Member, query Query) (Members, error) {
 	members := Members{accounts: map[string]memberAccount{}}
 	var mu sync.Mutex

@@ -154,7 +154,7 @@ func (s Subject) image() evaluate.Image {
 // ofOwner is the error, if the key is of the image owner's own account. That another
 // account's key can't be read is expected.
 func ofOwner(denied error, keyARN, owner string) error {
-	if parsed, _ := arn.Parse(keyARN); parsed.AccountID != owner { // what isn't an ARN belongs to no one
+	if parsed, _ := arn.Parse(keyARN); parsed.AccountID != owner { // a value that isn't an ARN has no owner
 		return nil
 	}
 	return denied

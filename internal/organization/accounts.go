@@ -17,7 +17,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 )
 
-// Query says which accounts to find.
+// Query defines which accounts to find.
 type Query struct {
 	// Units are IDs of organizational units or roots (ou-…, r-…): their accounts,
 	// and those of all units below. Defaults to the whole organization.
@@ -28,9 +28,9 @@ type Query struct {
 }
 
 // Discover returns the IDs of the active accounts, in order. Suspended and closing
-// accounts, and those that are still being created, can't launch. Only the
-// management account and delegated administrators may ask. An account without an
-// ID or a state is an error: left out, it would lose its grants. Fact: ORG-6, ORG-8.
+// accounts, and those that are still being created, can't launch. Only the management
+// account and delegated administrators can call it. An account without an ID or a state
+// is an error: ignored, it would lose its grants. Fact: ORG-6, ORG-8.
 func Discover(ctx context.Context, client *organizations.Client, query Query) ([]string, error) {
 	found, err := list(ctx, client, query.Units)
 	if err != nil {
@@ -145,7 +145,7 @@ func children(ctx context.Context, client *organizations.Client, unit string) ([
 	return ids, nil
 }
 
-// incomplete is the error for a response that lacks what is needed.
+// incomplete is the error for a response without required values.
 func incomplete(operation, what string) error {
 	return fmt.Errorf("AWS Organizations %s returned %s. Run again; if it happens again, check endpoint_url and any proxy on the way to AWS", operation, what)
 }

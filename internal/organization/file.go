@@ -52,7 +52,7 @@ func parseJSON(content string) ([]string, error) {
 	return ordered(ids, problems)
 }
 
-// errorOffset is how many bytes the JSON decoder had read.
+// errorOffset is the number of bytes that the JSON decoder had read.
 func errorOffset(err error) int64 {
 	var syntax *json.SyntaxError
 	var wrongType *json.UnmarshalTypeError
@@ -66,7 +66,7 @@ func errorOffset(err error) int64 {
 	}
 }
 
-// lineOf is the line, from 1, in which the offset-th byte stands.
+// lineOf returns the line of the byte at the offset, from 1.
 func lineOf(content string, offset int64) int {
 	return 1 + strings.Count(content[:max(offset-1, 0)], "\n")
 }

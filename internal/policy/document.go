@@ -113,8 +113,7 @@ func statementsOf(raw []byte) ([]json.RawMessage, error) {
 	return statements, nil
 }
 
-// nameOf is how people find a statement: by its Sid, or by its place, which
-// counts from 0.
+// nameOf identifies a statement for users: by its Sid, or by its index from 0.
 func nameOf(sid string, place int) string {
 	if sid == "" {
 		return fmt.Sprintf("statement %d", place+1)
@@ -163,9 +162,9 @@ func sidOf(raw json.RawMessage) string {
 	return s.Sid
 }
 
-// set returns the document with the statements set: one with the same Sid is
-// replaced in its place, a new one is appended, all others stay as they are.
-// A statement that already has the same meaning is left as it stands.
+// set returns the document with the statements set: one with the same Sid is replaced
+// in its place, a new one is appended, all others stay as they are. A statement that
+// already has the same meaning stays as it is.
 func (d Document) set(statements []json.RawMessage) Document {
 	merged := d
 	merged.Statements = slices.Clone(d.Statements)

@@ -120,7 +120,7 @@ func kindIfValid(document string) string {
 	return kindOf([]byte(document))
 }
 
-// problem is what keeps KMS, or us, from using a statement.
+// problem is the reason why KMS or the plugin rejects a statement.
 type problem struct{ element, text string }
 
 func (p problem) String() string { return text.Printable(p.element + ": " + p.text) }

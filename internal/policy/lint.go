@@ -20,11 +20,11 @@ type Target struct {
 	KeyARN    string // the regional key's
 }
 
-// Finding is something in a statement that cannot work.
+// Finding is a part of a statement that can't work.
 type Finding struct {
 	// Statement is its Sid, or "2" for the second one.
 	Statement string
-	// Problem and Correction are clauses that follow each other.
+	// Problem and Correction are clauses, in this order.
 	Problem    string
 	Correction string
 }
@@ -35,11 +35,11 @@ func (f Finding) String() string {
 	return text.Printable(fmt.Sprintf("statement %q: %s; %s", f.Statement, f.Problem, f.Correction))
 }
 
-// Lint reports what can never work in a key policy, in the order of its
-// statements: actions that KMS doesn't have, principals and services of another
-// partition, resources other than the key, and conditions that no launch can
-// meet. It reports neither matters of style nor anything that is uncertain.
-// [Parse] reports statements that can't be read. Fact: KMS-KEY-13, KMS-KEY-20.
+// Lint reports what can never work in a key policy, in the order of its statements:
+// actions that KMS doesn't have, principals and services of another partition,
+// resources other than the key, and conditions that no launch can meet. It doesn't
+// report style or anything uncertain. [Parse] reports statements that can't be read.
+// Fact: KMS-KEY-13, KMS-KEY-20.
 func Lint(document Document, target Target) []Finding {
 	var all []Finding
 	for i, raw := range document.Statements {

@@ -12,7 +12,7 @@ type MemberRead struct {
 }
 
 // MemberReads are the statements that let the role in a member account read what the
-// launches there depend on. Each can be left out. Fact: ORG-1, NET-4, EC2-ALLOW-9,
+// launches there depend on. Each is optional. Fact: ORG-1, NET-4, EC2-ALLOW-9,
 // EC2-API-4, LAUNCH-12, IAM-SIM-1, IAM-SIM-2.
 func MemberReads(partition string) []MemberRead {
 	allow := func(sid, resource string, actions ...string) Statement {

@@ -31,8 +31,8 @@ func (k KeyPolicy) Merge(existing *Document, extra []byte) (Document, error) {
 		}
 		raws = append(raws, more...)
 	}
-	// What administers must outlive the merge: a statement that is about to be
-	// replaced does not count.
+	// The statement must remain after the merge: one that is about to be replaced
+	// doesn't count.
 	merged := base.set(raws[1:])
 	keep := existing != nil && k.KeepOwnerAccess
 	if slices.Contains(base.Sids(), SidOwner) || !merged.administeredBy(k.Owner) && !keep {
@@ -60,8 +60,8 @@ func (d Document) administeredBy(account string) bool {
 }
 
 // Leftovers lists the Sids of statements of ours that the policy has and the
-// configuration no longer asks for. They are reported and kept: another AMI
-// under the same key may still need them.
+// configuration no longer asks for. They are reported and kept, because another AMI
+// encrypted with the same key may still need them.
 func (k KeyPolicy) Leftovers(existing Document) []string {
 	wanted := map[string]bool{SidOwner: true}
 	for _, s := range k.Statements() {

@@ -141,8 +141,8 @@ func ofOneAccount(like string, bySegment bool) bool {
 	return !strings.ContainsAny(before, wild)
 }
 
-// all reports whether there are values and all of them are good. One value that
-// doesn't name specific principals makes the others irrelevant.
+// all reports whether there are values and each of them passes. One value that doesn't
+// name specific principals makes the others irrelevant.
 func all(values []string, good func(string) bool) bool {
 	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !good(v) })
 }

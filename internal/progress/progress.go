@@ -56,7 +56,7 @@ type regional struct {
 	took        time.Duration // until it was over
 }
 
-// Start begins a stage, which the progress calls doing: "copying the image". It
+// Start begins a stage. doing describes it in the progress: "copying the image". It
 // reports nothing.
 func (t Reporter) Start(doing string, regions []string) *Stage {
 	now := time.Now()
@@ -91,7 +91,7 @@ func (s *Stage) FinishCount(region, result string, n int) {
 }
 
 // End reports what the stage did, in one line for each result, with the time that it
-// took. It reports nothing of Regions without a result.
+// took. It omits Regions without a result.
 func (s *Stage) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,8 +125,8 @@ func (s *Stage) End() {
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// ShouldReport reports whether a report of the Region is due. Call it before work
-// that determines the progress, such as a call to AWS.
+// ShouldReport reports whether an update about the Region is due. Call it before work
+// that reads the progress, such as a call to AWS.
 func (s *Stage) ShouldReport(region string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,8 +149,8 @@ func (s *Stage) Count(region string, total int) {
 	}
 }
 
-// Percent sets how far the work in the Region is. It reports the progress once that
-// of all Regions is known.
+// Percent sets the progress of the work in the Region. It reports the progress once
+// that of all Regions is known.
 func (s *Stage) Percent(region string, percent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,8 +164,8 @@ func (s *Stage) Percent(region string, percent int) {
 	s.tell()
 }
 
-// tell reports the progress. The time that is left is that of the slowest Region, or,
-// where things are counted, that of all.
+// tell reports the progress. The remaining time is that of the slowest Region or, for
+// counted work, of all Regions.
 func (s *Stage) tell() {
 	if s.reporter.Progress == nil || time.Since(s.last) < interval {
 		return

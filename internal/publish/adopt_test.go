@@ -80,8 +80,8 @@ func checkAdopted(t *testing.T, key awssim.KeyState) {
 	}
 }
 
-// TestDriftIsMended checks that what was removed in one Region is restored
-// there, and that nothing else changes.
+// TestDriftIsMended checks that a run restores what was removed in one Region, and
+// changes nothing else.
 func TestDriftIsMended(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.mustPublish(t, w.spec())

@@ -36,7 +36,7 @@ func canaryRegions(spec Spec, images []ami.Plan) []string {
 	return regions
 }
 
-// canaryProblems are what keeps the canary from proving anything.
+// canaryProblems are the reasons why the canary can't run.
 func canaryProblems(spec Spec, observed Observed, plan Plan) []string {
 	if len(plan.Canary) == 0 {
 		return nil
@@ -139,7 +139,7 @@ func (r run) launchCanary(ctx context.Context, at reached) ([]canary.Launch, err
 // judge compares a launch with its launch check. It returns an error if the launch
 // stops the publication.
 func (r run) judge(launch canary.Launch, checks Checks) error {
-	launcher := "Karpenter" // whose policy the canary's role is to have
+	launcher := "Karpenter" // which has the policy of the canary's role
 	if launch.By == canary.ByAutoScaling {
 		launcher = "EC2 Auto Scaling"
 	}

@@ -36,11 +36,11 @@ type Checks struct {
 	Matrix evaluate.Matrix
 	// Assumptions are what the verdicts rest on without having been read.
 	Assumptions []evaluate.Assumption
-	// Inspected is how many member accounts were inspected, and Unread what couldn't
+	// Inspected is the number of inspected member accounts, and Unread is what couldn't
 	// be read there.
 	Inspected int
 	Unread    []launchcheck.Unread
-	// Err is what couldn't be read. The checks that depend on it are inconclusive.
+	// Err joins the errors of reading. The checks that depend on it are inconclusive.
 	Err error
 }
 
@@ -79,7 +79,7 @@ func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects ma
 	var checks Checks
 	err := wait.Until(ctx, wait.Policy{Interval: 5 * time.Second, Timeout: patience}, func(ctx context.Context) (string, error) {
 		facts := launchcheck.Read(ctx, r.Clients, subjects, len(scope.Grants) > 0, known)
-		known = nil // a failing check takes what AWS has by now
+		known = nil // a failing check uses the latest values
 		result := launchcheck.Check(facts.With(members), scope)
 		checks = Checks{Matrix: result.Matrix, Assumptions: result.Assumptions, Inspected: len(members.Inspected), Unread: members.Unread, Err: facts.Err}
 		if slices.ContainsFunc(checks.Matrix.Only(evaluate.Fails), func(c evaluate.Case) bool { return !inMember(c) }) {
@@ -97,7 +97,7 @@ func (r run) checkUntil(ctx context.Context, patience time.Duration, subjects ma
 	}
 }
 
-// report prints what the checks found, and returns an error if that stops the
+// report prints the results of the checks, and returns an error if they stop the
 // publication.
 func (r run) report(checks Checks) error {
 	if unsure := checks.Matrix.Only(evaluate.Inconclusive); len(unsure) > 0 {

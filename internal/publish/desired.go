@@ -135,8 +135,8 @@ func desiredKey(spec Spec, observed Observed) kmskey.Desired {
 	}
 }
 
-// admittedAsMember reports whether the key policy allows the account as a member of
-// the organization. Accounts are considered members if they couldn't be listed.
+// admittedAsMember reports whether the key policy allows the account as a member of the
+// organization. If the members couldn't be listed, every account counts as a member.
 func admittedAsMember(spec Spec, observed Observed, account string) bool {
 	return spec.Share.Organization && (observed.Members == nil || slices.Contains(observed.Members, account))
 }

@@ -15,10 +15,10 @@ import (
 // newKeyID stands in for the ID of a key that doesn't exist yet.
 const newKeyID = "mrk-1234abcd12ab34cd56ef1234567890ab"
 
-// foresee checks launches as they will be once the plan is applied, before anything
-// is written. It finds what the key policies reject, such as a Deny in
-// key.extra_statements_file. What only the copies and grants can show is checked
-// once they exist.
+// foresee checks launches as they will be once the plan is applied, before anything is
+// written. It finds launches that the key policies deny, for example with a Deny in
+// key.extra_statements_file. Checks that need the copies and grants run once these
+// exist.
 func (r run) foresee(observed Observed, plan Plan) error {
 	if r.spec.Check == CheckOff {
 		return nil
@@ -44,7 +44,7 @@ func (r run) foresee(observed Observed, plan Plan) error {
 		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), failing.WithoutRemedies().Text(r.file(true)), r.policyRemedy(plan, failing, futures))
 }
 
-// policyRemedy says where the statements that reject can be changed, and how in the
+// policyRemedy describes where to change the denying statements, and how to edit the
 // policies of an existing key.
 func (r run) policyRemedy(plan Plan, failing evaluate.Matrix, futures map[string]launchcheck.Future) string {
 	var places []string

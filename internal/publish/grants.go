@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
 )
 
-// createGrants creates the missing grants. Builds that share the key want the same
-// grants, so they take turns, and each reads again what the one before created.
+// createGrants creates the missing grants. Builds that share the key need the same
+// grants, so they take turns, and each reads the grants again.
 func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (grant.Result, error) {
 	// The plan again, now that every key has an ARN.
 	grants := grant.Diff(plan.grants, observed.Grants, keys.ARN)

@@ -98,7 +98,7 @@ func TestLocateRefuses(t *testing.T) {
 	}
 }
 
-// kms are the publishing account's clients, of the plugin's own making.
+// kms returns the publishing account's clients, as the plugin creates them.
 func (w *world) kms() kmskey.Clients {
 	return awsclient.New(w.config(awssim.PublishingAccount, w.regions[0])).KMS
 }

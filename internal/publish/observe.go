@@ -25,13 +25,13 @@ type Observed struct {
 	Now          time.Time
 	Caller       awsclient.Identity
 	Organization awsclient.Organization
-	// Discovered are the organization's accounts that are to get grants.
+	// Discovered are the organization's accounts that get grants.
 	Discovered []string
 	// Members are all accounts of the organization; nil if they couldn't be listed or
 	// didn't have to be.
 	Members []string
-	// Sources are the images to publish, by Region. A copy stands in for a source
-	// that no longer exists.
+	// Sources are the images to publish, by Region. A copy replaces a source that no
+	// longer exists.
 	Sources map[string]ami.Image
 	Key     kmskey.Observed
 	// Images are the account's images that the publication can use, or that collide
@@ -90,8 +90,8 @@ func (o Observed) shared(images ami.Verified) (shared map[string]ami.Shared, all
 	return shared, len(shared) == len(images.Regions())
 }
 
-// observe reads, in as few rounds as the responses allow. It writes nothing. Errors of
-// parts that don't depend on each other are returned together.
+// observe reads in as few rounds as possible. It writes nothing. Errors of parts that
+// don't depend on each other are returned together.
 func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed, error) {
 	observed, found, err := look(ctx, clients, spec)
 	if err != nil {
@@ -168,7 +168,7 @@ func look(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observed,
 }
 
 // listElsewhere looks for unpublished copies in the key's other Regions. The
-// publication doesn't depend on what exists, so what can't be read is only noted.
+// publication doesn't depend on them, so errors are only recorded.
 func (o *Observed) listElsewhere(ctx context.Context, clients *awsclient.Clients) {
 	elsewhere := slices.DeleteFunc(slices.Clone(o.Key.Regions), func(region string) bool { _, known := o.Images[region]; return known })
 	search := ami.Search{Publication: ami.PublicationID(slices.Collect(maps.Values(o.Sources)))}
@@ -279,7 +279,7 @@ func checkRegions(ctx context.Context, clients *awsclient.Clients, spec Spec) er
 	return errors.Join(problems...)
 }
 
-// readOrganization asks AWS only for what the configuration leaves open.
+// readOrganization reads from AWS only what isn't configured.
 func readOrganization(ctx context.Context, clients *awsclient.Clients, spec Spec, partition string) (awsclient.Organization, error) {
 	given := awsclient.Organization{ID: spec.Organization.ID, ARN: spec.Organization.ARN}
 	if !spec.Share.Organization || (given.ID != "" && given.ARN != "") {

@@ -14,8 +14,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Outcome is what a run achieved; of a failed run, what it achieved until then. It
-// is built once, at the end.
+// Outcome is the result of a run, or what a failed run achieved before it failed. It is
+// built once, at the end.
 type Outcome struct {
 	Spec Spec
 	// Complete means that every Region's image is verified, checked, shared as
@@ -80,7 +80,7 @@ type Image struct {
 	Shared    ami.Shared
 }
 
-// newOutcome describes what the run achieved so far.
+// newOutcome returns the result of the run so far.
 func newOutcome(spec Spec, at reached, err error) Outcome {
 	o := Outcome{
 		Spec: spec, Complete: at.complete,
@@ -176,7 +176,7 @@ func newImage(plan ami.Plan, at reached) (Image, bool) {
 }
 
 // ImageName is the name under which the publication that the image belongs to is
-// published. The image itself may have another one, where EC2 rejected that.
+// published. The image itself has another name if EC2 rejected this one.
 func (o Outcome) ImageName(image ami.Image) string { return cmp.Or(o.Name, image.Name) }
 
 // ImageIDs maps each Region to its published image: none unless the publication is
@@ -200,7 +200,7 @@ func (o Outcome) Adopted() bool {
 // Changed is how many changes the plan had.
 func (o Outcome) Changed() int { return change.Mutating(o.Changes) }
 
-// Errors are the errors of the run, each by itself.
+// Errors are the errors of the run, one by one.
 func (o Outcome) Errors() []string { return messages(o.Err) }
 
 // messages are the texts of joined errors, one by one.

@@ -334,7 +334,7 @@ func (w *world) checkRefusal(t *testing.T, spec publish.Spec, missing permission
 	}
 	says := "not authorized to perform: " + missing.Action
 	if missing.Action == "kms:PutKeyPolicy" || missing.Action == "ec2:DeleteSnapshot" {
-		says = missing.Action // AWS words these refusals otherwise
+		says = missing.Action // AWS uses other words for these denials
 	}
 	if !strings.Contains(err.Error(), says) {
 		t.Errorf("the error does not say %q: %v", says, err)

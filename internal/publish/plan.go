@@ -20,13 +20,13 @@ type Plan struct {
 	SharePolicy ami.SharePolicy
 	// Parameters are the names of the parameters, by Region.
 	Parameters map[string]string
-	// Retire are the older images that are to be deprecated, disabled or deregistered.
+	// Retire are the older images to deprecate, disable or deregister.
 	Retire []retention.RetentionAction
 	// Canary are the Regions in which the image is launched before it is shared.
 	Canary []string
 
-	// unchanging says that the run changes nothing, and launches nothing. What it read
-	// for the plan is then as good as what it would read back moments later.
+	// unchanging says that the run changes nothing, and launches nothing. Then it
+	// doesn't need to read back what it read for the plan.
 	unchanging bool
 	canary     []string // problems
 	grants     grant.Desired
@@ -38,7 +38,7 @@ type Plan struct {
 }
 
 // NewPlan compares. It makes no call, and the same input gives the same plan.
-// What keeps the image from being published is among [Plan.Problems].
+// [Plan.Problems] lists what prevents the publication.
 func NewPlan(spec Spec, observed Observed) (Plan, error) {
 	plan := Plan{grants: desiredGrants(spec, observed), strangers: strangers(spec, observed), SharePolicy: sharePolicy(spec, observed)}
 	plan.Key = kmskey.Diff(desiredKey(spec, observed), observed.Key)
@@ -68,8 +68,8 @@ func NewPlan(spec Spec, observed Observed) (Plan, error) {
 	return plan, nil
 }
 
-// retirees are the older generations that are to go: none that this run
-// publishes, or publishes from.
+// retirees are the older generations to retire, without the images that this run
+// publishes or copies.
 func retirees(spec Spec, observed Observed, plans []ami.Plan) []retention.RetentionAction {
 	if spec.Retire == nil {
 		return nil
@@ -115,8 +115,8 @@ func (p Plan) drift() int {
 	return change.Mutating(slices.DeleteFunc(p.Changes(), func(c change.Change) bool { return c.Kind == change.Grant && c.Action == change.Create }))
 }
 
-// Problems lists what keeps the image from being published and needs manual
-// action. A run with problems writes nothing.
+// Problems lists what prevents the publication and needs manual action. A run with
+// problems writes nothing.
 func (p Plan) Problems() []string {
 	problems := slices.Clone(p.strangers)
 	for _, finding := range slices.Concat(p.Key.Findings(), p.Grants.Findings()) {

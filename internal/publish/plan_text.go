@@ -41,8 +41,8 @@ func (p Plan) Warnings(blocking bool) []string {
 	return warnings
 }
 
-// skipped are those of the plan's changes that can't be made: those that block the run, and those
-// that don't.
+// skipped are the plan's changes that can't be made: those that block the run, and
+// those that don't.
 func (p Plan) skipped(changes []change.Change) (blocking, others []change.Change) {
 	problems := p.Problems()
 	for _, c := range changes {
@@ -123,7 +123,7 @@ func (p Plan) writePolicyDiffs(to *strings.Builder) {
 	}
 }
 
-// number counts the changes of the action.
+// number is the number of changes with the action.
 func number(changes []change.Change, action change.Action) string {
 	n := 0
 	for _, c := range changes {

@@ -24,7 +24,7 @@ import (
 // Locker fails only with the context's cause.
 type Locker func(ctx context.Context, section Section) (release func(), waited bool, err error)
 
-// Section is what only one run on a machine does at a time for a key.
+// Section is work that only one run on a machine does at a time for a key.
 type Section string
 
 // The sections. Two builds that complete one key in parallel would create two
@@ -34,7 +34,7 @@ const (
 	MakingGrants  Section = "grants"
 )
 
-// Runner is what a publication works with.
+// Runner holds the dependencies of a publication.
 type Runner struct {
 	Clients  *awsclient.Clients
 	Reporter progress.Reporter
@@ -45,7 +45,7 @@ type Runner struct {
 	Record func(Outcome) error
 }
 
-// Run publishes. The outcome says how far the run came, also when it failed.
+// Run publishes. The outcome describes the result, also of a failed run.
 func (r Runner) Run(ctx context.Context, spec Spec) (Outcome, error) {
 	run := run{Runner: r, spec: spec, sessions: members(r.Clients)}
 	at, err := run.stages(ctx)
@@ -62,7 +62,7 @@ type run struct {
 	sessions grant.Members
 }
 
-// reached is how far a run came. What belongs to stages that weren't reached is
+// reached holds the results of the completed stages. The results of other stages are
 // zero.
 type reached struct {
 	observed    Observed
@@ -175,14 +175,14 @@ func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
 	return observed, &plan, nil
 }
 
-// preflight asks beforehand, where AWS has dry runs, for the permissions that the
-// plan takes.
+// preflight checks the permissions that the plan requires with dry runs, where AWS
+// supports them.
 func (r run) preflight(ctx context.Context, observed Observed, plan Plan) error {
 	return errors.Join(ami.Preflight(ctx, r.Clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.Clients.KMS), r.assumeCanary(ctx, observed, plan))
 }
 
 // copyAndGrant copies the images, creates the grants and inspects the member accounts
-// in parallel. When one has failed, it stops waiting for the others.
+// in parallel. When one of these fails, it stops waiting for the others.
 func (r run) copyAndGrant(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (copies ami.Copies, grants grant.Result, members launchcheck.Members, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -206,7 +206,7 @@ func (r run) copyAndGrant(ctx context.Context, observed Observed, plan Plan, key
 	return copies, grants, members, causeFirst(err)
 }
 
-// causeFirst moves what only stopped waiting behind what made it stop.
+// causeFirst moves errors of stopped waits behind their cause.
 func causeFirst(err error) error {
 	errs := flatten(err)
 	slices.SortStableFunc(errs, func(a, b error) int {

@@ -12,8 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 )
 
-// findSources finds the source images. A copy stands in for one that no longer
-// exists, so that a publication can be finished after Packer deleted the source.
+// findSources finds the source images. A copy replaces a source that no longer exists,
+// so that a publication can be finished after Packer deleted the source.
 func findSources(ctx context.Context, clients *awsclient.Clients, spec Spec) (map[string]ami.Image, error) {
 	var (
 		mu      sync.Mutex
@@ -42,7 +42,7 @@ func findSources(ctx context.Context, clients *awsclient.Clients, spec Spec) (ma
 	return sources, err
 }
 
-// standIn is the copy in the Region if there is one, else the first.
+// standIn returns the copy in the Region if there is one, or else the first copy.
 func standIn(copies []ami.Image, region string) ami.Image {
 	if i := slices.IndexFunc(copies, func(c ami.Image) bool { return c.Region == region }); i >= 0 {
 		return copies[i]

@@ -24,7 +24,7 @@ type Spec struct {
 	Grants       GrantsSpec
 	Image        ImageSpec
 	Lifecycle    retention.Lifecycle
-	// Retire says what happens to older generations; nil leaves them alone.
+	// Retire configures what happens to older generations; nil keeps them.
 	Retire      *retention.RetentionPolicy
 	WaitTimeout time.Duration
 	PlanOnly    bool
@@ -141,7 +141,7 @@ type CanarySpec struct {
 	AutoScaling bool
 	// Timeout bounds the launches of each Region.
 	Timeout time.Duration
-	// TolerateInconclusive publishes after a launch that says nothing about the image.
+	// TolerateInconclusive publishes after an inconclusive launch.
 	TolerateInconclusive bool
 }
 

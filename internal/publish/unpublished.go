@@ -10,13 +10,13 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
 )
 
-// lastLook bounds the look at the copies that a failed run leaves, so that a
-// canceled run ends soon, also when AWS doesn't answer.
+// lastLook bounds the time for listing a failed run's copies, so that a canceled run
+// ends soon even if AWS doesn't respond.
 const lastLook = 20 * time.Second
 
-// listUnpublished lists the copies that failed or interrupted runs left in the
-// Regions of the publication. A failed run looks again, since its own copies are
-// among them; what it knows of them stands in where it can't.
+// listUnpublished lists the copies that failed or interrupted runs left in the Regions
+// of the publication. A failed run lists again, because its own copies are among them.
+// Where it can't, it uses what it knows.
 func (r run) listUnpublished(ctx context.Context, at reached, failure error) []ami.Unpublished {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
 	defer cancel()

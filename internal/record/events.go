@@ -16,7 +16,7 @@ type Event struct {
 	Data []string
 }
 
-// Events are what [Summary] and [Images] say, for programs that read Packer's
+// Events contain the same as [Summary] and [Images], for programs that read Packer's
 // machine-readable output:
 //
 //   - orgami-result: published, planned or failed

@@ -1,6 +1,6 @@
-// Package record turns the outcome of a run into what people and programs read:
-// the manifest and the files next to it, the report page, and the texts that Packer
-// prints at the end.
+// Package record turns the outcome of a run into output for users and programs: the
+// manifest and the files next to it, the report page, and the texts that Packer prints
+// at the end.
 package record
 
 import (
@@ -19,10 +19,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/report"
 )
 
-// Publication writes the files of a complete publication and returns their paths.
-// The manifest comes last, so that it never names files that aren't there. The
-// record of an earlier failure is removed, and so is a script of grants that exist
-// by now.
+// Publication writes the files of a complete publication and returns their paths. The
+// manifest comes last, so that it never lists missing files. The record of an earlier
+// failure is removed, and so is a script of grants that exist by now.
 func Publication(directory string, o publish.Outcome) ([]string, error) {
 	m := Manifest(o)
 	if err := check(o, m); err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Summary says in a few lines how the run ended: first the verdict, then the counts and
-// what there is to do. The artifact's summary has the images.
+// Summary describes the result of the run in a few lines: first the verdict, then the
+// counts and the next steps. The artifact's summary has the images.
 func Summary(o publish.Outcome) string {
 	switch {
 	case o.Spec.PlanOnly && o.Planned:

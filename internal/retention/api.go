@@ -2,10 +2,10 @@
 // are deprecated, whether they are protected against deregistration, and which
 // older generations are deprecated, disabled or deregistered.
 //
-// The Describe functions only read, the Diff functions are pure, and
-// [ApplyLifecycle] and [Retire] write. An image is disabled or deregistered only
-// if it is known that nothing references it: a response that lacks what the
-// decision needs keeps the image. Fact: EC2-IMG-11, EC2-IMG-17.
+// The Describe functions only read, the Diff functions are pure, and [ApplyLifecycle]
+// and [Retire] write. An image is disabled or deregistered only if it's known that
+// nothing references it. A response without required values keeps the image. Fact:
+// EC2-IMG-11, EC2-IMG-17.
 package retention
 
 import (

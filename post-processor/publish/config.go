@@ -112,7 +112,7 @@ type Config struct {
 	Canary *CanaryConfig `mapstructure:"canary"`
 	// Also write `orgami-report.html`, a page that shows which accounts can launch the
 	// image in which Regions, why a launch fails, the key, and what the run changed.
-	// The page loads nothing from elsewhere. Defaults to `false`.
+	// The page is self-contained. Defaults to `false`.
 	Report bool `mapstructure:"report"`
 	// Additional files for downstream deploys, written only for a complete
 	// publication:

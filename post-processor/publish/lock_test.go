@@ -255,7 +255,7 @@ func TestClaimWithSuspendedSibling(t *testing.T) {
 	})
 }
 
-// Of builds that start at the same time, one has the directory.
+// Only one of several concurrent builds gets the directory.
 func TestClaimsAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()

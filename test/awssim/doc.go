@@ -13,8 +13,8 @@
 //
 // # Fidelity
 //
-// Behavior follows the project's page of AWS facts. A comment such as
-// "Fact: GRANT-10" at a rule names the row of docs/aws-facts.md that it rests on.
-// Where AWS's behavior isn't certain, the simulator is stricter than AWS. It is
-// never made laxer to let the plugin pass.
+// Behavior follows the project's page of AWS facts. A comment such as "Fact: GRANT-10"
+// at a rule names the row of docs/aws-facts.md that it rests on. Where AWS's behavior
+// isn't certain, the simulator is stricter than AWS. It is never relaxed to let the
+// plugin pass.
 package awssim

@@ -12,8 +12,8 @@ const (
 	// reportLifetime is when EC2 deletes a report.
 	reportLifetime = 30 * 24 * time.Hour
 	// instanceReportLag and templateReportLag are how long instances and launch
-	// templates are missing from reports: "the past 24 hours" and "the past few
-	// days", of which three are believed.
+	// templates are missing from reports: "the past 24 hours", and "the past few days",
+	// here three.
 	instanceReportLag = 24 * time.Hour
 	templateReportLag = 3 * 24 * time.Hour
 	// reportTime is how long a report is pending. AWS documents no time.

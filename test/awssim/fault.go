@@ -19,8 +19,8 @@ const (
 	ResetAfter   FaultKind = "reset-after"   // the connection breaks after the effect
 	TimeoutAfter FaultKind = "timeout-after" // the response never comes
 	CustomError  FaultKind = "error"         // Fault.Error
-	// Stale has a call that only reads answered by an endpoint that is
-	// Fault.Behind behind the others. Fact: EC2-API-1.
+	// Stale routes a read to an endpoint that is Fault.Behind behind the others. Fact:
+	// EC2-API-1.
 	Stale FaultKind = "stale"
 )
 

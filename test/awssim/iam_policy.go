@@ -52,7 +52,7 @@ func describePolicy(a *account, p *managedPolicy) iamPolicy {
 	return answer
 }
 
-// createPolicy makes a customer managed policy. Fact: IAM-POLICY-1.
+// createPolicy creates a customer managed policy. Fact: IAM-POLICY-1.
 func createPolicy(c *call) (any, error) {
 	a := c.w.accounts[c.caller.Account]
 	path := c.form.Get("Path")

@@ -42,7 +42,7 @@ With `+"`assume_role`"+`, this is the policy of that role; what assumes it needs
 	page.WriteString(`
 sts:GetCallerIdentity, which every run calls, needs no permission.
 
-Before anything is changed, ec2:CopyImage, ec2:CreateTags and ec2:ModifyImageAttribute are tried as dry runs, and kms:CreateGrant where the key exists already. AWS has no dry run of the other actions on keys, and deregistering is not tried on an image that is not the plugin's own: without one of those permissions a run fails where it is needed, and names it.
+Before anything is changed, ec2:CopyImage, ec2:CreateTags and ec2:ModifyImageAttribute are checked with dry runs, and so is kms:CreateGrant if the key exists. AWS has no dry runs of the other actions on keys. If one of these permissions is missing, the run fails at the call, and the error names the action.
 `)
 	page.WriteString(rolesPage(caller))
 	return page.String()

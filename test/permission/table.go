@@ -19,8 +19,8 @@ var table = []Permission{
 	{Base, "kms:GetKeyPolicy", OwnKeys, "to read the key policies before and after they are set"},
 	{Base, "kms:Decrypt", KeysThroughEC2, "to let EC2 read the source's snapshots"},
 	{Base, "kms:GenerateDataKeyWithoutPlaintext", KeysThroughEC2, "to let EC2 give each of the copy's snapshots a data key"},
-	{Base, "kms:ReEncryptFrom", KeysThroughEC2, "to let EC2 bring the source's snapshots from their key to the Region's"},
-	{Base, "kms:ReEncryptTo", KeysThroughEC2, "to let EC2 bring them there"},
+	{Base, "kms:ReEncryptFrom", KeysThroughEC2, "to let EC2 decrypt the source's snapshots with their key"},
+	{Base, "kms:ReEncryptTo", KeysThroughEC2, "to let EC2 encrypt the copies with the Region's key"},
 	{Base, "kms:CreateGrant", GrantsThroughEC2, "to let EC2 go on using the key while it copies"},
 
 	{Organization, "organizations:DescribeOrganization", Everything, "to find the organization that the images are shared with"},

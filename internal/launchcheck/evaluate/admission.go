@@ -199,6 +199,6 @@ func (a *admission) undecided() Link {
 	case a.foreign() && a.granted.incomplete():
 		return open(linkGrant, about+"its grant lacks "+strings.Join(a.granted.lacking(), ", ")+", but AWS documents launches only for grants with all operations: "+a.granted.names(), a.createGrant()).note(a.credentials())
 	default:
-		return open(linkGrant, about+"a grant that is constrained, or not to the role itself, may not count: "+a.granted.names(), a.createGrant()).note(a.credentials())
+		return open(linkGrant, about+"a grant with constraints, or for another grantee than the role, may not count: "+a.granted.names(), a.createGrant()).note(a.credentials())
 	}
 }

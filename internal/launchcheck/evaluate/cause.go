@@ -21,7 +21,7 @@ type Cause struct {
 
 // Remedy fixes a cause, or a part of it.
 type Remedy struct {
-	// Where it is for, if the cause has several remedies: a Region, accounts.
+	// The Region or the accounts that it's for, if the cause has several remedies.
 	Where string
 	Note  string // as in [Link]
 	Text  string

@@ -8,7 +8,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// conditions is a Condition element. Those of a denial are met by few.
+// conditions is a Condition element. Few requests meet the conditions of a denial.
 func (g *generator) conditions(denial bool) object {
 	block := object{}
 	for range 1 + g.IntN(2) {

@@ -113,14 +113,14 @@ func together(cases []Case) []Case {
 // shownAccounts is how many accounts are named.
 const shownAccounts = 4
 
-// maxLoop is for how many accounts a remedy is printed, and maxRemedies for how many
-// Regions.
+// maxLoop is the number of accounts, and maxRemedies the number of Regions, for which a
+// remedy is printed.
 const (
 	maxLoop     = 20
 	maxRemedies = 3
 )
 
-// write writes what is decided and why.
+// write writes the result and the reason.
 func (g group) write(to *strings.Builder) {
 	first := g.cases[0]
 	regions := make([]string, len(g.cases))

@@ -105,8 +105,8 @@ func publisherTrust(p Publication) map[string]any {
 	return trust
 }
 
-// memberRole is the role that the publisher assumes to create the account's grants,
-// and to read what launches there depend on. It may do nothing else. Fact: GRANT-9.
+// memberRole is the role that the publisher assumes to create the account's grants, and
+// to read what launches there depend on. It has no other permissions. Fact: GRANT-9.
 func memberRole(p Publication) resource {
 	directory, name := path.Split("/" + p.MemberRole)
 	grantees := make([]any, len(p.GrantRoles))
@@ -146,8 +146,8 @@ func memberStatements(partition string) map[string]string {
 	return why
 }
 
-// addServiceLinkedRole adds the role, switched off: AWS creates it when the account
-// first uses the service, and creating it again fails.
+// addServiceLinkedRole adds the role, disabled by default: AWS creates it when the
+// account first uses the service, and creating it again fails.
 func (t *template) addServiceLinkedRole(role string) {
 	directory, name := path.Split(role)
 	service, linked := strings.CutPrefix(strings.TrimSuffix(directory, "/"), "aws-service-role/")

@@ -18,7 +18,7 @@ const (
 	EC2NodeClass   Kind = "ec2nodeclass"
 	Terraform      Kind = "terraform"
 	CloudFormation Kind = "cloudformation"
-	// SSM is no document: it sets parameters.
+	// SSM isn't a document: it sets parameters.
 	SSM Kind = "ssm"
 )
 

@@ -9,8 +9,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// GrantsScript returns what writes a shell script that creates the grants, account by
-// account. found is false if there are none. Grants of an account may come in any order.
+// GrantsScript returns a writer of a shell script that creates the grants, account by
+// account. found is false if there are none. Grants of an account may come in any
+// order.
 func GrantsScript(grants iter.Seq[manifest.Grant]) (write func(io.Writer) error, found bool) {
 	var accounts []string
 	byAccount := map[string][]manifest.Grant{}

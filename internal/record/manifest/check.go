@@ -9,9 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// Check returns an error that lists what can't be right and what no JSON Schema can
-// see: the ARN of a key in another Region, account or partition. It looks only at what
-// the manifest has.
+// Check returns an error that lists what a JSON Schema can't detect: the ARN of a key
+// in another Region, account or partition. It looks only at what the manifest has.
 func (m Manifest) Check() error {
 	var problems []error
 	for _, region := range slices.Sorted(maps.Keys(m.Key.Regions)) {

@@ -25,8 +25,8 @@ const (
 	FailureReportFile = "orgami-failure-report.html"
 )
 
-// SchemaVersion of the manifest and of the grants file. It changes when a
-// reader of an older one could be misled. docs/orgami.schema.json describes it.
+// SchemaVersion of the manifest and of the grants file. It changes when readers of an
+// older version could misinterpret the file. docs/orgami.schema.json describes it.
 const SchemaVersion = 1
 
 // Manifest records a publication as AWS read it back.
@@ -129,7 +129,7 @@ type Failure struct {
 	Resume *Resume `json:"resume,omitempty"`
 }
 
-// FailedImage is how far a Region's image came.
+// FailedImage is the state of a Region's image in a failed run.
 type FailedImage struct {
 	ImageID  string `json:"image_id"`
 	Name     string `json:"name"`
@@ -154,7 +154,7 @@ type Organization struct {
 	ARN string `json:"arn"`
 }
 
-// Source is an image that was given to be published.
+// Source is an image to publish.
 type Source struct {
 	Region  string `json:"region"`
 	ImageID string `json:"image_id"`
@@ -190,8 +190,8 @@ type RegionalKey struct {
 type Image struct {
 	ImageID string `json:"image_id"`
 	Name    string `json:"name"`
-	// Origin is how it came to be: copied (by this run), existing (a copy of an
-	// earlier run) or adopted (the source, already encrypted with the key).
+	// Origin is copied (by this run), existing (a copy of an earlier run) or adopted
+	// (the source, already encrypted with the key).
 	Origin        string      `json:"origin"`
 	SourceImageID string      `json:"source_image_id"`
 	SourceRegion  string      `json:"source_region"`
@@ -226,7 +226,7 @@ type LaunchChecks struct {
 	// Pending checks wait for a grant that is still to be created.
 	Pending      int `json:"pending"`
 	Inconclusive int `json:"inconclusive"`
-	// Seen, Simulated and Assumed say what the passed checks rest on.
+	// Seen, Simulated and Assumed count the passed checks by evidence.
 	Seen      int `json:"seen"`
 	Simulated int `json:"simulated"`
 	Assumed   int `json:"assumed"`

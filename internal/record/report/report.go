@@ -42,7 +42,7 @@ type Report struct {
 	// Canaries are the instances that started, or didn't, before the image was shared.
 	Canaries      []Canary
 	CanaryAccount string
-	// Assumptions are what Launches takes for true.
+	// Assumptions are what Launches assumes.
 	Assumptions []evaluate.Assumption
 	Changes     []change.Change
 }
@@ -74,7 +74,7 @@ var (
 	page = template.Must(template.New("page").Parse(pageText))
 )
 
-// Write writes the page. Nothing in the report is considered HTML.
+// Write writes the page. All values in the report are escaped.
 func Write(w io.Writer, r Report) error {
 	causes := r.Launches.Causes()
 	err := page.Execute(w, map[string]any{
