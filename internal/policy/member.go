@@ -20,12 +20,12 @@ func MemberReads(partition string) []MemberRead {
 	}
 	return []MemberRead{
 		{[]string{"shared"}, "to check that the account is in the organization that the image is shared with", allow("ReadOrganization", "*", "organizations:DescribeOrganization")},
-		{[]string{"region-enabled"}, "to see which Regions the account has enabled", allow("ReadEnabledRegions", "*", "ec2:DescribeRegions")},
-		{[]string{"allowed-amis"}, "to see whether Allowed AMIs lets the account launch the image", allow("ReadAllowedAMIs", "*", "ec2:GetAllowedImagesSettings")},
-		{[]string{"shared", "allowed-amis"}, "to see, in an audit, whether the account sees the published image", allow("ReadImages", "*", "ec2:DescribeImages")},
-		{[]string{"volume-key"}, "to see the key of new volumes, and who can use it", allow("ReadDefaultEBSKey", "*", "ec2:GetEbsDefaultKmsKeyId", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants")},
-		{[]string{"grant", "identity-policy", "permission-boundary", "scp"}, "to see which service-linked roles and launchers exist", allow("ReadRoles", "*", "iam:ListRoles")},
-		{[]string{"identity-policy", "permission-boundary", "scp"}, "to see what limits the roles that launch", allow("SimulateRoles", "arn:"+partition+":iam::*:role/*", "iam:SimulatePrincipalPolicy")},
+		{[]string{"region-enabled"}, "to read which Regions the account has enabled", allow("ReadEnabledRegions", "*", "ec2:DescribeRegions")},
+		{[]string{"allowed-amis"}, "to check whether Allowed AMIs lets the account launch the image", allow("ReadAllowedAMIs", "*", "ec2:GetAllowedImagesSettings")},
+		{[]string{"shared", "allowed-amis"}, "to check, in an audit, whether the account can see the published image", allow("ReadImages", "*", "ec2:DescribeImages")},
+		{[]string{"volume-key"}, "to read the key of new volumes, and which principals can use it", allow("ReadDefaultEBSKey", "*", "ec2:GetEbsDefaultKmsKeyId", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants")},
+		{[]string{"grant", "identity-policy", "permission-boundary", "scp"}, "to read which service-linked roles and launchers exist", allow("ReadRoles", "*", "iam:ListRoles")},
+		{[]string{"identity-policy", "permission-boundary", "scp"}, "to check what limits the roles that launch", allow("SimulateRoles", "arn:"+partition+":iam::*:role/*", "iam:SimulatePrincipalPolicy")},
 	}
 }
 

@@ -27,7 +27,7 @@ If the caller is allowed `+"`organizations:ListAccounts`"+` in the management ac
 
 The key policy must let these IAM policies count. It does where the statement of KMS's own default policy, that gives the account's root kms:*, is in it; the plugin adds such a statement where there is none.
 
-With `+"`assume_role`"+`, this is the policy of that role; what assumes it needs sts:AssumeRole on it.
+With `+"`assume_role`"+`, this is the policy of that role; the principal that assumes it needs sts:AssumeRole on it.
 
 ## Each action
 
@@ -66,13 +66,13 @@ A customer managed default EBS key must also allow the role `+"`kms:DescribeKey`
 
 ## The role that lists accounts
 
-The role of `+"`grants.discover_role_arn`"+` is in the management account or in a delegated administrator's. It must trust the publishing account (or role), and needs this much:
+The role of `+"`grants.discover_role_arn`"+` is in the management account or in a delegated administrator's. It must trust the publishing account (or role), and needs this policy:
 
 `+"```json\n%s```"+`
 
 ## The role of a canary
 
-The role `+"`canary.role`"+` is in `+"`canary.account`"+`. Its trust policy must allow the publishing account (or role). With `+"`auto_scaling`"+`, it needs the policy below. Without it, leave out the statement `+"`ScaleCanaries`"+`, the actions of `+"`autoscaling`"+`, and `+"`ec2:CreateLaunchTemplate`"+` and `+"`ec2:DeleteLaunchTemplate`"+`. Put the ID of your key for `+"`mrk-…`"+`. The role can terminate and delete only what has the tag of a canary.
+The role `+"`canary.role`"+` is in `+"`canary.account`"+`. Its trust policy must allow the publishing account (or role). With `+"`auto_scaling`"+`, it needs the policy below. Without it, leave out the statement `+"`ScaleCanaries`"+`, the actions of `+"`autoscaling`"+`, and `+"`ec2:CreateLaunchTemplate`"+` and `+"`ec2:DeleteLaunchTemplate`"+`. Insert the ID of your key for `+"`mrk-…`"+`. The role can terminate and delete only what has the tag of a canary.
 
 `+"```json\n%s```\n", MemberPolicy(caller).Indented(), memberTable(caller), Policy(caller, Of(Discovery)).Indented(),
 		policy.Canary(caller.Partition, policy.WildcardKeyARN(caller.Partition, caller.Account, "mrk-1234abcd12ab34cd56ef1234567890ab"), true).Indented())
