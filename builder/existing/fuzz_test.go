@@ -9,8 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
-// FuzzPrepare: no value makes the configuration panic, and one that is accepted
-// names one image, or someone whose images are looked at.
+// FuzzPrepare: no value causes a panic, and one that is accepted names one image, or
+// someone whose images are looked at.
 func FuzzPrepare(f *testing.F) {
 	f.Add("us-east-1", "ami-01234567", "", "", "")
 	f.Add("us-east-1", "", "name", "golden-*", "self")

@@ -87,8 +87,8 @@ func TestStalledTogether(t *testing.T) {
 	})
 }
 
-// An attempt that got no response is repeated. A call that gets answers now and
-// then may continue for as long as it is throttled.
+// An attempt that got no response is repeated. A call that gets some responses may
+// continue for as long as it is throttled.
 func TestLostAnswers(t *testing.T) {
 	attempts := 0
 	inVirtualTime(t, func(_, _ string, n int) answer {
@@ -151,7 +151,7 @@ func TestCanceled(t *testing.T) {
 	}
 }
 
-// A response time-out says nothing about the time in the limiter's queue.
+// The response time-out doesn't include the time in the limiter's queue.
 func TestLimiterIsNoTimeout(t *testing.T) {
 	inVirtualTime(t, always(answer{status: http.StatusOK, body: `{}`}), func(t *testing.T, c *Clients) {
 		c.watch.timeout = time.Second
@@ -221,7 +221,7 @@ func TestRefusedEndpoint(t *testing.T) {
 	}
 }
 
-// Without retries by the SDK, a response that is no response still ends a call.
+// Without retries by the SDK, an invalid response still ends a call.
 func TestStrangeAnswers(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty": "", "object": "{}", "html": "<html><body>Sign in</body></html>", "truncated": `{"Grants":[{"GrantId":"`,

@@ -271,7 +271,8 @@ func TestIncompleteAnswers(t *testing.T) {
 	}
 }
 
-// TestReadingBackEnds: grants that never show, or never go, end the wait.
+// TestReadingBackEnds: the wait ends if grants never become visible, or never
+// disappear.
 func TestReadingBackEnds(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		time.Sleep(time.Minute)

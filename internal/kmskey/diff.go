@@ -83,7 +83,7 @@ func diffRegion(desired Desired, observed Observed, region string) (regionPlan, 
 		}
 	default:
 		for _, problem := range regional.Policy.Problems() {
-			findings = append(findings, change.Finding{Kind: change.KeyPolicy, Region: region, ID: observed.ID, Text: "KMS will refuse the next change of this policy: " + problem})
+			findings = append(findings, change.Finding{Kind: change.KeyPolicy, Region: region, ID: observed.ID, Text: "KMS will reject the next change of this policy: " + problem})
 		}
 	}
 	for _, sid := range desired.Policy.Leftovers(regional.Policy) {

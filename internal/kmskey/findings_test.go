@@ -56,7 +56,7 @@ type findingCase struct {
 	region  string
 	blocks  bool
 	says    []string
-	// hopeless means that the finding leaves no key to plan for.
+	// hopeless means that no plan is possible with the finding.
 	hopeless bool
 }
 

@@ -18,7 +18,7 @@ import (
 var (
 	// locked allows one user, not the account.
 	locked = `{"Version":"2012-10-17","Statement":[{"Sid":"Them","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:user/admin"},"Action":"kms:*","Resource":"*"}]}`
-	// showcase lets the account describe it, and one user do the rest.
+	// showcase lets the account describe the key, and one user use and manage it.
 	showcase = strings.Replace(locked, `"Statement":[`, `"Statement":[{"Sid":"Show","Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:DescribeKey","Resource":"*"},`, 1)
 )
 

@@ -75,7 +75,7 @@ func (w *world) config(account string) aws.Config {
 
 func (w *world) clients() *awsclient.Clients { return awsclient.New(w.config(w.account)) }
 
-// others is a client of the account whose responses are not altered.
+// others is a client of the account with unaltered responses.
 func (w *world) others(account, region string) *kms.Client {
 	config := w.config(account)
 	config.Region, config.HTTPClient = region, w.sim.Client()

@@ -83,7 +83,7 @@ func TestLintNamesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// TestLintOfGoodPolicies: what this plugin writes and what AWS writes is right.
+// TestLintOfGoodPolicies: policies of this plugin and of AWS have no findings.
 func TestLintOfGoodPolicies(t *testing.T) {
 	goldens, err := filepath.Glob("testdata/key-policy-*.golden.json")
 	if err != nil || len(goldens) < 5 {

@@ -272,7 +272,7 @@ func TestEqualProperties(t *testing.T) {
 	})
 }
 
-// rewrite says the same as the document in other words, as KMS does.
+// rewrite returns an equivalent document, as KMS does.
 func (g generator) rewrite(t *testing.T, d Document) Document {
 	t.Helper()
 	var statements []any

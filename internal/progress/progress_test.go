@@ -23,8 +23,9 @@ func (l *lines) reporter() progress.Reporter {
 	}
 }
 
-// Copies of 40 minutes are heard of ten times at most, however many there are, and the
-// time left is that of the slowest. Copies of 20 seconds are heard of only at their end.
+// Copies that take 40 minutes are reported at most ten times, however many there are,
+// and the remaining time is that of the slowest. Copies of 20 seconds are heard of only
+// at their end.
 func TestPercent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lines

@@ -88,7 +88,7 @@ func (w *world) answerSpec() publish.Spec {
 	return spec
 }
 
-// answerPatience is after what time a run must have ended, however AWS responds.
+// answerPatience is the time after which a run must have ended, whatever AWS returns.
 const answerPatience = 90 * time.Minute
 
 // maxCopies is how many copies a run may leave in a Region that never shows them.

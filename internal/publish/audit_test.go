@@ -68,7 +68,7 @@ func done[T any](_ T, err error) func(*testing.T) {
 	}
 }
 
-// drifts are what an audit is to find.
+// drifts are the changes that an audit must find.
 var drifts = []struct {
 	name  string
 	drift func(*testing.T, audited, *publish.Spec)

@@ -101,7 +101,7 @@ func (w *world) quickSpec() publish.Spec {
 	return spec
 }
 
-// guarding says what [world.guard] requires.
+// guarding defines what [world.guard] requires.
 type guarding struct {
 	regions []string
 	// grants is how many each regional key must have, at least.
@@ -142,7 +142,7 @@ func (w *world) guard(t *testing.T, g guarding) (stop func()) {
 	return func() { w.sim.OnCall(nil) }
 }
 
-// compare lists what is wrong with the step from one state to the next.
+// compare lists the violations between one state and the next.
 func (g guarding) compare(before, after awssim.State) []string {
 	var problems []string
 	images := map[string]awssim.ImageState{}
@@ -315,7 +315,7 @@ const dies awssim.FaultKind = "dies"
 
 func everyCall(awssim.Entry) bool { return true }
 
-// canceledOrDenied checks that the error tells how the run failed.
+// canceledOrDenied checks that the error describes the cause.
 func canceledOrDenied(t *testing.T, how awssim.FaultKind, struck awssim.Entry, err error) {
 	t.Helper()
 	text := err.Error()

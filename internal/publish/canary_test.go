@@ -168,8 +168,9 @@ func TestCanaryKeepsAPermissionThatIsConfigured(t *testing.T) {
 	})
 }
 
-// TestCanaryOfAnotherAccount: the key policy lets an account launch that the image
-// isn't shared with, and afterwards it isn't.
+// TestCanaryOfAnotherAccount checks that the key policy lets the canary's account
+// launch although the image isn't shared with it, and that the image isn't shared with
+// it afterwards.
 func TestCanaryOfAnotherAccount(t *testing.T) {
 	inCanaryWorld(t, nil, func(t *testing.T, w *world) {
 		spec := w.canarySpec()
@@ -183,7 +184,7 @@ func TestCanaryOfAnotherAccount(t *testing.T) {
 	})
 }
 
-// failure is how a canary ends in one Region, and what the error says.
+// failure is the result of a canary in one Region, and a part of its error.
 type canaryFailure struct {
 	world  func(*awssim.WorldFile)
 	before func(*testing.T, *world, *publish.Spec)

@@ -30,7 +30,7 @@ func TestFailedCopies(t *testing.T) {
 		}
 		w.sim.ResetJournal()
 		published := w.mustPublish(t, w.spec())
-		if n := w.mutations()["ec2 CopyImage"]; n > 4 { // a token of a failed copy is answered with it
+		if n := w.mutations()["ec2 CopyImage"]; n > 4 { // EC2 returns the failed copy for its token
 			t.Errorf("the next run called CopyImage %d times", n)
 		}
 		w.checkComplete(t, published)

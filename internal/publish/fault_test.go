@@ -15,8 +15,8 @@ import (
 const (
 	throttleEight awssim.FaultKind = "throttled eight times"
 	cancelled     awssim.FaultKind = "cancelled"
-	// staleOnce is one response of an endpoint that lags. With stuck, all responses
-	// are stale for a while.
+	// staleOnce is one response of a lagging endpoint. With stuck, all responses are
+	// stale for a while.
 	staleOnce awssim.FaultKind = "stale once"
 	stuck     awssim.FaultKind = "stale for a while"
 )

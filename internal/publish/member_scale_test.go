@@ -61,9 +61,8 @@ func TestManyMembers(t *testing.T) {
 	})
 }
 
-// One account's failure stops no other: all the other grants are created, and the
-// error names the account, once for each kind of failure and not thousands of
-// times.
+// One account's failure doesn't stop the others: all other grants are created, and the
+// error names the account, once for each kind of failure.
 func TestMembersThatFail(t *testing.T) {
 	file, ids := manyMembers(60)
 	const failing = 40 // more than an error lists

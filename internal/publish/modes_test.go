@@ -18,7 +18,7 @@ import (
 // mode is a mode that changes what happens after a failure, in a world in which it
 // has something to do.
 type mode struct {
-	// setUp prepares the world and returns what is published in it.
+	// setUp prepares the world and returns the spec to publish.
 	setUp func(t *testing.T, w *world) publish.Spec
 	// removes says that the run removes what older configurations left. It must not
 	// begin before the publication is complete.

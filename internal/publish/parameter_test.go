@@ -79,13 +79,12 @@ func TestParameterOfAnotherType(t *testing.T) {
 	})
 }
 
-// TestParameterNotTaken: AWS says nothing of a value that it does not take; the
-// run does.
+// TestParameterNotTaken: the run reports a value that AWS silently rejects.
 func TestParameterNotTaken(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
 		spec.Parameter = "/golden"
-		w.sim.OnCall(func(call awssim.Entry) { // as if it was not taken
+		w.sim.OnCall(func(call awssim.Entry) { // as if AWS hadn't accepted it
 			if call.Operation == "PutParameter" && call.Region == "eu-west-1" {
 				time.Sleep(5 * time.Second) // a parameter that is not seen cannot be deleted
 				if _, err := w.ssmIn("eu-west-1").DeleteParameter(t.Context(), &ssm.DeleteParameterInput{Name: aws.String("/golden")}); err != nil {

@@ -18,15 +18,15 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// precondition is what a run finds, and what it makes of it.
+// precondition is a state that a run finds, and the expected result.
 type precondition struct {
-	// setUp prepares the world and returns what the run publishes.
+	// setUp prepares the world and returns the spec that the run publishes.
 	setUp func(t *testing.T, w *world) publish.Spec
 	// copies is how many images the run creates; any number if it is anyNumber.
 	copies int
 	// refused is part of the error with which a run ends that changes nothing.
 	refused string
-	// remedy is what the error says to do; nil if only another name helps.
+	// remedy applies the error's advice; nil if only another name helps.
 	remedy func(t *testing.T, w *world)
 	// lost means that nothing can be published.
 	lost bool
@@ -415,7 +415,7 @@ func preconditions() map[string]precondition {
 	return list
 }
 
-// preconditionCell is a precondition in a world that made a choice.
+// preconditionCell is a precondition in one of the worlds.
 type preconditionCell struct {
 	name, choice string
 	precondition precondition

@@ -27,8 +27,8 @@ func leave(t *testing.T, w *world) (before, after publish.Spec) {
 	return before, after
 }
 
-// TestLeftOver checks that what is no longer configured is reported and stays
-// unchanged.
+// TestLeftOver checks that grants and permissions that are no longer configured are
+// reported and stay.
 func TestLeftOver(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		_, after := leave(t, w)

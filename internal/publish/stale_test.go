@@ -9,9 +9,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestEveryOtherReadIsStale: where half of the endpoints are behind all the
-// time, a run takes longer and does the same. So it does when keys show early
-// and what belongs to them late.
+// TestEveryOtherReadIsStale: where half of the endpoints are behind all the time, a run
+// takes longer and does the same. This also holds if keys become visible before their
+// policies and aliases.
 func TestEveryOtherReadIsStale(t *testing.T) {
 	for name, test := range map[string]struct {
 		prepare func(*testing.T, *world)

@@ -109,7 +109,7 @@ func TestPut(t *testing.T) {
 	})
 }
 
-// TestPutRefused: AWS says nothing when it rejects an image; the wait ends.
+// TestPutRefused: the wait ends if AWS silently rejects an image.
 func TestPutRefused(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		start := time.Now()

@@ -125,8 +125,7 @@ type Config struct {
 	//     create themselves.
 	//   - `"cloudformation"` writes `orgami-member.template.json`, a template for
 	//     member accounts that a StackSet can deploy: Karpenter's managed policy, the
-	//     role that `grants.member_role` names, that of `canary.role` in the canary's
-	//     account, and, if its parameters ask for them, the service-linked roles. CloudFormation has no resource for KMS grants.
+	//     role that `grants.member_role` names, the role that `canary.role` names in the canary's account, and, if its parameters are set, the service-linked roles. CloudFormation has no resource for KMS grants.
 	//   - `"ssm"` sets a parameter in each Region. See [ssm](#ssm).
 	//
 	// Defaults to none.

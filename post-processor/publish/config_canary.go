@@ -46,7 +46,7 @@ type CanaryConfig struct {
 	// How long to wait for the instances of a Region, for example `15m`. Must be 2
 	// minutes to 1 hour. Defaults to `10m`.
 	Timeout time.Duration `mapstructure:"timeout"`
-	// What to do when a canary is inconclusive, because a Region has no capacity, no
+	// What to do when a canary is inconclusive, because a Region has no capacity or no
 	// default subnet, or doesn't offer the type. `"fail"` stops before the image is
 	// shared. `"warn"` reports it and publishes. Defaults to `"fail"`.
 	OnInconclusive string `mapstructure:"on_inconclusive"`

@@ -27,9 +27,9 @@ type ProtectionConfig struct {
 // publication, that this post-processor published.
 //
 // The plugin disables or deregisters an image only if it finds no use of it. In the
-// publishing account, the plugin looks at instances, including stopped ones, at every
-// version of launch templates, also of those that name the image through a parameter,
-// at parameters, and at Image Builder recipes. For other accounts, it reads the
+// publishing account, the plugin checks instances (including stopped ones), every
+// version of launch templates (including those that name the image through a
+// parameter), parameters, and Image Builder recipes. For other accounts, it reads the
 // instances and launch templates in an EC2 image usage report. The first run that finds
 // an old image without a report of the last 7 days creates a report and keeps the
 // image. A later run retires it. Images that were launched in the last 8 days and

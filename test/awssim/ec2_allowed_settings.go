@@ -63,8 +63,7 @@ func (f ImageCriterionFile) criterion() imageCriterion {
 	return c
 }
 
-// byRegion resolves the entry "*", which is for every Region without an entry of
-// its own.
+// byRegion resolves the entry "*", which applies to every Region without its own entry.
 func byRegion[T any](w *World, entries map[string]T) map[string]T {
 	resolved := map[string]T{}
 	if all, there := entries["*"]; there {

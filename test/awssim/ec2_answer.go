@@ -25,7 +25,7 @@ func setFrom[S, T any](from []S, convert func(S) T) set[T] {
 	return s
 }
 
-// done is the response of an operation that returns only its success.
+// done is the response of an operation that returns only success.
 type done struct {
 	Return bool `xml:"return"`
 }

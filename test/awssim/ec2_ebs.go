@@ -96,7 +96,7 @@ func resetEBSDefaultKey(c *call, _ noParameters) (any, error) {
 type keyUse struct {
 	key     *kmsKey
 	actions []string
-	// what says which key it is, for a diagnosis.
+	// what names the key in a diagnosis.
 	what string
 }
 

@@ -87,8 +87,8 @@ func TestCopyClientToken(t *testing.T) {
 	})
 }
 
-// A copy is invisible at first, then pending with progress, and then what it ends
-// as; a Region can have a time of its own.
+// A copy is invisible at first, then pending with progress, and then available or
+// failed. A Region can have its own copy time.
 func TestCopyTakesTime(t *testing.T) {
 	options := awssim.Options{
 		ImageLag: physics.ImageLag, CopyTime: physics.CopyTime, CopyTimes: map[string]time.Duration{"ap-southeast-2": 4 * physics.CopyTime},

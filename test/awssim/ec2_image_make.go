@@ -26,7 +26,7 @@ type blockDeviceEBS struct {
 	InitializationRate *int `param:"VolumeInitializationRate" xml:"volumeInitializationRate"`
 }
 
-// defaultVolumeType is what EC2 takes where none is named.
+// defaultVolumeType is EC2's default.
 const defaultVolumeType = "gp3"
 
 type createImageRequest struct {
@@ -133,7 +133,7 @@ func registerImage(c *call, r registerImageRequest) (any, error) {
 	return imageAnswer{i.id}, nil
 }
 
-// volumePlan is a volume to be created, or one that exists.
+// volumePlan is a volume to create, or an existing one.
 type volumePlan struct {
 	device
 	// key is nil for a volume that is not encrypted.
@@ -141,7 +141,7 @@ type volumePlan struct {
 	// named says that the request names the key.
 	named  bool
 	volume *volume
-	// problem is what was wrong with the key that the request named.
+	// problem is the error about the key that the request named.
 	problem *stateReasonItem
 }
 

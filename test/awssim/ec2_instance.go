@@ -193,7 +193,7 @@ type passwordDataAnswer struct {
 	PasswordData string `xml:"passwordData"`
 }
 
-// getPasswordData has no password to give: all instances run Linux.
+// getPasswordData returns no password, because all instances run Linux.
 func getPasswordData(c *call, r getPasswordDataRequest) (any, error) {
 	i, problem := c.ownInstance(r.InstanceID)
 	if problem != nil {

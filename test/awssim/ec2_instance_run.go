@@ -187,7 +187,7 @@ func (c *call) makeVolumes(i *instance, plans []volumePlan, tags map[string]stri
 	}
 }
 
-// reservationItem describes what a launch made. EC2 responds pending, however
+// reservationItem describes the instances of a launch. EC2 responds pending, however
 // soon the instances are more.
 func (c *call) reservationItem(reservation string) reservationItem {
 	item := reservationItem{ReservationID: reservation, OwnerID: c.caller.Account}

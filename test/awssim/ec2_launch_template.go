@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// templateNamePattern is what a launch template can be called. Fact: LT-1.
+// templateNamePattern is the pattern of a launch template's name. Fact: LT-1.
 var templateNamePattern = regexp.MustCompile(`^[a-zA-Z0-9().\-/_]{3,128}$`)
 
 // launchTemplate is a launch template with its versions. Versions are never

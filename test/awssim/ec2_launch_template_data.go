@@ -2,9 +2,9 @@ package awssim
 
 import "reflect"
 
-// templateData is what a version of a launch template holds, and what a launch
-// can have. Many parameters describe hardware and network that the simulator
-// doesn't have; it only returns them.
+// templateData holds the parameters of a launch template's version or of a launch. Many
+// parameters describe hardware and network that the simulator doesn't have; it only
+// returns them.
 type templateData struct {
 	// ImageID is an ID, or "resolve:ssm:" and a parameter.
 	ImageID                           string              `param:"ImageId"                          xml:"imageId,omitempty"`

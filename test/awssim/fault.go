@@ -93,8 +93,7 @@ type Fault struct {
 	Account   string    `json:"account,omitempty"`
 	Kind      FaultKind `json:"kind"`
 	Error     *Error    `json:"error,omitempty"`
-	// Behind is for how long the endpoint of a Stale call has not heard of
-	// anything, in nanoseconds.
+	// Behind is how far the endpoint of a Stale call is behind, in nanoseconds.
 	Behind time.Duration `json:"behind,omitempty"`
 	// IDs and Members are the parameters of OmitItems and OmitMembers. Members
 	// are named as in the encoded response, for example kmsKeyId; case doesn't
@@ -103,7 +102,7 @@ type Fault struct {
 	Members []string `json:"members,omitempty"`
 	// Skip lets that many matching calls pass first.
 	Skip int `json:"skip,omitempty"`
-	// Times is how often the fault strikes; 0 means once, -1 for ever.
+	// Times is how often the fault applies; 0 means once, -1 always.
 	Times int `json:"times,omitempty"`
 }
 
@@ -118,9 +117,9 @@ type faultPlan struct {
 	interposed func(Entry) *Fault
 }
 
-// Interpose has f decide, before every call, whether a fault strikes it: nil
-// means none. f runs with the world's mutex held, so calls come one by one and
-// f must not use the world. It replaces an earlier f.
+// Interpose lets f decide before every call whether a fault applies to it; nil means
+// none. f runs with the world's mutex held, so calls come one by one and f must not use
+// the world. It replaces an earlier f.
 func (w *World) Interpose(f func(Entry) *Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -62,7 +62,7 @@ func (w *World) arn(service, region, account, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", w.partition, service, region, account, resource)
 }
 
-// checkCaller determines who calls, and whether the account can use the Region.
+// checkCaller determines the caller, and whether the account can use the Region.
 func (w *World) checkCaller(c *call) *Error {
 	unknown := &Error{Status: http.StatusForbidden, Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."}
 	expired := &Error{Status: http.StatusForbidden, Code: "ExpiredToken", Message: "The security token included in the request is expired"}

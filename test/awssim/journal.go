@@ -15,13 +15,13 @@ type Entry struct {
 	Region    string    `json:"region"`
 	Account   string    `json:"account"`
 	Principal string    `json:"principal"`
-	// Mutating means that the operation is one that changes the world.
+	// Mutating means that the operation changes the world.
 	Mutating bool `json:"mutating"`
 	// DryRun means that the call only asked what would happen.
 	DryRun bool `json:"dry_run,omitempty"`
 	// Error is the error code that was returned, "" for a success.
 	Error string `json:"error,omitempty"`
-	// AccessKey and Body are what a replay needs.
+	// AccessKey and Body are needed for a replay.
 	AccessKey string `json:"access_key"`
 	Body      string `json:"body"`
 }

@@ -220,7 +220,7 @@ func kmsPage[T, E any](key string, all []T, r listRequestKMS, defaultLimit, most
 	return answer, nil
 }
 
-// asIs is for elements that are written as they are.
+// asIs writes elements unchanged.
 func asIs[T any](element T) T { return element }
 
 func listKeys(c *call) (any, error) {

@@ -186,7 +186,7 @@ func listResourceTags(c *call) (any, error) {
 	return kmsPage("Tags", k.tagList(), r, 50, 50, asIs)
 }
 
-// dataKey is what the simulator generates for every data key.
+// dataKey is the simulator's value of every data key.
 var dataKey = make([]byte, 32)
 
 // useKey stands for the cryptographic operations: authorization and state are

@@ -17,7 +17,7 @@ func (c *call) dryRun() bool {
 	return c.form.Get("DryRun") == "true" || bytes.Contains(c.body, []byte(`"DryRun":true`))
 }
 
-// decode reads who calls what. The returned call has its service even on
+// decode reads the caller and the operation. The returned call has its service even on
 // failure, so that the failure can be answered in its protocol.
 func (w *World) decode(r *http.Request) (*call, *Error) {
 	c := &call{w: w}

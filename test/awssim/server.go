@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// answerTimeout is how long a client waits for a response that never comes
-// before its connection times out.
+// answerTimeout is how long a client waits for a missing response before its connection
+// times out.
 const answerTimeout = time.Minute
 
 // response is an encoded response, or the error of a connection that broke.

@@ -64,7 +64,7 @@ func TestChains(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s, %d regions, copies of %v", way.name, len(regions), copyTime), func(t *testing.T) {
-					t.Parallel() // they mostly wait, each for a world of its own
+					t.Parallel() // they mostly wait, each in its own world
 					chain := way.measure(t, regions, copyTime)
 					recordLine(t, Line{Chain: &chain})
 					t.Logf("%+v", chain)

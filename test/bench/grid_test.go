@@ -113,7 +113,7 @@ func measure(t *testing.T, cell Cell) Grid {
 	return grid
 }
 
-// watch notes the times of the calls that tell stages apart.
+// watch records the times of the calls that separate the stages.
 func (l *Timeline) watch(start time.Time) func(awssim.Entry) {
 	return func(e awssim.Entry) {
 		if e.DryRun {

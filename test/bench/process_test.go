@@ -69,8 +69,8 @@ func TestPublisherProcess(t *testing.T) {
 	}
 }
 
-// peakFile is where the process tells its peak memory: what the parent learns of
-// a child has the parent's own peak in it, from before the child was executed.
+// peakFile is where the process writes its peak memory. The value that the parent gets
+// for a child includes the parent's own peak before the child was executed.
 const peakFile = "peak"
 
 var peakLine = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)

@@ -51,8 +51,8 @@ func (c *Calls) add(e awssim.Entry) {
 	c.ByKind[kind]++
 }
 
-// counter counts the calls of a world as they are made, and has the journal
-// forget them: hundreds of thousands would fill it.
+// counter counts the calls of a world and removes them from the journal, because
+// hundreds of thousands would fill it.
 type counter struct {
 	mu    sync.Mutex
 	calls Calls

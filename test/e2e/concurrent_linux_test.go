@@ -123,7 +123,7 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 	}
 }
 
-// isKilled says whether the build that dies made the call.
+// isKilled reports whether the build that dies made the call.
 func isKilled(call awssim.Entry) bool {
 	return strings.Contains(call.Principal, "assumed-role/Builder")
 }

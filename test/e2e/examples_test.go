@@ -18,7 +18,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// exampleRun is what an example finds when it is built, and what it leaves.
+// exampleRun is the state before the build of an example, and the expected result.
 type exampleRun struct {
 	partition string   // default aws
 	regions   []string // of the world; default the default world's

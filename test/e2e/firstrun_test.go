@@ -26,7 +26,7 @@ type mistake struct {
 	before       func(*testing.T, simulated)
 	credentials  func(*testing.T, simulated) []string
 	template     func(string) string
-	// says is the part of the error that says what to do next.
+	// says is the part of the error with the next step.
 	says string
 	// not is advice that wouldn't help and must not be in the error.
 	not string
@@ -105,7 +105,7 @@ func TestFirstRun(t *testing.T) {
 	page := new(strings.Builder)
 	page.WriteString(`# A first run
 
-What you see when you run the template of the [README](../README.md): when it works, and after each of the most common mistakes. A test writes this page from the output of real Packer and real ` + "`amazon-ebs`" + ` on the simulated AWS. It keeps the lines of ` + "`orgami-publish`" + ` and the errors, and replaces IDs with examples.
+This page shows what the template of the [README](../README.md) prints when it works, and after each of the most common mistakes. A test writes this page from the output of real Packer and real ` + "`amazon-ebs`" + ` on the simulated AWS. It keeps the lines of ` + "`orgami-publish`" + ` and the errors, and replaces IDs with examples.
 `)
 	right := mistake{title: "It works", story: "The unchanged template of the README. The key doesn't exist yet."}
 	for _, m := range append([]mistake{right}, mistakes()...) {

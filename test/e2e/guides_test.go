@@ -15,7 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// guide says how the commands of a page run.
+// guide configures how the commands of a page run.
 type guide struct {
 	// account runs the commands; others are those of single blocks, by a part of the
 	// block's text.

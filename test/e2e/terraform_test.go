@@ -203,7 +203,7 @@ func TestConsumerTerraformKarpenter(t *testing.T) {
 }
 
 // launch runs an instance with Karpenter's role of the account, and returns why it
-// doesn't come up; "" if it does.
+// doesn't start, or "".
 func (s simulated) launch(t *testing.T, account, region, image string) string {
 	t.Helper()
 	id, secret := s.AccessKey(account)
@@ -217,7 +217,7 @@ func (s simulated) launch(t *testing.T, account, region, image string) string {
 	return s.comesUp(t, client, *run.Instances[0].InstanceId)
 }
 
-// comesUp waits for the instance, and returns why it doesn't come up; "" if it does.
+// comesUp waits for the instance, and returns why it doesn't start, or "".
 func (s simulated) comesUp(t *testing.T, client *ec2.Client, id string) string {
 	t.Helper()
 	for {

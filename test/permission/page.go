@@ -13,7 +13,7 @@ func Page() string {
 	var page strings.Builder
 	fmt.Fprintf(&page, `# Permissions
 
-What the credentials that publish must be allowed, and nothing beyond it. The policy and the table below are made from one table in the code, `+"`test/permission`"+`; tests publish with exactly this policy, and with each of its actions missing.
+The publishing credentials need exactly these permissions. The policy and the table below are generated from `+"`test/permission`"+`. Tests publish with exactly this policy, and without each of its actions.
 
 ## The whole policy
 
@@ -88,7 +88,7 @@ func memberTable(caller Caller) string {
 	return table.String()
 }
 
-// through says that an action is allowed by way of EC2 only.
+// through is the note of an action that is allowed only through EC2.
 func through(scope Scope) string {
 	if scope == KeysThroughEC2 || scope == GrantsThroughEC2 {
 		return " through EC2"

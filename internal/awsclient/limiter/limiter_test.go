@@ -70,7 +70,7 @@ func TestEndsWithTheContext(t *testing.T) {
 // remaining rate with few throttled calls, and recovers.
 func TestLearns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, theirs := limiter.New(quota), rate.NewLimiter(20, 20) // of the 50, 20 are left
+		p, theirs := limiter.New(quota), rate.NewLimiter(20, 20) // 20 of the 50 remain
 		throttled := 0
 		start := time.Now()
 		const n = 6_000

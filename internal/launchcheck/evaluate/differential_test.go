@@ -146,7 +146,7 @@ func compare(t *testing.T, seed uint64) {
 	}
 }
 
-// policies are what an error shows.
+// policies are the policies in the text of an error.
 func (w *generatedWorld) policies(known evaluate.Input) string {
 	var text strings.Builder
 	for arn, key := range known.Regions[0].Keys {
@@ -158,7 +158,7 @@ func (w *generatedWorld) policies(known evaluate.Input) string {
 	return text.String()
 }
 
-// launch launches the image as the verdict's launcher, and says how it ends.
+// launch launches the image as the verdict's launcher, and returns the result.
 func (w *generatedWorld) launch(v evaluate.Verdict) (became evaluate.Outcome, why string) {
 	w.t.Helper()
 	for _, l := range w.launchers() {

@@ -58,7 +58,7 @@ func unitARN(id string) string {
 	return "arn:aws:organizations::" + awssim.ManagementAccount + ":ou/" + organization + "/" + id
 }
 
-// neededActions are what a launch needs, in one of the ways to write it.
+// neededActions are the actions that a launch needs, in one of several notations.
 func (g *generator) neededActions() any {
 	return one[any](g, "kms:*", "*",
 		[]string{"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant"},
@@ -150,8 +150,7 @@ func (g *generator) statement(number int, key string) object {
 	return s
 }
 
-// share is the statement that most worlds have, so that there is something to
-// break.
+// share is the statement that most worlds have, so that others can break it.
 func (g *generator) share() object {
 	condition := one(g,
 		object{"StringEquals": object{"aws:PrincipalOrgID": organization}},

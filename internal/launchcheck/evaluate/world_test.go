@@ -27,7 +27,7 @@ const home = "us-east-1"
 // source images of the worlds, not encrypted.
 var sourceImages = []string{"ami-0a0a0a0a0a0a0a0a1", "ami-0a0a0a0a0a0a0a0a2"}
 
-// generatedWorld is a simulated AWS with one image, made at random.
+// generatedWorld is a random simulated AWS with one image.
 type generatedWorld struct {
 	*generator
 

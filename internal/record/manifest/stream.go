@@ -26,10 +26,10 @@ func encode(buffer *bytes.Buffer, value any, prefix string) error {
 	return nil
 }
 
-// stream writes a document as indented JSON, and holds one element of a struct's
-// lists at a time: of an organization with thousands of accounts, the text of all
-// grants is many times as large as the grants. A field of type [iter.Seq] is a
-// list whose elements are created when they are written.
+// stream writes a document as indented JSON. It holds only one element of a struct's
+// lists at a time, because with thousands of accounts, the text of all grants is many
+// times as large as the grants. A field of type [iter.Seq] is a list whose elements are
+// created when they are written.
 func stream(w io.Writer, document any) error {
 	s := streamer{w: w}
 	value := reflect.ValueOf(document)

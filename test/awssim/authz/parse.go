@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// policyKind is what a policy is attached to, which decides the elements that it
-// must and must not have.
+// policyKind is the kind of a policy. It determines the elements that the policy must
+// and must not have.
 type policyKind int
 
 const (
@@ -19,9 +19,9 @@ const (
 	identityPolicy
 )
 
-// ParseResourcePolicy parses a KMS key policy, or another policy that is attached
-// to a resource and names it. Every statement needs a Principal and a Resource.
-// The error says what AWS finds malformed, and in which statement.
+// ParseResourcePolicy parses a KMS key policy, or another policy that is attached to a
+// resource and names it. Every statement needs a Principal and a Resource. The error
+// names the malformed element and its statement.
 func ParseResourcePolicy(doc string) (*Policy, error) {
 	return parse(doc, resourcePolicy)
 }

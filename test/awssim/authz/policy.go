@@ -25,7 +25,7 @@ type Request struct {
 	Context map[string][]string
 }
 
-// Effect is what a policy says about a request.
+// Effect is the result of a policy for a request.
 type Effect int
 
 // The effects of a policy. NoMatch, the zero value, is an implicit denial.

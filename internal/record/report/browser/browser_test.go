@@ -102,7 +102,7 @@ func is[T any](t *testing.T, o *opened, expression string) T {
 	return value
 }
 
-// picture keeps a screenshot where people want to look at it.
+// picture saves a screenshot.
 func (o *opened) picture(t *testing.T, name string) {
 	t.Helper()
 	folder := os.Getenv("ORGAMI_SCREENSHOTS")
@@ -191,7 +191,7 @@ func TestDesktop(t *testing.T) {
 	o.picture(t, "desktop")
 }
 
-// Every state of a publication, for people who look at the pictures.
+// Screenshots of every state of a publication.
 func TestStates(t *testing.T) {
 	for name, r := range example.States() {
 		for _, scheme := range []string{"light", "dark"} {
