@@ -14,9 +14,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// readDefaultKey reads the default key of EBS encryption and, if it isn't aws/ebs,
-// what the role may read of it. Whether encryption by default is on doesn't matter:
-// the images are encrypted. Fact: EC2-API-4, LAUNCH-11.
+// readDefaultKey reads the default key of EBS encryption and, if it isn't aws/ebs, the
+// parts of it that the role can read. Whether encryption by default is on doesn't
+// matter: the images are encrypted. Fact: EC2-API-4, LAUNCH-11.
 func (i *inspector) readDefaultKey(ctx context.Context, clients *awsclient.Clients, region string) {
 	answer, err := clients.EC2(region).GetEbsDefaultKmsKeyId(ctx, &ec2.GetEbsDefaultKmsKeyIdInput{})
 	var id string

@@ -54,7 +54,7 @@ type GrantsConfig struct {
 	// launches in the account depend on. Its trust policy must allow the publishing
 	// account, and its IAM policy must allow `kms:CreateGrant` on the key. The launch
 	// checks assume whatever it can't read. Defaults to none: the accounts create their
-	// grants themselves, and nothing is read there.
+	// grants themselves, and aren't inspected.
 	MemberRole string `mapstructure:"member_role"`
 	// What to do when a role doesn't exist in an account. `skip` reports the role and
 	// continues; a later run creates the grant. `fail` stops before the image is

@@ -39,8 +39,8 @@ func runPlain(t *testing.T, client *ec2.Client, image string) string {
 	}))(t).Instances[0].InstanceId
 }
 
-// TestImageReferences finds instances, parameters, and launch templates down to
-// the depth asked for, of the caller's account only.
+// TestImageReferences finds instances, parameters, and launch templates up to the
+// requested depth, only in the caller's account.
 func TestImageReferences(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -91,7 +91,8 @@ func TestFact2FirstMultiRegionKeyMakesARole(t *testing.T) {
 	})
 }
 
-// A replica that waits for its deletion is still there, and comes back disabled.
+// A replica that is pending deletion still exists, and is disabled after the deletion
+// is canceled.
 func TestFact2ReplicaIsRescued(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		primary, replica := kmsClient(w, awssim.PublishingAccount, "us-east-1"), kmsClient(w, awssim.PublishingAccount, "eu-west-1")

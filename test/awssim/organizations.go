@@ -62,8 +62,8 @@ type listRequest struct {
 	MaxResults int
 }
 
-// page cuts one page out of a list, 20 at most. Organizations may return an
-// empty page with a token, and here the first one is. Fact: ORG-3.
+// page cuts one page out of a list, 20 at most. Organizations may return an empty page
+// with a token. Here, the first page is empty. Fact: ORG-3.
 func page[T any](key string, all []T, r listRequest) (any, error) {
 	size := min(cmp.Or(r.MaxResults, 20), 20)
 	if r.NextToken == "" {

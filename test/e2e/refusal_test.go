@@ -24,22 +24,22 @@ func TestRefusals(t *testing.T) {
   provisioner "shell" {
     inline = ["true"]
   }`, publish),
-			[]string{"orgami-existing runs no provisioners", "remove the provisioner blocks"},
+			[]string{"orgami-existing can't run provisioners", "Remove the provisioner blocks"},
 		},
 		"provisioner that runs here": {
 			templateWith(t, fromExisting, `
   provisioner "shell-local" {
     inline = ["sleep 60"]
   }`, publish),
-			[]string{"orgami-existing runs no provisioners"},
+			[]string{"orgami-existing can't run provisioners"},
 		},
 		"region that is not enabled": {
 			template(t, fromExisting, strings.Replace(publish, `"eu-west-1"`, `"af-south-1"`, 1)),
-			[]string{"af-south-1", "not enabled"},
+			[]string{"af-south-1", "isn't enabled for the account"},
 		},
 		"region that does not exist": {
 			template(t, fromExisting, strings.Replace(publish, `"eu-west-1"`, `"eu-west-9"`, 1)),
-			[]string{"eu-west-9", "does not exist"},
+			[]string{"eu-west-9", "exist"},
 		},
 		"build variable that nobody sets": {
 			template(t, fromExisting, publishWith(`ami_name = "golden-${build.User}"`)),
