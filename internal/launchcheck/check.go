@@ -142,9 +142,9 @@ func (s Scope) accounts(members Members) []evaluate.Account {
 }
 
 // members are accounts with their place in the organization. An account that gets
-// grants and isn't shared with by itself is assumed to be in the organization, or
-// in the first of the units that the image is shared with, until its role reads
-// otherwise.
+// grants, but isn't itself in the image's permissions, is assumed to be in the
+// organization or in the first of the units that the image is shared with, unless its
+// role reads something else.
 func (s Scope) members(members Members, ids []string) []evaluate.Account {
 	accounts := make([]evaluate.Account, len(ids))
 	for i, id := range ids {

@@ -25,8 +25,8 @@ const MaxKeyPolicySize = 32_768
 // version is the policy language that our documents use.
 const version = "2012-10-17"
 
-// Document is a policy document. Statements that are not ours stay the bytes
-// that they were parsed from.
+// Document is a policy document. Statements of others keep the bytes that they were
+// parsed from.
 type Document struct {
 	Version    string
 	ID         string

@@ -82,7 +82,7 @@ func (u *Uses) addReport(described types.ImageUsageReport, asked []string, now t
 	known, exists := u.Reports[image]
 	switch {
 	case state == reportError:
-	case state == reportPending: // also another's: EC2 creates one at a time for an image
+	case state == reportPending: // including another principal's: EC2 creates one report at a time for an image
 		report.Pending = true
 		if !exists {
 			u.Reports[image] = report

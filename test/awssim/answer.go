@@ -144,7 +144,7 @@ func identified(o object) object {
 	return kept
 }
 
-// withoutElements empties the lists that are within that many lists.
+// withoutElements empties the lists at a nesting depth.
 func withoutElements(value any, depth int) any {
 	switch v := value.(type) {
 	case object:

@@ -7,7 +7,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// What IAM's simulator says of a role takes the place of its assumed policy.
+// The result of IAM's simulator for a role replaces its assumed policy.
 func TestSimulations(t *testing.T) {
 	image := evaluate.ImageARN("aws", region, "ami-0a0a0a0a0a0a0a0a0")
 	use, grant, launch := evaluate.SimulatedActions()
