@@ -57,7 +57,7 @@ With `+"`grants.member_role`"+`, a role of each account creates that account's g
 
 `+"```json\n%s```"+`
 
-Only the first statement is required. Each of the others is for links of [the launch checks](how-it-launches.md). Without it, or without one of its actions, the run continues: the checks assume these links, and one line says what is missing.
+Only the first statement is required. Each of the others is for links of [the launch checks](how-it-launches.md). Without it, or without one of its actions, the run continues: the checks assume these links, and one line reports what is missing.
 
 | Statement | Links | Actions | Why |
 |---|---|---|---|
