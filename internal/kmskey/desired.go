@@ -112,7 +112,7 @@ type Observed struct {
 	// Imported means that the key material was imported: KMS can't rotate it
 	// automatically, and each replica needs its own import.
 	Imported bool
-	// Findings are what is wrong with the key and its alias.
+	// Findings are the problems with the key and its alias.
 	Findings []change.Finding
 }
 

@@ -189,7 +189,7 @@ func assumed(c evaluate.Case) []string {
 	return names
 }
 
-const pleaseReport = "the checks don't match AWS: please report this issue with this message"
+const pleaseReport = "the checks don't match AWS. Please report this issue with this message"
 
 // withdrawCanary removes the canary's own permission, unless the image is shared with
 // the account or the permission was there before on an image that the plugin didn't

@@ -271,9 +271,9 @@ func checkRegions(ctx context.Context, clients *awsclient.Clients, spec Spec) er
 	for _, region := range slices.Sorted(maps.Keys(named)) {
 		switch optIn, known := status[region]; {
 		case !known:
-			problems = append(problems, fmt.Errorf("Region %s in %s doesn't exist in this partition. Set one of %s", region, named[region], strings.Join(slices.Sorted(maps.Keys(status)), ", ")))
+			problems = append(problems, fmt.Errorf("the Region %s in %s doesn't exist in this partition. Set one of %s", region, named[region], strings.Join(slices.Sorted(maps.Keys(status)), ", ")))
 		case optIn == "not-opted-in":
-			problems = append(problems, fmt.Errorf("Region %s in %s isn't enabled for the account. Enable it with 'aws account enable-region --region-name %[1]s', or remove it", region, named[region]))
+			problems = append(problems, fmt.Errorf("the Region %s in %s isn't enabled for the account. Enable it with 'aws account enable-region --region-name %[1]s', or remove it", region, named[region]))
 		}
 	}
 	return errors.Join(problems...)

@@ -61,7 +61,7 @@ func (u *Uses) addReference(reference types.ImageReference, asked []string) {
 	image, name := aws.ToString(reference.ImageId), aws.ToString(reference.Arn)
 	parsed, err := arn.Parse(name)
 	if !slices.Contains(asked, image) || err != nil {
-		u.unknownf("EC2 returned a reference of %q to image %q, when asked for those to %s. Run again.", name, image, few(asked))
+		u.unknownf("EC2 returned a reference of %q to image %qin response to a request for those to %s. Run again.", name, image, few(asked))
 		return
 	}
 	use := Use{Account: parsed.AccountID, Kind: referenceKinds[reference.ResourceType], ID: name}

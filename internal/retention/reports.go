@@ -72,7 +72,7 @@ func (u *Uses) byReports(ctx context.Context, api API, account string, ids []str
 func (u *Uses) addReport(described types.ImageUsageReport, asked []string, now time.Time) {
 	id, image, state := aws.ToString(described.ReportId), aws.ToString(described.ImageId), aws.ToString(described.State)
 	if id == "" || !slices.Contains(asked, image) || state == "" || described.CreationTime == nil {
-		u.unknownf("EC2 returned the image usage report %q on image %q without its image, state or time, when asked for those on %s. Run again.", id, image, few(asked))
+		u.unknownf("EC2 returned the image usage report %q on image %q without its image, state or timein response to a request for those on %s. Run again.", id, image, few(asked))
 		return
 	}
 	report := Report{ID: id, Created: *described.CreationTime}

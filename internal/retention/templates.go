@@ -95,8 +95,8 @@ func (r templateReader) image(ctx context.Context, id, name string, version type
 		return image, nil
 	}
 	image, err := r.resolve(ctx, id, number)
-	// A refusal for lack of a permission is the caller's to correct. Any other
-	// refusal says that EC2 can't resolve the alias.
+	// The caller must fix a missing permission. Any other refusal says that EC2 can't
+	// resolve the alias.
 	if err != nil && (!awsclient.IsClientError(err) || awsclient.Is(err, awsclient.CodeUnauthorized, codeParameterDenied)) {
 		return "", awsclient.Wrap(err, "resolving %s in version %d of launch template %s (%s)", named, number, id, name)
 	}

@@ -124,7 +124,7 @@ func (u *Uses) byInstances(ctx context.Context, api API, account string, ids []s
 				for _, instance := range reservation.Instances {
 					image, id := aws.ToString(instance.ImageId), aws.ToString(instance.InstanceId)
 					if !slices.Contains(some, image) {
-						u.unknownf("EC2 returned instance %q with image %q, when asked for the instances of %s. Run again.", id, image, few(some))
+						u.unknownf("EC2 returned instance %q with image %qin response to a request for the instances of %s. Run again.", id, image, few(some))
 						continue
 					}
 					u.add(image, Use{Account: account, Kind: kindInstance, ID: id})

@@ -21,8 +21,8 @@ type filterable interface {
 // error, which is stricter than AWS for some operations.
 type filterTable[T filterable] map[string]func(*call, T) []string
 
-// maxFilterValues is how many values the filters of a call can have, as the
-// product assumes. Limit and error code are believed.
+// maxFilterValues is how many values the filters of a call can have, as the product
+// assumes. The limit and the error code aren't documented.
 const maxFilterValues = 200
 
 // selectBy returns the resources that pass all the filters.

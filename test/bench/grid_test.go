@@ -142,8 +142,8 @@ func (l *Timeline) watch(start time.Time) func(awssim.Entry) {
 	}
 }
 
-// failedCalls are kinds of calls of which some failed permanently. What the world
-// does not have yet is looked for by design, so only changes count.
+// failedCalls are kinds of calls of which some failed permanently. Reads of resources
+// that don't exist yet are expected, so only changes count.
 func failedCalls(c Calls) []string {
 	var kinds []string
 	changes := 0

@@ -10,8 +10,8 @@ import (
 // language is a version of the policy language.
 type language string
 
-// The versions of the policy language. A document without a Version is of the
-// older one, which knows no policy variables.
+// The versions of the policy language. A document without a Version uses the older
+// language version, which has no policy variables.
 const (
 	language2008 language = "2008-10-17"
 	language2012 language = "2012-10-17"
