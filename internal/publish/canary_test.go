@@ -216,7 +216,7 @@ func canaryFailures() map[string]canaryFailure {
 		}
 	}
 	return map[string]canaryFailure{
-		"an SCP on the key":  {world: denying(`"kms:GenerateDataKeyWithoutPlaintext"`), says: []string{"(RunInstances, account 222222222222) failed", "Client.InternalError: Client error on launch", "expects the launch to succeed", "please report this issue"}},
+		"an SCP on the key":  {world: denying(`"kms:GenerateDataKeyWithoutPlaintext"`), says: []string{"(RunInstances, account 222222222222) failed", "Client.InternalError: Client error on launch", "expects the launch to succeed", "Please report this issue"}},
 		"an SCP on launches": {world: denying(`"ec2:RunInstances"`), says: []string{"failed, no instance: EC2 RunInstances returned UnauthorizedOperation", "service control policy"}},
 		"Allowed AMIs": {
 			world: func(file *awssim.WorldFile) {
