@@ -12,7 +12,6 @@ import (
 	"slices"
 
 	"github.com/hashicorp/packer-plugin-sdk/common"
-	sdkconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/config"
@@ -20,8 +19,8 @@ import (
 )
 
 // Config is the configuration of orgami-existing. Exactly one of `image_id` and
-// `filters` is required. Use HCL templates: functions of legacy JSON templates aren't
-// interpolated.
+// `filters` is required. Use HCL templates: functions of legacy JSON templates, such as
+// `{{user}}`, are an error. The command `packer hcl2_upgrade` converts such a template.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	config.Credentials  `mapstructure:",squash"`
@@ -46,7 +45,7 @@ type Config struct {
 // decode reads the configuration, starting from an empty one.
 func decode(raws ...any) (Config, error) {
 	var c Config
-	err := sdkconfig.Decode(&c, &sdkconfig.DecodeOpts{PluginType: "orgami-existing"}, raws...)
+	err := config.Decode(&c, "orgami-existing", raws...)
 	return c, err
 }
 
@@ -54,6 +53,7 @@ func decode(raws ...any) (Config, error) {
 // AWS.
 func (c Config) validate() error {
 	var p config.Problems
+	p.Rendered(c)
 	c.Credentials.Validate(&p)
 	if c.Region == "" {
 		p.Addf("region is required. Set the Region of the image, for example us-east-1")

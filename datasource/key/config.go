@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 
-	sdkconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
-
 	"github.com/orgami/packer-plugin-orgami/internal/config"
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 	"github.com/orgami/packer-plugin-orgami/internal/kmskey"
@@ -52,7 +50,7 @@ type DatasourceOutput struct {
 // decode reads the configuration, starting from an empty one.
 func decode(raws ...any) (Config, error) {
 	var c Config
-	err := sdkconfig.Decode(&c, &sdkconfig.DecodeOpts{PluginType: "orgami-key"}, raws...)
+	err := config.Decode(&c, "orgami-key", raws...)
 	return c, err
 }
 
@@ -60,6 +58,7 @@ func decode(raws ...any) (Config, error) {
 // AWS.
 func (c Config) validate() error {
 	var p config.Problems
+	p.Rendered(c)
 	c.Credentials.Validate(&p)
 	switch {
 	case c.Alias == "" && c.ID == "":

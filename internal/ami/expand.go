@@ -32,7 +32,7 @@ func ExpandTags(tags map[string]string, data TagData) (map[string]string, error)
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		value, err := text.Expand(tags[key], data)
 		if err != nil {
-			return nil, fmt.Errorf("the value of tag %q, %q: %w: use {{ .SourceImageID }}, .SourceImageName, .SourceImageCreationDate, .SourceRegion, .Region, .Name or .Architecture", key, tags[key], err)
+			return nil, fmt.Errorf("the value of tag %q, %q: %w. Use {{ .SourceImageID }}, .SourceImageName, .SourceImageCreationDate, .SourceRegion, .Region, .Name or .Architecture", key, tags[key], err)
 		}
 		expanded[key] = value
 	}

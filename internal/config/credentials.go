@@ -53,7 +53,7 @@ const (
 // Validate adds everything that is wrong with the options, by the names that the
 // user writes. It skips values that Packer doesn't know yet.
 func (c Credentials) Validate(p *Problems) {
-	if c.EndpointURL != "" && !Unknown(c.EndpointURL) {
+	if c.EndpointURL != "" && !unchecked(c.EndpointURL) {
 		endpoint, err := url.Parse(c.EndpointURL)
 		if err != nil || endpoint.Host == "" || (endpoint.Scheme != "http" && endpoint.Scheme != "https") {
 			p.Addf("endpoint_url: %q is not a URL. Set http://HOST:PORT or https://HOST", c.EndpointURL)

@@ -27,10 +27,10 @@ func (p *Problems) Err() error {
 	return &packersdk.MultiError{Errors: p.all}
 }
 
-// Check reports whether the value matches the pattern or is unknown, and adds a
-// problem if not.
+// Check reports whether the value matches the pattern, or can't be checked because
+// Packer didn't fill it in, and adds a problem if not.
 func (p *Problems) Check(field, value string, form pattern.Pattern) bool {
-	if Unknown(value) || form.Match(value) {
+	if unchecked(value) || form.Match(value) {
 		return true
 	}
 	p.Addf("%s: %s", field, form.Problem(value))
@@ -47,7 +47,7 @@ func (p *Problems) List(field string, values []string, form pattern.Pattern) {
 		if !p.Check(field, value, form) {
 			continue
 		}
-		if !Unknown(value) && slices.Index(values, value) < i {
+		if !unchecked(value) && slices.Index(values, value) < i {
 			p.Addf("%s: the list contains %q twice. Remove one", field, value)
 		}
 	}
@@ -55,11 +55,15 @@ func (p *Problems) List(field string, values []string, form pattern.Pattern) {
 
 // OneOf checks a field with few possible values. Empty is the default.
 func (p *Problems) OneOf(field, value string, allowed ...string) {
-	if value == "" || Unknown(value) || slices.Contains(allowed, value) {
+	if value == "" || unchecked(value) || slices.Contains(allowed, value) {
 		return
 	}
 	p.Addf("%s: %q is not supported. Set %s", field, value, quotedList(allowed))
 }
+
+// unchecked reports whether the value isn't known, or wasn't filled in, which
+// [Problems.Rendered] reports.
+func unchecked(value string) bool { return Unknown(value) || Unrendered(value) }
 
 func quotedList(values []string) string {
 	quoted := make([]string, len(values))

@@ -21,17 +21,21 @@ func Unknown(value string) bool { return strings.Contains(value, placeholder) }
 // user writes them, in order.
 func UnknownFields(config any) []string {
 	var fields []string
-	walk(reflect.ValueOf(config), "", func(field string) { fields = append(fields, field) })
+	walk(reflect.ValueOf(config), "", func(field, value string) {
+		if Unknown(value) {
+			fields = append(fields, field)
+		}
+	})
 	slices.Sort(fields)
 	return slices.Compact(fields)
 }
 
-func walk(value reflect.Value, path string, found func(field string)) {
+// walk calls found for each text of a configuration, with its field as the user
+// writes it. It leaves out what Packer adds.
+func walk(value reflect.Value, path string, found func(field, value string)) {
 	switch value.Kind() {
 	case reflect.String:
-		if Unknown(value.String()) {
-			found(path)
-		}
+		found(path, value.String())
 	case reflect.Pointer, reflect.Interface:
 		if !value.IsNil() {
 			walk(value.Elem(), path, found)
@@ -51,7 +55,7 @@ func walk(value reflect.Value, path string, found func(field string)) {
 			switch {
 			case options == "squash":
 				walk(value.Field(i), path, found)
-			case name != "":
+			case name != "" && !strings.HasPrefix(name, "packer_"):
 				walk(value.Field(i), strings.TrimPrefix(path+"."+name, "."), found)
 			}
 		}

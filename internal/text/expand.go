@@ -1,7 +1,9 @@
 package text
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -16,37 +18,41 @@ func Expand(text string, data any) (string, error) {
 		return text, nil
 	}
 	parsed, err := template.New("value").Parse(text)
-	if err != nil {
-		return "", err
-	}
-	if parsed.Tree == nil || len(parsed.Templates()) > 1 { // it defines additional templates
-		return "", fmt.Errorf("%s: only fields are supported, for example {{ .Name }}", text)
+	if err != nil || parsed.Tree == nil || len(parsed.Templates()) > 1 { // it calls functions, or defines additional templates
+		return "", errors.New("functions can't be used here")
 	}
 	for _, node := range parsed.Root.Nodes {
-		if !refers(node) {
-			return "", fmt.Errorf("%s: only fields are supported, for example {{ .Name }}", node)
+		name, is := refers(node)
+		if !is {
+			return "", fmt.Errorf("%s can't be filled in", node)
+		}
+		if _, found := reflect.TypeOf(data).FieldByName(name); name != "" && !found {
+			return "", fmt.Errorf("%s is not a value that can be filled in", node)
 		}
 	}
 	var filled strings.Builder
 	if err := parsed.Execute(&filled, data); err != nil {
-		return "", err
+		return "", fmt.Errorf("it can't be filled in: %w", err) // of no known text
 	}
 	return filled.String(), nil
 }
 
-// refers reports whether a node is text, or a field and nothing else: loops and
-// functions could take any time.
-func refers(node parse.Node) bool {
+// refers reports whether a node is text, or a field and nothing else, and the
+// field's name: loops and functions could take any time.
+func refers(node parse.Node) (field string, is bool) {
 	switch node := node.(type) {
 	case *parse.TextNode:
-		return true
+		return "", true
 	case *parse.ActionNode:
 		if len(node.Pipe.Decl) > 0 || len(node.Pipe.Cmds) != 1 || len(node.Pipe.Cmds[0].Args) != 1 {
-			return false
+			return "", false
 		}
 		field, is := node.Pipe.Cmds[0].Args[0].(*parse.FieldNode)
-		return is && len(field.Ident) == 1
+		if !is || len(field.Ident) != 1 {
+			return "", false
+		}
+		return field.Ident[0], true
 	default:
-		return false
+		return "", false
 	}
 }

@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"github.com/hashicorp/packer-plugin-sdk/common"
-	sdkconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/orgami/packer-plugin-orgami/internal/config"
 )
 
 // Config is the configuration of orgami-publish. Use HCL templates: functions of
-// legacy JSON templates aren't interpolated.
+// legacy JSON templates, such as `{{user}}`, are an error. The command
+// `packer hcl2_upgrade` converts such a template.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	config.Credentials  `mapstructure:",squash"`
@@ -151,7 +151,7 @@ const (
 // each post-processor twice.
 func decode(raws ...any) (Config, error) {
 	var c Config
-	if err := sdkconfig.Decode(&c, &sdkconfig.DecodeOpts{PluginType: "orgami-publish"}, raws...); err != nil {
+	if err := config.Decode(&c, "orgami-publish", raws...); err != nil {
 		if strings.Contains(err.Error(), "unknown unit ") || strings.Contains(err.Error(), "missing unit in duration") {
 			err = fmt.Errorf("%w\nWrite durations in hours, minutes and seconds: 30 days are 720h", err)
 		}

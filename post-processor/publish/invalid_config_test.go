@@ -377,6 +377,16 @@ check = "maybe"`, []string{"check", `"maybe"`, `"warn"`}},
 check_roles = ["arn:aws:iam::222222222222:role/Launcher"]`, []string{"check_roles", `"Launcher"`}},
 	{"drift without a plan", `key { alias = "alias/golden" }
 fail_on_drift = true`, []string{"fail_on_drift", "plan_only"}},
+	{"values that a template didn't fill in", `key { alias = "{{user ` + "`alias`" + `}}" }
+regions = ["{{user ` + "`region`" + `}}"]
+ami_name = "golden-{{timestamp}}"
+tags = { of = "{{ .SourceImageName }}", by = "$${var.owner}" }
+output_directory = "{{user ` + "`out`" + `}}"`, []string{
+		"2 error(s)", "ami_name, key.alias, output_directory, regions: \"{{timestamp}}\" was not filled in. Functions of legacy JSON templates aren't supported here",
+		`tags: "${var.owner}" was not filled in`,
+	}},
+	{"a function in a tag", `key { alias = "alias/golden" }
+tags = { of = "{{timestamp}}" }`, []string{`tags: the value of tag "of", "{{timestamp}}": functions can't be used here. Use {{ .SourceImageID }}`}},
 	{"unknown block", `key { alias = "alias/golden" }
 shares {}`, []string{"Unsupported block", "shares"}},
 	{"key twice", `key { alias = "alias/golden" }

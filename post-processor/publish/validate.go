@@ -28,6 +28,7 @@ const (
 // validate finds all that is wrong with the configuration without asking AWS.
 func (c Config) validate() error {
 	var p config.Problems
+	p.Rendered(c, "tags", "snapshot_tags", "ssm.name")
 	p.List("regions", c.Regions, pattern.Region)
 	if c.Key == nil {
 		p.Addf(`key is required. Add the block key { alias = "alias/NAME" }`)
@@ -98,7 +99,7 @@ func checkExpandable(p *config.Problems, field string, tags map[string]string) {
 // checkDirectory checks the output directory as far as possible before the
 // build. Whether it is writable is checked after the build.
 func checkDirectory(p *config.Problems, field, path string) {
-	if config.Unknown(path) {
+	if config.Unknown(path) || config.Unrendered(path) {
 		return
 	}
 	if strings.ContainsRune(path, 0) {

@@ -90,3 +90,30 @@ build {
 		}
 	}
 }
+
+// A legacy JSON template, whose functions the plugin doesn't evaluate, gets one error
+// that names the cause.
+func TestLegacyTemplate(t *testing.T) {
+	t.Parallel()
+	p := newPacker(t)
+	folder := t.TempDir()
+	template := filepath.Join(folder, "legacy.json")
+	if err := os.WriteFile(template, []byte(`{"variables": {"alias": "alias/golden"},`+
+		`"builders": [{"type": "orgami-existing", "region": "us-east-1", "filters": {"name": "golden-2026"}, "owners": ["self"]}],`+
+		"\"post-processors\": [[{\"type\": \"orgami-publish\", \"regions\": [\"us-east-1\"], \"key\": {\"alias\": \"{{user `alias`}}\"}, \"ami_name\": \"golden-{{timestamp}}\", \"plan_only\": true}]]}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output, err := p.run(folder, "validate", template)
+	if err == nil {
+		t.Fatalf("Packer accepts it:\n%s", output)
+	}
+	line := strings.Join(strings.Fields(output), " ") // Packer wraps long lines
+	for _, want := range []string{"1 error(s)", "ami_name, key.alias: ", "legacy JSON templates", "hcl2_upgrade"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%q is not in:\n%s", want, output)
+		}
+	}
+	if strings.Contains(line, "is not an alias") {
+		t.Errorf("it names another cause:\n%s", output)
+	}
+}
