@@ -81,7 +81,7 @@ func walkRaw(value reflect.Value, path string, found func(field, value string)) 
 	case reflect.Interface:
 		walkRaw(value.Elem(), path, found)
 	case reflect.Slice:
-		if text, is := value.Interface().([]byte); is {
+		if text, is := reflect.TypeAssert[[]byte](value); is {
 			found(path, string(text))
 			return
 		}
