@@ -1,83 +1,151 @@
 package organization
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// Parse reads the IDs in a file, which is a JSON list of strings, or has one ID
-// on each line and comments that start with #. The error lists every invalid ID
-// with its line. The IDs are sorted, without duplicates.
-func Parse(content string) ([]string, error) {
-	content = strings.TrimPrefix(content, "\ufeff") // as editors of Windows write it
-	if strings.HasPrefix(strings.TrimSpace(content), "[") {
-		return parseJSON(content)
+// Parse reads the account IDs in a file. The file contains one of these:
+//   - IDs, separated by spaces, commas or line breaks, and comments that start with #,
+//   - a JSON list of IDs,
+//   - the output of `aws organizations list-accounts`, or its list of accounts. Only
+//     active accounts count, as in [Accounts].
+//
+// The error lists every invalid ID with its line. The IDs are sorted, without
+// duplicates.
+func Parse(content []byte) ([]string, error) {
+	content, err := text.DecodeFile(content)
+	if err != nil {
+		return nil, err
 	}
-	var ids []string
-	var problems []error
+	var r reading
+	if start := bytes.TrimSpace(content); len(start) > 0 && (start[0] == '[' || start[0] == '{') {
+		if defect, found := errors.AsType[*text.JSONError](text.CheckJSON(content)); found {
+			return nil, fmt.Errorf("%s: this is not valid JSON: %w", text.Place(content, defect.Offset), defect)
+		}
+		r.json(content, start[0] == '{')
+	} else {
+		r.lines(string(content))
+	}
+	if len(r.problems) > 0 {
+		return nil, errors.Join(r.problems...)
+	}
+	if len(r.ids) == 0 && r.inactive > 0 {
+		return nil, errors.New("it lists no active account")
+	}
+	if len(r.ids) == 0 {
+		return nil, errors.New("it lists no account")
+	}
+	slices.Sort(r.ids)
+	return slices.Compact(r.ids), nil
+}
+
+// reading is what was found in a file.
+type reading struct {
+	ids      []string
+	inactive int
+	problems []error
+}
+
+func (r *reading) problem(line int, format string, args ...any) {
+	r.problems = append(r.problems, fmt.Errorf("line %d: "+format, append([]any{line}, args...)...))
+}
+
+func (r *reading) add(line int, id string) {
+	switch {
+	case pattern.Account.Match(id):
+		r.ids = append(r.ids, id)
+	case len(id) < 12 && id != "" && strings.Trim(id, "0123456789") == "":
+		r.problem(line, "%q is not an account ID. Write 12 digits. Programs that read IDs as numbers drop leading zeros", id)
+	default:
+		r.problem(line, "%q is not an account ID. Write 12 digits", id)
+	}
+}
+
+func (r *reading) lines(content string) {
 	number := 0
 	for line := range strings.Lines(content) {
 		number++
-		id, _, _ := strings.Cut(line, "#")
-		switch id = strings.TrimSpace(id); {
-		case id == "":
-		case !pattern.Account.Match(id):
-			problems = append(problems, fmt.Errorf("line %d: %q is not an account ID. Write 12 digits", number, id))
-		default:
-			ids = append(ids, id)
+		ids, _, _ := strings.Cut(line, "#")
+		for _, id := range strings.FieldsFunc(ids, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' || c == '\r' || c == '\n' }) {
+			r.add(number, id)
 		}
 	}
-	return ordered(ids, problems)
 }
 
-func parseJSON(content string) ([]string, error) {
-	var ids []string
-	if err := json.Unmarshal([]byte(content), &ids); err != nil {
-		return nil, fmt.Errorf("line %d: it is not a JSON list of strings: %w. Quote the IDs to keep leading zeros", lineOf(content, errorOffset(err)), err)
+// json reads valid JSON: a list, or an object as ListAccounts returns it.
+func (r *reading) json(content []byte, object bool) {
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	next := func() any {
+		token, _ := decoder.Token() // the content is valid
+		return token
 	}
-	var problems []error
-	positions := json.NewDecoder(strings.NewReader(content))
-	next := func() { _, _ = positions.Token() } // the content is known to be valid
-	next()
-	for _, id := range ids {
-		if next(); !pattern.Account.Match(id) {
-			problems = append(problems, fmt.Errorf("line %d: %q is not an account ID. Write 12 digits", lineOf(content, positions.InputOffset()), id))
+	value := func() (raw json.RawMessage, line int) {
+		_ = decoder.Decode(&raw)
+		return raw, 1 + bytes.Count(content[:int(decoder.InputOffset())-len(raw)], []byte("\n"))
+	}
+	list := func() {
+		for next(); decoder.More(); {
+			raw, line := value()
+			r.item(raw, line)
+		}
+		next()
+	}
+	if !object {
+		list()
+		return
+	}
+	found := false
+	for next(); decoder.More(); {
+		name := next()
+		at := int(decoder.InputOffset())
+		if rest := bytes.TrimLeft(content[at:], ": \t\r\n"); name == "Accounts" && rest[0] == '[' {
+			found = true
+			list()
+			continue
+		}
+		if raw, line := value(); name == "NextToken" && string(raw) != "null" {
+			r.problem(line, "NextToken says that accounts are missing. Run 'aws organizations list-accounts' without --max-items and --no-paginate")
 		}
 	}
-	return ordered(ids, problems)
+	if !found {
+		r.problem(1, "the object has no list of Accounts. Write the output of 'aws organizations list-accounts', or a list of IDs")
+	}
 }
 
-// errorOffset is the number of bytes that the JSON decoder had read.
-func errorOffset(err error) int64 {
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
+// item reads an ID, or an account as ListAccounts describes it. A number of 12 digits
+// can only be one ID.
+func (r *reading) item(raw json.RawMessage, line int) {
+	var id string
+	var account struct {
+		ID            string `json:"Id"`
+		State, Status string
+	}
 	switch {
-	case errors.As(err, &syntax):
-		return syntax.Offset
-	case errors.As(err, &wrongType):
-		return wrongType.Offset
+	case json.Unmarshal(raw, &id) == nil && string(raw) != "null":
+		r.add(line, id)
+	case raw[0] >= '0' && raw[0] <= '9':
+		r.add(line, string(raw))
+	case raw[0] != '{' || json.Unmarshal(raw, &account) != nil:
+		r.problem(line, "expected an account ID. Write 12 digits in double quotes")
 	default:
-		return 0
+		switch state := cmp.Or(account.State, account.Status); types.AccountState(state) {
+		case "":
+			r.problem(line, "the account has no State. Write the whole output of 'aws organizations list-accounts', or only the IDs")
+		case types.AccountStateActive:
+			r.add(line, account.ID)
+		default:
+			r.inactive++
+		}
 	}
-}
-
-// lineOf returns the line of the byte at the offset, from 1.
-func lineOf(content string, offset int64) int {
-	return 1 + strings.Count(content[:max(offset-1, 0)], "\n")
-}
-
-func ordered(ids []string, problems []error) ([]string, error) {
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
-	}
-	if len(ids) == 0 {
-		return nil, errors.New("it lists no account")
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
 }

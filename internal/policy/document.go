@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
 // MaxKeyPolicySize is the largest key policy that KMS stores, in bytes; the
@@ -39,18 +41,23 @@ type Document struct {
 func Parse(document string) (Document, error) {
 	parsed, err := parseDocument([]byte(document))
 	if err != nil {
-		return Document{}, fmt.Errorf("parsing the policy document: line %d: %w", lineOf(document, err), err)
+		return Document{}, fmt.Errorf("parsing the policy document: %s: %w", placeOf([]byte(document), err), err)
 	}
 	return parsed, nil
 }
 
-// lineOf is the line of the text, from 1, that the error is about.
-func lineOf(text string, err error) int {
+// placeOf is the line of the text, from 1, that the error is about, and the column if
+// the text is not valid JSON there.
+func placeOf(content []byte, err error) string {
 	d, found := errors.AsType[*defect](err)
 	if !found {
-		return 1
+		return "line 1"
 	}
-	return 1 + strings.Count(text[:min(d.offset, len(text))], "\n")
+	place := text.Place(content, d.offset)
+	if !d.syntax {
+		place, _, _ = strings.Cut(place, ",")
+	}
+	return place
 }
 
 func parseDocument(raw []byte) (Document, error) {

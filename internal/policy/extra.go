@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,10 +22,14 @@ import (
 // those that [Document.Problems] would report. The error has a line for each
 // problem, with the line in data, the statement and the element.
 func ParseStatements(data []byte) ([]byte, error) {
-	e := extra{text: data}
+	content, err := text.DecodeFile(data)
+	if err != nil {
+		return nil, err
+	}
+	e := extra{text: content}
 	items, err := e.statements()
 	if err != nil {
-		return nil, fmt.Errorf("line %d: %w", lineOf(string(e.text), err), err)
+		return nil, fmt.Errorf("%s: %w", placeOf(e.text, err), err)
 	}
 	if len(items) == 0 {
 		return nil, errors.New("the file has no statement. Add one, or remove the option")
@@ -37,12 +42,12 @@ func ParseStatements(data []byte) ([]byte, error) {
 		s, err := parseStatement(item.Value)
 		if err != nil {
 			err = item.inside(err)
-			problems = append(problems, fmt.Errorf("line %d, %s: %w", lineOf(string(e.text), err), nameOf(s.Sid, i), err))
+			problems = append(problems, fmt.Errorf("%s, %s: %w", placeOf(e.text, err), nameOf(s.Sid, i), err))
 			continue
 		}
-		for _, p := range append(s.sidProblems(seen), s.problems()...) {
+		for _, p := range s.extraProblems(seen) {
 			at := &defect{offset: item.valued + s.at[p.element]}
-			problems = append(problems, fmt.Errorf("line %d, %s: %s", lineOf(string(e.text), at), nameOf(s.Sid, i), p))
+			problems = append(problems, fmt.Errorf("%s, %s: %s", placeOf(e.text, at), nameOf(s.Sid, i), p))
 		}
 		seen[s.Sid] = true
 	}
@@ -56,17 +61,8 @@ func ParseStatements(data []byte) ([]byte, error) {
 // even if that is a string within the file.
 type extra struct{ text []byte }
 
-// utf16 are byte-order marks of encodings that JSON files don't have.
-var utf16 = [][]byte{{0xff, 0xfe}, {0xfe, 0xff}}
-
 // statements returns the statements with their places in the text.
 func (e *extra) statements() ([]Member, error) {
-	e.text = bytes.TrimPrefix(e.text, []byte("\ufeff"))
-	for _, mark := range utf16 {
-		if bytes.HasPrefix(e.text, mark) {
-			return nil, defectf(0, "the file is encoded in UTF-16. Save it as UTF-8")
-		}
-	}
 	if err := valid(e.text); err != nil {
 		return nil, err
 	}
@@ -124,6 +120,39 @@ func kindIfValid(document string) string {
 type problem struct{ element, text string }
 
 func (p problem) String() string { return text.Printable(p.element + ": " + p.text) }
+
+// extraProblems lists what is wrong with a user's statement: its Sid, references that
+// were not filled in, what KMS rejects, and what can never work for any key.
+func (p parsed) extraProblems(seen map[string]bool) []problem {
+	all := append(p.sidProblems(seen), p.unrendered()...)
+	if all = append(all, p.problems()...); len(all) > 0 {
+		return all
+	}
+	for _, f := range p.lint("", Target{}) {
+		all = append(all, problem{f.Element, f.Problem + "; " + f.Correction})
+	}
+	return all
+}
+
+// reference is what a template should have filled in, or a policy variable.
+var reference = regexp.MustCompile(`\$\{[^}]*\}|\{\{.*?\}\}`)
+
+// variable is a policy variable, which AWS fills in: a condition key with an optional
+// default, or an escaped character. (IAM User Guide, "IAM policy elements: Variables
+// and tags").
+var variable = regexp.MustCompile(`^\$\{([*?$]|[A-Za-z0-9.-]+:[A-Za-z0-9][^:}]*)\}$`)
+
+// unrendered finds references that a template left in the statement.
+func (p parsed) unrendered() []problem {
+	for _, at := range reference.FindAllIndex(p.raw, -1) {
+		found := string(p.raw[at[0]:at[1]])
+		if variable.MatchString(found) {
+			continue
+		}
+		return []problem{{p.elementAt(at[0]), fmt.Sprintf("%q was not filled in. Render the file before the build, or write the value", found)}}
+	}
+	return nil
+}
 
 // sidProblems explains why a later run couldn't find a user's statement.
 func (p parsed) sidProblems(seen map[string]bool) []problem {

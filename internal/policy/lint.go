@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -24,6 +25,8 @@ type Target struct {
 type Finding struct {
 	// Statement is its Sid, or "2" for the second one.
 	Statement string
+	// Element is the element of the statement, for example Action.
+	Element string
 	// Problem and Correction are clauses, in this order.
 	Problem    string
 	Correction string
@@ -47,44 +50,45 @@ func Lint(document Document, target Target) []Finding {
 		if err != nil {
 			continue
 		}
-		l := linter{parsed: s, raw: string(raw), target: target, name: s.Sid}
-		if l.name == "" {
-			l.name = fmt.Sprint(i + 1)
-		}
-		l.actions()
-		l.principals()
-		l.resources()
-		l.conditions()
-		all = append(all, l.findings...)
+		all = append(all, s.lint(cmp.Or(s.Sid, fmt.Sprint(i+1)), target)...)
 	}
 	return all
 }
 
-// LintStatements is [Lint] for statements as [ParseStatements] returns them.
-func LintStatements(statements []byte, target Target) []Finding {
-	raws, err := statementsOf(statements)
-	if err != nil {
-		return nil // ParseStatements has rejected them
+// lint is [Lint] for one statement. name identifies it in the findings.
+func (p parsed) lint(name string, target Target) []Finding {
+	l := linter{parsed: p, name: name, target: target}
+	for _, rule := range []struct {
+		element string
+		check   func()
+	}{
+		{"Action", l.actions},
+		{"Principal", l.principals},
+		{"Resource", l.resources},
+		{"Condition", l.conditions},
+	} {
+		l.element = rule.element
+		rule.check()
 	}
-	return Lint(Document{Statements: raws}, target)
+	return l.findings
 }
 
 // linter collects the findings of one statement.
 type linter struct {
 	parsed
-	raw      string
 	name     string
+	element  string
 	target   Target
 	findings []Finding
 }
 
 func (l *linter) found(problem, correction string) {
-	l.findings = append(l.findings, Finding{l.name, problem, correction})
+	l.findings = append(l.findings, Finding{l.name, l.element, problem, correction})
 }
 
 // spelled is a folded action or condition key as the statement spells it.
 func (l *linter) spelled(folded string) string {
-	quoted := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(`"`+folded+`"`)).FindString(l.raw)
+	quoted := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(`"`+folded+`"`)).FindString(string(l.raw))
 	if quoted == "" {
 		return folded // spelled with escapes
 	}

@@ -24,12 +24,13 @@ type Member struct {
 type defect struct {
 	offset int
 	text   string
+	syntax bool // the text is not valid JSON at the offset
 }
 
 func (d *defect) Error() string { return text.Printable(d.text) }
 
 func defectf(offset int, format string, args ...any) error {
-	return &defect{offset, fmt.Sprintf(format, args...)}
+	return &defect{offset: offset, text: fmt.Sprintf(format, args...)}
 }
 
 // inside converts the position of an error within the member's value to a
@@ -40,19 +41,17 @@ func (m Member) inside(err error) error {
 		words = m.Name + ": " + words
 	}
 	if d, found := errors.AsType[*defect](err); found {
-		return &defect{m.valued + d.offset, words}
+		return &defect{m.valued + d.offset, words, d.syntax}
 	}
-	return &defect{m.valued, words}
+	return &defect{offset: m.valued, text: words}
 }
 
-// valid checks that the text is one JSON value.
-func valid(text []byte) error {
-	var value json.RawMessage
-	err := json.Unmarshal(text, &value)
-	if syntax, found := errors.AsType[*json.SyntaxError](err); found {
-		return defectf(int(syntax.Offset), "this is not valid JSON: %s", syntax)
+// valid checks that the content is one JSON value.
+func valid(content []byte) error {
+	if e, found := errors.AsType[*text.JSONError](text.CheckJSON(content)); found {
+		return &defect{e.Offset, "this is not valid JSON: " + e.Problem, true}
 	}
-	return err
+	return nil
 }
 
 // Object reads a JSON object, with its members in their order. Two names that

@@ -160,9 +160,9 @@ func TestParseRefuses(t *testing.T) {
 		"unknown element":  {`{"Statement":[],"Statements":[]}`, `"Statements" is not an element of a policy document. Did you mean "Statement"?`},
 		"no effect":        {`{"Statement":{"Principal":"*","Action":"kms:*","Resource":"*"}}`, "Effect"},
 		"named principal":  {`{"Statement":{"Effect":"Allow","Principal":"me","Action":"kms:*","Resource":"*"}}`, `Principal: expected "*" or an object like {"AWS": "me"}`},
-		"text behind":      {`{"Statement":[]} {}`, "after top-level value"},
+		"text behind":      {`{"Statement":[]} {}`, "line 1, column 18: this is not valid JSON: the JSON is complete before this place"},
 		"no statement":     {`{"Version":"2012-10-17"}`, "no \"Statement\""},
-		"not JSON":         {`Version: 2012-10-17`, "line 1: this is not valid JSON: invalid"},
+		"not JSON":         {`Version: 2012-10-17`, "line 1, column 1: this is not valid JSON: expected a JSON value"},
 		"empty":            {``, "not valid JSON"},
 		"action an object": {`{"Statement":{"Effect":"Allow","Principal":"*","Action":{},"Resource":"*"}}`, "statement 1: Action: expected a string or a list of strings, not an object"},
 		"a later line":     {"{\n\"Statement\":[{\"Effect\":\"Allow\"},\n{\"Sid\":\"A\",\"Condition\":{\n\"StringEquals\":[]}}]}", `line 4: Statement: statement "A": Condition: StringEquals: expected a JSON object, not a list`},
@@ -195,7 +195,7 @@ func TestParseStatements(t *testing.T) {
 		},
 		"twice":   {"[" + good + "," + good + "]", []string{"unique"}},
 		"nothing": {"[]", []string{"no statement"}},
-		"garbage": {"{{", []string{"line 1: this is not valid JSON"}},
+		"garbage": {"{{", []string{"line 1, column 2: this is not valid JSON"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseStatements([]byte(test.input))

@@ -56,13 +56,18 @@ func (p parsed) unstorable() []problem {
 	if i < 0 {
 		return nil
 	}
+	return []problem{{p.elementAt(i), unstorable(string(p.raw))}}
+}
+
+// elementAt names the element that the byte of the statement belongs to.
+func (p parsed) elementAt(offset int) string {
 	in := "Sid"
 	for element, at := range p.at {
-		if at <= i && at >= p.at[in] {
+		if at <= offset && at >= p.at[in] {
 			in = element
 		}
 	}
-	return []problem{{in, unstorable(string(p.raw))}}
+	return in
 }
 
 // problems lists why KMS would reject the statement in a key policy, and why

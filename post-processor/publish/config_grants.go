@@ -22,8 +22,9 @@ type GrantsConfig struct {
 	// an ID that belongs to no account of it is an error, unless `share.accounts`
 	// lists it, too.
 	Accounts []string `mapstructure:"accounts"`
-	// Path of a file with additional account IDs. Must be a JSON list of strings, or
-	// have one ID on each line, where `#` starts a comment.
+	// Path of a file with additional account IDs. Must contain IDs separated by spaces,
+	// commas or line breaks, where `#` starts a comment; a JSON list of IDs; or the
+	// output of `aws organizations list-accounts`, of which only active accounts count.
 	AccountsFile string `mapstructure:"accounts_file"`
 	// Add every active account of the organization, as AWS Organizations lists them
 	// when the run starts. Only the management account and delegated administrators can

@@ -28,7 +28,7 @@ type KeyConfig struct {
 	// Defaults to `open`.
 	Policy string `mapstructure:"policy"`
 	// Path of a JSON file with statements to add to the key policy: one statement, a
-	// list, or a policy document. Each statement must have a `Sid`, which identifies it
+	// list, a policy document, or the output of `aws kms get-key-policy`. Each statement must have a `Sid`, which identifies it
 	// in later runs. A statement for all principals (`*`) must have a condition that
 	// confines it to named organizations, accounts or networks. A statement that can't
 	// work, such as one with the action `kms:ReEncrypt` or an element `Resources`, is an

@@ -33,13 +33,8 @@ func (c KeyConfig) validate(p *config.Problems) {
 	p.OneOf("key.policy", c.Policy, policy.Open, policy.Hardened)
 	p.List("key.administrators", c.Administrators, pattern.PrincipalARN)
 	checkTags(p, "key.tags", c.Tags, ownKeyTags)
-	extra, err := c.extraStatements()
-	if err != nil {
+	if _, err := c.extraStatements(); err != nil {
 		p.Addf("key.extra_statements_file: %w", err)
-	}
-	// Only AWS knows the partition. The plan checks what depends on it.
-	for _, finding := range policy.LintStatements(extra, policy.Target{}) {
-		p.Addf("key.extra_statements_file: %s: %s", c.ExtraStatementsFile, finding)
 	}
 }
 
@@ -142,7 +137,7 @@ func (c *GrantsConfig) fromFile() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w. Set the path of a readable file. Relative paths start in Packer's working directory, so use ${path.root}/FILE", err)
 	}
-	ids, err := organization.Parse(string(content))
+	ids, err := organization.Parse(content)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be used: %w", c.AccountsFile, err)
 	}
