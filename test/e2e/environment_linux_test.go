@@ -108,7 +108,7 @@ func TestOutputDirectoryIsReadOnly(t *testing.T) {
 	p := newUnprivileged(t, aws)
 	mustMkdir(t, filepath.Join(p.folder, "orgami"), 0o555)
 	output, err := p.build(p.folder)
-	if err == nil || !strings.Contains(output, "output directory orgami") || !strings.Contains(output, "set output_directory") {
+	if err == nil || !strings.Contains(output, "output directory orgami") || !strings.Contains(output, "Set output_directory") {
 		t.Errorf("the build ended with %v:\n%s", err, output)
 	}
 	if changed := aws.changed(); len(changed) > 0 {

@@ -125,7 +125,7 @@ func TestDefaultKeyOfAMember(t *testing.T) {
 	sim := newAWSWith(t, file, awssim.Options{})
 	p := newPacker(t, sim.environment...)
 	output := p.mustBuild(template(t, fromExisting, keep, strings.Replace(publish, `["222222222222"]`, `["`+strings.Join(members, `", "`)+`"]`, 1)))
-	const assumption = "assumed, because it wasn't read: allowed-amis, identity-policy, scp, volume-key ("
+	const assumption = "assumed, because it couldn't be read: allowed-amis, identity-policy, scp, volume-key ("
 	if n := strings.Count(output, "(orgami-publish):     "+assumption); n != 1 {
 		t.Errorf("the assumption is printed %d times:\n%s", n, output)
 	}
