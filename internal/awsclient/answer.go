@@ -31,12 +31,13 @@ const (
 )
 
 // watch observes every attempt of every call. It bounds the time without a response and
-// warns when a call stalls.
+// the calls that are under way, and warns when a call stalls.
 type watch struct {
 	timeout  time.Duration // of an attempt
 	endpoint string        // the configured one, "" for AWS's own
 	profile  string        // of the AWS configuration, "" if it isn't known
 	pages    pages
+	calls    chan struct{} // those that are under way
 
 	mu     sync.Mutex
 	warn   func(message string)
@@ -54,7 +55,7 @@ type silence struct {
 type silenceKey struct{}
 
 func newWatch(timeout time.Duration) *watch {
-	return &watch{timeout: timeout, pages: pages{before: map[page]page{}}, warn: func(string) {}, warned: map[string]time.Time{}}
+	return &watch{timeout: timeout, calls: make(chan struct{}, callsAtOnce), pages: pages{before: map[page]page{}}, warn: func(string) {}, warned: map[string]time.Time{}}
 }
 
 // add adds the steps to an operation's stack.
@@ -91,6 +92,11 @@ func (w *watch) attempt(ctx context.Context, in middleware.DeserializeInput, nex
 	if !ok {
 		return next.HandleDeserialize(ctx, in)
 	}
+	leave, err := w.enter(ctx)
+	if err != nil {
+		return middleware.DeserializeOutput{}, middleware.Metadata{}, err
+	}
+	defer leave()
 	limited, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	stop := w.start(s, fmt.Sprintf("%s %s in %s", awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), awsmiddleware.GetRegion(ctx)))

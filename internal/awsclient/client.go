@@ -2,9 +2,10 @@
 // from the AWS SDK's default chain, creates one client per service and Region,
 // and assumes roles in other accounts.
 //
-// Every call has a response time-out, stays below AWS's request quotas, is retried
-// after throttling and lost responses, and fails when a listing repeats a page. The
-// package's errors contain what was being done, what AWS returned, and what to do.
+// All clients share a bounded number of connections. Every call has a response time-out,
+// stays below AWS's request quotas, is retried after throttling and lost responses, and
+// fails when a listing repeats a page. The package's errors contain what was being done,
+// what AWS returned, and what to do.
 package awsclient
 
 import (
@@ -80,7 +81,7 @@ func Load(ctx context.Context, c Config) (*Clients, error) {
 	w := newWatch(cmp.Or(c.ResponseTimeout, responseTimeout))
 	w.profile = cmp.Or(c.Profile, os.Getenv("AWS_PROFILE"))
 	// The profile's own role or SSO session is loaded with clients of the SDK.
-	options := []func(*config.LoadOptions) error{config.WithAPIOptions([]func(*middleware.Stack) error{w.add})}
+	options := []func(*config.LoadOptions) error{config.WithAPIOptions([]func(*middleware.Stack) error{w.add}), config.WithHTTPClient(reusing())}
 	if c.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(c.Profile))
 	}
@@ -95,6 +96,7 @@ func Load(ctx context.Context, c Config) (*Clients, error) {
 		return nil, loadingError(err, cmp.Or(w.profile, "default"))
 	}
 	loaded.Region = cmp.Or(loaded.Region, c.FallbackRegion)
+	loaded.HTTPClient = shared(loaded.HTTPClient)
 	w.endpoint = aws.ToString(loaded.BaseEndpoint)
 	clients := newClients(loaded, newLimiters(), w)
 	if c.AssumeRole == nil {

@@ -111,6 +111,18 @@ var otherMutations = []mutation{
 		"	if l.file == nil {", "	if true {",
 	},
 	{
+		"call AWS as often at the same time as there are accounts and Regions", "internal/awsclient/connections.go",
+		"	case w.calls <- struct{}{}:\n		return func() { <-w.calls }, nil", "	case w.calls <- struct{}{}:\n		<-w.calls\n		return func() {}, nil",
+	},
+	{
+		"open a connection for most calls", "internal/awsclient/connections.go",
+		"		t.MaxIdleConns, t.MaxIdleConnsPerHost = callsAtOnce, callsAtOnce\n", "",
+	},
+	{
+		"connections of its own for each client of the SDK", "internal/awsclient/client.go",
+		"	loaded.HTTPClient = shared(loaded.HTTPClient)\n", "",
+	},
+	{
 		"learn nothing from throttled calls", "internal/awsclient/limiter/limiter.go",
 		"	if s.Rate <= 0 || since < 0 {", "	if true {",
 	},
