@@ -46,34 +46,6 @@ const (
 	CodeInvalidClientToken   = "InvalidClientTokenId"
 )
 
-// remedies are what the user can do, by error code. A code can have several causes.
-// Callers add the options that led to the call.
-var remedies = map[string]string{
-	CodeAccessDenied:         "Allow this action in the caller's IAM policy and, for a KMS key, in the key policy. " + seePermissions,
-	CodeUnauthorized:         "Allow this action in the caller's IAM policy. " + seePermissions,
-	CodeSTSAccessDenied:      "Allow the action in the caller's IAM policy. To assume a role, the role's trust policy must allow the caller, too",
-	CodeLimitExceeded:        "Request an increase of the quota in Service Quotas, or delete resources that are no longer needed",
-	CodeResourceLimit:        "Wait for other operations to finish, or request an increase of the quota in Service Quotas",
-	CodeDisabled:             "Enable the key",
-	CodeNotInOrganization:    "Run in a member account of the organization, or share with accounts instead of an organization",
-	CodeOptInRequired:        "Enable the Region for the account, or subscribe the account to what the message names",
-	CodeAuthFailure:          invalid,
-	CodeUnrecognizedClient:   invalid,
-	CodeInvalidClientToken:   invalid,
-	"ExpiredToken":           signIn,
-	"ExpiredTokenException":  signIn,
-	"RequestExpired":         signIn + ". Check the clock of this machine",
-	CodeUnsupportedOperation: "Check the type of the key: it must be a symmetric multi-Region key with key material from KMS",
-	CodeMalformedPolicy:      "Check that every principal in the key policy exists, and that the policy and the caller's IAM policy still let the caller change it (kms:PutKeyPolicy)",
-}
-
-const (
-	seePermissions = "Run 'aws sts get-caller-identity' to see the caller; docs/permissions.md lists what it needs"
-	invalid        = "Check that the credentials are valid and that the Region is enabled for the account"
-	signIn         = "The credentials have expired. Sign in again"
-	signInFirst    = "Set AWS_PROFILE or the credentials in the environment, or sign in with 'aws sso login'"
-)
-
 // Code returns the error code that AWS returned, or "".
 func Code(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
@@ -153,7 +125,7 @@ func (e *callError) Error() string {
 		return strings.Join(nonempty(e.doing, call, text.Printable(reason.Error())), ": ")
 	}
 	words := fmt.Sprintf("%s: %s returned %s: %s", e.doing, call, text.Printable(api.ErrorCode()), text.Printable(api.ErrorMessage()))
-	if remedy := remedies[api.ErrorCode()]; remedy != "" {
+	if remedy := hint(call, api); remedy != "" {
 		words = strings.TrimSuffix(words, ".") + ". " + remedy
 	}
 	return words

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/smithy-go"
 )
 
 func listGrants(ctx context.Context, c *Clients) error {
@@ -68,6 +69,42 @@ func TestErrorText(t *testing.T) {
 	}
 	if err := Wrap(nil, "listing"); err != nil {
 		t.Errorf("nothing is %v", err)
+	}
+}
+
+// TestHint checks that a hint fits the call and AWS's message, not only the code.
+func TestHint(t *testing.T) {
+	const user = "User: arn:aws:iam::111111111111:user/x is not authorized to perform: kms:CreateGrant "
+	for _, test := range []struct{ call, code, message, want string }{
+		{"KMS CreateGrant", CodeLimitExceeded, "limit", "The key has as many grants as the quota allows."},
+		{"KMS PutKeyPolicy", CodeLimitExceeded, "limit", "Remove or merge statements of the key policy"},
+		{"KMS CreateKey", CodeLimitExceeded, "limit", "Request an increase of the quota"},
+		{"KMS EnableKeyRotation", CodeUnsupportedOperation, "", "KMS can't rotate this key"},
+		{"KMS ReplicateKey", CodeUnsupportedOperation, "", "Only a symmetric multi-Region primary key"},
+		{"EC2 RunInstances", CodeOptInRequired, "", "Subscribe the account"},
+		{"EC2 DescribeImages", CodeOptInRequired, "", "Enable the Region"},
+		{"KMS CreateGrant", CodeAccessDenied, user + "with an explicit deny in a service control policy", "A service control policy of the organization denies"},
+		{"KMS CreateGrant", CodeAccessDenied, user + "with an explicit deny in a resource control policy: arn:aws:organizations::1:policy/x", "A resource control policy of the organization denies"},
+		{"KMS CreateGrant", CodeAccessDenied, user + "because no service control policy allows the kms:CreateGrant action", "A service control policy of the organization denies"},
+		{"KMS CreateGrant", CodeAccessDenied, user + "because no identity-based policy allows the kms:CreateGrant action", "Allow this action in the caller's IAM policy. Run"},
+		{"KMS CreateGrant", CodeAccessDenied, user + "with an explicit deny in an identity-based policy", "Remove or change the statement that denies this action in the caller's IAM policies"},
+		{"KMS CreateGrant", CodeAccessDenied, user + "because no resource-based policy allows the kms:CreateGrant action", "Allow this action in the key policy"},
+		{"KMS CreateGrant", CodeAccessDenied, user + "with an explicit deny in a resource-based policy", "Remove or change the statement of the key policy"},
+		{"KMS CreateGrant", CodeAccessDenied, user, "Allow this action in the caller's IAM policy and in the key policy"},
+		{"EC2 CopyImage", CodeUnauthorized, user + "because no permissions boundary allows the ec2:CopyImage action", "Allow this action in the permissions boundary"},
+		{"EC2 CopyImage", CodeUnauthorized, user + "with an explicit deny in a permissions boundary", "Allow this action in the permissions boundary"},
+		{"EC2 CopyImage", CodeUnauthorized, user + "because no session policy allows the action", "Allow this action in the session policy"},
+		{"EC2 CopyImage", CodeUnauthorized, user + "because no VPC endpoint policy allows the action", "Allow this action in the policy of the VPC endpoint"},
+		{"EC2 CopyImage", CodeUnauthorized, "You are not authorized. Encoded authorization failure message: abc", "Run 'aws sts decode-authorization-message"},
+		{"EC2 CopyImage", CodeUnauthorized, "You are not authorized", "Allow this action in the caller's IAM policy. Run"},
+		{"STS AssumeRole", CodeSTSAccessDenied, "no", "Allow the action in the caller's IAM policy, and the caller in the role's trust policy"},
+		{"STS AssumeRole", CodeSTSAccessDenied, user + "because no resource-based policy allows the sts:AssumeRole action", "Allow the caller in the role's trust policy"},
+		{"KMS CreateGrant", "StrangeException", "", ""},
+	} {
+		got := hint(test.call, &smithy.GenericAPIError{Code: test.code, Message: test.message})
+		if !strings.HasPrefix(got, test.want) || test.want == "" && got != "" {
+			t.Errorf("%s, %s, %q:\n got %q\nwant %q", test.call, test.code, test.message, got, test.want)
+		}
 	}
 }
 
