@@ -134,7 +134,7 @@ func (p Plan) Changes() []change.Change {
 		case Planned:
 			c.Action = change.Create
 		case ToCreate:
-			c.Action, c.Detail = change.Skip, "the account of the role has to create it. Run create-grants.sh or the command in kms-grants.json"
+			c.Action, c.Detail = change.Skip, "the account of the role has to create it. Publishing writes the commands to create-grants.sh and kms-grants.json"
 			if !p.desired.RolesListed {
 				c.Detail += "; the role may not exist"
 			}

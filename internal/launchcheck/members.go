@@ -33,6 +33,12 @@ func (m Members) HasRole(account, role string) (has, known bool) {
 	return slices.Contains(read.roles, role), read.roles != nil
 }
 
+// lacks reports whether the account is known not to have the role.
+func (m Members) lacks(account, role string) bool {
+	has, known := m.HasRole(account, role)
+	return known && !has
+}
+
 // Matching are the account's roles that the pattern matches: their names, if it has
 // no path. known is false if the account's roles weren't read.
 func (m Members) Matching(account, pattern string) (roles []string, known bool) {

@@ -22,7 +22,7 @@ func (s Scope) missingGrants(members Members) map[launch]grant.Grant {
 	for _, g := range s.Grants {
 		if g.Status == grant.Planned || g.Status == grant.ToCreate || g.Status == grant.Skipped {
 			if _, role, _ := strings.Cut(g.Role, ":role/"); g.Status != grant.Skipped {
-				if has, known := members.HasRole(g.Account, role); known && !has {
+				if members.lacks(g.Account, role) {
 					g.Status, g.Reason = grant.Skipped, grant.MissingRole
 				}
 			}

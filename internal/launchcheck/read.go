@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,17 +46,16 @@ func (f Facts) With(members Members) Facts {
 
 // Future is a Region's image and key as a publication will leave them.
 type Future struct {
-	Owner       string // account
+	Image       ami.Image
 	KeyARN      string
 	Policy      policy.Document
 	Permissions ami.Permissions
 }
 
-// Foresee are the facts after a publication: in each Region, an available image
-// whose snapshot is encrypted with the Region's key, and all grants that the
-// publication needs, whoever creates them.
-func Foresee(regions map[string]Future, grants []grant.Grant, at time.Time) (Facts, error) {
-	facts := Facts{regions: map[string]evaluate.Region{}, at: at}
+// Foresee are the facts after a publication: in each Region, the image, the Region's
+// key, and the grants that exist or that the publication creates.
+func Foresee(regions map[string]Future, grants []grant.Grant, members Members, at time.Time) (Facts, error) {
+	facts := Facts{regions: map[string]evaluate.Region{}, at: at, members: members}
 	for region, future := range regions {
 		document, err := json.Marshal(future.Policy)
 		if err != nil {
@@ -63,14 +63,12 @@ func Foresee(regions map[string]Future, grants []grant.Grant, at time.Time) (Fac
 		}
 		key := evaluate.Key{ARN: future.KeyARN, State: "Enabled", Policy: document}
 		for _, g := range grants {
-			if g.Region == region {
-				key.Grants = append(key.Grants, created(g))
+			if _, role, _ := strings.Cut(g.Role, ":role/"); g.Region != region || g.Status == grant.ToCreate || members.lacks(g.Account, role) {
+				continue
 			}
+			key.Grants = append(key.Grants, created(g))
 		}
-		subject := Subject{Permissions: future.Permissions, Image: ami.Image{
-			ID:     "the planned image",
-			Region: region, Owner: future.Owner, State: "available", Snapshots: []ami.Snapshot{{Read: true, Encrypted: true, KeyARN: key.ARN}},
-		}}
+		subject := Subject{Image: future.Image, Permissions: future.Permissions}
 		facts.regions[region] = evaluate.Region{Name: region, Image: subject.image(), Keys: map[string]evaluate.Key{key.ARN: key}}
 	}
 	return facts, nil

@@ -83,7 +83,7 @@ var drifts = []struct {
 				LaunchPermission: &types.LaunchPermissionModifications{Remove: []types.LaunchPermission{{OrganizationArn: aws.String("arn:aws:organizations::999999999999:organization/o-exampleorgid")}}},
 			}))(t)
 		}, 7,
-		[]string{"launch permission", "shared", "modify-image-attribute"},
+		[]string{"launch permission", "7 of 21 launches would fail now, and this plan fixes them", "Launch checks after this plan: 21 passed"},
 	},
 	{
 		"the organization's statement is edited",

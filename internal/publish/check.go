@@ -34,6 +34,9 @@ func (c Check) stops() bool { return c == CheckFail || c == CheckSeen }
 // Checks are the results of the launch checks.
 type Checks struct {
 	Matrix evaluate.Matrix
+	// Planned are the results once the plan is applied, of a run that only plans and
+	// found changes or grants to create. It is nil otherwise.
+	Planned evaluate.Matrix
 	// Assumptions are what the verdicts rest on without having been read.
 	Assumptions []evaluate.Assumption
 	// Inspected is the number of inspected member accounts, and Unread is what couldn't
@@ -113,8 +116,13 @@ func (r run) report(checks Checks) error {
 	if r.spec.Check == CheckSeen {
 		problems = append(problems, unseen(checks.Matrix))
 	}
-	if failing := checks.Matrix.Only(evaluate.Fails); len(failing) > 0 {
-		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", text.Number(failing.Count(evaluate.Fails)), text.Count(checks.Matrix.Total(), "launch"), failing.Text(r.file(r.spec.Check.stops()))))
+	failing := checks.Matrix.Only(evaluate.Fails)
+	left := failing.After(checks.Planned)
+	if n := failing.Total() - left.Total(); n > 0 {
+		r.Reporter.Info(fmt.Sprintf("%s of %s would fail now, and this plan fixes them.", text.Number(n), text.Count(checks.Matrix.Total(), "launch")))
+	}
+	if len(left) > 0 {
+		problems = append(problems, fmt.Errorf("%s of %s would fail:\n%s", text.Number(left.Total()), text.Count(checks.Matrix.Total(), "launch"), left.Text(r.file(r.spec.Check.stops()))))
 	}
 	err := errors.Join(problems...)
 	if err != nil && !r.spec.Check.stops() {
@@ -167,6 +175,11 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 			return checks, err
 		}
 		checks.Err = errors.Join(readErr, checks.Err)
+		if plan.Mutating() > 0 && len(plan.Problems()) == 0 {
+			if checks.Planned, err = r.planned(observed, plan, r.futures(observed, plan, subjects), members); err != nil {
+				return checks, err
+			}
+		}
 		if err := r.report(checks); err != nil {
 			r.Reporter.Warn(err.Error())
 		}

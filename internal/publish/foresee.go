@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
@@ -23,19 +25,11 @@ func (r run) foresee(observed Observed, plan Plan) error {
 	if r.spec.Check == CheckOff {
 		return nil
 	}
-	keyID := cmp.Or(plan.Key.ID(), newKeyID)
-	futures := map[string]launchcheck.Future{}
-	for _, region := range r.spec.Regions {
-		futures[region] = launchcheck.Future{
-			Owner: observed.Caller.Account, Policy: plan.Key.Policy(region), Permissions: plan.SharePolicy.Image,
-			KeyARN: policy.KeyARN(observed.Caller.Partition, region, observed.Caller.Account, keyID),
-		}
-	}
-	facts, err := launchcheck.Foresee(futures, plan.Grants.Grants(), observed.Now)
+	futures := r.futures(observed, plan, nil)
+	matrix, err := r.planned(observed, plan, futures, launchcheck.Members{})
 	if err != nil {
 		return err
 	}
-	matrix := launchcheck.Check(facts, r.scope(observed, plan, keyID, nil)).Matrix
 	failing := matrix.Only(evaluate.Fails)
 	if len(failing) == 0 {
 		return nil
@@ -43,6 +37,45 @@ func (r run) foresee(observed Observed, plan Plan) error {
 	return fmt.Errorf("with the planned key policies, %s of %s would fail:\n%s%s",
 		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), failing.WithoutRemedies().Text(r.file(true)), r.policyRemedy(plan, failing, futures))
 }
+
+// planned is the result of the launch checks once the plan is applied.
+func (r run) planned(observed Observed, plan Plan, futures map[string]launchcheck.Future, members launchcheck.Members) (evaluate.Matrix, error) {
+	grants := slices.Clone(plan.Grants.Grants())
+	for i, g := range grants {
+		grants[i].KeyARN = cmp.Or(g.KeyARN, futures[g.Region].KeyARN) // the key may not exist yet
+	}
+	facts, err := launchcheck.Foresee(futures, grants, members, observed.Now)
+	if err != nil {
+		return nil, err
+	}
+	return launchcheck.Check(facts, r.scope(observed, plan, plan.keyID(), grants)).Matrix, nil
+}
+
+// futures are the images and keys after the plan. Images that the plan keeps are those
+// in published, which may be nil.
+func (r run) futures(observed Observed, plan Plan, published map[string]launchcheck.Subject) map[string]launchcheck.Future {
+	futures := map[string]launchcheck.Future{}
+	for _, image := range plan.Images {
+		region, source := image.Region(), image.Source()
+		keyARN := policy.KeyARN(observed.Caller.Partition, region, observed.Caller.Account, plan.keyID())
+		future := launchcheck.Future{
+			KeyARN: keyARN, Policy: plan.Key.Policy(region), Permissions: plan.SharePolicy.Image,
+			Image: ami.Image{
+				ID: "the planned image", Name: image.Desired().Name, Region: region, Owner: observed.Caller.Account, State: "available",
+				CreationDate: observed.Now.Format(time.RFC3339), ProductCodes: source.ProductCodes,
+				Snapshots: []ami.Snapshot{{ID: "the planned snapshot", Read: true, Encrypted: true, KeyARN: keyARN}},
+			},
+		}
+		if current, found := published[region]; found {
+			future.Image, future.Permissions = current.Image, current.Permissions.With(plan.SharePolicy.Image)
+		}
+		futures[region] = future
+	}
+	return futures
+}
+
+// keyID is the ID of the key, or of a stand-in for one that doesn't exist yet.
+func (p Plan) keyID() string { return cmp.Or(p.Key.ID(), newKeyID) }
 
 // policyRemedy describes where to change the denying statements, and how to edit the
 // policies of an existing key.

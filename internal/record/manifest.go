@@ -28,7 +28,8 @@ func Manifest(o publish.Outcome) manifest.Manifest {
 		Images:            images(o),
 		Grants:            grantCounts(o),
 		Changes:           append([]change.Change{}, o.Changes...),
-		LaunchChecks:      launchChecks(o),
+		LaunchChecks:      launchChecks(o.Checks.Matrix),
+		PlannedChecks:     launchChecks(o.Checks.Planned),
 		MemberAccounts:    memberAccounts(o),
 		Launches:          o.Checks.Matrix,
 		Assumptions:       o.Checks.Assumptions,
@@ -94,8 +95,7 @@ func grantCounts(o publish.Outcome) manifest.GrantCounts {
 }
 
 // launchChecks counts the launch checks by their outcome; nil if there were none.
-func launchChecks(o publish.Outcome) *manifest.LaunchChecks {
-	m := o.Checks.Matrix
+func launchChecks(m evaluate.Matrix) *manifest.LaunchChecks {
 	if m.Total() == 0 {
 		return nil
 	}

@@ -66,7 +66,11 @@ func planSummary(o publish.Outcome) string {
 	if n := len(o.Problems); n > 0 {
 		summary += fmt.Sprintf("\n  %s that must be fixed by hand", text.Count(n, "problem"))
 	}
-	return summary + checks(o, true) + unpublishedLines(o)
+	summary += checks(o, true)
+	if m := o.Checks.Planned; m.Total() > 0 {
+		summary += "\n  Launch checks after this plan: " + outcomes(m)
+	}
+	return summary + unpublishedLines(o)
 }
 
 // checks are the counts of the launch checks, and those that are pending. After a plan,
@@ -80,17 +84,8 @@ func checks(o publish.Outcome, plan bool) string {
 	if plan {
 		file = manifest.PlanFile
 	}
-	pending := "pending"
-	switch waiting := m.Only(evaluate.Pending); {
-	case len(waiting) == 0:
-	case slices.ContainsFunc(waiting, func(c evaluate.Case) bool { l, _ := c.Broken(); return l.Name != "grant" }):
-		pending = "pending (grants or IAM policies missing)"
-	default:
-		pending = "pending (grants not created yet)"
-	}
 	var lines strings.Builder
-	fmt.Fprintf(&lines, "\n  Launch checks: %s passed%s, %s failed, %s "+pending+", %s inconclusive",
-		text.Number(m.Count(evaluate.Launches)), m.Evidence(), text.Number(m.Count(evaluate.Fails)), text.Number(m.Count(evaluate.Pending)), text.Number(m.Count(evaluate.Inconclusive)))
+	lines.WriteString("\n  Launch checks: " + outcomes(m))
 	if len(o.Checks.Assumptions) > 0 {
 		links := make([]string, len(o.Checks.Assumptions))
 		for i, a := range o.Checks.Assumptions {
@@ -106,6 +101,20 @@ func checks(o publish.Outcome, plan bool) string {
 		lines.WriteString("\n" + pendingChecks.Text(file))
 	}
 	return lines.String()
+}
+
+// outcomes counts the launch checks by outcome.
+func outcomes(m evaluate.Matrix) string {
+	pending := "pending"
+	switch waiting := m.Only(evaluate.Pending); {
+	case len(waiting) == 0:
+	case slices.ContainsFunc(waiting, func(c evaluate.Case) bool { l, _ := c.Broken(); return l.Name != "grant" }):
+		pending = "pending (grants or IAM policies missing)"
+	default:
+		pending = "pending (grants not created yet)"
+	}
+	return fmt.Sprintf("%s passed%s, %s failed, %s "+pending+", %s inconclusive",
+		text.Number(m.Count(evaluate.Launches)), m.Evidence(), text.Number(m.Count(evaluate.Fails)), text.Number(m.Count(evaluate.Pending)), text.Number(m.Count(evaluate.Inconclusive)))
 }
 
 // unpublishedLines lists the copies that failed or interrupted runs left, with the

@@ -166,6 +166,26 @@ func (m Matrix) Only(outcome Outcome) Matrix {
 	return slices.DeleteFunc(slices.Clone(m), func(c Case) bool { return c.Outcome != outcome })
 }
 
+// After returns the cases without the verdicts that no longer fail in the planned
+// matrix. Verdicts that it doesn't have stay.
+func (m Matrix) After(planned Matrix) Matrix {
+	type launch struct{ region, launcher, account string }
+	fixed := map[launch]bool{}
+	for _, c := range planned {
+		for _, account := range c.Accounts {
+			fixed[launch{c.Region, c.Launcher, account}] = c.Outcome == Launches || c.Outcome == Pending
+		}
+	}
+	var left Matrix
+	for _, c := range m {
+		c.Accounts = slices.DeleteFunc(slices.Clone(c.Accounts), func(account string) bool { return fixed[launch{c.Region, c.Launcher, account}] })
+		if len(c.Accounts) > 0 {
+			left = append(left, c)
+		}
+	}
+	return left
+}
+
 // Total is how many verdicts there are, whatever their outcome.
 func (m Matrix) Total() int {
 	n := 0

@@ -50,6 +50,9 @@ type Manifest struct {
 	Changes []change.Change  `json:"changes"`
 	// LaunchChecks counts the launch checks. It is absent if nothing was checked.
 	LaunchChecks *LaunchChecks `json:"launch_checks,omitempty"`
+	// PlannedChecks counts the launch checks as they will be once the plan is applied.
+	// It is absent unless the run only plans, and something is to change.
+	PlannedChecks *LaunchChecks `json:"planned_launch_checks,omitempty"`
 	// MemberAccounts says what a role of each member account read for the launch
 	// checks. It is absent if nothing was read.
 	MemberAccounts *MemberAccounts `json:"member_accounts,omitempty"`
