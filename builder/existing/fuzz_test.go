@@ -9,8 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
-// FuzzPrepare: no value causes a panic, and one that is accepted names one image, or
-// someone whose images are looked at.
+// FuzzPrepare checks that no value causes a panic, and that an accepted one names an
+// image or an owner.
 func FuzzPrepare(f *testing.F) {
 	f.Add("us-east-1", "ami-01234567", "", "", "")
 	f.Add("us-east-1", "", "name", "golden-*", "self")

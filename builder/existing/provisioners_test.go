@@ -8,7 +8,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
 
-// provision is a hook with one provisioner, or with none.
+// provision returns a hook with one provisioner or none.
 type provision func(context.Context, packersdk.Ui, packersdk.Communicator) error
 
 func (p provision) Run(ctx context.Context, name string, ui packersdk.Ui, comm packersdk.Communicator, _ any) error {

@@ -91,7 +91,7 @@ func TestWrongConfigurations(t *testing.T) {
 	}
 }
 
-// A value that is not known when data sources are read is named, not used.
+// A value that isn't known when Packer reads data sources is an error that names it.
 func TestUnknownValue(t *testing.T) {
 	d, err := configure(t, `alias = "alias/<unknown>"`)
 	if err != nil {

@@ -21,8 +21,8 @@ import (
 // source.
 const timeout = 2 * time.Minute
 
-// none is the value that goes with an error: Packer's RPC encodes that too, and
-// panics over cty.NilVal.
+// none is the value that is returned with an error. Packer's RPC encodes it, too, and
+// panics for cty.NilVal.
 var none = cty.NullVal(cty.EmptyObject)
 
 // Datasource is the component orgami-key.

@@ -8,8 +8,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// FuzzConfigure: no value makes the configuration panic, and one that is accepted
-// makes a query for exactly one key.
+// FuzzConfigure checks that no value causes a panic, and that an accepted one results
+// in a query for exactly one key.
 func FuzzConfigure(f *testing.F) {
 	f.Add("alias/golden", "", "us-east-1", "eu-west-1", "", "arn:aws:iam::111111111111:role/r")
 	f.Add("", "mrk-0123456789abcdef0123456789abcdef", "", "", "http://127.0.0.1:1", "")

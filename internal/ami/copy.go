@@ -19,7 +19,8 @@ import (
 // Keys are the regional keys. [Copy] takes them instead of strings, so that no copy
 // starts before the keys exist.
 type Keys interface {
-	// ID is the ID that all regional keys share. ARN is that of the Region's key.
+	// ID is the ID that all regional keys share. ARN returns the ARN of the Region's
+	// key.
 	ID() string
 	ARN(region string) string
 }
@@ -35,9 +36,9 @@ const (
 )
 
 // Copies records, by Region, the images that a run created or found, and their
-// progress. It is filled on failure too. A run never removes these images, even
-// if it fails: another run may have created them, be waiting for them, or have
-// published them.
+// progress. It is filled even on failure. A run never removes these images, even if it
+// fails: another run may have created them, be waiting for them, or have published
+// them.
 type Copies struct {
 	members map[string]member
 }

@@ -62,8 +62,8 @@ func (c *copier) startWhenAllowed(ctx, waiting context.Context, d Desired, link 
 	return id, err
 }
 
-// call calls CopyImage. EC2 may reject a name that another image has: the wanted
-// name can only be an unpublished copy's here, which must not block, so the copy
+// call calls CopyImage. EC2 may reject a name that another image has. Here, only an
+// unpublished copy can have the wanted name. It must not block this run, so the copy
 // gets the alternate name.
 func (c *copier) call(ctx context.Context, d Desired, link int) (string, error) {
 	answer, err := c.client.CopyImage(ctx, d.copyInput(d.Name, link))

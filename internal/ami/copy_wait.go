@@ -18,7 +18,8 @@ const visibility = 2 * time.Minute
 // lastLook bounds the final look at a copy after waiting for it was stopped.
 const lastLook = 10 * time.Second
 
-// keyActions are what EC2 does with the keys on the caller's behalf. Fact: LAUNCH-2, LAUNCH-3.
+// keyActions are the operations that EC2 calls with the keys on the caller's behalf.
+// Fact: LAUNCH-2, LAUNCH-3.
 const keyActions = "kms:CreateGrant, kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncryptFrom, kms:ReEncryptTo"
 
 // goneError means that a copy won't become available: it failed, or someone
@@ -34,7 +35,7 @@ func (e *goneError) Error() string { return fmt.Sprintf("the copy %s %s", e.id, 
 // clockSkew is the largest difference between EC2's clock and this machine's.
 const clockSkew = 2 * time.Minute
 
-// since reports whether the copy was seen to be created after the time. If EC2
+// since reports whether EC2 showed that the copy was created after the time. If EC2
 // doesn't know the image, a run before this one may have created it.
 func (e *goneError) since(start time.Time) bool {
 	return !e.created.IsZero() && !e.created.Before(start.Add(-clockSkew))
@@ -44,7 +45,7 @@ func (e *goneError) since(start time.Time) bool {
 // [*goneError].
 func (c *copier) wait(ctx context.Context, id string) error {
 	start := time.Now()
-	seen := time.Time{} // the image's creation, once EC2 showed it
+	seen := time.Time{} // the image's creation, once EC2 has returned it
 	err := wait.Until(ctx, wait.Policy{Interval: 2 * time.Second, Timeout: c.timeout}, func(ctx context.Context) (string, error) {
 		image, err := describeImageAlone(ctx, c.client, c.desired.Region, id)
 		switch {
@@ -117,7 +118,7 @@ func (i Image) pending() (string, error) {
 	}
 }
 
-// created is when the image was created; zero if EC2 doesn't say.
+// created is when the image was created. It is zero if EC2 didn't return it.
 func (i Image) created() time.Time {
 	created, _ := time.Parse(time.RFC3339, i.CreationDate) // zero if it isn't a time
 	return created

@@ -8,10 +8,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/text"
 )
 
-// TagData holds the values that tags can refer to, for example {{
-// .SourceImageName }}. A Packer template can't know them when it is written.
-// They are the same in every run that publishes the same image, so the copies
-// are the same too.
+// TagData holds the values that tags can refer to, for example {{ .SourceImageName }}.
+// A Packer template can't know them when it is written. They are the same in every run
+// that publishes the same image, so the copies are the same, too.
 type TagData struct {
 	// SourceImageID, SourceImageName and SourceImageCreationDate describe the
 	// image that is copied. The date is when the image was built, as EC2 writes

@@ -38,15 +38,15 @@ type Image struct {
 	// TPM, ENA, virtualization.
 	Hardware  Hardware
 	Snapshots []Snapshot
-	// Unresolved is how many EBS volumes of the image have no snapshot ID: what they
-	// are encrypted with is unknown.
+	// Unresolved is how many EBS volumes of the image have no snapshot ID: it isn't
+	// known which keys encrypt them.
 	Unresolved int
 	// ProductCodes are those of AWS Marketplace. Launching such an image requires a
 	// subscription.
 	ProductCodes []string
 	Tags         map[string]string
-	// Deprecation is when the image is hidden from those that it is shared with;
-	// zero if never.
+	// Deprecation is when EC2 hides the image from accounts that it is shared with. It
+	// is zero for never.
 	Deprecation time.Time
 	Protection  Protection
 }

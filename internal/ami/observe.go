@@ -90,8 +90,9 @@ type Observed struct {
 	// Images are those of the publication, those of the wanted name, and every
 	// unpublished copy, each once, oldest first. Disabled images are among them.
 	Images []Image
-	// Shared holds who can launch an image, by ID. An image whose permissions
-	// weren't read, because it isn't available or EC2 rejected, isn't in it.
+	// Shared holds who can launch an image, by ID. It doesn't contain images whose
+	// permissions weren't read because the image isn't available or EC2 rejected the
+	// call.
 	Shared map[string]Shared
 }
 
@@ -116,7 +117,7 @@ type Search struct {
 	Snapshots bool
 }
 
-// Observe reads what the Region has for the search.
+// Observe reads the images in the Region that match the search.
 func Observe(ctx context.Context, clients Clients, region string, search Search) (Observed, error) {
 	client := clients(region)
 	filters := map[string]types.Filter{"unpublished": {Name: aws.String("tag:" + TagState), Values: []string{StateUnpublished}}}

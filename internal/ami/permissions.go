@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 )
 
-// Permissions are with whom an image, or its snapshots, are shared.
+// Permissions are the principals that an image, or its snapshots, are shared with.
 type Permissions struct {
 	Organizations       []string // ARNs
 	OrganizationalUnits []string // ARNs
@@ -56,13 +56,13 @@ func (p Permissions) With(others Permissions) Permissions {
 	}
 }
 
-// Shared is how an image is shared as AWS reads it back.
+// Shared is how an image is shared, as read back from AWS.
 type Shared struct {
 	Image Permissions
 	// Snapshots are the accounts that may use every snapshot of the image; read
 	// only when sharing the snapshots was asked for.
 	Snapshots []string
-	// anySnapshot are those that may use at least one.
+	// anySnapshot are the accounts that may use at least one snapshot.
 	anySnapshot []string
 }
 

@@ -248,8 +248,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyWithoutTheOriginal: a copy that is made of a kept copy is compared with
-// the digest of the original that no longer exists.
+// TestVerifyWithoutTheOriginal checks that a copy of a kept copy is compared with the
+// digest of the original, which no longer exists.
 func TestVerifyWithoutTheOriginal(t *testing.T) {
 	d := desired()
 	d.Source = marked(image("ami-kept", "available", theKey))

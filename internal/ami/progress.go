@@ -13,7 +13,7 @@ func (c *copier) tell(ctx context.Context, pending Image) {
 	if !c.stage.ShouldReport(c.desired.Region) {
 		return
 	}
-	percent, _ := strconv.Atoi(strings.TrimSuffix(slowest(ctx, c.client, pending), "%")) // 0 if no one knows
+	percent, _ := strconv.Atoi(strings.TrimSuffix(slowest(ctx, c.client, pending), "%")) // 0 if it isn't known
 	c.stage.Percent(c.desired.Region, percent)
 }
 

@@ -109,8 +109,8 @@ func describeImage(ctx context.Context, client *ec2.Client, region, id string) (
 // errNotVisible says that EC2's response doesn't contain the image.
 var errNotVisible = errors.New("EC2 returned no image")
 
-// describeImageAlone is [describeImage] without what only DescribeSnapshots
-// returns, for asking often. It returns disabled images, too.
+// describeImageAlone is [describeImage] without the fields that only DescribeSnapshots
+// returns, for frequent calls. It returns disabled images, too.
 func describeImageAlone(ctx context.Context, client *ec2.Client, region, id string) (Image, error) {
 	answer, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}, IncludeDisabled: aws.Bool(true), IncludeDeprecated: aws.Bool(true)})
 	if err != nil {

@@ -34,7 +34,7 @@ func inWorld(t *testing.T, timing awssim.Options, test func(t *testing.T, client
 	})
 }
 
-// makeImage makes an image of the publishing account and returns its ID.
+// makeImage creates an image of the publishing account and returns its ID.
 func makeImage(t *testing.T, clients *awsclient.Clients, name string) string {
 	t.Helper()
 	answer, err := clients.EC2(region).CopyImage(t.Context(), &ec2.CopyImageInput{

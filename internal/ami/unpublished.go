@@ -20,8 +20,8 @@ import (
 // or because it is still running.
 type Unpublished struct {
 	Image Image
-	// SharedWith lists who can launch it anyway. SharingKnown reports whether that
-	// could be read.
+	// SharedWith lists the principals that can launch it nevertheless. SharingKnown
+	// reports whether that could be read.
 	SharedWith   Permissions
 	SharingKnown bool
 	// Removable means that removing it is safe: its original, or a published image of
@@ -60,7 +60,7 @@ func (u Unpublished) String() string {
 	return text.Printable(fmt.Sprintf("%s: %s %q, copy of %s in %s, %s, %s, created %s, %d GiB", u.Image.Region, u.Image.ID, u.Image.Name, id, region, u.Image.State, sharing, u.Image.CreationDate, u.Size()))
 }
 
-// Age is how long ago the copy was created; 0 if EC2 doesn't say.
+// Age is how long ago the copy was created. It is 0 if EC2 didn't return the time.
 func (u Unpublished) Age(now time.Time) time.Duration {
 	if created := u.Image.created(); !created.IsZero() {
 		return max(now.Sub(created), 0).Round(time.Second)

@@ -52,7 +52,7 @@ func TestParseIDRefuses(t *testing.T) {
 	}
 }
 
-// Whatever ParseID accepts, FormatID writes so that it reads back the same.
+// ParseID reads whatever FormatID writes for an ID that it accepted.
 func FuzzParseID(f *testing.F) {
 	for _, seed := range []string{
 		"", ":", ",", "us-east-1:ami-01234567", "us-east-1:ami-0123456789abcdef0,eu-west-1:ami-01234567",
@@ -107,8 +107,8 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestStateAcrossRPC: what HCP Packer reads is in another process, and decodes
-// what arrives there into the SDK's own type.
+// TestStateAcrossRPC checks that the metadata reaches HCP Packer, which reads it in
+// another process and decodes it into the SDK's own type.
 func TestStateAcrossRPC(t *testing.T) {
 	ours, theirs := net.Pipe()
 	server, err := rpc.NewServer(theirs)

@@ -44,7 +44,7 @@ type watch struct {
 	warned map[string]time.Time // by operation and Region
 }
 
-// silence is the time since a call began or got its last response.
+// silence is the time since a call began or last got a response.
 type silence struct {
 	mu    sync.Mutex
 	since time.Time

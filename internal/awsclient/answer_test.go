@@ -167,7 +167,7 @@ func TestLimiterIsNoTimeout(t *testing.T) {
 	})
 }
 
-// Where nothing listens, a call fails within seconds.
+// A call to an endpoint where nothing listens fails within seconds.
 func TestRefused(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	attempts := 0

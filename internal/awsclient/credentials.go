@@ -16,7 +16,7 @@ import (
 )
 
 // credentialsError is the error of a call that wasn't sent because there are no
-// credentials to sign it. The SDK's error for it has no type of its own.
+// credentials to sign it. The SDK has no type for this error.
 type credentialsError struct {
 	error
 	profile string // "" if it isn't known

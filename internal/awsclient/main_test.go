@@ -23,11 +23,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const region = "eu-west-1"
 
-// latency is how long the AWS of a test takes to answer.
+// latency is how long the AWS of a test takes to respond.
 const latency = 50 * time.Millisecond
 
-// answer is what AWS returns to a request. Without a status it never responds,
-// unless it has an error, which is one of the connection.
+// answer is what AWS returns to a request. Without a status, it never responds, unless
+// it has an error of the connection.
 type answer struct {
 	status int
 	body   string

@@ -32,7 +32,7 @@ func (p *pages) check(operation, region string, input, output any) error {
 	return nil
 }
 
-// follows records that next follows this, unless next came before.
+// follows records that next follows this, unless the listing has returned next before.
 func (p *pages) follows(this, next page) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -36,8 +36,8 @@ type limiters struct {
 	once   sync.Once
 }
 
-// of returns the limiter of an operation. A non-empty endpoint stands for
-// something other than AWS.
+// of returns the limiter of an operation. A non-empty endpoint stands for something
+// other than AWS.
 func (l *limiters) of(account, region, operation, endpoint string) *limiter.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()

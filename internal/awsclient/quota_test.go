@@ -111,8 +111,7 @@ func TestLimitersOfAccounts(t *testing.T) {
 	}
 }
 
-// Without a folder that can be used, calls are limited all the same, after one
-// warning.
+// Without a usable folder, calls are still limited, after one warning.
 func TestSharedQuotasWithoutFolder(t *testing.T) {
 	inVirtualTime(t, assumed, func(t *testing.T, c *Clients) {
 		var warnings messages
@@ -177,7 +176,7 @@ func TestRepeatedPages(t *testing.T) {
 					t.Errorf("%d pages", pages)
 				}
 			})
-			// So it does when the repeated page isn't the one before.
+			// It also ends with an error if the repeated page isn't the previous one.
 			inVirtualTime(t, func(_, _ string, n int) answer {
 				return answer{status: http.StatusOK, body: strings.ReplaceAll(test.page, "one", []string{"a", "b", "c"}[n%3])}
 			}, func(t *testing.T, c *Clients) {
@@ -185,7 +184,7 @@ func TestRepeatedPages(t *testing.T) {
 					t.Errorf("error is %v", err)
 				}
 			})
-			// Every list may have the same tokens.
+			// Different listings may have the same tokens.
 			inVirtualTime(t, func(_, _ string, n int) answer {
 				if n%3 < 2 {
 					return answer{status: http.StatusOK, body: strings.ReplaceAll(test.page, "one", fmt.Sprint("token", n%3))}
@@ -203,7 +202,7 @@ func TestRepeatedPages(t *testing.T) {
 	}
 }
 
-// Answers without what AWS documents are errors that name the call.
+// A response that lacks a documented value is an error that names the call.
 func TestIncompleteIdentity(t *testing.T) {
 	for _, body := range []string{
 		"", "{}", `{"Organization":{}}`, `{"Organization":{"Id":"o-1"}}`, "null",

@@ -33,7 +33,7 @@ type attempt struct {
 type ending struct {
 	Launch
 
-	// interrupted means that someone else terminated the instance.
+	// interrupted means that another client terminated the instance.
 	interrupted bool
 	// elsewhere means that another zone may work.
 	elsewhere bool
@@ -52,8 +52,8 @@ func (a *attempt) unsure() {
 	a.lost = true
 }
 
-// settling is how long removing looks for what was created by a call whose answer
-// was lost: it may not be visible yet. Fact: EC2-API-1.
+// settling is how long removing looks for resources of calls whose response was lost.
+// They may not be visible yet. Fact: EC2-API-1.
 const settling = 15 * time.Second
 
 // remove removes what the attempt created.

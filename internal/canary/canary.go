@@ -1,11 +1,11 @@
 // Package canary launches images in one account before any other account can see them.
 // Only an instance that starts is a complete test of a launch.
 //
-// In each Region, [Canary.Run] first removes what an earlier run left behind. It
-// then launches an instance with RunInstances and, if configured, one through an
-// Auto Scaling group, waits until they run and their system status is ok, and
-// removes all that it created, also when it fails or is canceled. The instances
-// have no public IP address, no key pair, no user data and no security group rule.
+// In each Region, [Canary.Run] first removes resources that an earlier run left. It
+// then launches an instance with RunInstances and, if configured, one through an Auto
+// Scaling group, waits until they run and their system status is ok, and removes all
+// that it created, also when it fails or is canceled. The instances have no public IP
+// address, no key pair, no user data and no security group rule.
 package canary
 
 import (
@@ -34,8 +34,8 @@ type Canary struct {
 	// EC2 and AutoScaling are the account's clients.
 	EC2         func(region string) *ec2.Client
 	AutoScaling func(region string) *autoscaling.Client
-	// Publication identifies the images. What other runs of the publication left
-	// behind is removed.
+	// Publication identifies the images. Resources that other runs of the publication
+	// left are removed.
 	Publication string
 	// InstanceType defaults to the smallest type that a Region offers for the image.
 	InstanceType string
@@ -102,7 +102,8 @@ const (
 	// limit.
 	removalGrace   = 2 * time.Minute
 	removalTimeout = 10 * time.Minute
-	// attempts is how often a launch that someone else interrupted is repeated.
+	// attempts is how often a launch is repeated if another client terminates its
+	// instance.
 	attempts = 3
 )
 
@@ -161,7 +162,8 @@ type regional struct {
 // errTimedOut ends the launches of a Region.
 var errTimedOut = errors.New("timed out")
 
-// launch removes resources of earlier runs, and launches until no one interrupts it.
+// launch removes resources of earlier runs, and launches until no other client
+// interrupts it.
 func (r regional) launch(ctx context.Context) ([]Launch, error) {
 	if err := r.sweep(ctx); err != nil {
 		return nil, err

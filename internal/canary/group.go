@@ -35,7 +35,7 @@ func (a *attempt) runGroup(ctx context.Context) (ending, error) {
 	return a.watch(ctx, end, start)
 }
 
-// createTemplate creates the launch template of the group. It has what
+// createTemplate creates the launch template of the group. It has the parameters that
 // [attempt.runIn] sends.
 func (a *attempt) createTemplate(ctx context.Context) (string, error) {
 	creating, done := lingering(ctx, answerGrace)
@@ -170,7 +170,7 @@ func (a *attempt) findScaled(ctx context.Context, end *ending) (pending string, 
 	return "the Auto Scaling group doesn't show its instance", nil
 }
 
-// instanceIn is the instance that an activity's description names, or "".
+// instanceIn returns the instance that an activity's description names, or "".
 func instanceIn(description string) string {
 	for _, word := range strings.FieldsFunc(description, func(r rune) bool { return strings.ContainsRune(" .,:;\"", r) }) {
 		if strings.HasPrefix(word, "i-") {

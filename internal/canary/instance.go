@@ -95,7 +95,7 @@ func (a *attempt) devices() []string {
 	return slices.Compact(names)
 }
 
-// refusal is what AWS returned.
+// refusal is the error that AWS returned.
 func refusal(err error) string {
 	return strings.TrimPrefix(awsclient.Wrap(err, "launch").Error(), "launch: ")
 }

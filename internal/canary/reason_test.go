@@ -10,8 +10,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 )
 
-// TestDied: the state reason of an instance says whether the image is to blame.
-// Fact: EC2-INST-10, LAUNCH-15.
+// TestDied checks when the state reason of an instance means that the image is the
+// cause. Fact: EC2-INST-10, LAUNCH-15.
 func TestDied(t *testing.T) {
 	for code, test := range map[string]struct {
 		message     string
@@ -41,7 +41,8 @@ func TestDied(t *testing.T) {
 	}
 }
 
-// TestReasons: messages of Auto Scaling's activities. Fact: ASG-5, LAUNCH-17.
+// TestReasons checks how messages of Auto Scaling's activities are interpreted. Fact:
+// ASG-5, LAUNCH-17.
 func TestReasons(t *testing.T) {
 	for message, want := range map[string]struct{ key, capacity bool }{
 		"Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch":                                     {true, false},
@@ -79,7 +80,7 @@ func FuzzInstanceIn(f *testing.F) {
 	})
 }
 
-// TestRemovable: tags and name must agree, and the run must have ended.
+// TestRemovable checks that tags and name must agree, and that the run must have ended.
 func TestRemovable(t *testing.T) {
 	r := regional{Canary: Canary{Publication: "pub-1", Timeout: time.Minute}, run: "00000000000000aa"}
 	other := r
@@ -104,7 +105,7 @@ func TestRemovable(t *testing.T) {
 	}
 }
 
-// TestCandidates: types that boot the image. Fact: EC2-INST-7.
+// TestCandidates checks that the types can boot the image. Fact: EC2-INST-7.
 func TestCandidates(t *testing.T) {
 	for first, hardware := range map[string]ami.Hardware{
 		"t4g.nano": {Architecture: "arm64", BootMode: "uefi", ENA: true},

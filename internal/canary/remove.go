@@ -19,7 +19,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// resources are IDs of what canaries created; names of Auto Scaling groups.
+// resources are the IDs of what canaries created, and the names of Auto Scaling groups.
 type resources struct {
 	scalingGroups, instances, templates, securityGroups []string
 }

@@ -16,7 +16,7 @@ import (
 const (
 	// TagRun holds the ID of the run.
 	TagRun = policy.TagCanary
-	// TagUntil holds the time, in RFC 3339, at which the run has ended for sure.
+	// TagUntil holds the time, in RFC 3339, by which the run has certainly ended.
 	TagUntil = "orgami:canary-until"
 
 	tagName = "Name"
@@ -31,7 +31,7 @@ var runName = regexp.MustCompile(`^orgami-canary-([0-9a-f]{16})-[0-9]+$`)
 // name is the name of what an attempt creates.
 func (r regional) name(attempt int) string { return fmt.Sprintf("%s%s-%d", namePrefix, r.run, attempt) }
 
-// tags are those of what an attempt creates.
+// tags are the tags of what an attempt creates.
 func (r regional) tags(attempt int) map[string]string {
 	return map[string]string{
 		TagRun: r.run, tagName: r.name(attempt), ami.TagPublication: r.Publication,

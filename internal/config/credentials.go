@@ -81,7 +81,7 @@ func (c AssumeRoleConfig) validate(p *Problems) {
 	}
 }
 
-// Client returns how the clients are made. An empty Region leaves the choice to
+// Client returns the configuration of the clients. An empty Region leaves the choice to
 // the SDK's default chain, and to fallbackRegion when that has none.
 func (c Credentials) Client(region, fallbackRegion string) awsclient.Config {
 	config := awsclient.Config{

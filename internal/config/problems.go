@@ -37,8 +37,8 @@ func (p *Problems) Check(field, value string, form pattern.Pattern) bool {
 	return false
 }
 
-// List checks the elements of a list, that it has some if it is given, and
-// that none is in it twice.
+// List checks the elements of a list. A list that is set must not be empty, and must
+// not have duplicates.
 func (p *Problems) List(field string, values []string, form pattern.Pattern) {
 	if values != nil && len(values) == 0 {
 		p.Addf("%s: the list is empty. Add an element, or omit the option", field)

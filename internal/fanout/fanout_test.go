@@ -37,8 +37,8 @@ func TestCollectTriesAllAndReportsInOrder(t *testing.T) {
 	})
 }
 
-// A panic is the error of its key, with the stack, and the other keys' results
-// are there.
+// A panic becomes the error of its key, with the stack, and the other keys keep their
+// results.
 func TestPanics(t *testing.T) {
 	broken := func(_ context.Context, region string) (string, error) {
 		if region == "a" {
@@ -126,7 +126,7 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// When the context ends, nothing more is started.
+// When the context ends, no more calls are started.
 func TestLimitEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())

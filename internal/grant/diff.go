@@ -24,8 +24,8 @@ type Plan struct {
 	findings    []change.Finding
 }
 
-// Diff compares. keyARN returns the ARN of a Region's key, or "" while it doesn't
-// exist.
+// Diff compares the desired with the observed grants. keyARN returns the ARN of a
+// Region's key, or "" while it doesn't exist.
 func Diff(desired Desired, observed Observed, keyARN func(region string) string) Plan {
 	plan := Plan{desired: desired, grants: desired.Grants(keyARN)}
 	for i := range plan.grants {

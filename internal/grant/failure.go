@@ -27,8 +27,8 @@ func (f failure) kind() string {
 	return strings.ReplaceAll(kind, f.region, "{region}")
 }
 
-// joinFailures is one error for each kind of failure: the first one's text, and
-// all accounts and Regions that failed alike.
+// joinFailures returns one error for each kind of failure: its first text, and all
+// accounts and Regions that failed in the same way.
 func joinFailures(failures []failure) error {
 	slices.SortStableFunc(failures, func(a, b failure) int {
 		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.region, b.region))

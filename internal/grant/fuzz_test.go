@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzOurName: a name counts as ours only if this plugin gives it to the grantee.
+// FuzzOurName checks that a name counts as ours only if this plugin gives it to the
+// grantee.
 func FuzzOurName(f *testing.F) {
 	role := DefaultRoles[0]
 	f.Add(Name("222222222222", role), "arn:aws:iam::222222222222:role/"+role)

@@ -28,8 +28,8 @@ var Operations = []string{
 	"GenerateDataKeyWithoutPlaintext", "DescribeKey", "CreateGrant",
 }
 
-// DefaultRoles are the service-linked roles of EC2 Auto Scaling, of ECS service
-// auto scaling and of Spot Instances, below "role/". An account has those of the
+// DefaultRoles are the service-linked roles of EC2 Auto Scaling, of ECS service auto
+// scaling and of Spot Instances, below "role/". An account has only the roles of the
 // services that it uses. Fact: IAM-ROLE-2, IAM-ROLE-3, IAM-ROLE-7.
 var DefaultRoles = []string{
 	"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
@@ -73,8 +73,8 @@ const (
 
 // Grant is one desired grant.
 type Grant struct {
-	Account    string // of the role: its credentials create the grant
-	Role       string // the role's ARN: the grantee
+	Account    string // the role's account, whose credentials create the grant
+	Role       string // ARN of the role, which is the grantee
 	Region     string
 	KeyARN     string
 	Name       string
@@ -147,9 +147,8 @@ func Name(account, role string) string {
 }
 
 // replacedName is the name of a grant that replaces one with the other name, which
-// another account created. It isn't documented whether KMS takes the creating
-// account for one of the parameters that tell two grants with one name apart.
-// Fact: GRANT-3, GRANT-6.
+// another account created. AWS doesn't document whether KMS compares the creating
+// account when it looks for an identical grant. Fact: GRANT-3, GRANT-6.
 func replacedName(name string) string { return name + "/member" }
 
 // Command is the AWS CLI command that creates the grant. It is run with
@@ -177,9 +176,9 @@ func (d Desired) KeyPolicyNeeds() (roles, operations []string) {
 	return sorted(d.Roles), Operations
 }
 
-// withCommand returns the command that creates the role, for the text of an error; empty
-// for a role that no service creates. A suffix is only EC2 Auto Scaling's.
-// Fact: IAM-ROLE-2, IAM-ROLE-7.
+// withCommand returns the command that creates the role, for the text of an error;
+// empty for a role that no service creates. Only EC2 Auto Scaling's role can have a
+// suffix. Fact: IAM-ROLE-2, IAM-ROLE-7.
 func withCommand(roleARN string) string {
 	_, role, _ := strings.Cut(roleARN, ":role/aws-service-role/")
 	service, name, linked := strings.Cut(role, "/")

@@ -103,9 +103,9 @@ func TestDiffFindsGrantsThatCover(t *testing.T) {
 	}
 }
 
-// TestGrantsThatCantCount: a grant of another account is named with its issuing
-// account, and the grant that replaces it has another name. Ours is revoked only once
-// it is replaced.
+// TestGrantsThatCantCount checks that the plan names a grant of another account with
+// its issuing account, and that the grant that replaces it has another name. Ours is
+// revoked only once it is replaced.
 func TestGrantsThatCantCount(t *testing.T) {
 	w := want()
 	w.Accounts, w.Regions, w.Roles = []string{"222222222222"}, []string{"us-gov-west-1"}, DefaultRoles[:1]
@@ -144,8 +144,8 @@ func TestGrantsThatCantCount(t *testing.T) {
 	}
 }
 
-// TestToCreate: without a member role, the grants of other accounts change nothing, and
-// those of the owner's own roles are created.
+// TestToCreate checks that, without a member role, grants of other accounts aren't
+// changes, and grants of the owner's roles are created.
 func TestToCreate(t *testing.T) {
 	w := want()
 	w.MemberRole, w.Accounts = "", []string{"222222222222", w.Owner}
@@ -165,8 +165,8 @@ func TestToCreate(t *testing.T) {
 	}
 }
 
-// TestExpected: the missing grants of listed roles count, those of default roles
-// don't.
+// TestExpected checks that missing grants of listed roles count, and those of default
+// roles don't.
 func TestExpected(t *testing.T) {
 	w := want()
 	if n := Diff(w, Observed{}, keyARN).Expected(); n != 0 {
@@ -178,8 +178,8 @@ func TestExpected(t *testing.T) {
 	}
 }
 
-// TestKeyPolicyNeeds: the key policy lets accounts create grants in both ways, and has
-// nothing for the owner's own.
+// TestKeyPolicyNeeds checks that the key policy lets accounts create grants in both
+// modes, and has no statement for the owner's own.
 func TestKeyPolicyNeeds(t *testing.T) {
 	w := want()
 	for _, role := range []string{"", "GrantMaker"} {
@@ -194,7 +194,8 @@ func TestKeyPolicyNeeds(t *testing.T) {
 	}
 }
 
-// TestIssuer: KMS returns the ARN of the account's root principal.
+// TestIssuer checks that the issuer is read from the ARN of the account's root
+// principal, as KMS returns it.
 func TestIssuer(t *testing.T) {
 	for returned, want := range map[string]string{
 		"arn:aws:iam::222222222222:root": "222222222222", "arn:aws-cn:iam::222222222222:root": "222222222222",
@@ -206,7 +207,8 @@ func TestIssuer(t *testing.T) {
 	}
 }
 
-// TestFailures: every account that failed is named, and alike failures once.
+// TestFailures checks that the error names every account that failed, and each kind of
+// failure once.
 func TestFailures(t *testing.T) {
 	var failures []failure
 	for _, account := range []string{"333333333333", "222222222222"} {

@@ -31,12 +31,12 @@ type Stale struct {
 }
 
 // ineffective is a grant for a desired role that doesn't let the role use the key,
-// because another account than the role's created it. Fact: GRANT-9, GRANT-16.
+// because an account other than the role's created it. Fact: GRANT-9, GRANT-16.
 type ineffective struct {
 	Stale
 
 	issuer  string // "" if KMS didn't return it
-	instead Grant  // the desired grant, as it stands
+	instead Grant  // the desired grant and its status
 }
 
 var (
@@ -45,7 +45,7 @@ var (
 )
 
 // ourName returns the name of a grant if the plugin uses it for the grantee, or "". KMS
-// shows a deleted role by its unique ID. Then the form of the name decides.
+// shows a deleted role by its unique ID. In that case, the form of the name decides.
 func ourName(name, grantee string) string {
 	if !ourNames.MatchString(name) {
 		return ""

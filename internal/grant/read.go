@@ -21,7 +21,7 @@ import (
 // Clients returns a Region's KMS client.
 type Clients func(region string) *kms.Client
 
-// Observed are the regional keys' grants.
+// Observed holds the grants of the regional keys.
 type Observed struct {
 	// byGrantee holds, by Region and grantee, the unconstrained grants.
 	byGrantee map[string]map[string][]existing
@@ -93,10 +93,11 @@ type keyGrants struct {
 }
 
 // list reads the grants of one key. An entry without the values that identify a grant
-// is an error. Ignored, it could be created again, or never be pruned.
+// is an error. If it were ignored, the grant could be created again, or never be
+// pruned.
 func list(ctx context.Context, client *kms.Client, keyARN, region string) (keyGrants, error) {
 	found := keyGrants{byGrantee: map[string][]existing{}}
-	var operations []string // of the grant before: most have the same
+	var operations []string // of the previous grant, because most are the same
 	for pages := kms.NewListGrantsPaginator(client, &kms.ListGrantsInput{KeyId: &keyARN, Limit: aws.Int32(100)}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

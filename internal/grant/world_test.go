@@ -121,9 +121,9 @@ func (w *world) count(operation string) int {
 
 func quiet() progress.Reporter { return progress.Reporter{Info: func(string) {}} }
 
-// TestCreatesAndPrunes: grants are created immediately, although the key is not
-// visible yet; another run creates none; those of an account that left are
-// revoked.
+// TestCreatesAndPrunes checks that grants are created immediately although the key
+// isn't visible yet, that another run creates none, and that the grants of an account
+// that left are revoked.
 func TestCreatesAndPrunes(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		result, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, w.members(), quiet())
@@ -154,8 +154,8 @@ func TestCreatesAndPrunes(t *testing.T) {
 	})
 }
 
-// TestQuotaInThePlan: grants that don't fit on a key are known before any is
-// created.
+// TestQuotaInThePlan checks that the plan reports grants that don't fit on a key before
+// any is created.
 func TestQuotaInThePlan(t *testing.T) {
 	for name, test := range map[string]struct {
 		have       int
@@ -192,8 +192,8 @@ func TestQuotaInThePlan(t *testing.T) {
 	}
 }
 
-// TestFullKey: LimitExceededException ends the work in the Region immediately,
-// without retries, and as one error.
+// TestFullKey checks that LimitExceededException ends the work in the Region
+// immediately, without retries, and as one error.
 func TestFullKey(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		time.Sleep(time.Minute)
@@ -221,8 +221,9 @@ func TestFullKey(t *testing.T) {
 	})
 }
 
-// TestIncompleteAnswers: a listed grant without its ID, grantee or operations is
-// an error; a created one without an ID is found by reading back.
+// TestIncompleteAnswers checks that a listed grant without its ID, grantee or
+// operations is an error, and that a created one without an ID is found by reading
+// back.
 func TestIncompleteAnswers(t *testing.T) {
 	for name, entry := range map[string]string{
 		"{}":                 `{}`,
@@ -271,8 +272,8 @@ func TestIncompleteAnswers(t *testing.T) {
 	}
 }
 
-// TestReadingBackEnds: the wait ends if grants never become visible, or never
-// disappear.
+// TestReadingBackEnds checks that the wait ends if grants never become visible, or
+// never disappear.
 func TestReadingBackEnds(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		time.Sleep(time.Minute)
@@ -311,8 +312,8 @@ func TestReadingBackEnds(t *testing.T) {
 	})
 }
 
-// TestKeyNotVisibleWhilePruning: an endpoint that doesn't know the key yet doesn't
-// end the wait for revoked grants.
+// TestKeyNotVisibleWhilePruning checks that an endpoint that doesn't know the key yet
+// doesn't end the wait for revoked grants.
 func TestKeyNotVisibleWhilePruning(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		if _, err := Diff(w.desired(), Observed{}, w.keyARN).Apply(t.Context(), w.clients, w.members(), quiet()); err != nil {
@@ -329,7 +330,8 @@ func TestKeyNotVisibleWhilePruning(t *testing.T) {
 	})
 }
 
-// TestOurName: a grant is ours by the name that this plugin gives to its grantee.
+// TestOurName checks that a grant is ours if it has the name that this plugin gives to
+// its grantee.
 func TestOurName(t *testing.T) {
 	role := DefaultRoles[0]
 	name := Name("222222222222", role)
@@ -354,7 +356,7 @@ func TestOurName(t *testing.T) {
 	}
 }
 
-// ownerGrant creates a grant of ours for the role, with the owner's credentials.
+// ownerGrant creates one of our grants for the role, with the owner's credentials.
 func (w *world) ownerGrant(t *testing.T, g Grant) string {
 	t.Helper()
 	answer, err := w.client.CreateGrant(t.Context(), &kms.CreateGrantInput{KeyId: &w.key, GranteePrincipal: &g.Role, Name: &g.Name, Operations: grantOperations(g.Operations)})
@@ -365,8 +367,9 @@ func (w *world) ownerGrant(t *testing.T, g Grant) string {
 	return *answer.GrantId
 }
 
-// TestPruneOrder: a grant that the owner created for a member's role is revoked only
-// after KMS lists the one that the member created, whatever the plan expected.
+// TestPruneOrder checks that a grant that the owner created for a member's role is
+// revoked only after KMS lists the one that the member created, whatever the plan
+// expected.
 func TestPruneOrder(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		time.Sleep(time.Minute)
@@ -399,8 +402,9 @@ func TestPruneOrder(t *testing.T) {
 	})
 }
 
-// TestMembersInParallel: the accounts' grants are created in parallel, each account
-// with one session; one that can't be assumed stops no other and is named.
+// TestMembersInParallel checks that the accounts' grants are created in parallel, each
+// account with one session, and that a role that can't be assumed is named and stops no
+// other account.
 func TestMembersInParallel(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		time.Sleep(time.Minute)

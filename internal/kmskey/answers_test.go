@@ -123,8 +123,8 @@ func TestIncompleteSearch(t *testing.T) {
 	}
 }
 
-// TestUnusableStateIsNotWaitedFor: a new replica that gets into a state that this
-// version doesn't know ends the run.
+// TestUnusableStateIsNotWaitedFor checks that a new replica that gets into a state that
+// this version doesn't know ends the run.
 func TestUnusableStateIsNotWaitedFor(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.alter = func(operation, region string, body []byte) []byte {

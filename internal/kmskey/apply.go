@@ -123,8 +123,8 @@ func (a applied) enableRotation(ctx context.Context) error {
 	return awsclient.Wrap(err, "enabling rotation of key %s in %s", a.id, a.observed.PrimaryRegion)
 }
 
-// replicate creates the replica. One that another run created a moment ago will
-// do: its policy is completed like an existing one's.
+// replicate creates the replica. If another run has just created it, replicate uses
+// that one. Its policy is completed like that of an existing replica.
 func (a applied) replicate(ctx context.Context, region string) error {
 	step := a.perRegion[region]
 	err := wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
@@ -193,7 +193,7 @@ func (a applied) createAlias(ctx context.Context, client *kms.Client, region str
 	if !awsclient.Is(err, awsclient.CodeAlreadyExists) {
 		return awsclient.Wrap(err, "creating %s for key %s in %s", a.desired.Alias, a.id, region)
 	}
-	// It may be as new as the key, and not be visible either.
+	// The alias may be as new as the key, and not be visible yet.
 	var target *metadata
 	err = wait.Until(ctx, propagation.Once(), func(ctx context.Context) (string, error) {
 		var err error
@@ -214,7 +214,7 @@ func (a applied) createAlias(ctx context.Context, client *kms.Client, region str
 	return nil
 }
 
-// AliasTakenError means that the alias was given to another key in the meantime.
+// AliasTakenError means that the alias was set to another key in the meantime.
 type AliasTakenError struct {
 	Alias, Region string
 	Key           string // that the alias was meant for

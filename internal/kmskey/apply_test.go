@@ -19,8 +19,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestCreates: without a key, one is created with all that is configured, and
-// another run changes nothing.
+// TestCreates checks that without a key, one is created with all that is configured,
+// and another run changes nothing.
 func TestCreates(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		plan, keys, err := w.complete(t, desired())
@@ -63,8 +63,8 @@ func lines(plan kmskey.Plan) []string {
 	return all
 }
 
-// TestAdopts: an existing key is completed: its replica, alias, tags, policy and
-// rotation. What is not ours stays.
+// TestAdopts checks that an existing key is completed: its replica, alias, tags, policy
+// and rotation. What is not ours stays.
 func TestAdopts(t *testing.T) {
 	for name, byID := range map[string]bool{"by alias": false, "by ID": true} {
 		t.Run(name, func(t *testing.T) {
@@ -95,8 +95,8 @@ func TestAdopts(t *testing.T) {
 	}
 }
 
-// TestReplicaOfAnotherRun: a replica that another run creates in the meantime is
-// completed.
+// TestReplicaOfAnotherRun checks that a replica that another run creates in the
+// meantime is completed.
 func TestReplicaOfAnotherRun(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		id := w.create(t, primary, multiRegion())
@@ -121,8 +121,8 @@ func (w *world) plan(t *testing.T, d kmskey.Desired) kmskey.Plan {
 	return kmskey.Diff(d, observed)
 }
 
-// TestLostCreateKey: CreateKey takes effect, and its response is lost or says
-// nothing. No second key is created.
+// TestLostCreateKey checks that no second key is created if CreateKey takes effect and
+// its response is lost or empty.
 func TestLostCreateKey(t *testing.T) {
 	for name, disturb := range map[string]func(*world){
 		"lost":  func(w *world) { w.sim.Inject(awssim.Fault{Operation: "CreateKey", Kind: awssim.ResetAfter}) },
@@ -155,8 +155,8 @@ func (w *world) answerOnce(operation, body string) {
 	}
 }
 
-// TestInterruptedRun: a run that dies after CreateKey leaves a key without an
-// alias. The next run uses it, and the oldest of several.
+// TestInterruptedRun checks that the next run uses the key of a run that died between
+// CreateKey and CreateAlias, and the oldest of several such keys.
 func TestInterruptedRun(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var oldest string
@@ -176,8 +176,8 @@ func TestInterruptedRun(t *testing.T) {
 	})
 }
 
-// TestAliasRace: of two runs that create the key at the same time, the one whose
-// alias exists first continues. The other says which key is unused, and uses the
+// TestAliasRace checks that of two runs that create the key at the same time, the one
+// whose alias exists first continues. The other says which key is unused, and uses the
 // first one's key when it reads again.
 func TestAliasRace(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -200,8 +200,8 @@ func TestAliasRace(t *testing.T) {
 	})
 }
 
-// TestPolicyOverwritten: someone who read the policy before the run set it, and
-// writes it afterwards, removes our statement. The run sets it again.
+// TestPolicyOverwritten covers another client that reads the policy before the run sets
+// it, and writes it afterwards, which removes our statement. The run sets it again.
 func TestPolicyOverwritten(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		id := w.create(t, primary, multiRegion())
@@ -223,8 +223,8 @@ func TestPolicyOverwritten(t *testing.T) {
 	})
 }
 
-// TestPolicySpoiledMeanwhile: a policy that someone writes between the plan and the
-// update passes the same checks as the planned one.
+// TestPolicySpoiledMeanwhile checks that a policy that someone writes between the plan
+// and the update passes the same checks as the planned one.
 func TestPolicySpoiledMeanwhile(t *testing.T) {
 	for name, test := range map[string]struct{ statement, says string }{
 		"open":           {`{"Sid":"Everybody","Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}`, "open to the world (Everybody)"},

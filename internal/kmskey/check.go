@@ -7,10 +7,10 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// checkPolicy lists why a policy must not be written, or why KMS would reject it.
-// It applies to every policy before CreateKey, ReplicateKey and PutKeyPolicy,
-// whoever wrote its statements: [Diff] checks those that are planned, and
-// mergePolicy what it is about to write instead. Fact: KMS-KEY-1, KMS-KEY-11.
+// checkPolicy lists why a policy must not be written, or why KMS would reject it. It
+// applies to every policy before CreateKey, ReplicateKey and PutKeyPolicy, whoever
+// wrote its statements. [Diff] checks planned policies, and mergePolicy checks the
+// policy that it is about to write instead. Fact: KMS-KEY-1, KMS-KEY-11.
 func checkPolicy(document policy.Document) []string {
 	problems := document.Problems()
 	if deleted := document.DeletedPrincipals(); len(deleted) > 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// TestCheckPolicy: what package policy rejects is rejected, and in addition what
-// KMS does not store because a principal is gone.
+// TestCheckPolicy checks that what package policy rejects is rejected, and in addition
+// what KMS does not store because a principal is gone.
 func TestCheckPolicy(t *testing.T) {
 	for statement, want := range map[string]string{
 		`{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:*","Resource":"*"}`:          "",
@@ -30,8 +30,8 @@ func TestCheckPolicy(t *testing.T) {
 	}
 }
 
-// TestValidateState: KMS's states, each of which is either usable, about to be, or
-// explained; and one that KMS doesn't have yet.
+// TestValidateState checks that each of KMS's states is usable, about to be, or
+// explained, and so is a state that KMS doesn't have yet.
 func TestValidateState(t *testing.T) {
 	const enable, cancel = "'aws kms enable-key --region eu-west-1 --key-id mrk-1'", "'aws kms cancel-key-deletion --region eu-west-1 --key-id mrk-1'"
 	want := map[types.KeyState]string{

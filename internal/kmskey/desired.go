@@ -2,10 +2,10 @@
 // primary, a replica in each other Region, and the policy, alias and tags of
 // the key in each Region. Fact: KMS-MRK-3.
 //
-// [Find] and [Found.Read] only read, [Diff] is pure, and [Plan.Apply] writes what differs.
-// Problems with a key never make reading fail. Each becomes a [change.Finding],
-// and the caller decides what to do about it. The package never deletes,
-// disables or converts keys, and never points aliases at other keys.
+// [Find] and [Found.Read] only read, [Diff] is pure, and [Plan.Apply] writes what
+// differs. Problems with a key never cause reading to fail. Each becomes a
+// [change.Finding], and the caller decides what to do about it. The package never
+// deletes, disables or converts keys, and never points aliases at other keys.
 package kmskey
 
 import (

@@ -143,8 +143,8 @@ func (p Plan) PlannedPolicies() map[string]policy.Document {
 	return planned
 }
 
-// PolicyDiff describes what of the policy of the Region's existing key changes; it
-// is empty if nothing does, and for a key to be created.
+// PolicyDiff describes the changes to the policy of the Region's existing key. It is
+// empty if there are none, and for a key to be created.
 func (p Plan) PolicyDiff(region string) []string {
 	if !p.perRegion[region].setPolicy {
 		return nil

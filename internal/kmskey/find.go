@@ -20,7 +20,7 @@ import (
 type Found struct {
 	key *metadata // one of the regional keys; nil if there is none
 	// aliases are the keys that the alias points to, by Region, nil where it doesn't
-	// exist. A Region that isn't among them wasn't looked at.
+	// exist. A Region that isn't among them wasn't read.
 	aliases  map[string]*metadata
 	findings []change.Finding
 }

@@ -256,8 +256,8 @@ func containsAll(text string, parts []string) bool {
 	return true
 }
 
-// TestUnfinishedStatementKept: a statement that KMS no longer accepts doesn't
-// matter while the policy stays as it is. The plan only mentions it.
+// TestUnfinishedStatementKept checks that a statement that KMS no longer accepts
+// doesn't matter while the policy stays as it is. The plan only mentions it.
 func TestUnfinishedStatementKept(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		keys := w.mustComplete(t, desired())

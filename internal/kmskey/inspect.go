@@ -20,8 +20,8 @@ type Inspected struct {
 }
 
 // Inspect reads a key of the Region. A value that the caller can't read, for example of
-// another account's key, stays empty, as does a key that no longer exists. An answer
-// without what was asked for is an error, not an unreadable key.
+// another account's key, stays empty, as does a key that no longer exists. A response
+// without the requested values is an error, not an unreadable key.
 func Inspect(ctx context.Context, clients Clients, region, keyARN string) (Inspected, error) {
 	client := clients(region)
 	unreadable := func(err error) bool { return awsclient.Is(err, awsclient.CodeAccessDenied, awsclient.CodeNotFound) }

@@ -17,8 +17,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// policyWrites bounds how often a policy is set that someone else keeps
-// overwriting.
+// policyWrites bounds how often a policy is set again if another client keeps
+// overwriting it.
 const policyWrites = 5
 
 // policyPatience is how long a new policy may take to become visible before the run assumes
@@ -103,7 +103,8 @@ func (a applied) readBack(ctx context.Context) (Keys, error) {
 }
 
 // readBackRegion waits until the Region's key reads back as planned. A policy that
-// doesn't is merged and set again, because someone overwrote it with an older version.
+// doesn't is merged and set again, because another client overwrote it with an older
+// version.
 func (a applied) readBackRegion(ctx context.Context, region string) (policy.Document, error) {
 	client := a.clients(region)
 	var overwritten error

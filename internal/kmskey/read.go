@@ -67,7 +67,7 @@ func (f Found) Read(ctx context.Context, clients Clients, desired Desired) (Obse
 	return observed, nil
 }
 
-// regionRead is what reading one Region's key reveals.
+// regionRead is the result of reading one Region's key.
 type regionRead struct {
 	regional Regional
 	created  bool // the plugin created the key, as the primary's tags say

@@ -32,7 +32,7 @@ const (
 type world struct {
 	sim   *awssim.World
 	alter func(operation, region string, body []byte) []byte
-	// account and session are whose clients the world hands out.
+	// account and session select the credentials of the world's clients.
 	account string
 }
 
@@ -123,7 +123,7 @@ func (w *world) mustComplete(t *testing.T, d kmskey.Desired) kmskey.Keys {
 
 func quiet() progress.Reporter { return progress.Reporter{Info: func(string) {}} }
 
-// create creates a key with the alias, as someone else may have.
+// create creates a key with the alias, as another client could.
 func (w *world) create(t *testing.T, region string, input kms.CreateKeyInput) string {
 	t.Helper()
 	client := w.others(awssim.PublishingAccount, region)
@@ -146,7 +146,7 @@ func withPolicy(document string) kms.CreateKeyInput {
 	return kms.CreateKeyInput{MultiRegion: aws.Bool(true), Policy: &document}
 }
 
-// operations are the operations that changed something, each once.
+// operations returns the operations that changed something, each once.
 func (w *world) operations() []string {
 	var names []string
 	for _, entry := range w.sim.Mutations() {

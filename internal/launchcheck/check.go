@@ -93,7 +93,7 @@ func (s Scope) managementAccount() string {
 // anyMember stands for all accounts that aren't listed.
 const anyMember = "000000000000"
 
-// withAnyOther names the stand-in.
+// withAnyOther replaces the ID of anyMember by [evaluate.AnyOther].
 func withAnyOther(matrix evaluate.Matrix) evaluate.Matrix {
 	for _, c := range matrix {
 		if i := slices.Index(c.Accounts, anyMember); i >= 0 {
@@ -103,7 +103,7 @@ func withAnyOther(matrix evaluate.Matrix) evaluate.Matrix {
 	return matrix
 }
 
-// group is accounts with the same launchers.
+// group is a set of accounts with the same launchers.
 type group struct {
 	accounts  []evaluate.Account
 	launchers []evaluate.Launcher
@@ -163,7 +163,7 @@ func (s Scope) members(members Members, ids []string) []evaluate.Account {
 	return accounts
 }
 
-// pathWithin is a place in the organization that the pattern of a unit,
+// pathWithin returns a path in the organization that the pattern of a unit,
 // o-…/*/ou-…/*, matches.
 func pathWithin(unit string) (organization, path string) {
 	organization, _, _ = strings.Cut(unit, "/")
@@ -210,7 +210,7 @@ func (s Scope) roleLaunchers(members Members, account string) []evaluate.Launche
 	return launchers
 }
 
-// standIn is a role that the pattern matches.
+// standIn returns a role that the pattern matches.
 func standIn(pattern string) string {
 	return cmp.Or(strings.NewReplacer("*", "", "?", "x").Replace(pattern), "Launcher")
 }

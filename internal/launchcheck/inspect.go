@@ -19,8 +19,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// Members is what roles of member accounts read of their accounts. The zero value
-// knows nothing.
+// Members is what the member roles read in their accounts. The zero value knows
+// nothing.
 type Members struct {
 	accounts map[string]memberAccount
 	// Inspected are the accounts of which something was read.
@@ -38,7 +38,7 @@ type Unread struct {
 	// Denied means that AWS returned that the action isn't allowed.
 	Denied   bool
 	Accounts []string
-	Err      error // of one of the accounts
+	Err      error // from one of the accounts
 }
 
 // AssumeRole is the action without which nothing of an account is read.
@@ -129,7 +129,7 @@ type inspector struct {
 }
 
 // read records the result of a read: found, or the error. An error in one Region is
-// enough: the same role reads all.
+// enough, because the same role reads all Regions.
 func (i *inspector) read(action string, err error, found func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

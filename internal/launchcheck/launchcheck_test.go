@@ -15,7 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// outcome is that of one launch.
+// outcome returns the outcome of one launch.
 func outcome(t *testing.T, result launchcheck.Result, account, region, launcher string) (evaluate.Outcome, evaluate.Link) {
 	t.Helper()
 	c, found := result.Matrix.Find(account, region, launcher)
@@ -136,7 +136,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// Roles that launch as Karpenter does are named by their last part.
+// Roles that launch as Karpenter does are named by the last part of their path.
 func TestRoles(t *testing.T) {
 	w := newWorld(t)
 	w.share(home)
@@ -188,7 +188,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// Another account's key shows neither policy nor grants.
+// Policy and grants of another account's key can't be read.
 func TestForeignKey(t *testing.T) {
 	w := newWorld(t)
 	arn := strings.Replace(w.key.ARN(home), owner, other, 1)
@@ -206,7 +206,7 @@ func TestForeignKey(t *testing.T) {
 	}
 }
 
-// Launchers have the names that people know.
+// Launchers have their usual names.
 func TestLauncherNames(t *testing.T) {
 	w := newWorld(t)
 	scope := w.scope()

@@ -12,7 +12,7 @@ import (
 // linkGrant is the name of the link that a missing grant breaks.
 const linkGrant = "grant"
 
-// launch is that of one launcher.
+// launch is a launch by one launcher.
 type launch struct{ account, region, launcher string }
 
 // missingGrants are the grants that are still to be created, and those of roles that
@@ -59,7 +59,7 @@ func (s Scope) withPending(result evaluate.Result, input evaluate.Input, missing
 	return result
 }
 
-// withGrants is the Region with the missing grants on its key.
+// withGrants returns the Region with the missing grants on its key.
 func withGrants(region evaluate.Region, missing map[launch]grant.Grant) evaluate.Region {
 	region.Keys = maps.Clone(region.Keys)
 	for l, g := range missing {
@@ -73,12 +73,12 @@ func withGrants(region evaluate.Region, missing map[launch]grant.Grant) evaluate
 	return region
 }
 
-// created is the grant as KMS will list it.
+// created returns the grant as KMS will list it.
 func created(g grant.Grant) evaluate.Grant {
 	return evaluate.Grant{ID: g.Name, Name: g.Name, Grantee: g.Role, IssuingAccount: g.Account, Operations: g.Operations}
 }
 
-// waitingFor is the link of a missing grant. It names no grant, because launches
+// waitingFor returns the link of a missing grant. It names no grant, because launches
 // that wait for the same reason are shown together.
 func (s Scope) waitingFor(g grant.Grant) evaluate.Link {
 	link := evaluate.Link{Name: linkGrant, Outcome: evaluate.Pending, Evidence: evaluate.Seen}

@@ -22,8 +22,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Subject is a Region's image, with who can launch it or, before it is shared, who
-// will.
+// Subject is a Region's image with its launch permissions or, before it is shared, the
+// planned ones.
 type Subject struct {
 	Image       ami.Image
 	Permissions ami.Permissions

@@ -67,8 +67,8 @@ func readAllowedAMIs(ctx context.Context, clients *awsclient.Clients, region str
 	return setting, nil
 }
 
-// criterion converts a criterion. One without a part that is known has parts of
-// tomorrow. Fact: EC2-ALLOW-7.
+// criterion converts a criterion. A criterion without any known part has parts that
+// this version doesn't know. Fact: EC2-ALLOW-7.
 func criterion(c types.ImageCriterion) evaluate.ImageCriterion {
 	read := evaluate.ImageCriterion{Providers: c.ImageProviders, Names: c.ImageNames, ProductCodes: c.MarketplaceProductCodes}
 	read.Other = len(c.ImageWatermarks) > 0 || c.ScanResultCondition != nil

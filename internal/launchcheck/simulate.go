@@ -30,8 +30,8 @@ func (i *inspector) launchRoles() []string {
 }
 
 // simulate asks IAM, for each role that launches, what its policies, its permissions
-// boundary and the organization allow in the Region. Service-linked roles aren't
-// asked: nothing of this limits them. Fact: IAM-SIM-2, IAM-ROLE-8, IAM-EVAL-13.
+// boundary and the organization allow in the Region. It doesn't ask for service-linked
+// roles, because none of this limits them. Fact: IAM-SIM-2, IAM-ROLE-8, IAM-EVAL-13.
 func (i *inspector) simulate(ctx context.Context, clients *awsclient.Clients, region string) {
 	if len(i.Keys[region]) == 0 {
 		return

@@ -22,15 +22,15 @@ type Query struct {
 	// Units are IDs of organizational units or roots (ou-…, r-…): their accounts,
 	// and those of all units below. Defaults to the whole organization.
 	Units []string
-	// Exclude lists IDs of accounts to leave out. An account that isn't found is
-	// no error: it may have left.
+	// Exclude lists IDs of accounts to leave out. An account that isn't found isn't an
+	// error, because it may have left.
 	Exclude []string
 }
 
 // Discover returns the IDs of the active accounts, in order. Suspended and closing
 // accounts, and those that are still being created, can't launch. Only the management
 // account and delegated administrators can call it. An account without an ID or a state
-// is an error: ignored, it would lose its grants. Fact: ORG-6, ORG-8.
+// is an error. If it were ignored, it would lose its grants. Fact: ORG-6, ORG-8.
 func Discover(ctx context.Context, client *organizations.Client, query Query) ([]string, error) {
 	found, err := list(ctx, client, query.Units)
 	if err != nil {

@@ -32,8 +32,8 @@ func (p pages) discover(t *testing.T, query organization.Query) ([]string, error
 	return organization.Discover(t.Context(), awsclient.New(config).Organizations("aws"), query)
 }
 
-// TestDiscoverReadsAllPages: a page can be empty though more follow. A state is
-// read from State, or from Status where there is no State.
+// TestDiscoverReadsAllPages checks that a page can be empty though more follow. A state
+// is read from State, or from Status where there is no State.
 func TestDiscoverReadsAllPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got, err := pages{"ListAccounts": {

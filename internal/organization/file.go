@@ -50,7 +50,7 @@ func Parse(content []byte) ([]string, error) {
 	return slices.Compact(r.ids), nil
 }
 
-// reading is what was found in a file.
+// reading collects the IDs and problems in a file.
 type reading struct {
 	ids      []string
 	inactive int

@@ -33,8 +33,7 @@ func missing(d, other Document) []json.RawMessage {
 	return slices.DeleteFunc(slices.Clone(d.Statements), func(raw json.RawMessage) bool { return have[canonicalStatement(raw)] })
 }
 
-// compact is the statement on one line, with spaces after colons and commas as
-// people write them.
+// compact returns the statement on one line, with spaces after colons and commas.
 func compact(raw json.RawMessage) string {
 	var line bytes.Buffer
 	if err := json.Indent(&line, raw, "", ""); err != nil {

@@ -138,8 +138,8 @@ func utf16Text(t *testing.T, content string, endianness unicode.Endianness) stri
 	return encoded
 }
 
-// TestProblems: what KMS stores no longer, and what we would not write, is found
-// in a policy that was read.
+// TestProblems checks that statements that KMS no longer accepts, or that we wouldn't
+// write, are found in a policy that was read.
 func TestProblems(t *testing.T) {
 	for name, test := range map[string]struct {
 		document string

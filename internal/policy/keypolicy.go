@@ -176,7 +176,7 @@ func (k KeyPolicy) share(who audience) []Statement {
 	return statements
 }
 
-// and joins conditions, which share no operator and key pair, into one.
+// and joins conditions into one. They must not have an operator and key in common.
 func and(conditions ...Condition) Condition {
 	var joined Condition
 	for _, c := range conditions {

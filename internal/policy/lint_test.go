@@ -83,7 +83,8 @@ func TestLintNamesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// TestLintOfGoodPolicies: policies of this plugin and of AWS have no findings.
+// TestLintOfGoodPolicies checks that policies of this plugin and of AWS have no
+// findings.
 func TestLintOfGoodPolicies(t *testing.T) {
 	goldens, err := filepath.Glob("testdata/key-policy-*.golden.json")
 	if err != nil || len(goldens) < 5 {
@@ -149,7 +150,8 @@ func TestUnknownElementsAreExplained(t *testing.T) {
 	}
 }
 
-// FuzzLint: whatever can be parsed is checked without a panic, and always the same.
+// FuzzLint checks that whatever can be parsed is checked without a panic, and always
+// the same.
 func FuzzLint(f *testing.F) {
 	f.Add(defaultKeyPolicy)
 	f.Add(`{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::*:x"},"Action":["kms:ReEncrypt","\u006bms:x",":","?"],"Resource":["a","arn:aws:kms:*"],"Condition":{"ForAnyValue:IfExists":{"aws:PrincipalOrgPaths":""},"StringLike":{"kms:ViaService":["ec2.","ec2.${x}"]}}}}`)

@@ -2,7 +2,8 @@ package policy
 
 import "testing"
 
-// TestObjectsAreUnambiguous: an object that has a name twice is read nowhere.
+// TestObjectsAreUnambiguous checks that an object that has a name twice is read
+// nowhere.
 func TestObjectsAreUnambiguous(t *testing.T) {
 	const rest = `"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"`
 	for statement, unique := range map[string]bool{
@@ -25,7 +26,7 @@ func TestObjectsAreUnambiguous(t *testing.T) {
 	}
 }
 
-// TestParseRefusesAmbiguity: a document that has a key twice is rejected,
+// TestParseRefusesAmbiguity checks that a document that has a key twice is rejected,
 // neither as a key policy nor as extra statements.
 func TestParseRefusesAmbiguity(t *testing.T) {
 	const twice = `{"Sid":"A","Effect":"Allow","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorgid","aws:principalorgid":"o-*"}}}`

@@ -143,7 +143,7 @@ func TestPublicStatements(t *testing.T) {
 	when(public, `{'StringEquals':{'aws:PrincipalType':'AssumedRole'}}`)
 	when(closed, `{'StringEquals':{'aws:PrincipalType':'AssumedRole'},'ArnLike':{'aws:PrincipalArn':'arn:aws:iam::111111111111:role/*'}}`)
 
-	for condition, is := range map[string]bool{ // the older language has no variables: this is a name that no one has, and not known to be one
+	for condition, is := range map[string]bool{ // the older language has no variables: this is an unknown name that no principal has
 		`{'StringEquals':{'aws:PrincipalOrgID':'${aws:PrincipalOrgID}'}}`:                    public,
 		`{'ArnLike':{'aws:PrincipalArn':'arn:aws:iam::${aws:PrincipalAccount}:role/x'}}`:     public,
 		`{'StringLike':{'aws:PrincipalArn':'arn:aws:iam::111111111111:role/${aws:userid}'}}`: closed,
@@ -163,7 +163,7 @@ func TestPublicStatements(t *testing.T) {
 			}
 		})
 	}
-	// What cannot be read is not known to be closed.
+	// An unreadable statement isn't known to be closed.
 	for _, unread := range []string{`{`, `{"Effect":"Allow","Principal":{"AWS":[["*"]]},"Action":"*","Resource":"*"}`, `{"Sid":"S","Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":["o-exampleorgid",["o-exampleorgid"]]}}}`} {
 		if got := (Document{Statements: []json.RawMessage{json.RawMessage(unread)}}).PublicStatements(); len(got) != 1 {
 			t.Errorf("%s: %v", unread, got)

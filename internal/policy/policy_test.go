@@ -99,8 +99,8 @@ func TestMergeAddsTheOwnerOnlyWhereNobodyAdministers(t *testing.T) {
 	}
 }
 
-// TestMergeKeepsTheOwnerWhereItsStatementIsReplaced: a statement that has one of
-// our Sids and lets the owner administer is about to be replaced.
+// TestMergeKeepsTheOwnerWhereItsStatementIsReplaced checks that a statement with one of
+// our Sids doesn't count as the owner's, because it is about to be replaced.
 func TestMergeKeepsTheOwnerWhereItsStatementIsReplaced(t *testing.T) {
 	existing := mustParse(t, strings.Replace(defaultKeyPolicy, "Enable IAM User Permissions", SidOrganization, 1))
 	merged := mustMerge(t, openPolicy(), &existing, "")
@@ -243,8 +243,8 @@ func (d Document) hasOwnerStatement() bool {
 	return slices.Contains(d.Sids(), SidOwner)
 }
 
-// TestMergeKeepsConfinedOwner: an owner that was confined on purpose stays so, if
-// that is asked for; a new key's owner always has access.
+// TestMergeKeepsConfinedOwner checks that an owner that was confined on purpose stays
+// so, if that is asked for; a new key's owner always has access.
 func TestMergeKeepsConfinedOwner(t *testing.T) {
 	confined, err := Parse(`{"Version":"2012-10-17","Statement":[{"Sid":"Admin","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/admin"},"Action":"kms:*","Resource":"*"}]}`)
 	if err != nil {
@@ -266,8 +266,8 @@ func TestMergeKeepsConfinedOwner(t *testing.T) {
 	}
 }
 
-// TestCanary: without Auto Scaling, the role can do nothing with it, and in any case
-// it removes only what is tagged.
+// TestCanary checks that without Auto Scaling, the role can do nothing with it, and in
+// any case it removes only what is tagged.
 func TestCanary(t *testing.T) {
 	const key = "arn:aws:kms:*:111111111111:key/mrk-1"
 	with, without := Canary("aws", key, true).String(), Canary("aws", key, false).String()

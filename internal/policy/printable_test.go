@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What a policy contains neither acts on a terminal nor adds a line to an error or
-// a finding.
+// The content of a policy neither acts on a terminal nor adds a line to an error or a
+// finding.
 func TestTextOfPoliciesIsPrintable(t *testing.T) {
 	const outside = `x\u001b[31m\ny` // as JSON has it
 	statement := func(element, value string) string {

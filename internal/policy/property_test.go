@@ -245,8 +245,8 @@ func newlyOpen(existing, merged Document) []string {
 	return slices.Sorted(maps.Keys(after))
 }
 
-// TestEqualProperties: Equal is an equivalence, documents that it calls equal
-// have one digest, and writing one differently does not make it another.
+// TestEqualProperties checks that Equal is an equivalence, documents that it calls
+// equal have one digest, and writing one differently does not make it another.
 func TestEqualProperties(t *testing.T) {
 	forEachGenerated(t, func(t *testing.T, g generator) {
 		a, b, c := g.document(t), g.document(t), g.document(t)

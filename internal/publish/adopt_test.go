@@ -110,7 +110,7 @@ func TestDriftIsMended(t *testing.T) {
 	})
 }
 
-// TestMissingRole: a service-linked role that does not exist is skipped, and
+// TestMissingRole checks that a service-linked role that does not exist is skipped, and
 // granted by the next run, or is an error.
 func TestMissingRole(t *testing.T) {
 	without := func() awssim.WorldFile {
@@ -153,7 +153,8 @@ func TestMissingRole(t *testing.T) {
 	})
 }
 
-// TestGrantsToCreate: without a role in the members, their grants are written down.
+// TestGrantsToCreate checks that, without a role in the member accounts, their grants
+// are listed for them to create.
 func TestGrantsToCreate(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()

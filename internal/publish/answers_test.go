@@ -72,8 +72,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestInvisibleCopies: a Region whose responses lack the copies isn't copied to again
-// and again.
+// TestInvisibleCopies checks that a Region whose responses lack the copies isn't copied
+// to again and again.
 func TestInvisibleCopies(t *testing.T) {
 	for _, kind := range []awssim.FaultKind{awssim.EmptyBody, awssim.EmptyLists, awssim.MissingMembers} {
 		synctest.Test(t, answerCell{kind: kind, operation: "ec2 DescribeImages", pending: true}.run)

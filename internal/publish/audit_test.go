@@ -129,8 +129,8 @@ var drifts = []struct {
 	},
 }
 
-// TestAudit: a plan of a publication of long ago finds what has drifted, says who
-// cannot launch because of it, and changes nothing.
+// TestAudit checks that a plan of a publication of long ago finds what has drifted,
+// says who cannot launch because of it, and changes nothing.
 func TestAudit(t *testing.T) {
 	for _, test := range drifts {
 		t.Run(test.name, func(t *testing.T) {

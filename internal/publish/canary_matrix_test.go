@@ -197,7 +197,8 @@ func TestAnswersOfCanary(t *testing.T) {
 	}
 }
 
-// TestCancelWithCanary: a run that is canceled while canaries run terminates them.
+// TestCancelWithCanary checks that a run that is canceled while canaries run terminates
+// them.
 func TestCancelWithCanary(t *testing.T) {
 	for _, after := range []time.Duration{3 * time.Second, 20 * time.Second, 40 * time.Second} {
 		t.Run(after.String(), func(t *testing.T) {

@@ -93,8 +93,8 @@ func everywhere(w *world, permissions ...string) map[string][]string {
 	return all
 }
 
-// TestCanary: instances run in every Region before any other account sees an image.
-// They are harmless, and no resources of them remain.
+// TestCanary checks that instances run in every Region before any other account sees an
+// image. They are harmless, and no resources of them remain.
 func TestCanary(t *testing.T) {
 	inCanaryWorld(t, nil, func(t *testing.T, w *world) {
 		ran := map[string]bool{} // Region and instance
@@ -247,8 +247,8 @@ func canaryFailures() map[string]canaryFailure {
 	}
 }
 
-// TestCanaryFailures: no one else sees the image, the canary's account keeps its
-// permission, nothing is left, and once the cause is gone, the next run publishes.
+// TestCanaryFailures checks that no one else sees the image, the canary's account keeps
+// its permission, nothing is left, and once the cause is gone, the next run publishes.
 func TestCanaryFailures(t *testing.T) {
 	for name, test := range canaryFailures() {
 		for _, tolerant := range []bool{false, true} {
@@ -286,7 +286,8 @@ func TestCanaryFailures(t *testing.T) {
 	}
 }
 
-// TestCanaryWithItsOwnNetwork: in the subnets and groups of the configuration.
+// TestCanaryWithItsOwnNetwork checks that canaries launch in the configured subnets and
+// security groups.
 func TestCanaryWithItsOwnNetwork(t *testing.T) {
 	noDefault := func(file *awssim.WorldFile) {
 		for n := range file.Accounts {
@@ -327,7 +328,8 @@ func TestCanaryWithItsOwnNetwork(t *testing.T) {
 	})
 }
 
-// TestCanaryInAnotherZone: where one has no capacity.
+// TestCanaryInAnotherZone checks that the canary launches in another zone if one has no
+// capacity.
 func TestCanaryInAnotherZone(t *testing.T) {
 	one := func(file *awssim.WorldFile) {
 		file.Capacity = []awssim.CapacityFile{{Zone: "us-east-1a"}, {Zone: "eu-west-1a", InstanceType: "t4g.nano", Unsupported: true}}
@@ -342,8 +344,8 @@ func TestCanaryInAnotherZone(t *testing.T) {
 	})
 }
 
-// TestCanaryWaitsForANewGrant: Auto Scaling's launches fail until the grant counts.
-// A grant that never does is a failure after five minutes.
+// TestCanaryWaitsForANewGrant checks that Auto Scaling's launches fail until the grant
+// counts. A grant that never does is a failure after five minutes.
 func TestCanaryWaitsForANewGrant(t *testing.T) {
 	for _, after := range []time.Duration{2 * time.Minute, time.Hour} {
 		t.Run(after.String(), func(t *testing.T) {
@@ -400,8 +402,8 @@ func (w *world) withoutScalingGrant(t *testing.T, region string, during time.Dur
 	}
 }
 
-// TestCanaryProblems: what proves nothing, or can't work, is in the plan, and nothing
-// changes.
+// TestCanaryProblems checks that what proves nothing, or can't work, is in the plan,
+// and nothing changes.
 func TestCanaryProblems(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*publish.Spec)
@@ -451,8 +453,8 @@ func TestPlanOnlyLaunchesNoCanary(t *testing.T) {
 	})
 }
 
-// TestSweepLeavesOthersAlone: only canaries of the publication, and those of others
-// whose time is over, are removed.
+// TestSweepLeavesOthersAlone checks that only canaries of the publication, and those of
+// others whose time is over, are removed.
 func TestSweepLeavesOthersAlone(t *testing.T) {
 	const run = "0123456789abcdef"
 	soon, past := time.Hour, -time.Hour
@@ -526,9 +528,9 @@ func TestCanaryThatSomeoneTerminates(t *testing.T) {
 	})
 }
 
-// TestEachPermissionOfTheCanaryIsNeeded: without any action of the documented policy,
-// a run says which one is missing, no one else sees the image, and the next run with
-// the whole policy publishes and removes what was left.
+// TestEachPermissionOfTheCanaryIsNeeded checks that without any action of the
+// documented policy, a run says which one is missing, no one else sees the image, and
+// the next run with the whole policy publishes and removes what was left.
 func TestEachPermissionOfTheCanaryIsNeeded(t *testing.T) {
 	document := policy.Canary("aws", "arn:aws:kms:*:"+awssim.PublishingAccount+":key/*", true)
 	for n, raw := range document.Statements {

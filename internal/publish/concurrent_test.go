@@ -9,9 +9,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
-// TestTwoRunsAtOnce: several builds of a template publish at the same time. On
-// one machine they make one key; on several machines the first alias decides,
-// and both use that key.
+// TestTwoRunsAtOnce covers several builds of a template that publish at the same time.
+// On one machine they make one key; on several machines the first alias decides, and
+// both use that key.
 func TestTwoRunsAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		lock   func() publish.Locker

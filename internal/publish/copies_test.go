@@ -9,8 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 )
 
-// TestFailedCopies: copies that end failed are reported, all of them in the order
-// of the Regions. The others are kept, and the next run copies only what is
+// TestFailedCopies checks that copies that end failed are reported, all of them in the
+// order of the Regions. The others are kept, and the next run copies only what is
 // missing.
 func TestFailedCopies(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {

@@ -64,8 +64,8 @@ func TestCrash(t *testing.T) {
 // depends on which of its calls comes first.
 const matrixSlack = 5
 
-// TestCrashAndRunAtOnce: a run that starts before EC2's readers see the copies of
-// the one that died must not copy again.
+// TestCrashAndRunAtOnce checks that a run that starts before EC2's readers see the
+// copies of the one that died must not copy again.
 func TestCrashAndRunAtOnce(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		other := w.spec()

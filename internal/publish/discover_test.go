@@ -51,7 +51,7 @@ func (w *world) discovering() publish.Spec {
 	return spec
 }
 
-// TestDiscover: the accounts of a unit have grants, and launch; a second run
+// TestDiscover checks that the accounts of a unit have grants, and launch; a second run
 // changes nothing. With listed accounts both count, each once.
 func TestDiscover(t *testing.T) {
 	inVirtualTime(t, delegated, func(t *testing.T, w *world) {
@@ -111,8 +111,8 @@ func TestDiscoverDenied(t *testing.T) {
 	})
 }
 
-// TestDiscoveryPermissions: each action of the documented permissions is needed,
-// two of them for units, one for the whole organization.
+// TestDiscoveryPermissions checks that each action of the documented permissions is
+// needed, two of them for units, one for the whole organization.
 func TestDiscoveryPermissions(t *testing.T) {
 	features := []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants}
 	for _, missing := range append(permission.Of(permission.Discovery), permission.Permission{}) {

@@ -68,9 +68,10 @@ func input(g manifest.Grant) *kms.CreateGrantInput {
 	return in
 }
 
-// TestEmittedGrants: without a member role the publication is complete and the launch
-// checks are pending; a member's pipeline creates the grants from kms-grants.json, and
-// the next audit passes. In between nothing is drift unless the roles are listed.
+// TestEmittedGrants checks that without a member role the publication is complete and
+// the launch checks are pending; a member's pipeline creates the grants from
+// kms-grants.json, and the next audit passes. In between nothing is drift unless the
+// roles are listed.
 func TestEmittedGrants(t *testing.T) {
 	for name, variant := range map[string]func(*publish.Spec){
 		"open":     func(*publish.Spec) {},
@@ -142,9 +143,9 @@ func (w *world) launchEverywhere(t *testing.T, result outcome) {
 	}
 }
 
-// TestOwnersGrantsDontCount: grants that the owner created don't let a member's Auto
-// Scaling group launch. The plan names them and the check is pending. With the
-// member's own grants it launches, and pruning revokes the owner's afterwards.
+// TestOwnersGrantsDontCount checks that grants that the owner created don't let a
+// member's Auto Scaling group launch. The plan names them and the check is pending.
+// With the member's own grants it launches, and pruning revokes the owner's afterwards.
 func TestOwnersGrantsDontCount(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.emitting()
@@ -173,8 +174,8 @@ func TestOwnersGrantsDontCount(t *testing.T) {
 	})
 }
 
-// TestAccountThatIsNoMember: a typo in grants.accounts is a problem of the plan if the
-// organization's accounts can be listed.
+// TestAccountThatIsNoMember checks that a typo in grants.accounts is a problem of the
+// plan if the organization's accounts can be listed.
 func TestAccountThatIsNoMember(t *testing.T) {
 	const typo = "222222222223"
 	for name, test := range map[string]struct {
@@ -201,9 +202,9 @@ func TestAccountThatIsNoMember(t *testing.T) {
 	}
 }
 
-// TestGrantAccountsAreAdmitted: an account that the image isn't shared with by its ID
-// can create its grants all the same, and only those of the block's roles if the key
-// policy is hardened.
+// TestGrantAccountsAreAdmitted checks that an account that the image isn't shared with
+// by its ID can create its grants all the same, and only those of the block's roles if
+// the key policy is hardened.
 func TestGrantAccountsAreAdmitted(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.emitting()
@@ -226,8 +227,8 @@ func TestGrantAccountsAreAdmitted(t *testing.T) {
 	})
 }
 
-// TestPendingIsDecidedByTheGrant: a launch that fails for another reason is not
-// pending, although its grant is missing.
+// TestPendingIsDecidedByTheGrant checks that a launch that fails for another reason is
+// not pending, although its grant is missing.
 func TestPendingIsDecidedByTheGrant(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.emitting()

@@ -32,8 +32,8 @@ func threeGenerations(t *testing.T, w *world) {
 	w.reported(t, generations[:2]...)
 }
 
-// TestCrashAfterSharing: a run that dies while it deprecates, protects, names and
-// retires is finished by the next one, too.
+// TestCrashAfterSharing checks that a run that dies while it deprecates, protects,
+// names and retires is finished by the next one, too.
 func TestCrashAfterSharing(t *testing.T) {
 	var calls int
 	var want undisturbed

@@ -80,8 +80,8 @@ func lifelong(s *publish.Spec) {
 	s.Lifecycle = retention.Lifecycle{DeprecateAfter: 90 * 24 * time.Hour, Protection: ami.ProtectedWithCooldown}
 }
 
-// TestLifecycle: the published images are deprecated and protected as asked for, and
-// tagged with what only the run knows; a second run changes nothing.
+// TestLifecycle checks that the published images are deprecated and protected as asked
+// for, and tagged with what only the run knows; a second run changes nothing.
 func TestLifecycle(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
@@ -121,9 +121,9 @@ func TestLifecycle(t *testing.T) {
 	})
 }
 
-// TestLifecycleOfWhatIsPublished: an image that is published already gets what it
-// lacks, one whose time has come is deprecated immediately, and an adopted source is
-// marked as one that this plugin publishes.
+// TestLifecycleOfWhatIsPublished checks that an image that is published already gets
+// what it lacks, one whose time has come is deprecated immediately, and an adopted
+// source is marked as one that this plugin publishes.
 func TestLifecycleOfWhatIsPublished(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.mustPublish(t, w.spec())
@@ -152,9 +152,9 @@ func TestLifecycleOfWhatIsPublished(t *testing.T) {
 	})
 }
 
-// TestRetire: older generations are deprecated, disabled and deregistered by
-// their age; those that are used, protected, of another family or architecture,
-// or not this plugin's stay as they are.
+// TestRetire checks that older generations are deprecated, disabled and deregistered by
+// their age; those that are used, protected, of another family or architecture, or not
+// this plugin's stay as they are.
 func TestRetire(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		region := w.regions[0]
@@ -248,8 +248,8 @@ func (w *world) checkRetired(t *testing.T, generation int, region, id string) {
 	}
 }
 
-// TestRetireNothingNewer: when an older image is published again, those that came
-// after it stay as they are, however old they are, and count as kept.
+// TestRetireNothingNewer checks that when an older image is published again, those that
+// came after it stay as they are, however old they are, and count as kept.
 func TestRetireNothingNewer(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		images := map[string]map[string]string{}

@@ -13,8 +13,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestLocate: the key of a publication is found by each of its names, from each
-// of its Regions, and looking changes nothing.
+// TestLocate checks that the key of a publication is found by each of its names, from
+// each of its Regions, and looking changes nothing.
 func TestLocate(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		key := w.mustPublish(t, w.spec()).Manifest().Key

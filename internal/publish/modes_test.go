@@ -115,9 +115,9 @@ type modeCell struct {
 	k    int
 }
 
-// TestModes: in every mode that changes what happens after a failure, a run is
-// denied a call or is canceled, at each of its calls. What it leaves is what the
-// mode promises, and the next run finishes.
+// TestModes covers every mode that changes what happens after a failure: a run is
+// denied a call or is canceled, at each of its calls. What it leaves is what the mode
+// promises, and the next run finishes.
 func TestModes(t *testing.T) {
 	var cells []modeCell
 	all := modes()

@@ -12,9 +12,10 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestNameTakenMeanwhile: two runs of different images want one name. Neither blocks
-// the other while its copies are unpublished. The one that comes second finds the
-// name published right before it would share, shares nothing, and keeps its copies.
+// TestNameTakenMeanwhile covers two runs of different images that want the same name.
+// Neither blocks the other while its copies are unpublished. The one that comes second
+// finds the name published right before it would share, shares nothing, and keeps its
+// copies.
 func TestNameTakenMeanwhile(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		another := w.buildAnother(t)
@@ -49,8 +50,8 @@ func TestNameTakenMeanwhile(t *testing.T) {
 	})
 }
 
-// TestFilesThatCannotBeWritten: a publication whose files can't be written isn't
-// complete, fails, and keeps its images shared. The next run completes it.
+// TestFilesThatCannotBeWritten checks that a publication whose files can't be written
+// isn't complete, fails, and keeps its images shared. The next run completes it.
 func TestFilesThatCannotBeWritten(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		full := errors.New("no space left on device")

@@ -24,9 +24,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestCanceledRunKeepsWhatAnotherPublished: two runs of one image start a second
-// apart and get the same copies, since their client tokens are the same. One
-// completes, the other is canceled (defect D1).
+// TestCanceledRunKeepsWhatAnotherPublished checks that two runs of one image start a
+// second apart and get the same copies, since their client tokens are the same. One
+// completes, the other is canceled.
 func TestCanceledRunKeepsWhatAnotherPublished(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		lock := mutex()
@@ -51,8 +51,8 @@ func TestCanceledRunKeepsWhatAnotherPublished(t *testing.T) {
 	})
 }
 
-// TestFailingCheckKeepsWhatAnotherPublished: a run copies; a second finds the
-// copies and publishes them; then the launch checks of the first one fail (defect
+// TestFailingCheckKeepsWhatAnotherPublished checks that a run copies; a second finds
+// the copies and publishes them; then the launch checks of the first one fail (defect
 // D1, the other way).
 func TestFailingCheckKeepsWhatAnotherPublished(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
@@ -77,8 +77,8 @@ func TestFailingCheckKeepsWhatAnotherPublished(t *testing.T) {
 	})
 }
 
-// TestDisabledImageIsKept: publishing over a disabled image changes nothing and
-// says how to enable it (defect D2).
+// TestDisabledImageIsKept checks that publishing over a disabled image changes nothing
+// and says how to enable it.
 func TestDisabledImageIsKept(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		published := w.mustPublish(t, w.spec()).Images()
@@ -102,8 +102,8 @@ func TestDisabledImageIsKept(t *testing.T) {
 	})
 }
 
-// TestDisabledWhileItIsPublished: an image that someone disables while the run
-// shares it is never reported as published.
+// TestDisabledWhileItIsPublished checks that an image that someone disables while the
+// run shares it is never reported as published.
 func TestDisabledWhileItIsPublished(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.sim.OnCall(func(call awssim.Entry) {
@@ -124,9 +124,9 @@ func TestDisabledWhileItIsPublished(t *testing.T) {
 	})
 }
 
-// TestSharingFailsHalfway: when sharing fails in one Region, the others stay
+// TestSharingFailsHalfway checks that when sharing fails in one Region, the others stay
 // shared, since every image was verified and checked before. The error names the
-// Regions that were reached, and the next run finishes (defect D4).
+// Regions that were reached, and the next run finishes.
 func TestSharingFailsHalfway(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
@@ -175,9 +175,9 @@ func existingCopies(t *testing.T, w *world) {
 	}
 }
 
-// TestFailingCheckAddsNoPermission: launch checks run before sharing, so copies that
-// existed before get no permission when the checks fail (defect D5). A Deny that the
-// plan's read doesn't show yet is found by the checks of the copies.
+// TestFailingCheckAddsNoPermission checks that launch checks run before sharing, so
+// copies that existed before get no permission when the checks fail. A Deny
+// that the plan's read doesn't show yet is found by the checks of the copies.
 func TestFailingCheckAddsNoPermission(t *testing.T) {
 	for name, settled := range map[string]time.Duration{"the plan's read shows the Deny": time.Minute, "it doesn't": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -205,8 +205,8 @@ func TestFailingCheckAddsNoPermission(t *testing.T) {
 	}
 }
 
-// TestUnreadableChecks: what can't be read makes checks inconclusive. With `fail`
-// nothing is shared, with `warn` the publication continues (defect D6).
+// TestUnreadableChecks checks that what can't be read makes checks inconclusive. With
+// `fail` nothing is shared, with `warn` the publication continues.
 func TestUnreadableChecks(t *testing.T) {
 	for mode, complete := range map[publish.Check]bool{publish.CheckFail: false, publish.CheckWarn: true} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -243,8 +243,8 @@ func TestUnreadableChecks(t *testing.T) {
 	}
 }
 
-// TestResumeWithoutTheSource: a publication that failed is finished from the kept
-// copies although the source AMI is gone; the missing Region is copied from one of
+// TestResumeWithoutTheSource checks that a publication that failed is finished from the
+// kept copies although the source AMI is gone; the missing Region is copied from one of
 // them.
 func TestResumeWithoutTheSource(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
@@ -296,8 +296,8 @@ func (w *world) deregisterSource(t *testing.T) {
 	time.Sleep(time.Minute)
 }
 
-// TestPendingCopyDisappears: a copy that someone deregisters while the run waits
-// for it is replaced (defect D10).
+// TestPendingCopyDisappears checks that a copy that someone deregisters while the run
+// waits for it is replaced.
 func TestPendingCopyDisappears(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		var copying atomic.Int32
@@ -321,8 +321,8 @@ func TestPendingCopyDisappears(t *testing.T) {
 	})
 }
 
-// TestFailFast: when one Region fails permanently, the run doesn't wait for the others
-// (defect D9). The pending copies stay, and the next run uses them.
+// TestFailFast checks that when one Region fails permanently, the run doesn't wait for
+// the others. The pending copies stay, and the next run uses them.
 func TestFailFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorldWith(t, defaultWorld(), timing)
@@ -352,8 +352,8 @@ func TestFailFast(t *testing.T) {
 	})
 }
 
-// TestConcurrentCopyLimit: a refusal of one more concurrent copy is waited for
-// (defect D9).
+// TestConcurrentCopyLimit checks that a refusal of one more concurrent copy is waited
+// for.
 func TestConcurrentCopyLimit(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		refused := 0
@@ -372,8 +372,8 @@ func TestConcurrentCopyLimit(t *testing.T) {
 	})
 }
 
-// TestUnpublishedCopiesAreListed: a plan lists the copies that failed runs left,
-// whatever their name, with the commands that remove them; but no command removes
+// TestUnpublishedCopiesAreListed checks that a plan lists the copies that failed runs
+// left, whatever their name, with the commands that remove them; but no command removes
 // the only copy of an original.
 func TestUnpublishedCopiesAreListed(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
@@ -396,8 +396,8 @@ func TestUnpublishedCopiesAreListed(t *testing.T) {
 	})
 }
 
-// TestUnpublishedCopiesOfOthersNeverBlock: unpublished copies of another source, of
-// the same name, don't keep an image from being published.
+// TestUnpublishedCopiesOfOthersNeverBlock checks that unpublished copies of another
+// source, of the same name, don't keep an image from being published.
 func TestUnpublishedCopiesOfOthersNeverBlock(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		existingCopies(t, w)
@@ -427,8 +427,8 @@ func (w *world) buildAnother(t *testing.T) string {
 	return aws.ToString(answer.ImageId)
 }
 
-// TestCopiesInOtherRegionsOfTheKeyAreListed: a publication to fewer Regions still
-// lists what an earlier run left in the others.
+// TestCopiesInOtherRegionsOfTheKeyAreListed checks that a publication to fewer Regions
+// still lists what an earlier run left in the others.
 func TestCopiesInOtherRegionsOfTheKeyAreListed(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		existingCopies(t, w)
@@ -441,8 +441,8 @@ func TestCopiesInOtherRegionsOfTheKeyAreListed(t *testing.T) {
 	})
 }
 
-// TestUnreadableKey: with `fail`, nothing is shared if the account's own key can't be
-// read for the launch checks, whatever AWS's reason.
+// TestUnreadableKey checks that with `fail`, nothing is shared if the account's own key
+// can't be read for the launch checks, whatever AWS's reason.
 func TestUnreadableKey(t *testing.T) {
 	for _, operation := range []string{"DescribeKey", "GetKeyPolicy"} {
 		t.Run(operation, func(t *testing.T) {
@@ -472,8 +472,8 @@ func TestUnreadableKey(t *testing.T) {
 	}
 }
 
-// TestTooManyPermissions: more launch permissions than EC2 allows are a problem of the
-// plan.
+// TestTooManyPermissions checks that more launch permissions than EC2 allows are a
+// problem of the plan.
 func TestTooManyPermissions(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
@@ -491,7 +491,7 @@ func TestTooManyPermissions(t *testing.T) {
 	})
 }
 
-// TestPlannedPolicies: a plan's manifest has each policy before and after.
+// TestPlannedPolicies checks that a plan's manifest has each policy before and after.
 func TestPlannedPolicies(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
@@ -518,7 +518,7 @@ func TestPlannedPolicies(t *testing.T) {
 	})
 }
 
-// TestManifestListsUnpublishedCopies: what is recorded lists them, too.
+// TestManifestListsUnpublishedCopies checks that what is recorded lists them, too.
 func TestManifestListsUnpublishedCopies(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.sim.FailCopy("eu-west-1", "the quota is used up")

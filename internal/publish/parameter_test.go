@@ -17,9 +17,8 @@ func (w *world) ssmIn(region string) *ssm.Client {
 	return ssm.NewFromConfig(w.config(awssim.PublishingAccount, region))
 }
 
-// TestParameters: the parameter of each Region names the image that was
-// published last, the earlier ones are its history, and a second run changes
-// nothing.
+// TestParameters checks that the parameter of each Region names the image that was
+// published last, the earlier ones are its history, and a second run changes nothing.
 func TestParameters(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
@@ -57,8 +56,8 @@ func TestParameters(t *testing.T) {
 	})
 }
 
-// TestParameterOfAnotherType: a parameter that cannot name an image stops the run
-// before anything is changed.
+// TestParameterOfAnotherType checks that a parameter that cannot name an image stops
+// the run before anything is changed.
 func TestParameterOfAnotherType(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		_, err := w.ssmIn("eu-west-1").PutParameter(t.Context(), &ssm.PutParameterInput{Name: aws.String("/golden"), Value: aws.String("ami-1"), Type: types.ParameterTypeString, DataType: aws.String("text")})
@@ -79,7 +78,7 @@ func TestParameterOfAnotherType(t *testing.T) {
 	})
 }
 
-// TestParameterNotTaken: the run reports a value that AWS silently rejects.
+// TestParameterNotTaken checks that the run reports a value that AWS silently rejects.
 func TestParameterNotTaken(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()

@@ -133,7 +133,7 @@ func sourceUnderOwnKey(t *testing.T, w *world, spec *publish.Spec) {
 	spec.Sources[0].ImageID, spec.Image.Name = aws.ToString(answer.ImageId), "golden-shared"
 }
 
-// TestLeastPrivilege: the documented policy is enough.
+// TestLeastPrivilege checks that the documented policy is enough.
 func TestLeastPrivilege(t *testing.T) {
 	for name, test := range permissionCases() {
 		t.Run(name, func(t *testing.T) {
@@ -150,9 +150,9 @@ func TestLeastPrivilege(t *testing.T) {
 	}
 }
 
-// TestEachPermissionIsNeeded: without any one of the permissions a run says
-// which one is missing, shares nothing and leaves no image of its own; and once
-// it is allowed, the next run publishes.
+// TestEachPermissionIsNeeded checks that without any one of the permissions a run says
+// which one is missing, shares nothing and leaves no image of its own; and once it is
+// allowed, the next run publishes.
 func TestEachPermissionIsNeeded(t *testing.T) {
 	for name, test := range permissionCases() {
 		all := permission.Of(test.features...)
@@ -177,10 +177,10 @@ func TestEachPermissionIsNeeded(t *testing.T) {
 	}
 }
 
-// TestTagsOfAnotherKeyDenied: if the tags of a key can't be read because a
-// permission is missing, the key may be the one that an interrupted run
-// created, so no other key is created. A key whose own policy doesn't allow the
-// caller is another team's.
+// TestTagsOfAnotherKeyDenied checks that if the tags of a key can't be read because a
+// permission is missing, the key may be the one that an interrupted run created, so no
+// other key is created. A key whose own policy doesn't allow the caller is another
+// team's.
 func TestTagsOfAnotherKeyDenied(t *testing.T) {
 	test := permissionCases()["new key, accounts"]
 	all := permission.Of(test.features...)

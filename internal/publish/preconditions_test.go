@@ -422,8 +422,8 @@ type preconditionCell struct {
 	options      awssim.CopyOptions
 }
 
-// TestPreconditions: whatever an earlier run, another publication or someone else
-// left, a run publishes, or rejects and changes nothing; then the remedy of its
+// TestPreconditions checks that whatever an earlier run, another publication or someone
+// else left, a run publishes, or rejects and changes nothing; then the remedy of its
 // error helps. It copies only what is missing. All of it in worlds that choose
 // differently where AWS documents nothing.
 func TestPreconditions(t *testing.T) {
@@ -508,9 +508,9 @@ func checkOneEach(t *testing.T, state awssim.State, o outcome) {
 	}
 }
 
-// TestSourceGoesWhileCopying: the source is deregistered while the copies are
-// pending. If a copy is available by then, the publication is finished, at the
-// latest by the next run; whether pending copies need their source or not.
+// TestSourceGoesWhileCopying covers a source that is deregistered while the copies are
+// pending. If a copy is available by then, the publication is finished, at the latest
+// by the next run; whether pending copies need their source or not.
 func TestSourceGoesWhileCopying(t *testing.T) {
 	type leaving struct {
 		choice string

@@ -92,7 +92,8 @@ func TestPrune(t *testing.T) {
 	})
 }
 
-// TestPruneCrash: a run that dies while it prunes is finished by the next one.
+// TestPruneCrash checks that a run that dies while it prunes is finished by the next
+// one.
 func TestPruneCrash(t *testing.T) {
 	var undisturbed []string
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
@@ -122,8 +123,8 @@ func TestPruneCrash(t *testing.T) {
 	}
 }
 
-// TestPruneEveryGrant: with no account left, all our grants are revoked,
-// and no other.
+// TestPruneEveryGrant checks that with no account left, all our grants are revoked, and
+// no other.
 func TestPruneEveryGrant(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()

@@ -31,7 +31,7 @@ func TestPublish(t *testing.T) {
 	})
 }
 
-// TestPublishAgain: a second run changes nothing.
+// TestPublishAgain checks that a second run changes nothing.
 func TestPublishAgain(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		first := w.mustPublish(t, w.spec())
@@ -141,8 +141,8 @@ func TestGrantsCountBeforeSharing(t *testing.T) {
 	})
 }
 
-// TestResume: a world resumed from its journal is the same world, down to the
-// IDs. The demo rests on that.
+// TestResume checks that a world resumed from its journal is the same world, down to
+// the IDs. The demo rests on that.
 func TestResume(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		var journal bytes.Buffer
@@ -252,7 +252,7 @@ func TestVariants(t *testing.T) {
 	}
 }
 
-// TestRefusals: bad input gets a clear error and changes nothing.
+// TestRefusals checks that bad input gets a clear error and changes nothing.
 func TestRefusals(t *testing.T) {
 	for name, test := range map[string]struct {
 		world func(*awssim.WorldFile)

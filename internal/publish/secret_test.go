@@ -17,8 +17,8 @@ import (
 // simulator begins.
 var secrets = []string{"secret-of-", "token-of-"}
 
-// TestNoSecretIsShown: neither the output, nor errors, nor files hold a secret
-// access key or a session token, whether the run ends well or any of its
+// TestNoSecretIsShown checks that neither the output, nor errors, nor files hold a
+// secret access key or a session token, whether the run ends well or any of its
 // operations fails.
 func TestNoSecretIsShown(t *testing.T) {
 	var operations []string

@@ -9,8 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestEveryOtherReadIsStale: where half of the endpoints are behind all the time, a run
-// takes longer and does the same. This also holds if keys become visible before their
+// TestEveryOtherReadIsStale checks that a run takes longer and does the same if half of
+// the endpoints are always behind. This also holds if keys become visible before their
 // policies and aliases.
 func TestEveryOtherReadIsStale(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -43,8 +43,8 @@ func TestEveryOtherReadIsStale(t *testing.T) {
 	}
 }
 
-// TestKeyPolicyOverwritten: someone reads the key policy before the run sets
-// it, and writes it afterwards, which removes our statement. The run sets the
+// TestKeyPolicyOverwritten covers another client that reads the key policy before the
+// run sets it, and writes it afterwards, which removes our statement. The run sets the
 // statement again and keeps the other change.
 func TestKeyPolicyOverwritten(t *testing.T) {
 	inMatrix(t, func(t *testing.T, w *world) {
@@ -72,7 +72,7 @@ func TestKeyPolicyOverwritten(t *testing.T) {
 	})
 }
 
-// TestKeyPolicyKeptOverwritten: if someone keeps removing our statement, the
+// TestKeyPolicyKeptOverwritten checks that if someone keeps removing our statement, the
 // run fails and reports it.
 func TestKeyPolicyKeptOverwritten(t *testing.T) {
 	inMatrix(t, func(t *testing.T, w *world) {

@@ -59,9 +59,9 @@ type builder struct {
 	key     string // its access key
 }
 
-// TestTwoRuns: of two runs at the same time, one is denied a call, is canceled or
-// dies, at each of its calls. The other one completes, and nothing that happens
-// later takes its images away. The next run of the one that failed finishes.
+// TestTwoRuns covers two runs at the same time, one of which is denied a call, is
+// canceled or dies, at each of its calls. The other one completes, and nothing that
+// happens later takes its images away. The next run of the one that failed finishes.
 func TestTwoRuns(t *testing.T) {
 	calls := pairCalls(t)
 	var cells []pair

@@ -166,8 +166,8 @@ func images(change func(*types.Image)) func(*retention.API) {
 	}
 }
 
-// TestAnswersThatLackSomething: whether such a response arrives while planning or
-// while retiring, the image stays. While retiring, an error is returned.
+// TestAnswersThatLackSomething checks that whether such a response arrives while
+// planning or while retiring, the image stays. While retiring, an error is returned.
 func TestAnswersThatLackSomething(t *testing.T) {
 	for name, alter := range answers {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestAnswersThatLackSomething(t *testing.T) {
 	}
 }
 
-// TestEntryWithoutUse: a count of 0 is not a use.
+// TestEntryWithoutUse checks that a count of 0 is not a use.
 func TestEntryWithoutUse(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
 		old := w.generation(home, "one")
@@ -220,7 +220,7 @@ func TestEntryWithoutUse(t *testing.T) {
 	})
 }
 
-// TestReportWithoutID: a report that EC2 didn't name is an error.
+// TestReportWithoutID checks that a report that EC2 didn't name is an error.
 func TestReportWithoutID(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
 		w.generation(home, "one")

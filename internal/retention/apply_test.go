@@ -14,7 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestRetireAsksForReportFirst: the first run creates a report and keeps the
+// TestRetireAsksForReportFirst checks that the first run creates a report and keeps the
 // image, one while the report is pending does nothing, the next one retires.
 func TestRetireAsksForReportFirst(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
@@ -152,8 +152,8 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// TestRetireLooksAgain: what changes between plan and deed keeps the image, with
-// the reason and the command; other images go.
+// TestRetireLooksAgain checks that what changes between plan and deed keeps the image,
+// with the reason and the command; other images go.
 func TestRetireLooksAgain(t *testing.T) {
 	tag := func(key, value string) func(*world, string) {
 		return func(w *world, id string) {
@@ -204,7 +204,8 @@ func TestRetireLooksAgain(t *testing.T) {
 	}
 }
 
-// TestRetireGone: an image that was deregistered since the plan isn't an error.
+// TestRetireGone checks that an image that was deregistered since the plan isn't an
+// error.
 func TestRetireGone(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
 		old := w.generation(home, "one")
@@ -217,8 +218,8 @@ func TestRetireGone(t *testing.T) {
 	})
 }
 
-// TestRetireReportsAllErrors: whatever call fails in one Region, the other one is
-// done, the error names the Region, and nothing of it goes that isn't known.
+// TestRetireReportsAllErrors checks that whatever call fails in one Region, the other
+// one is done, the error names the Region, and nothing of it goes that isn't known.
 func TestRetireReportsAllErrors(t *testing.T) {
 	for _, operation := range []string{
 		"DescribeInstances", "DescribeLaunchTemplates", "DescribeImageReferences", "DescribeImageUsageReports", "DescribeImageUsageReportEntries",
@@ -267,8 +268,8 @@ func TestOperationThatIsNotOffered(t *testing.T) {
 	}
 }
 
-// TestUnpublishedIsNeverTouched: neither copies that aren't published nor images
-// without all of the plugin's tags, however old.
+// TestUnpublishedIsNeverTouched checks that no run changes unpublished copies, or
+// images without all of the plugin's tags, however old they are.
 func TestUnpublishedIsNeverTouched(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
 		var ids []string

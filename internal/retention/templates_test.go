@@ -12,8 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestAliases: a launch template that names an image through a parameter uses it,
-// pinned to a version of the parameter or not.
+// TestAliases checks that a launch template that names an image through a parameter
+// uses it, pinned to a version of the parameter or not.
 func TestAliases(t *testing.T) {
 	for name, alias := range map[string]string{
 		"pinned":         "resolve:ssm:/golden/latest:1",
@@ -47,8 +47,8 @@ func TestAliases(t *testing.T) {
 	}
 }
 
-// TestAliasThatIsNotResolved: nothing in the Region is disabled or deregistered,
-// deprecation continues, and another Region isn't concerned.
+// TestAliasThatIsNotResolved checks that nothing in the Region is disabled or
+// deregistered, deprecation continues, and another Region isn't concerned.
 func TestAliasThatIsNotResolved(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
 		policy := retention.RetentionPolicy{Family: family, Keep: 1, DeprecateAfter: day, DisableAfter: 3 * day, DeleteAfter: 4 * day}

@@ -89,7 +89,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// TestPut: the parameter is created, updated, and left alone.
+// TestPut checks that the parameter is created, updated, and left alone.
 func TestPut(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		for _, step := range []struct {
@@ -109,7 +109,7 @@ func TestPut(t *testing.T) {
 	})
 }
 
-// TestPutRefused: the wait ends if AWS silently rejects an image.
+// TestPutRefused checks that the wait ends if AWS silently rejects an image.
 func TestPutRefused(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		start := time.Now()

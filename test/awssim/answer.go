@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// UnknownState is what [UnknownStates] puts in place of a state.
+// UnknownState is the state that [UnknownStates] puts in place of every other.
 const UnknownState = "frobnicated"
 
-// repeatedToken is the token of [RepeatedToken]. Requests are read without it,
-// so that it stands for the first page.
+// repeatedToken is the token of [RepeatedToken]. The simulator removes it from
+// requests, so that it names the first page.
 const repeatedToken = "awssim-repeated-token"
 
 // htmlPage is the response of a proxy or a captive portal instead of AWS.
 const htmlPage = "<!DOCTYPE html>\n<html><head><title>%[1]s</title></head><body><h1>%[1]s</h1></body></html>\n"
 
-// alter returns the response that the fault makes of the call's own response. Kinds
-// that don't alter answers return it as it is.
+// alter returns the call's response as the fault alters it. Kinds that don't alter
+// responses return it unchanged.
 func (f *Fault) alter(p protocol, r response) response {
 	html := response{status: http.StatusOK, contentType: "text/html; charset=utf-8", body: fmt.Appendf(nil, htmlPage, "Sign in")}
 	switch f.Kind {
@@ -57,7 +57,7 @@ func (f *Fault) alter(p protocol, r response) response {
 // Its values are objects, lists ([]any), and scalars.
 type object = map[string]any
 
-// change returns what the fault does to the top level of a response, nil for
+// change returns the function that alters the top level of a response. It is nil for
 // kinds that don't change the content.
 func (f *Fault) change(p protocol) func(object) object {
 	within := func(change func(any) any) func(object) object {
@@ -126,8 +126,8 @@ func atDepth(value any, depth int, change func(object) object) any {
 
 func emptied(object) object { return object{} }
 
-// identities are the names, in lower case, of members that [MissingDetails]
-// leaves: of what identifies something, and of its state.
+// identities are the names, in lower case, of the members that [MissingDetails] keeps:
+// identifiers and states.
 var identities = []string{
 	"arn", "id", "name", "key", "imageid", "snapshotid", "instanceid", "reservationid", "volumeid", "launchtemplateid",
 	"regionname", "keyid", "keyarn", "grantid", "aliasname", "roleid", "rolename", "imagestate", "instancestate",
@@ -183,7 +183,7 @@ func withUnknownStates(o object) object {
 	return changed
 }
 
-// withToken adds the members by which the services name a next page.
+// withToken adds the members in which the services return the token of the next page.
 func withToken(p protocol, top object) object {
 	switch p {
 	case ec2Protocol:

@@ -109,8 +109,8 @@ func checkUnknownInstance(t *testing.T, w *awssim.World) {
 	}
 }
 
-// TestAnswerFaultsLeaveTheRest: a change that has nothing to change leaves what
-// clients read as it is, in every protocol.
+// TestAnswerFaultsLeaveTheRest checks that a change that has nothing to change leaves
+// what clients read as it is, in every protocol.
 func TestAnswerFaultsLeaveTheRest(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -167,8 +167,8 @@ func TestAnswerFaultsBreakAnswers(t *testing.T) {
 	})
 }
 
-// TestAnswerFaultsComeAfterTheEffect: the world changes, and the journal has the
-// call, whatever the client reads.
+// TestAnswerFaultsComeAfterTheEffect checks that the world changes, and the journal has
+// the call, whatever the client reads.
 func TestAnswerFaultsComeAfterTheEffect(t *testing.T) {
 	for _, kind := range awssim.AnswerFaults() {
 		t.Run(string(kind), func(t *testing.T) {
@@ -191,8 +191,8 @@ func TestAnswerFaultsComeAfterTheEffect(t *testing.T) {
 	}
 }
 
-// TestRepeatedToken: every page is the first, which for Organizations is an empty
-// one, and names the same next page.
+// TestRepeatedToken checks that every page is the first, which for Organizations is an
+// empty one, and names the same next page.
 func TestRepeatedToken(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		newKey(t, w, false)
@@ -215,8 +215,8 @@ func TestRepeatedToken(t *testing.T) {
 	})
 }
 
-// TestNoAnswer: a call without a response ends with its context, in virtual time
-// and over a socket.
+// TestNoAnswer checks that a call without a response ends with its context, in virtual
+// time and over a socket.
 func TestNoAnswer(t *testing.T) {
 	t.Run("virtual time", func(t *testing.T) {
 		inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -266,7 +266,7 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// TestSnapshotsMissing: B1's responses, which leave out a snapshot or its key.
+// TestSnapshotsMissing uses responses that leave out a snapshot or its key.
 func TestSnapshotsMissing(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// transform decodes a successful response, changes its top level, and encodes it
-// again. A response without a body stays one, unless the change adds to it.
+// transform decodes a successful response, changes its top level, and encodes it again.
+// A response without a body keeps none, unless the change adds members.
 func (p protocol) transform(body []byte, change func(object) object) ([]byte, error) {
 	if p == jsonProtocol {
 		return transformJSON(body, change)

@@ -51,9 +51,9 @@ type asgActivity struct {
 
 func (g *asgGroup) resourceID() string { return g.name }
 
-// advanceGroups launches what the groups of all Regions should have launched by
-// now, in the order of time. It depends only on earlier changes, so that a replay
-// of the journal launches the same.
+// advanceGroups launches all instances that the groups of all Regions should have
+// launched by now, in chronological order. It depends only on earlier changes, so that
+// a replay of the journal launches the same.
 func (w *World) advanceGroups(now time.Time) {
 	for {
 		var next *asgGroup
@@ -80,7 +80,7 @@ func (k asgKey) compare(other asgKey) int {
 	return cmp.Or(cmp.Compare(k.account, other.account), cmp.Compare(k.region, other.region), cmp.Compare(k.name, other.name))
 }
 
-// settle ends the activities whose instances run or don't. Fact: ASG-4.
+// settle ends the activities whose instances run or failed. Fact: ASG-4.
 func (g *asgGroup) settle(now time.Time) {
 	for _, a := range g.activities {
 		if !a.ended.IsZero() || a.instance == nil {
@@ -96,7 +96,7 @@ func (g *asgGroup) settle(now time.Time) {
 	}
 }
 
-// live are the instances that the group counts.
+// live returns the instances that count toward the group's size.
 func (g *asgGroup) live(now time.Time) []*instance {
 	var live []*instance
 	for _, a := range g.activities {
@@ -107,7 +107,7 @@ func (g *asgGroup) live(now time.Time) []*instance {
 	return live
 }
 
-// launchDue is when the group launches next; zero for not at all.
+// launchDue returns when the group launches next. It is zero if it doesn't.
 func (g *asgGroup) launchDue(now time.Time) time.Time {
 	if !g.deleted.IsZero() || len(g.live(now)) >= g.desired {
 		return time.Time{}

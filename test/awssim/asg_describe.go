@@ -76,8 +76,8 @@ func describeAutoScalingGroups(c *call, r describeGroupsRequest) (any, error) {
 	return describeGroupsAnswer{membersFrom(page, func(g *asgGroup) asgItem { return c.groupItem(g) }), next}, nil
 }
 
-// lacks reports whether the group doesn't pass a filter by tags, the only ones
-// known.
+// lacks reports whether the group doesn't pass a filter. Only filters by tags are
+// supported.
 func (g *asgGroup) lacks(f asgFilter) bool {
 	return !slices.ContainsFunc(g.tags, func(t asgTag) bool {
 		if key, byKey := strings.CutPrefix(f.Name, "tag:"); byKey {
@@ -152,8 +152,8 @@ type describeActivitiesAnswer struct {
 
 func (a activityItem) resourceID() string { return a.ID }
 
-// describeScalingActivities lists the newest activities first. Those of groups
-// that are gone are forgotten. Fact: ASG-4, ASG-9.
+// describeScalingActivities lists the newest activities first. It doesn't list
+// activities of deleted groups. Fact: ASG-4, ASG-9.
 func describeScalingActivities(c *call, r describeActivitiesRequest) (any, error) {
 	if r.Name == "" || r.NextToken != "" || r.IncludeDeleted {
 		return nil, badRequest("ValidationError", "the simulator describes the activities of one existing group, on one page")

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// asgOperations are those of EC2 Auto Scaling that a group of one instance needs.
+// asgOperations are the operations of EC2 Auto Scaling that a group of one instance
+// needs.
 var asgOperations = map[string]operation{
 	"CreateAutoScalingGroup":    {mutating: true, handle: decodedQuery(createAutoScalingGroup)},
 	"DeleteAutoScalingGroup":    {mutating: true, handle: decodedQuery(deleteAutoScalingGroup)},
@@ -25,7 +26,7 @@ func decodedQuery[R any](handle func(*call, R) (any, error)) func(*call) (any, e
 	}
 }
 
-// members is a list of Auto Scaling's responses.
+// members is a list in a response of Auto Scaling.
 type members[T any] struct {
 	Items []T `xml:"member"`
 }
@@ -58,9 +59,8 @@ type createGroupRequest struct {
 	Tags              memberList[asgTag]
 }
 
-// createAutoScalingGroup checks the launch as the caller could make it, and
-// creates the service-linked role where it is missing. Fact: ASG-1, ASG-2, ASG-10,
-// IAM-ROLE-9.
+// createAutoScalingGroup checks that the caller could make the launch, and creates the
+// service-linked role if it is missing. Fact: ASG-1, ASG-2, ASG-10, IAM-ROLE-9.
 func createAutoScalingGroup(c *call, r createGroupRequest) (any, error) {
 	key := asgKey{c.caller.Account, c.region, r.Name}
 	if c.w.asg.groups[key] != nil {
@@ -108,7 +108,7 @@ func createAutoScalingGroup(c *call, r createGroupRequest) (any, error) {
 	return nil, nil
 }
 
-// checkTemplate checks the launch without making it.
+// checkTemplate checks the launch without launching anything.
 func (c *call) checkTemplate(template templateReference, subnet string) *Error {
 	version, problem := c.templateVersion(template)
 	if problem != nil {
@@ -121,7 +121,7 @@ func (c *call) checkTemplate(template templateReference, subnet string) *Error {
 	return problem
 }
 
-// autoScalingRole is the name of the service-linked role that launches.
+// autoScalingRole is the name of the service-linked role that launches instances.
 func (c *call) autoScalingRole(arn string) (string, *Error) {
 	name := serviceLinkedRoleNames["autoscaling.amazonaws.com"]
 	if arn != "" {
@@ -145,8 +145,8 @@ type deleteGroupRequest struct {
 	ForceDelete bool
 }
 
-// deleteAutoScalingGroup terminates the instances if it is forced. The group is
-// there until they are gone. Fact: ASG-7, ASG-8.
+// deleteAutoScalingGroup terminates the instances if the request sets ForceDelete. The
+// group exists until they are terminated. Fact: ASG-7, ASG-8.
 func deleteAutoScalingGroup(c *call, r deleteGroupRequest) (any, error) {
 	g := c.w.asg.groups[asgKey{c.caller.Account, c.region, r.Name}]
 	if g == nil {

@@ -71,7 +71,7 @@ func (g group) describe(t *testing.T) *asgtypes.AutoScalingGroup {
 
 const unhealthy = "Failed: Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch"
 
-// TestGroupsLaunchAsTheirRole: without its grant the launches fail and are
+// TestGroupsLaunchAsTheirRole checks that without its grant the launches fail and are
 // repeated; with it, one succeeds.
 func TestGroupsLaunchAsTheirRole(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: 10 * time.Second}, func(t *testing.T, w *awssim.World) {
@@ -122,8 +122,8 @@ func TestGroupsLaunchAsTheirRole(t *testing.T) {
 	})
 }
 
-// TestDeletingGroups: only by force while there are instances, and the group is
-// there until they are gone.
+// TestDeletingGroups checks that a group with instances can only be deleted by force,
+// and exists until they are terminated.
 func TestDeletingGroups(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: 10 * time.Second}, func(t *testing.T, w *awssim.World) {
 		g := newGroup(t, w)
@@ -151,7 +151,8 @@ func TestDeletingGroups(t *testing.T) {
 	})
 }
 
-// TestGroupsAndCapacity: a group tries its zones, and reports why none works.
+// TestGroupsAndCapacity checks that a group tries its zones, and reports why none
+// works.
 func TestGroupsAndCapacity(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		g := newGroup(t, w)
@@ -242,7 +243,8 @@ func TestAccountsWithoutDefaultVPC(t *testing.T) {
 	must(client.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("g"), Description: aws.String("g"), VpcId: subnet.VpcId}))(t)
 }
 
-// TestStatusChecksTakeTime: initializing, then ok.
+// TestStatusChecksTakeTime checks that status checks are initializing first, and then
+// ok.
 func TestStatusChecksTakeTime(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: time.Second, StatusCheckTime: time.Minute}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

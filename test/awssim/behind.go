@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-// behind is the state of an endpoint that lags: a separate world that contains
-// the changes up to a moment.
+// behind is the state of a lagging endpoint: a separate world with the changes up to a
+// point in time.
 type behind struct {
 	at    time.Time
 	world *World
 }
 
-// runBehind lets a call that only reads be answered by such an endpoint. Both
-// EC2 and KMS are eventually consistent, and promise no bound. Fact: EC2-API-1,
-// EC2-API-2, KMS-KEY-24.
+// runBehind answers a read-only call from such an endpoint. EC2 and KMS are eventually
+// consistent and document no bound. Fact: EC2-API-1, EC2-API-2, KMS-KEY-24.
 func (w *World) runBehind(c *call, by time.Duration) (any, error) {
 	past, err := w.asOf(c.now.Add(-by))
 	if err != nil {
@@ -23,7 +22,7 @@ func (w *World) runBehind(c *call, by time.Duration) (any, error) {
 	stale := *c
 	stale.w, stale.now = past, c.now.Add(-by)
 	if problem := past.checkCaller(&stale); problem != nil {
-		return w.run(c) // credentials are newer than the endpoint's knowledge
+		return w.run(c) // the endpoint doesn't know the credentials yet
 	}
 	return past.run(&stale)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestFact8StaleReads: an endpoint that is behind answers as the world was, and
-// what is written through it counts.
+// TestFact8StaleReads checks that an endpoint that is behind answers as the world was,
+// and what is written through it counts.
 func TestFact8StaleReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := must(awssim.New(awssim.DefaultWorld(), awssim.Options{}))(t)

@@ -41,13 +41,13 @@ type operation struct {
 	// key policies and grants). Otherwise the caller's identity policies must
 	// allow service:Operation on "*" before the handler runs.
 	ownAuthorization bool
-	// handle runs with the world's mutex held. The response is encoded in the
-	// service's protocol; an error that is an [*Error] is returned as such,
-	// any other error is a bug of the simulator and answered as HTTP 500.
+	// handle runs with the world's mutex held. The response is encoded in the service's
+	// protocol; an [*Error] is returned as it is, and any other error is a bug of the
+	// simulator, returned as HTTP 500.
 	handle func(*call) (any, error)
 }
 
-// Error is an AWS error answer.
+// Error is an error that AWS returns.
 type Error struct {
 	Status  int    // HTTP status
 	Code    string // InvalidAMIID.NotFound, AccessDeniedException, …

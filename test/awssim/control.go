@@ -88,7 +88,7 @@ func (w *World) Resume(journal io.Reader) error {
 	return nil
 }
 
-// repeat lets one call of a journal take effect.
+// repeat applies one call of a journal.
 func (w *World) repeat(e Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -125,8 +125,8 @@ func (w *World) LaunchAsServiceLinkedRole(account, roleName, region, imageID str
 	return w.launchAndRecord(launchRequest{Account: account, Region: region, ImageID: imageID, Role: roleName})
 }
 
-// LaunchWithKey is [World.LaunchAsServiceLinkedRole] of a launch that names a key,
-// by ARN, for all of its volumes. Fact: LAUNCH-9, LAUNCH-13.
+// LaunchWithKey is like [World.LaunchAsServiceLinkedRole], but names a key, by ARN, for
+// all volumes. Fact: LAUNCH-9, LAUNCH-13.
 func (w *World) LaunchWithKey(account, roleName, region, imageID, keyARN string) (LaunchResult, error) {
 	return w.launchAndRecord(launchRequest{Account: account, Region: region, ImageID: imageID, Role: roleName, KMSKeyID: keyARN})
 }

@@ -15,8 +15,8 @@ const (
 	allowedEnabled  = "enabled"
 )
 
-// allowedImages is the setting Allowed AMIs of one account in one Region. A nil
-// one is disabled.
+// allowedImages is the setting Allowed AMIs of one account in one Region. nil means
+// that it is disabled.
 type allowedImages struct {
 	current  string
 	criteria []imageCriterion
@@ -32,9 +32,9 @@ func (a *allowedImages) state() string {
 	return a.current
 }
 
-// imageCriterion is one criterion. Its parts that exist must all be met.
-// Watermarks and scan results are not modeled: as parameters of a request they
-// are unknown. Fact: EC2-ALLOW-5 to EC2-ALLOW-8.
+// imageCriterion is one criterion. An image must meet all parts that are set.
+// Watermarks and scan results are not modeled: as parameters of a request they are
+// unknown. Fact: EC2-ALLOW-5 to EC2-ALLOW-8.
 type imageCriterion struct {
 	Providers    []string          `param:"ImageProvider"`
 	Names        []string          `param:"ImageName"`
@@ -53,10 +53,10 @@ type deprecatedWithin struct {
 
 const day = 24 * time.Hour
 
-// imageAllowed reports whether the account's criteria in the image's Region allow
-// the image, also if they are not enforced. They never restrict the account's own
-// images. Without any criterion, no other image is allowed: AWS doesn't document
-// this case. Fact: EC2-ALLOW-3, EC2-ALLOW-8.
+// imageAllowed reports whether the account's criteria in the image's Region allow the
+// image, even if they aren't enforced. They never restrict the account's own images.
+// Without any criterion, no other image is allowed: AWS doesn't document this case.
+// Fact: EC2-ALLOW-3, EC2-ALLOW-8.
 func (w *World) imageAllowed(i *image, accountID string, now time.Time) bool {
 	a := w.accounts[accountID]
 	if i.owner == accountID || a == nil || a.allowedImages[i.region] == nil {

@@ -79,7 +79,7 @@ func byRegion[T any](w *World, entries map[string]T) map[string]T {
 	return resolved
 }
 
-// values is a list of EC2's responses of plain texts.
+// values is a list of plain texts in a response of EC2.
 type values struct {
 	Items []string `xml:"item"`
 }
@@ -113,8 +113,8 @@ func getAllowedImagesSettings(c *call, _ noParameters) (any, error) {
 	return answer, nil
 }
 
-// ownAllowedImages is the setting for the account to change. Which error EC2
-// returns for one that a declarative policy manages isn't documented.
+// ownAllowedImages returns the setting for the account to change. AWS doesn't document
+// the error for a setting that a declarative policy manages.
 func (c *call) ownAllowedImages() (*allowedImages, *Error) {
 	a := c.account()
 	if a.allowedImages == nil {

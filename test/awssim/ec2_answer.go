@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Answers of EC2 are structs of this package with the xml tags of their fields;
-// protocol.go puts the envelope around them.
+// Responses of EC2 are structs in this package whose fields have xml tags. protocol.go
+// adds the envelope.
 
-// set is a list of EC2's responses: an element that exists even if empty.
+// set is a list in a response of EC2. Its element exists even if the list is empty.
 type set[T any] struct {
 	Items []T `xml:"item"`
 }

@@ -78,7 +78,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// TestCreateImageKeepsKeys: snapshots have the keys of the volumes, and the
+// TestCreateImageKeepsKeys checks that snapshots have the keys of the volumes, and the
 // request may leave out and add devices.
 func TestCreateImageKeepsKeys(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {

@@ -41,7 +41,7 @@ func (c *call) copyKeys(sourceRegion string, sources []*snapshot, encrypt bool, 
 	return key, nil
 }
 
-// keyFailure is the state reason of what failed because of a key.
+// keyFailure is the state reason of a copy that failed because of a key.
 func keyFailure(key string, problem *Error) *stateReasonItem {
 	code := "Client.InternalError"
 	if problem.Code == "DisabledException" || problem.Code == "KMSInvalidStateException" {

@@ -91,7 +91,7 @@ func theirImageOwned(t *testing.T, client *ec2.Client) string {
 	}))(t).ImageId
 }
 
-// TestTokenMemory: a token that is forgotten makes another image, also with
+// TestTokenMemory checks that a token that is forgotten makes another image, also with
 // other parameters.
 func TestTokenMemory(t *testing.T) {
 	inImageWorld(t, awssim.Options{CopyOptions: awssim.CopyOptions{TokenMemory: 24 * time.Hour}}, func(t *testing.T, w *awssim.World) {
@@ -114,7 +114,7 @@ func TestTokenMemory(t *testing.T) {
 	})
 }
 
-// TestConcurrentCopies: the limit counts an account's pending copies in a
+// TestConcurrentCopies checks that the limit counts an account's pending copies in a
 // destination Region.
 func TestConcurrentCopies(t *testing.T) {
 	options := awssim.Options{CopyTime: time.Hour, CopyOptions: awssim.CopyOptions{ConcurrentCopies: 2}}
@@ -132,7 +132,7 @@ func TestConcurrentCopies(t *testing.T) {
 	})
 }
 
-// TestTokenComparesTags: other tags under the same token are a mismatch.
+// TestTokenComparesTags checks that other tags under the same token are a mismatch.
 func TestTokenComparesTags(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -159,8 +159,8 @@ func TestTokenComparesTags(t *testing.T) {
 	})
 }
 
-// TestDeregisterLag: a deregistered image is listed for a while, then gone; but
-// no error while it has instances.
+// TestDeregisterLag checks that a deregistered image is listed for a while, then gone;
+// but no error while it has instances.
 func TestDeregisterLag(t *testing.T) {
 	for _, lag := range []time.Duration{0, time.Minute} {
 		inImageWorld(t, awssim.Options{CopyOptions: awssim.CopyOptions{DeregisterLag: lag}}, func(t *testing.T, w *awssim.World) {
@@ -188,7 +188,7 @@ func TestDeregisterLag(t *testing.T) {
 	}
 }
 
-// TestMarketplaceImages: another account's image with product codes can't be
+// TestMarketplaceImages checks that another account's image with product codes can't be
 // copied; the owner's can, and keeps them.
 func TestMarketplaceImages(t *testing.T) {
 	file := awssim.DefaultWorld()
@@ -218,8 +218,8 @@ func TestMarketplaceImages(t *testing.T) {
 	}
 }
 
-// TestExecutableBy: for one's own account, permissions of the organization and
-// its units count, for another account they don't.
+// TestExecutableBy checks that for one's own account, permissions of the organization
+// and its units count, for another account they don't.
 func TestExecutableBy(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, member := ec2In(w, awssim.PublishingAccount, "us-east-1"), ec2In(w, factMember, "us-east-1")
@@ -268,7 +268,7 @@ func TestDisabledImages(t *testing.T) {
 	})
 }
 
-// TestWorldFileTiming: a world file can choose all of it.
+// TestWorldFileTiming checks that a world file can set all timing.
 func TestWorldFileTiming(t *testing.T) {
 	var physics awssim.Physics
 	text := `{"copy_time":"1m","refuse_taken_names":true,"pending_copies_need_source":true,"token_memory":"24h","concurrent_copies":2,"deregister_lag":"5s"}`
@@ -283,8 +283,8 @@ func TestWorldFileTiming(t *testing.T) {
 	}
 }
 
-// TestSnapshotsOfCopies: their state, progress and size while a copy is pending,
-// complete and failed.
+// TestSnapshotsOfCopies checks the state, progress and size of snapshots while a copy
+// is pending, complete and failed.
 func TestSnapshotsOfCopies(t *testing.T) {
 	inImageWorld(t, awssim.Options{CopyTime: time.Hour}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -125,8 +125,8 @@ func TestCopySnapshot(t *testing.T) {
 	})
 }
 
-// TestCopyNeedsTheStorage: an image that is shared can be launched, and copied
-// only if its snapshots are shared as well. Fact: EC2-COPY-37.
+// TestCopyNeedsTheStorage checks that an image that is shared can be launched, and
+// copied only if its snapshots are shared as well. Fact: EC2-COPY-37.
 func TestCopyNeedsTheStorage(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, other := ec2In(w, factMember, "us-east-1"), ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -151,7 +151,7 @@ func TestCopyNeedsTheStorage(t *testing.T) {
 	})
 }
 
-// TestCopiesOfOneName: CopyImage does not enforce unique names, others do.
+// TestCopiesOfOneName checks that CopyImage does not enforce unique names, others do.
 // Fact: EC2-IMG-3.
 func TestCopiesOfOneName(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {

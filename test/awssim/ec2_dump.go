@@ -23,8 +23,8 @@ type ImageState struct {
 	LaunchPermissions []string `json:"launch_permissions"`
 	// Tags are the owner's.
 	Tags map[string]string `json:"tags"`
-	// Deprecated means that there is a time for it, Protection is that against
-	// being deregistered, empty if there is none.
+	// Deprecated means that the image has a deprecation time. Protection is its
+	// deregistration protection, empty if it has none.
 	Deprecated bool   `json:"deprecated,omitempty"`
 	Protection string `json:"protection,omitempty"`
 }
@@ -52,8 +52,8 @@ type InstanceState struct {
 	State   string `json:"state"`
 	// VolumeKeys are the ARNs of the keys of its encrypted volumes, by device.
 	VolumeKeys []string `json:"volume_keys"`
-	// PublicAddress means that the instance has one. KeyName, UserData and
-	// MetadataTokens are the launch's.
+	// PublicAddress means that the instance has a public address. KeyName, UserData and
+	// MetadataTokens are parameters of the launch.
 	PublicAddress  bool              `json:"public_address,omitempty"`
 	KeyName        string            `json:"key_name,omitempty"`
 	UserData       string            `json:"user_data,omitempty"`
@@ -62,8 +62,8 @@ type InstanceState struct {
 	Tags           map[string]string `json:"tags,omitempty"`
 }
 
-// LaunchResource is something that launches need: a launch template, an Auto
-// Scaling group, or a security group that isn't a default one.
+// LaunchResource is a resource that launches need: a launch template, an Auto Scaling
+// group, or a security group that isn't a default one.
 type LaunchResource struct {
 	Region string `json:"region"`
 	Owner  string `json:"owner"`
@@ -76,7 +76,7 @@ type LaunchResource struct {
 	Rules int `json:"rules,omitempty"`
 }
 
-// launchResources dumps what launches need.
+// launchResources dumps the resources that launches need.
 func (w *World) launchResources(now time.Time) []LaunchResource {
 	var all []LaunchResource
 	for region, r := range w.ec2.regions {

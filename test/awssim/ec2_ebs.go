@@ -1,7 +1,7 @@
 package awssim
 
-// This file has the account's settings of EBS encryption and what EC2 needs of
-// KMS. Fact: EC2-API-4, LAUNCH-1.
+// This file has the account's settings of EBS encryption and EC2's use of KMS keys.
+// Fact: EC2-API-4, LAUNCH-1.
 
 type noParameters struct{}
 
@@ -92,7 +92,7 @@ func resetEBSDefaultKey(c *call, _ noParameters) (any, error) {
 	return keyAnswer{"alias/aws/ebs"}, nil
 }
 
-// keyUse is what EC2 does with a key on the caller's behalf.
+// keyUse is an operation with a key that EC2 calls on the caller's behalf.
 type keyUse struct {
 	key     *kmsKey
 	actions []string
@@ -100,8 +100,8 @@ type keyUse struct {
 	what string
 }
 
-// firstMissing returns the first use that EC2 may not make of a key for the caller
-// in the Region, with KMS's reason. Fact: LAUNCH-1, LAUNCH-2.
+// firstMissing returns the first use of a key that KMS denies EC2 for the caller in the
+// Region, with KMS's reason. Fact: LAUNCH-1, LAUNCH-2.
 func (c *call) firstMissing(region string, uses []keyUse) (keyUse, *Error) {
 	for _, use := range uses {
 		for _, action := range use.actions {
@@ -118,5 +118,5 @@ func (c *call) firstMissing(region string, uses []keyUse) (keyUse, *Error) {
 	return keyUse{}, nil
 }
 
-// attachmentOperations are those of the grant that EC2 makes for a volume.
+// attachmentOperations are the operations of the grant that EC2 creates for a volume.
 var attachmentOperations = []string{"Decrypt"}

@@ -21,8 +21,8 @@ type filterable interface {
 // error, which is stricter than AWS for some operations.
 type filterTable[T filterable] map[string]func(*call, T) []string
 
-// maxFilterValues is how many values the filters of a call can have, as the product
-// assumes. The limit and the error code aren't documented.
+// maxFilterValues is how many values the filters of a call can have. The plugin assumes
+// the same limit. The limit and the error code aren't documented.
 const maxFilterValues = 200
 
 // selectBy returns the resources that pass all the filters.
@@ -48,7 +48,7 @@ func (table filterTable[T]) selectBy(c *call, filters []filter, all []T) ([]T, *
 	return passed, nil
 }
 
-// property finds the property that a filter is about. Every resource has tags.
+// property finds the property that a filter tests. Every resource has tags.
 func (table filterTable[T]) property(name string) func(*call, T) []string {
 	if key, found := strings.CutPrefix(name, "tag:"); found {
 		return func(c *call, resource T) []string {
@@ -76,7 +76,7 @@ func (f filter) matches(value string) bool {
 // takes the special meaning from the character after it.
 func matchWildcards(pattern, text string) bool {
 	p, t := []rune(pattern), []rune(text)
-	// After a mismatch, the latest star takes one more character.
+	// After a mismatch, the latest star matches one more character.
 	star, taken := -1, 0
 	i, j := 0, 0
 	for j < len(t) {
@@ -102,7 +102,7 @@ func matchWildcards(pattern, text string) bool {
 	return i == len(p)
 }
 
-// some returns the value if it is there.
+// some returns the value, if there is one.
 func some(there bool, value string) []string {
 	if !there {
 		return nil

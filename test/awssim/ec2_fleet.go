@@ -79,9 +79,9 @@ type createFleetAnswer struct {
 	Instances set[fleetInstanceItem] `xml:"fleetInstanceSet"`
 }
 
-// createFleet launches as the caller, once, and reports for each template and
-// override why it launched nothing. Only fleets of type instant are known.
-// Fact: FLEET-1 to FLEET-4.
+// createFleet launches as the caller, once, and reports for each template and override
+// why it launched nothing. Only fleets of type instant are supported. Fact: FLEET-1 to
+// FLEET-4.
 func createFleet(c *call, r createFleetRequest) (any, error) {
 	if r.Type != "instant" {
 		return nil, badRequest("InvalidParameterValue", "the simulator has only fleets of type instant")
@@ -147,7 +147,7 @@ func (c *call) fleetLaunches(configs []fleetConfig) ([]fleetLaunch, *Error) {
 	return launches, nil
 }
 
-// fillFleet launches the count with the first launch that works.
+// fillFleet launches the instances in the first way that works.
 func (c *call) fillFleet(answer *createFleetAnswer, launches []fleetLaunch, tags map[string]map[string]string, lifecycle string, count int) {
 	for _, l := range launches {
 		r := l.data.inSubnet(l.item.Overrides.SubnetID)

@@ -65,7 +65,8 @@ func TestLaunchTemplatesReturnWhatTheyGot(t *testing.T) {
 	})
 }
 
-// TestRunInstancesFromATemplate: the request's parameters replace the template's.
+// TestRunInstancesFromATemplate checks that the request's parameters replace the
+// template's.
 func TestRunInstancesFromATemplate(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -123,8 +123,8 @@ func checkImageName(name string) *Error {
 }
 
 // maxImageDescription limits the description of an image. AWS documents no limit for
-// CopyImage, CreateImage and ModifyImageAttribute. The API reference of ExportImage
-// names this role.
+// CopyImage, CreateImage and ModifyImageAttribute. The API reference of ExportImage has
+// this limit.
 const maxImageDescription = 255
 
 func checkImageDescription(description string) *Error {
@@ -134,8 +134,8 @@ func checkImageDescription(description string) *Error {
 	return nil
 }
 
-// uniqueImageName rejects a name that an image of the caller's has in the
-// Region. CopyImage does not. Fact: EC2-IMG-3.
+// uniqueImageName rejects a name that another image of the caller has in the Region.
+// CopyImage does not. Fact: EC2-IMG-3.
 func (c *call) uniqueImageName(name string) *Error {
 	for id, i := range c.here().images {
 		if i.owner == c.caller.Account && i.name == name {
@@ -145,7 +145,7 @@ func (c *call) uniqueImageName(name string) *Error {
 	return nil
 }
 
-// addImage adds a new image of the caller's that is pending for the time.
+// addImage adds a new image of the caller that is pending for the given time.
 func (c *call) addImage(i *image, pending time.Duration) {
 	i.id, i.region, i.owner = c.w.newEC2ID("ami"), c.region, c.caller.Account
 	i.created, i.readyAt, i.visibleFrom = c.now, c.now.Add(pending), c.now

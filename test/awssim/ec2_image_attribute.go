@@ -52,14 +52,14 @@ func modifyImageAttribute(c *call, r modifyImageAttributeRequest) (any, error) {
 	return done{true}, nil
 }
 
-// shareable rejects sharing images with at least one snapshot that is
-// encrypted with aws/ebs. It also rejects making public what is encrypted or
-// what the account blocks. Fact: EC2-SHARE-2, EC2-SHARE-3.
+// shareable rejects sharing images with at least one snapshot that is encrypted with
+// aws/ebs. It also rejects making an encrypted image public, and making any image
+// public if the account blocks it. Fact: EC2-SHARE-2, EC2-SHARE-3.
 func (c *call) shareable(i *image, with []permission) *Error {
 	if len(with) == 0 {
 		return nil
 	}
-	withAll := slices.Contains(with, permission{Group: everybody})
+	withAll := slices.Contains(with, permission{Group: everyone})
 	for _, s := range i.snapshots() {
 		if s.underManagedKey() {
 			return managedKeyProblem()
@@ -163,7 +163,7 @@ func modifySnapshotAttribute(c *call, r modifySnapshotAttributeRequest) (any, er
 		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Unknown attribute.", r.Attribute)
 	case len(changes.Add) > 0 && s.underManagedKey():
 		return nil, managedKeyProblem()
-	case s.key != nil && slices.Contains(changes.Add, permission{Group: everybody}):
+	case s.key != nil && slices.Contains(changes.Add, permission{Group: everyone}):
 		return nil, badRequest("InvalidParameter", "The encrypted snapshot %s cannot be public", s.id)
 	}
 	changes.apply(s.shared, &s.public)

@@ -57,7 +57,7 @@ func copyImage(c *call, r copyImageRequest) (any, error) {
 	return imageAnswer{copied.id}, nil
 }
 
-// answerOr is the response unless there is a problem. (A nil *Error in an error is
+// answerOr returns the response unless there is a problem. (A nil *Error in an error is
 // not nil.)
 func answerOr(answer any, problem *Error) (any, error) {
 	if problem != nil {
@@ -66,8 +66,8 @@ func answerOr(answer any, problem *Error) (any, error) {
 	return answer, nil
 }
 
-// before returns what an earlier call with the same client token made, even if
-// that failed or is gone. Fact: EC2-COPY-7 to EC2-COPY-12.
+// before returns the copy that an earlier call with the same client token created, even
+// if that copy failed or was removed. Fact: EC2-COPY-7 to EC2-COPY-12.
 func (c *call) before(token string) (id string, problem *Error) {
 	made, known := c.here().tokens[idempotency{c.caller.Account, c.operation, token}]
 	memory := c.w.options.TokenMemory

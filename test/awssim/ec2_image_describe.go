@@ -33,8 +33,8 @@ func describeImages(c *call, r describeImagesRequest) (any, error) {
 	return describeImagesAnswer{Images: setFrom(images, c.imageItem), NextToken: next}, nil
 }
 
-// imagesFor returns the images that the caller sees and that the request's IDs,
-// owners and launch permissions leave.
+// imagesFor returns the images that the caller sees and that match the request's IDs,
+// owners and launch permissions.
 func (c *call) imagesFor(r describeImagesRequest) ([]*image, *Error) {
 	var images []*image
 	for _, id := range r.ImageIDs {
@@ -91,8 +91,8 @@ func (c *call) stillUsed(i *image) bool {
 	return false
 }
 
-// ownedBy reports whether the owner is among those requested; no one asked for
-// means all.
+// ownedBy reports whether the owner is among the requested ones. A request without
+// owners means all.
 func ownedBy(owner, caller string, asked []string) bool {
 	if len(asked) == 0 {
 		return true
@@ -102,17 +102,17 @@ func ownedBy(owner, caller string, asked []string) bool {
 	})
 }
 
-// executableBy reports whether an account asked for has an explicit launch
-// permission. For the caller's own account, by ID or as self, permissions of its
-// organization and units count too; for another account they don't. Source: the
-// API reference of DescribeImages, ExecutableBy.
+// executableBy reports whether a requested account has an explicit launch permission.
+// For the caller's own account, by ID or as self, permissions of its organization and
+// units count too; for another account they don't. Source: the API reference of
+// DescribeImages, ExecutableBy.
 func (c *call) executableBy(i *image, asked []string) bool {
 	if len(asked) == 0 {
 		return true
 	}
 	return slices.ContainsFunc(asked, func(account string) bool {
 		switch account {
-		case everybody:
+		case everyone:
 			return i.public
 		case "self", c.caller.Account:
 			return c.w.sharedWith(i, c.caller.Account)

@@ -75,9 +75,9 @@ func TestDescribeImagesSelects(t *testing.T) {
 	})
 }
 
-// TestWhoSeesAnImage: its owner, who it is shared with, and everyone if it is
-// public. Tags are their owner's. Fact: EC2-SHARE-5,
-// EC2-SHARE-16.
+// TestWhoSeesAnImage checks that the owner and the accounts that an image is shared
+// with see it, and all accounts if it is public. Tags are their owner's. Fact:
+// EC2-SHARE-5, EC2-SHARE-16.
 func TestWhoSeesAnImage(t *testing.T) {
 	outside := types.LaunchPermission{UserId: aws.String(awssim.OutsideAccount)}
 	organization := types.LaunchPermission{OrganizationArn: aws.String(organizationARN)}
@@ -126,7 +126,7 @@ func TestWhoSeesAnImage(t *testing.T) {
 	}
 }
 
-// TestDescribeImagesPages: pages neither miss nor repeat an image, also when
+// TestDescribeImagesPages checks that pages neither miss nor repeat an image, also when
 // others go away meanwhile.
 func TestDescribeImagesPages(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {

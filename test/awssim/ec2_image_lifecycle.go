@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// cooldown is how long deregistration protection with a cooldown holds on after
-// it was disabled.
+// cooldown is how long deregistration protection with a cooldown stays in force after
+// it is disabled.
 const cooldown = 24 * time.Hour
 
 // state is how EC2 writes an image's deregistration protection.
@@ -135,7 +135,7 @@ type enableProtectionRequest struct {
 	WithCooldown bool
 }
 
-// messageAnswer is done with words; these operations answer so.
+// messageAnswer is like done, with a text: these operations return one.
 type messageAnswer struct {
 	Return string `xml:"return"`
 }
@@ -181,7 +181,7 @@ func enableImage(c *call, r imageRequest) (any, error) {
 	return done{true}, nil
 }
 
-// unblocked is the state in which images may be made public.
+// unblocked is the state that allows public images.
 const unblocked = "unblocked"
 
 // publicSharing is the account's block of public sharing in the Region. It is on

@@ -40,7 +40,7 @@ func TestDeregistrationProtection(t *testing.T) {
 	}
 }
 
-// TestDeregisterSkipsSharedSnapshots: a snapshot of two images goes with the
+// TestDeregisterSkipsSharedSnapshots checks that a snapshot of two images goes with the
 // last of them.
 func TestDeregisterSkipsSharedSnapshots(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -73,8 +73,8 @@ func TestDeregisterSkipsSharedSnapshots(t *testing.T) {
 	})
 }
 
-// TestPublicImages: block public access is on until the account turns it off,
-// and an encrypted image is never public.
+// TestPublicImages checks that block public access is on until the account turns it
+// off, and an encrypted image is never public.
 func TestPublicImages(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

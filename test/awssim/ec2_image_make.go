@@ -104,7 +104,7 @@ type registerImageRequest struct {
 	TagSpecifications  []tagSpecification `param:"TagSpecification"`
 }
 
-// registerImage makes an image of snapshots that exist.
+// registerImage creates an image from existing snapshots.
 func registerImage(c *call, r registerImageRequest) (any, error) {
 	tags, problem := c.specifiedTags(r.TagSpecifications, "image")
 	if problem != nil {
@@ -145,8 +145,8 @@ type volumePlan struct {
 	problem *stateReasonItem
 }
 
-// override applies a request's block device mappings to those of an image or
-// instance. Keys that cannot be found show later, as AWS does it.
+// override applies a request's block device mappings to those of an image or instance.
+// Keys that can't be found are reported later, as by AWS.
 func (c *call) override(volumes []volumePlan, with []blockDevice) ([]volumePlan, *Error) {
 	for _, b := range with {
 		n := slices.IndexFunc(volumes, func(v volumePlan) bool { return v.name == b.DeviceName })

@@ -53,7 +53,7 @@ type referenceReader struct {
 	read         func(c *call, image string, options map[string][]string) []string
 }
 
-// referenceReaders are those of all kinds. The simulator has no Image Builder.
+// referenceReaders has one reader for each kind. The simulator has no Image Builder.
 var referenceReaders = []referenceReader{
 	{"ec2:Instance", []string{"ec2:DescribeInstances"}, (*call).instancesReferring},
 	{"ec2:LaunchTemplate", []string{"ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"}, (*call).templatesReferring},
@@ -62,9 +62,9 @@ var referenceReaders = []referenceReader{
 	{"imagebuilder:ContainerRecipe", []string{"imagebuilder:ListContainerRecipes", "imagebuilder:GetContainerRecipe"}, nil},
 }
 
-// describeImageReferences finds the caller's own resources that refer to the
-// images. That of a launch template through a parameter isn't found: AWS doesn't
-// say whether it is.
+// describeImageReferences finds the caller's own resources that refer to the images. It
+// doesn't find launch templates that name the image through a parameter, because AWS
+// doesn't document that.
 func describeImageReferences(c *call, r describeImageReferencesRequest) (any, error) {
 	if len(r.ImageIDs) > maxReferencedImages {
 		return nil, badRequest("InvalidParameterValue", "%d image IDs are specified, the maximum is %d", len(r.ImageIDs), maxReferencedImages)
@@ -158,14 +158,14 @@ func (c *call) templatesReferring(image string, options map[string][]string) []s
 	return names
 }
 
-// names reports whether one of the newest versions has the image.
+// names reports whether one of the newest versions of the template names the image.
 func (t *launchTemplate) names(image string, depth int) bool {
 	newest := t.versions[max(0, len(t.versions)-depth):]
 	return slices.ContainsFunc(newest, func(v templateVersion) bool { return v.data.ImageID == image })
 }
 
-// parametersReferring are the parameters whose newest value is the image. That
-// their data type doesn't matter is believed.
+// parametersReferring are the parameters whose newest value is the image. AWS doesn't
+// document whether their data type matters.
 func (c *call) parametersReferring(image string, _ map[string][]string) []string {
 	var names []string
 	for key := range c.w.ssm.parameters {

@@ -92,7 +92,8 @@ func TestImageReferences(t *testing.T) {
 	})
 }
 
-// TestImageReferencesAskForPermissions: EC2 looks with the caller's permissions.
+// TestImageReferencesAskForPermissions checks that EC2 looks with the caller's
+// permissions.
 func TestImageReferencesAskForPermissions(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		via := `"Condition":{"ForAnyValue:StringEquals":{"aws:CalledVia":["ec2-images.amazonaws.com"]}}`

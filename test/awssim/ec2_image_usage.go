@@ -20,7 +20,8 @@ const (
 	reportTime = 10 * time.Minute
 	// launchedLag is how late an image's last launch is reported.
 	launchedLag = 24 * time.Hour
-	// maxPendingReports of an account in a Region; of one image it is 1.
+	// maxPendingReports is how many pending reports an account can have in a Region. An
+	// image can have one.
 	maxPendingReports = 2_000
 	// defaultReportDepth is how many versions of launch templates are checked.
 	defaultReportDepth = 20
@@ -33,7 +34,7 @@ type usageReport struct {
 	accounts         []string
 	types            []resourceTypeRequest
 	created, readyAt time.Time
-	// failure is why it could not be created; it then is in the state error.
+	// failure is why EC2 couldn't create it. It is then in the state error.
 	failure string
 	entries []usageEntry
 }
@@ -89,8 +90,8 @@ type createImageUsageReportAnswer struct {
 	ReportID string `xml:"reportId"`
 }
 
-// createImageUsageReport begins a report on an image of the caller's. The code of
-// the error of a quota is believed.
+// createImageUsageReport starts a report on one of the caller's images. AWS doesn't
+// document the error code for the quota.
 func createImageUsageReport(c *call, r createImageUsageReportRequest) (any, error) {
 	if id, problem := c.before(r.ClientToken); id != "" || problem != nil {
 		return answerOr(createImageUsageReportAnswer{id}, problem)
@@ -150,8 +151,8 @@ func (c *call) reportFailure() string {
 	return reason
 }
 
-// usage counts the resources of other accounts that use the image, without those
-// of the last days.
+// usage counts the resources of other accounts that use the image, except those of the
+// last days.
 func (c *call) usage(r *usageReport) []usageEntry {
 	type user struct{ account, resourceType string }
 	counts := map[user]int{}
@@ -197,8 +198,8 @@ func deleteImageUsageReport(c *call, r deleteImageUsageReportRequest) (any, erro
 	return done{true}, nil
 }
 
-// lastLaunched is when the image was last launched by anyone, as it is reported a
-// day later; the zero time if it never was.
+// lastLaunched is when any account last launched the image, which AWS reports a day
+// later. It is the zero time if none has.
 func (c *call) lastLaunched(image string) time.Time {
 	var last time.Time
 	for _, i := range c.here().instances {

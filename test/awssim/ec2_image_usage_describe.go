@@ -10,7 +10,7 @@ type usageReportsRequest struct {
 	ReportIDs []string `param:"ReportId"`
 }
 
-// reports are those that the request's IDs leave.
+// reports returns the reports that match the request's IDs.
 func (c *call) reports(r usageReportsRequest) ([]*usageReport, *Error) {
 	if len(r.ImageIDs) > maxReportAccounts || len(r.ReportIDs) > maxReportAccounts {
 		return nil, badRequest("InvalidParameterValue", "The maximum number of IDs is %d", maxReportAccounts)

@@ -20,8 +20,8 @@ func usageReport(image string) *ec2.CreateImageUsageReportInput {
 	}
 }
 
-// TestImageUsageReport: a report is pending, then shows the use by other accounts
-// except during the last days, and disappears after 30 days.
+// TestImageUsageReport checks that a report is pending, then shows the use by other
+// accounts except during the last days, and disappears after 30 days.
 func TestImageUsageReport(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client, member := ec2In(w, awssim.PublishingAccount, "us-east-1"), ec2In(w, factMember, "us-east-1")
@@ -71,8 +71,8 @@ func TestImageUsageReport(t *testing.T) {
 	})
 }
 
-// TestImageUsageReportLimits: one report of an image is in progress at a time, the
-// same token is the same report, and only the image's owner gets one.
+// TestImageUsageReportLimits checks that one report of an image is in progress at a
+// time, the same token is the same report, and only the image's owner gets one.
 func TestImageUsageReportLimits(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

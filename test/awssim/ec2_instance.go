@@ -20,7 +20,7 @@ type instance struct {
 	reason                                   *stateReasonItem
 	// diagnosis is the long form of reason.
 	diagnosis string
-	// publicAddress says that the instance has one.
+	// publicAddress says that the instance has a public address.
 	publicAddress bool
 	metadata      templateMetadata
 	userData      string
@@ -44,7 +44,7 @@ func (i *instance) state(now time.Time) string {
 // networkInterface is the ID of the instance's only network interface.
 func (i *instance) networkInterface() string { return derivedID("eni-", i.id) }
 
-// stateCodes are EC2's numbers of the states.
+// stateCodes are EC2's codes of the states.
 var stateCodes = map[string]int{"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 
 type instanceStateItem struct {
@@ -54,7 +54,7 @@ type instanceStateItem struct {
 
 func stateItem(state string) instanceStateItem { return instanceStateItem{stateCodes[state], state} }
 
-// ownInstance finds an instance of the caller's.
+// ownInstance finds one of the caller's instances.
 func (c *call) ownInstance(id string) (*instance, *Error) {
 	i := c.here().instances[id]
 	if i == nil || i.owner != c.caller.Account {
@@ -78,9 +78,9 @@ type stateChangesAnswer struct {
 	Instances set[stateChangeItem] `xml:"instancesSet"`
 }
 
-// move changes the state of instances, all or none. Those in a state of from
-// are moved, and those in one of passed have been moved before; an instance in
-// another state is rejected.
+// move changes the state of instances, all or none. It moves instances in a state of
+// from. Instances in a state of passed have moved already. It rejects an instance in
+// any other state.
 func (c *call) move(r instancesRequest, from, passed []string, by phase) ([]*instance, any, *Error) {
 	var moved []*instance
 	var answer stateChangesAnswer
@@ -109,7 +109,7 @@ func (c *call) move(r instancesRequest, from, passed []string, by phase) ([]*ins
 	return moved, answer, nil
 }
 
-// userInitiated is the state reason of what the user stopped.
+// userInitiated is the state reason of an instance that the user stopped.
 var userInitiated = &stateReasonItem{"Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"}
 
 func stopInstances(c *call, r instancesRequest) (any, error) {
@@ -159,7 +159,8 @@ type modifyInstanceAttributeRequest struct {
 
 type booleanValue struct{ Value bool }
 
-// modifyInstanceAttribute changes what can be changed of a stopped instance.
+// modifyInstanceAttribute changes the attributes that can be changed while an instance
+// is stopped.
 func modifyInstanceAttribute(c *call, r modifyInstanceAttributeRequest) (any, error) {
 	i, problem := c.ownInstance(r.InstanceID)
 	if problem != nil {

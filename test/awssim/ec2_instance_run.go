@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// runInstancesRequest has the parameters that clients send: those of a launch
-// template, which they replace, and some of their own.
+// runInstancesRequest has the parameters that clients send: those of a launch template,
+// which they override, and additional ones.
 type runInstancesRequest struct {
 	templateData
 
@@ -31,7 +31,8 @@ type launchPlan struct {
 	groups       []string
 	devices      []blockDevice
 	tags         map[string]map[string]string // by resource type
-	// publicAddress is whether the instance gets one; nil leaves it to the subnet.
+	// publicAddress says whether the instance gets a public address. If it is nil, the
+	// subnet decides.
 	publicAddress *bool
 	metadata      templateMetadata
 	userData      string
@@ -56,8 +57,8 @@ func runInstances(c *call, r runInstancesRequest) (any, error) {
 	return c.reservationItem(launched[0].reservation), nil
 }
 
-// launchPlan checks the parameters of a launch. A template's parameters hold
-// where the request has none. Fact: LT-3.
+// launchPlan checks the parameters of a launch. A template's parameters apply where the
+// request has none. Fact: LT-3.
 func (c *call) launchPlan(r runInstancesRequest) (launchPlan, *Error) {
 	if r.LaunchTemplate != nil {
 		version, problem := c.templateVersion(*r.LaunchTemplate)
@@ -187,8 +188,8 @@ func (c *call) makeVolumes(i *instance, plans []volumePlan, tags map[string]stri
 	}
 }
 
-// reservationItem describes the instances of a launch. EC2 responds pending, however
-// soon the instances are more.
+// reservationItem describes the instances of a launch. EC2 always returns the state
+// pending, however soon the instances run.
 func (c *call) reservationItem(reservation string) reservationItem {
 	item := reservationItem{ReservationID: reservation, OwnerID: c.caller.Account}
 	for _, i := range c.here().instances {

@@ -41,7 +41,7 @@ func (t instanceType) bootModes() []string {
 
 func (t instanceType) resourceID() string { return t.name }
 
-// instanceTypes are the types there are: every family in every size.
+// instanceTypes are all types: every family in every size.
 var instanceTypes = func() []instanceType {
 	var types []instanceType
 	sizes := []struct {
@@ -182,7 +182,7 @@ type describeOfferingsAnswer struct {
 	NextToken string            `xml:"nextToken,omitempty"`
 }
 
-// zoneName is the name of a zone that is named by name or ID.
+// zoneName returns the name of a zone, given its name or ID.
 func (c *call) zoneName(zone string) string {
 	for _, z := range c.zones() {
 		if z.id == zone {

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// keyPair is an SSH key pair. Its private key opens nothing, as nothing can be
-// connected to.
+// keyPair is an SSH key pair. Its private key is useless, because no instance accepts
+// connections.
 type keyPair struct {
 	id, owner, name, kind string
 	fingerprint           string
 	created               time.Time
 }
 
-// ownKeyPair finds a key pair of the caller's.
+// ownKeyPair finds one of the caller's key pairs.
 func (c *call) ownKeyPair(id string) (*keyPair, *Error) {
 	k := c.here().keyPairs[id]
 	if k == nil || k.owner != c.caller.Account {
@@ -26,7 +26,8 @@ func (c *call) ownKeyPair(id string) (*keyPair, *Error) {
 	return k, nil
 }
 
-// keyPairNamed finds a key pair of the caller's by name; nil if there is none.
+// keyPairNamed finds one of the caller's key pairs by name. It returns nil if there is
+// none.
 func (c *call) keyPairNamed(name string) *keyPair {
 	for _, k := range c.here().keyPairs {
 		if k.owner == c.caller.Account && k.name == name {
@@ -155,7 +156,7 @@ type deleteKeyPairAnswer struct {
 	KeyPairID string `xml:"keyPairId,omitempty"`
 }
 
-// deleteKeyPair succeeds also if there is no such key pair, as AWS's does.
+// deleteKeyPair succeeds even if the key pair doesn't exist, as AWS does.
 func deleteKeyPair(c *call, r deleteKeyPairRequest) (any, error) {
 	if r.KeyName == "" && r.KeyPairID == "" {
 		return nil, badRequest("MissingParameter", "The request must contain the parameter KeyName or KeyPairId")

@@ -26,7 +26,7 @@ type templateVersion struct {
 
 func (t *launchTemplate) resourceID() string { return t.id }
 
-// ownTemplate finds a launch template of the caller's.
+// ownTemplate finds one of the caller's launch templates.
 func (c *call) ownTemplate(id string) (*launchTemplate, *Error) {
 	t := c.here().launchTemplates[id]
 	if t == nil || t.owner != c.caller.Account {
@@ -35,8 +35,8 @@ func (c *call) ownTemplate(id string) (*launchTemplate, *Error) {
 	return t, nil
 }
 
-// templateNamed finds a launch template of the caller's by ID or name, of which
-// a request has one.
+// templateNamed finds one of the caller's launch templates by ID or name. A request
+// must have exactly one of these.
 func (c *call) templateNamed(id, name string) (*launchTemplate, *Error) {
 	switch {
 	case id == "" && name == "":
@@ -116,7 +116,7 @@ type createLaunchTemplateVersionRequest struct {
 	LaunchTemplateID   string `param:"LaunchTemplateId"`
 	LaunchTemplateName string
 	LaunchTemplateData templateData `param:",required"`
-	// SourceVersion has the parameters that the new version doesn't replace.
+	// The new version takes the parameters that it doesn't set from SourceVersion.
 	SourceVersion      string
 	VersionDescription string
 	ClientToken        string
@@ -157,7 +157,7 @@ func createLaunchTemplateVersion(c *call, r createLaunchTemplateVersionRequest) 
 	return createLaunchTemplateVersionAnswer{t.item(len(t.versions))}, nil
 }
 
-// item is a version by its number.
+// item describes the version with the number.
 func (t *launchTemplate) item(number int) versionItem {
 	v := t.versions[number-1]
 	return versionItem{t.id, t.name, number, timestamp(v.created), t.createdBy, number == 1, v.description, v.data}

@@ -83,7 +83,7 @@ type templateMetadata struct {
 	InstanceTags string `param:"InstanceMetadataTags"    xml:"instanceMetadataTags,omitempty"`
 }
 
-// over returns the parameters, completed by those of below. Fact: LT-2, LT-3.
+// over returns the parameters, completed from below. Fact: LT-2, LT-3.
 func (d templateData) over(below templateData) templateData {
 	mine, theirs := reflect.ValueOf(&d).Elem(), reflect.ValueOf(below)
 	for n := range mine.NumField() {
@@ -95,7 +95,7 @@ func (d templateData) over(below templateData) templateData {
 }
 
 // inSubnet returns the parameters of a launch in a subnet that a fleet or an Auto
-// Scaling group chooses. It goes to the network interface if there is one.
+// Scaling group chooses. The subnet is set in the network interface, if there is one.
 func (d templateData) inSubnet(subnet string) runInstancesRequest {
 	r := runInstancesRequest{templateData: d, MinCount: 1, MaxCount: 1, SubnetID: subnet}
 	if len(d.NetworkInterfaces) > 0 && subnet != "" {

@@ -186,7 +186,7 @@ func (t *launchTemplate) number(version string) (int, *Error) {
 	return number, nil
 }
 
-// items are versions by their numbers, each once, the newest first.
+// items describes the versions with these numbers, each once, the newest first.
 func (t *launchTemplate) items(numbers []int) []versionItem {
 	slices.SortFunc(numbers, func(a, b int) int { return cmp.Compare(b, a) })
 	var items []versionItem
@@ -196,8 +196,8 @@ func (t *launchTemplate) items(numbers []int) []versionItem {
 	return items
 }
 
-// versionsPage cuts a page out of the sorted versions. The token names the last
-// version before it, so that new versions don't shift the pages.
+// versionsPage returns a page of the sorted versions. The token names the last version
+// before it, so that new versions don't shift the pages.
 func versionsPage(p paging, items []versionItem) (any, error) {
 	if p.NextToken != "" {
 		id, digits, _ := strings.Cut(p.NextToken, ".")

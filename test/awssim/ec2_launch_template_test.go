@@ -59,8 +59,8 @@ func versionsOf(t *testing.T, client *ec2.Client, input *ec2.DescribeLaunchTempl
 	return list
 }
 
-// TestLaunchTemplatesResolveParameters: each form of reference names the image of
-// its version, if one template version and ResolveAlias are asked for.
+// TestLaunchTemplatesResolveParameters checks that each form of reference names the
+// image of its version, if one template version and ResolveAlias are asked for.
 func TestLaunchTemplatesResolveParameters(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client, parameters := ec2In(w, awssim.PublishingAccount, "us-east-1"), ssmIn(w, awssim.PublishingAccount, "us-east-1")

@@ -18,8 +18,8 @@ type network struct {
 type subnet struct {
 	id, vpc, cidr string
 	zone          zone
-	// standard says that it is the zone's default subnet, public that its instances
-	// get public addresses. Fact: EC2-INST-4.
+	// standard says that it is the zone's default subnet. public says that its
+	// instances get public addresses. Fact: EC2-INST-4.
 	standard, public bool
 }
 
@@ -31,7 +31,7 @@ func (s subnet) resourceID() string { return s.id }
 
 const vpcCIDR = "172.31.0.0/16"
 
-// network returns the account's network, which it creates at the first read.
+// network returns the account's network. It creates the network at the first read.
 func (c *call) network() *network {
 	n := c.here().networks[c.caller.Account]
 	if n == nil {
@@ -134,7 +134,7 @@ type subnetItem struct {
 	Tags                set[tagItem] `xml:"tagSet"`
 }
 
-// subnetAddresses is how many addresses of a /20 are free to use.
+// subnetAddresses is how many addresses of a /20 subnet can be used.
 const subnetAddresses = 4091
 
 type describeSubnetsAnswer struct {

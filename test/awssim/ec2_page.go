@@ -6,19 +6,19 @@ import (
 	"slices"
 )
 
-// paging are the parameters of operations that page their answers.
+// paging holds the parameters of operations that return pages.
 type paging struct {
 	MaxResults *int
 	NextToken  string
 }
 
-// largestPage is how many items a response has at most. AWS's responses without
-// MaxResults are of no documented size.
+// largestPage is how many items a response has at most. AWS doesn't document the size
+// of responses without MaxResults.
 const largestPage = 1000
 
-// pageOf sorts resources by ID and returns one page of them and the token of the
-// next, "" at the end. A token names the last item before it, so that what comes
-// and goes between two pages leaves no gaps.
+// pageOf sorts resources by ID and returns one page of them and the token of the next,
+// "" at the end. A token names the last item before it, so that items that are added or
+// removed between two pages leave no gaps.
 func pageOf[T filterable](p paging, all []T) (page []T, next string, problem *Error) {
 	size := largestPage
 	if p.MaxResults != nil {

@@ -17,8 +17,8 @@ import (
 // A pointer stays nil if the parameter is absent, so that a handler can tell
 // false or "" from nothing.
 //
-// A parameter that the struct does not have is an error, stricter than AWS, so
-// that nothing the simulator ignores goes unnoticed.
+// A parameter that the struct doesn't have is an error. This is stricter than AWS, so
+// that the simulator never ignores a parameter silently.
 func decodeParams(form url.Values, into any) *Error {
 	d := paramDecoder{unread: url.Values{}}
 	for name, values := range form {

@@ -102,8 +102,8 @@ func TestDecodeParamsRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDecodeParams: whatever is accepted is all there in what was decoded, for
-// what is not decoded would be ignored.
+// FuzzDecodeParams checks that the result contains every parameter that was accepted,
+// so that none is ignored.
 func FuzzDecodeParams(f *testing.F) {
 	for _, seed := range []string{
 		"Name=a&Count=1&On=true&Maybe=false",

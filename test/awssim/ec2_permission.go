@@ -22,8 +22,8 @@ type permissionChanges struct {
 	Remove []permission
 }
 
-// everybody is the group of all accounts.
-const everybody = "all"
+// everyone is the group of all accounts.
+const everyone = "all"
 
 var (
 	accountIDPattern          = regexp.MustCompile(`^\d{12}$`)
@@ -43,7 +43,7 @@ func (p permission) check(w *World) *Error {
 	switch {
 	case fields != 1:
 		return badRequest("InvalidParameterCombination", "A permission names one group, user, organization or organizational unit")
-	case p.Group != "" && p.Group != everybody:
+	case p.Group != "" && p.Group != everyone:
 		return badRequest("InvalidAMIAttributeItemValue", "Invalid attribute item value %q for group item type.", p.Group)
 	case p.UserID != "" && (!accountIDPattern.MatchString(p.UserID) || w.accounts[p.UserID] == nil):
 		return badRequest("InvalidAMIAttributeItemValue", "Invalid attribute item value %q for userId item type.", p.UserID)
@@ -56,8 +56,8 @@ func (p permission) check(w *World) *Error {
 }
 
 // exists rejects an organization or unit that the world doesn't have, or has with
-// another management account. Whether EC2 does so isn't documented.
-// Fact: EC2-SHARE-7.
+// another management account. AWS doesn't document whether EC2 does so. Fact:
+// EC2-SHARE-7.
 func (p permission) exists(w *World) *Error {
 	arn := p.OrganizationARN + p.OrganizationalUnitARN
 	if arn == "" || w.options.AcceptUnknownOrganizations {
@@ -165,18 +165,18 @@ func (l legacyPermissions) join(w *World, structured *permissionChanges) (permis
 	return all, nil
 }
 
-// apply changes who something is shared with. Adding twice isn't an error, nor is
-// removing what is not there. Fact: EC2-SHARE-9.
+// apply changes the accounts, organizations and units that a resource is shared with.
+// Adding twice isn't an error, nor is removing what is not there. Fact: EC2-SHARE-9.
 func (changes permissionChanges) apply(shared map[string]bool, public *bool) {
 	for _, p := range changes.Add {
-		if p.Group == everybody {
+		if p.Group == everyone {
 			*public = true
 		} else {
 			shared[p.name()] = true
 		}
 	}
 	for _, p := range changes.Remove {
-		if p.Group == everybody {
+		if p.Group == everyone {
 			*public = false
 		} else {
 			delete(shared, p.name())
@@ -184,11 +184,12 @@ func (changes permissionChanges) apply(shared map[string]bool, public *bool) {
 	}
 }
 
-// permissionsOf lists who something is shared with, sorted.
+// permissionsOf lists the accounts, organizations and units that a resource is shared
+// with, sorted.
 func permissionsOf(shared map[string]bool, public bool) set[permission] {
 	var list set[permission]
 	if public {
-		list.Items = append(list.Items, permission{Group: everybody})
+		list.Items = append(list.Items, permission{Group: everyone})
 	}
 	for _, name := range slices.Sorted(maps.Keys(shared)) {
 		switch {
@@ -203,8 +204,8 @@ func permissionsOf(shared map[string]bool, public bool) set[permission] {
 	return list
 }
 
-// managedKeyProblem is why what aws/ebs encrypts cannot be shared.
-// Fact: EC2-SHARE-2, EC2-SHARE-3.
+// managedKeyProblem is why images and snapshots that are encrypted with aws/ebs can't
+// be shared. Fact: EC2-SHARE-2, EC2-SHARE-3.
 func managedKeyProblem() *Error {
 	return badRequest("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared")
 }

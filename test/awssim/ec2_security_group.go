@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// securityGroup is a security group. Its rules are kept and never looked at:
-// nothing connects to anything.
+// securityGroup is a security group. Its rules are stored but never evaluated, because
+// nothing connects to instances.
 type securityGroup struct {
 	id, owner, vpc, name, description string
 	rules, egress                     []ipPermission
@@ -43,7 +43,7 @@ type groupPair struct {
 	UserID  string `param:"UserId" xml:"userId,omitempty"`
 }
 
-// ownSecurityGroup finds a security group of the caller's.
+// ownSecurityGroup finds one of the caller's security groups.
 func (c *call) ownSecurityGroup(id string) (*securityGroup, *Error) {
 	c.network() // the default group is there from the start
 	g := c.here().securityGroups[id]
@@ -111,7 +111,8 @@ type revokeEgressRequest struct {
 	Rules   []ipPermission `param:"IpPermissions,required"`
 }
 
-// revokeSecurityGroupEgress removes outbound rules that the group has exactly so.
+// revokeSecurityGroupEgress removes outbound rules that match a rule of the group
+// exactly.
 func revokeSecurityGroupEgress(c *call, r revokeEgressRequest) (any, error) {
 	g, problem := c.ownSecurityGroup(r.GroupID)
 	if problem != nil {
@@ -201,7 +202,7 @@ type deleteSecurityGroupAnswer struct {
 	GroupID string `xml:"groupId"`
 }
 
-// deleteSecurityGroup rejects a group that an instance has.
+// deleteSecurityGroup rejects a group that an instance uses.
 func deleteSecurityGroup(c *call, r deleteSecurityGroupRequest) (any, error) {
 	g, problem := c.ownSecurityGroup(r.GroupID)
 	if problem != nil {

@@ -31,7 +31,8 @@ func (s *snapshot) progress(now time.Time) string {
 	return fmt.Sprintf("%d%%", 100*now.Sub(s.started)/s.readyAt.Sub(s.started))
 }
 
-// readableBy reports whether the account may make volumes and copies of it.
+// readableBy reports whether the account may create volumes and copies from the
+// snapshot.
 func (s *snapshot) readableBy(account string) bool {
 	return s.owner == account || s.public || s.shared[account]
 }
@@ -65,7 +66,7 @@ func (c *call) ownSnapshot(id string) (*snapshot, *Error) {
 	return s, nil
 }
 
-// addSnapshot adds a new snapshot of the caller's that is pending for the time.
+// addSnapshot adds a new snapshot of the caller that is pending for the given time.
 func (c *call) addSnapshot(s *snapshot, pending time.Duration) {
 	s.id, s.region, s.owner = c.w.newEC2ID("snap"), c.region, c.caller.Account
 	s.started, s.readyAt, s.shared = c.now, c.now.Add(pending), map[string]bool{}

@@ -41,9 +41,8 @@ type copySnapshotAnswer struct {
 	Tags       set[tagItem] `xml:"tagSet"`
 }
 
-// copySnapshot starts a copy into the Region that is called. As with images,
-// what is wrong with the keys shows in the copy's state.
-// Fact: EC2-COPY-29.
+// copySnapshot starts a copy into the Region that is called. As with images, problems
+// with the keys show in the copy's state. Fact: EC2-COPY-29.
 func copySnapshot(c *call, r copySnapshotRequest) (any, error) {
 	tags, problem := c.specifiedTags(r.TagSpecifications, "snapshot")
 	if problem != nil {

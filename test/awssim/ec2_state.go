@@ -10,7 +10,7 @@ import (
 // ec2State is all of EC2. Everything in it is regional.
 type ec2State struct {
 	regions map[string]*ec2Region // by name
-	// capacity is what can't be launched.
+	// capacity has the instance types that can't be launched.
 	capacity []CapacityFile
 }
 
@@ -47,7 +47,8 @@ type tagged struct{ account, resource string }
 // idempotency is a client token in its scope.
 type idempotency struct{ account, operation, token string }
 
-// madeBefore is the result of a client token. It outlives the created resource.
+// madeBefore is the result of an earlier call with a client token. It outlives the
+// created resource.
 type madeBefore struct {
 	parameters string
 	id         string
@@ -105,8 +106,8 @@ type image struct {
 	shared map[string]bool
 }
 
-// protection is an image's deregistration protection. With a cooldown it holds
-// on for a day after it was disabled.
+// protection is an image's deregistration protection. With a cooldown, it stays in
+// force for a day after it is disabled.
 type protection struct {
 	enabled, cooldown bool
 	until             time.Time
@@ -165,9 +166,9 @@ func (i *instance) resourceID() string      { return i.id }
 func (g *securityGroup) resourceID() string { return g.id }
 func (k *keyPair) resourceID() string       { return k.id }
 
-// derivedID returns prefix and 17 hexadecimal digits that depend on the parts
-// alone. It names what exists from the start, such as a default VPC, so that
-// looking at it takes no ID from the world's counter.
+// derivedID returns prefix and 17 hexadecimal digits that depend on the parts alone. It
+// names resources that exist from the start, such as a default VPC, so that reading
+// them takes no ID from the world's counter.
 func derivedID(prefix string, parts ...string) string {
 	sum := sha256.Sum256([]byte(prefix + strings.Join(parts, "\x00")))
 	return prefix + hex.EncodeToString(sum[:])[:17]

@@ -17,7 +17,7 @@ type tagParameter struct {
 	Value string `xml:"value"`
 }
 
-// tagSpecification has the tags of what an operation is to create.
+// tagSpecification has the tags of the resources that an operation creates.
 type tagSpecification struct {
 	ResourceType string         `param:",required" xml:"resourceType"`
 	Tags         []tagParameter `param:"Tag"       xml:"tagSet>item"`
@@ -41,8 +41,8 @@ func (c *call) setTags(resource string, tags map[string]string) {
 	c.here().tags[tagged{c.caller.Account, resource}] = all
 }
 
-// mayTag rejects a caller without ec2:CreateTags for what the call creates.
-// Fact: IAM-EVAL-17.
+// mayTag rejects a caller without ec2:CreateTags for the resources that the call
+// creates. Fact: IAM-EVAL-17.
 func (c *call) mayTag() *Error {
 	context := c.requestContext()
 	context["ec2:CreateAction"] = []string{c.operation}

@@ -27,7 +27,7 @@ func tagsOf(t *testing.T, client *ec2.Client, resource string) map[string]string
 	return tags
 }
 
-// TestTags: each account has its own tags, also on an image that both see.
+// TestTags checks that each account has its own tags, also on an image that both see.
 func TestTags(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, other := ec2In(w, factMember, "us-east-1"), ec2In(w, awssim.PublishingAccount, "us-east-1")

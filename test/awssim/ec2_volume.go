@@ -14,7 +14,7 @@ func (v *volume) state() string {
 	return "available"
 }
 
-// ownVolume finds a volume of the caller's.
+// ownVolume finds one of the caller's volumes.
 func (c *call) ownVolume(id string) (*volume, *Error) {
 	v := c.here().volumes[id]
 	if v == nil || v.owner != c.caller.Account {
@@ -44,7 +44,8 @@ func (c *call) attach(v *volume, i *instance, deviceName string, deleteOnTermina
 	}
 }
 
-// detach ends a volume's attachment, and the volume if it goes with its instance.
+// detach ends a volume's attachment. It deletes the volume if its DeleteOnTermination
+// is set.
 func (c *call) detach(v *volume) {
 	if v.attachment.grant != "" {
 		c.w.revokeGrant(v.key, v.attachment.grant, c.now)

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// FaultKind is what goes wrong with a call.
+// FaultKind is a way in which a call goes wrong.
 type FaultKind string
 
-// The kinds of faults. Those that end in After let the call take effect first.
+// The kinds of faults. With kinds whose name ends in After, the call takes effect
+// first.
 const (
 	Throttle     FaultKind = "throttle"      // the service's throttling error
 	ServerError  FaultKind = "server-error"  // 500
@@ -25,9 +26,9 @@ const (
 )
 
 // The kinds of faults that alter the response of a call that took effect as usual.
-// [AnswerFaults] lists them all but the last two, which need parameters. Those
-// that change the content only alter answers of success; [HTMLGatewayError],
-// [TruncatedBody] and [NoAnswer] strike errors, too.
+// [AnswerFaults] lists them all but the last two, which need parameters. Kinds that
+// change the content alter only successful responses. [HTMLGatewayError],
+// [TruncatedBody] and [NoAnswer] also replace errors.
 //
 // For MissingMembers and the kinds after it, the top level of a response is its
 // JSON document, the root element of EC2, or the result element of STS and IAM.
@@ -100,7 +101,7 @@ type Fault struct {
 	// matter.
 	IDs     []string `json:"ids,omitempty"`
 	Members []string `json:"members,omitempty"`
-	// Skip lets that many matching calls pass first.
+	// Skip is how many matching calls succeed first.
 	Skip int `json:"skip,omitempty"`
 	// Times is how often the fault applies; 0 means once, -1 always.
 	Times int `json:"times,omitempty"`
@@ -117,9 +118,9 @@ type faultPlan struct {
 	interposed func(Entry) *Fault
 }
 
-// Interpose lets f decide before every call whether a fault applies to it; nil means
-// none. f runs with the world's mutex held, so calls come one by one and f must not use
-// the world. It replaces an earlier f.
+// Interpose calls f before every call. f returns the fault that applies to the call, or
+// nil. f runs with the world's mutex held, so calls come one at a time, and f must not
+// use the world. It replaces an earlier f.
 func (w *World) Interpose(f func(Entry) *Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -202,12 +203,11 @@ func throttled(service string) *Error {
 	}
 }
 
-// denied is the service's response to a caller whose policies do not allow the
-// call.
+// denied is the service's response to a caller whose policies don't allow the call.
 func denied(c *call) *Error { return deniedAction(c, c.service+":"+c.operation) }
 
-// deniedAction rejects a call for lack of a permission that the service asks for
-// on the caller's behalf.
+// deniedAction rejects a call because the caller lacks a permission that the service
+// needs on the caller's behalf.
 func deniedAction(c *call, action string) *Error {
 	switch c.service {
 	case "ec2":

@@ -9,8 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// FuzzServe: whatever a client sends, the simulator answers as AWS would, with a
-// status of the client's fault or a success: never with an error of its own.
+// FuzzServe checks that the simulator answers any request with a success or a client
+// error, and never with an internal error.
 func FuzzServe(f *testing.F) {
 	f.Add("kms", "us-east-1", "TrentService.CreateGrant", `{"KeyId":"alias/aws/ebs","GranteePrincipal":"*","Operations":["Decrypt"]}`)
 	f.Add("kms", "us-east-1", "TrentService.CreateKey", `{"MultiRegion":true,"Policy":"{}","Tags":[{"TagKey":"a"}]}`)

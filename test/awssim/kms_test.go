@@ -188,8 +188,8 @@ func TestKeyPoliciesAreChecked(t *testing.T) {
 	})
 }
 
-// TestForeignAccountsNeedBothPolicies: the key's and their own; a policy counts
-// only after the lag.
+// TestForeignAccountsNeedBothPolicies checks that another account needs the key's
+// policy and its own, and that a policy counts only after the lag.
 func TestForeignAccountsNeedBothPolicies(t *testing.T) {
 	inVirtualTime(t, physics, func(t *testing.T, w *awssim.World) {
 		client, member, outside := kmsClient(w, awssim.PublishingAccount, "us-east-1"), kmsClient(w, "222222222222", "us-east-1"), kmsClient(w, awssim.OutsideAccount, "us-east-1")

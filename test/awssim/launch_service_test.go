@@ -17,8 +17,8 @@ import (
 // autoScaling is the service-linked role of EC2 Auto Scaling.
 const autoScaling = "AWSServiceRoleForAutoScaling"
 
-// TestLaunchByAServiceLinkedRole: only a grant that the role's account issued on
-// the regional key helps, since the role's own policy has nothing of KMS.
+// TestLaunchByAServiceLinkedRole checks that only a grant that the role's account
+// issued on the regional key helps, since the role's own policy has nothing of KMS.
 // Fact: GRANT-9 to GRANT-16, IAM-ROLE-8.
 func TestLaunchByAServiceLinkedRole(t *testing.T) {
 	roles := awssim.DefaultServiceLinkedRoles()
@@ -102,10 +102,10 @@ func TestLaunchAsServiceLinkedRoleRefuses(t *testing.T) {
 	})
 }
 
-// TestAttachedVolumesHoldGrants: EC2 creates a grant for each attached encrypted
-// volume on the volume's key. An instance of another account has its own account's
-// key, unless the launch names the shared one. Fact: GRANT-31, GRANT-32, LAUNCH-11,
-// LAUNCH-13.
+// TestAttachedVolumesHoldGrants checks that EC2 creates a grant for each attached
+// encrypted volume on the volume's key. An instance of another account has its own
+// account's key, unless the launch names the shared one. Fact: GRANT-31, GRANT-32,
+// LAUNCH-11, LAUNCH-13.
 func TestAttachedVolumesHoldGrants(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: physics.BuildTime}, func(t *testing.T, w *awssim.World) {
 		l := newLaunch(t, w)
@@ -143,8 +143,8 @@ func TestAttachedVolumesHoldGrants(t *testing.T) {
 	})
 }
 
-// TestLaunchUnderAnotherKey: the launcher may name a key of its own, which EC2 then
-// encrypts the volume with.
+// TestLaunchUnderAnotherKey checks that the launcher may name a key of its own, which
+// EC2 then encrypts the volume with.
 func TestLaunchUnderAnotherKey(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		l := newLaunch(t, w)

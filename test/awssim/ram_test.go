@@ -49,8 +49,8 @@ func shareGolden(t *testing.T, w *awssim.World, external bool, principals ...str
 	})
 }
 
-// TestSharedParameter: accounts of the principals read an advanced parameter by its
-// ARN once it is associated, also in a launch, and no other account does.
+// TestSharedParameter checks that accounts of the principals read an advanced parameter
+// by its ARN once it is associated, also in a launch, and no other account does.
 func TestSharedParameter(t *testing.T) {
 	for name, c := range map[string]struct {
 		principal string
@@ -93,7 +93,7 @@ func TestSharedParameter(t *testing.T) {
 	}
 }
 
-// TestRefusedShares: what RAM rejects.
+// TestRefusedShares checks what RAM rejects.
 func TestRefusedShares(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		if err := putTier(t, w, ""); err != nil {
@@ -120,8 +120,8 @@ func TestRefusedShares(t *testing.T) {
 	})
 }
 
-// TestSharingWithOrganizationOff: RAM doesn't find the organization until its
-// management account enables sharing.
+// TestSharingWithOrganizationOff checks that RAM doesn't find the organization until
+// its management account enables sharing.
 func TestSharingWithOrganizationOff(t *testing.T) {
 	file := awssim.DefaultWorld()
 	file.Organization.ResourceSharing = false
@@ -143,7 +143,8 @@ func TestSharingWithOrganizationOff(t *testing.T) {
 	}
 }
 
-// TestResolveSharedParameter: a member's launch template names the parameter by ARN.
+// TestResolveSharedParameter checks that a member's launch template names the parameter
+// by ARN.
 func TestResolveSharedParameter(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		_, err := ssmIn(w, awssim.PublishingAccount, "us-east-1").PutParameter(t.Context(), &ssm.PutParameterInput{

@@ -14,7 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestParameterVersions: versions and labels select values, 100 versions are
+// TestParameterVersions checks that versions and labels select values, 100 versions are
 // kept, and the oldest of them is not given up while it has a label.
 func TestParameterVersions(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {

@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
 )
 
-// Options are the physics of a world. The zero value is a world in which
+// Options are the timing and limits of a world. The zero value is a world in which
 // everything happens at once and nothing is limited.
 type Options struct {
 	// Latency is how long every call takes, before it has any effect.
@@ -36,17 +36,17 @@ type Options struct {
 	StatusCheckTime time.Duration
 	// Quotas turns on AWS's documented request quotas. Fact: QUOTA-1 to QUOTA-6.
 	Quotas bool
-	// AcceptUnknownOrganizations makes EC2 accept launch permissions for
-	// organizations and units that the world doesn't have. AWS documents that an
-	// image can be shared with other organizations, but not what happens to an ARN
-	// that names nothing. Fact: EC2-SHARE-6, EC2-SHARE-7. Defaults to false.
+	// AcceptUnknownOrganizations makes EC2 accept launch permissions for organizations
+	// and units that the world doesn't have. AWS documents that an image can be shared
+	// with other organizations, but not what it does with an ARN that names none. Fact:
+	// EC2-SHARE-6, EC2-SHARE-7. Defaults to false.
 	AcceptUnknownOrganizations bool
 	CopyOptions
 }
 
 // CopyOptions choose between behaviors of CopyImage and DeregisterImage that AWS
-// doesn't document. A client must work with all of them. The zero value is what
-// AWS documents or, where it documents nothing, what field reports say.
+// doesn't document. A client must work with all of them. The zero value behaves as AWS
+// documents or, where it documents nothing, as field reports say.
 type CopyOptions struct {
 	// RefuseTakenNames makes CopyImage reject the name of another image of the
 	// account in the destination Region with InvalidAMIName.Duplicate, as
@@ -90,7 +90,7 @@ type World struct {
 	ssm ssmState
 	ec2 ec2State
 	asg asgState
-	// shares are those of AWS RAM.
+	// shares are the resource shares of AWS RAM.
 	shares []*resourceShare
 
 	journal journal
@@ -152,9 +152,9 @@ type organizationalUnit struct {
 	id, name, parent string
 }
 
-// newID returns prefix followed by n hexadecimal digits that no other resource
-// of this world has. IDs depend on nothing but the order of creation, so that a
-// run can be repeated exactly.
+// newID returns prefix followed by n hexadecimal digits that no other resource of this
+// world has. IDs depend only on the order of creation, so that a run can be repeated
+// exactly.
 func (w *World) newID(prefix string, n int) string {
 	w.nextID++
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s-%d", prefix, w.nextID))

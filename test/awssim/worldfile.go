@@ -54,8 +54,8 @@ type AccountFile struct {
 	// the organization.
 	Parent string `json:"parent,omitempty"`
 	Status string `json:"status,omitempty"` // default ACTIVE
-	// EnabledRegions are the opt-in Regions that the account has enabled. In the
-	// others it can't be used: not for calls, sessions of its roles or launches.
+	// EnabledRegions are the opt-in Regions that the account has enabled. The account
+	// can't be used in others: not for calls, sessions of its roles or launches.
 	EnabledRegions     []string   `json:"enabled_regions,omitempty"`
 	Roles              []RoleFile `json:"roles,omitempty"`
 	ServiceLinkedRoles []string   `json:"service_linked_roles,omitempty"` // paths and names below "role/"

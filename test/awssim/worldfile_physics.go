@@ -15,7 +15,7 @@ type Physics struct {
 	BuildTime       string `json:"build_time,omitempty"`
 	StatusCheckTime string `json:"status_check_time,omitempty"`
 	Quotas          bool   `json:"quotas,omitempty"`
-	// The following are those of [Options].
+	// The following fields are those of [Options].
 	AcceptUnknownOrganizations bool `json:"accept_unknown_organizations,omitempty"`
 	// TokenMemory and DeregisterLag are those of [CopyOptions].
 	TokenMemory   string `json:"token_memory,omitempty"`

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestMutationsApply: what each mutation replaces is there, once. Whether the
-// tests notice is for `make mutation-check`, which takes long.
+// TestMutationsApply checks that the text that each mutation replaces exists exactly
+// once. Whether the tests notice is for `make mutation-check`, which takes long.
 func TestMutationsApply(t *testing.T) {
 	for _, m := range mutations {
 		content, err := os.ReadFile(filepath.Join("..", "..", m.file))

@@ -130,7 +130,7 @@ func TestShared(t *testing.T) {
 	})
 }
 
-// What one process learns, the others know.
+// Processes share the rate that one of them finds.
 func TestSharesWhatItLearns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "quota")
@@ -141,7 +141,7 @@ func TestSharesWhatItLearns(t *testing.T) {
 	})
 }
 
-// A file that can't be used is as good as none, and reported.
+// An unusable file is reported, and the limiter works without it.
 func TestWithoutItsFile(t *testing.T) {
 	folder := t.TempDir()
 	write := func(name, content string) string {
@@ -185,7 +185,7 @@ func TestWithoutItsFile(t *testing.T) {
 	}
 }
 
-// However slow the rate, no queued call is forgotten.
+// No queued call is lost, however slow the rate is.
 func TestKeepsItsQueue(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) *limiter.Limiter{
 		"one process": func(*testing.T) *limiter.Limiter { return limiter.New(slow) },
@@ -237,8 +237,8 @@ func TestCanceledCallsLeaveTheQueue(t *testing.T) {
 	})
 }
 
-// A suspended process that holds the lock delays no call for long, and a
-// canceled one not at all.
+// A suspended process that holds the lock delays other calls only briefly, and canceled
+// calls not at all.
 func TestSuspendedSibling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "quota")

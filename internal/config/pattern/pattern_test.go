@@ -7,7 +7,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
 )
 
-// A pattern is one of the whole value, also where it has alternatives.
+// A pattern matches the whole value, even if it has alternatives.
 func TestPatternsAreOfTheWholeValue(t *testing.T) {
 	for value, p := range map[string]pattern.Pattern{
 		"111111111111":                       pattern.Account,

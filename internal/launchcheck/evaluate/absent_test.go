@@ -82,7 +82,7 @@ func TestAbsentIsNotBenign(t *testing.T) {
 	})
 }
 
-// The reason names the snapshot and the command to look.
+// The reason names the snapshot and the command that describes it.
 func TestSnapshotsAreNamed(t *testing.T) {
 	s := newScene()
 	s.region.Image.Snapshots = []evaluate.Snapshot{{ID: "snap-1"}, encrypted("snap-2", ""), plain("snap-3"), {ID: "snap-4"}}
@@ -101,7 +101,7 @@ func TestSnapshotsAreNamed(t *testing.T) {
 	}
 }
 
-// Of most partitions it is not confirmed by which name EC2 calls KMS.
+// For most partitions, EC2's name in calls to KMS isn't confirmed.
 func TestUnknownPartitions(t *testing.T) {
 	in := func(partition, statement string) func(*scene) {
 		return func(s *scene) {
@@ -142,7 +142,7 @@ func TestUnknownPartitions(t *testing.T) {
 	}
 }
 
-// Nothing that policies or AWS say acts on a terminal.
+// No text from policies or AWS acts on a terminal.
 func TestLinksArePrintable(t *testing.T) {
 	const evil = "\x1b[2J\u202e\n"
 	quoted, err := json.Marshal(evil)

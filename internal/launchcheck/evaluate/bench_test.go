@@ -29,14 +29,13 @@ func keyARN(region string) string { return policy.KeyARN("aws", region, owner, k
 
 func roleARN(account, role string) string { return "arn:aws:iam::" + account + ":role/" + role }
 
-// whole are the operations of a grant that is enough.
+// whole are the operations of a sufficient grant.
 func whole() []string {
 	return strings.Fields("Encrypt Decrypt ReEncryptFrom ReEncryptTo GenerateDataKey GenerateDataKeyWithoutPlaintext DescribeKey CreateGrant")
 }
 
-// published is a world as the plugin makes it: an image shared with the
-// organization, encrypted with a key that is open to it, with grants for both
-// service-linked roles.
+// published is a world as the plugin leaves it: an image shared with the organization,
+// encrypted with a key that is open to it, with grants for both service-linked roles.
 func published(accounts int, regions ...string) evaluate.Input {
 	w := evaluate.Input{
 		Partition: "aws", Organization: organization,
@@ -88,8 +87,8 @@ func regions(n int) []string {
 	return names
 }
 
-// BenchmarkEvaluate is a large organization in which everything is well, and the
-// same in which nothing is.
+// BenchmarkEvaluate evaluates a large organization in which all launches succeed, and
+// the same one in which none does.
 func BenchmarkEvaluate(b *testing.B) {
 	well := published(5000, regions(17)...)
 	ill := published(5000, regions(17)...)

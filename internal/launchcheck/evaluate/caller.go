@@ -16,7 +16,7 @@ type caller struct {
 	root      string                // ARN of the account's root
 	simulated map[string]Simulation // by Region
 	session   string                // ARN of every session of the role, up to the session's name
-	// How KMS sees the organization. Fact: IAM-EVAL-1 to IAM-EVAL-3.
+	// The organization as KMS sees it. Fact: IAM-EVAL-1 to IAM-EVAL-3.
 	organization, path value
 }
 
@@ -58,7 +58,7 @@ func (a *Account) path() value {
 // value is the value of a condition key in a request. Requests of a launch have
 // at most one value for each key.
 type value struct {
-	there answer // no: the request does not have the key
+	there answer // no means that the request doesn't have the key
 	text  string
 }
 
@@ -104,7 +104,7 @@ const (
 	viaService
 	grantIsForResource
 	grantOperations
-	grantDetail // what else is known of a grant that is requested, by EC2 alone
+	grantDetail // other keys of a request for a grant that EC2 makes
 	ofServices  // keys that only a service which calls for itself sends
 	requestedRegion
 	viaAWSService

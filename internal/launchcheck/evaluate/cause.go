@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Cause is one reason why launches don't succeed, wherever it holds.
+// Cause is a reason why launches don't succeed, with all cases in which it holds.
 type Cause struct {
 	Outcome Outcome
 	Link    string

@@ -100,10 +100,10 @@ func TestKeys(t *testing.T) {
 
 const allow = `{"Sid":"Use","Effect":"Allow","Action":"kms:*","Resource":"*"`
 
-// to allows a principal everything.
+// to returns a statement that allows a principal everything.
 func to(principal string) string { return allow + `,"Principal":{"AWS":"` + principal + `"}}` }
 
-// How key policy, identity policy and grants combine.
+// Combinations of key policy, identity policy and grants.
 func TestAdmission(t *testing.T) {
 	root := "arn:aws:iam::" + member + ":root"
 	own := "arn:aws:iam::" + owner + ":root"
@@ -208,7 +208,7 @@ func without(all []string, one string) []string {
 	return rest
 }
 
-// Key trust: whose grant counts for a key of another account.
+// The grants that count for a key of another account.
 func TestIssuingAccounts(t *testing.T) {
 	own := to("arn:aws:iam::" + owner + ":root")
 	service, home := (*scene).asService, (*scene).inOwnersAccount

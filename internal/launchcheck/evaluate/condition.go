@@ -143,7 +143,7 @@ func (c *condition) holds(r *request) answer {
 		return answerOf(c.exact["true"] == (got.there == no))
 	case got.there == yes:
 		return answerOf(c.matches(got.text) != c.negated)
-	case c.ifExists && (c.forAny || c.forAll): // AWS does not document what they are together
+	case c.ifExists && (c.forAny || c.forAll): // AWS doesn't document their combination
 		return unsure
 	case c.ifExists || c.forAll:
 		return yes

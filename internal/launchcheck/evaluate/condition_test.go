@@ -7,8 +7,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// What conditions hold for a launch: each stands in the only allowance of the key
-// policy.
+// The conditions that hold for a launch. Each one is in the only Allow statement of the
+// key policy.
 func TestConditions(t *testing.T) {
 	under := func(condition string) func(*scene) {
 		return func(s *scene) {
@@ -119,7 +119,7 @@ func TestConditions(t *testing.T) {
 	})
 }
 
-// The statements of least privilege: one for use, one for grants.
+// The least-privilege statements: one for use, and one for grants.
 func TestLeastPrivilege(t *testing.T) {
 	use := `{"Sid":"Use","Effect":"Allow","Principal":"*","Action":["kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:DescribeKey"],"Resource":"*"}`
 	grants := func(condition string) string {

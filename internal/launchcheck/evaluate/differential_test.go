@@ -23,12 +23,12 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// figures count what the comparison of this process tried.
+// figures count the verdicts that this process compared.
 var figures struct {
 	sync.Mutex
 	worlds, verdicts, launches, fails, inconclusive int
 	plain, plainInconclusive                        int // verdicts of worlds without anything odd
-	hidden, doubts                                  int // verdicts of worlds of which something was hidden, and those that were inconclusive for it
+	hidden, doubts                                  int // verdicts of worlds of which something was hidden, and those that were inconclusive because of it
 	inspected, unsure, simulated                    int // verdicts on what the accounts read, and those that are inconclusive or rest on a simulation
 	disagreements                                   int
 	links                                           map[string]int // by which launches fail
@@ -116,7 +116,7 @@ func compare(t *testing.T, seed uint64) {
 			seed, seed, v.Account, v.Launcher, v.Outcome, v.Links, became, why, w.policies(known))
 	}
 	compared, doubts := 0, 0
-	if os.Getenv("ORGAMI_EXHAUSTIVE") == "" || seed%10 == 0 { // it takes as long as all else
+	if os.Getenv("ORGAMI_EXHAUSTIVE") == "" || seed%10 == 0 { // it takes as long as everything else
 		compared, doubts = w.compareWithLess(known, happened)
 	}
 	inspected, unsure, simulated := w.compareInspected(seed, known, happened, reasons)
@@ -210,7 +210,7 @@ func (w *generatedWorld) describeImage(id string) ec2types.Image {
 	return described.Images[0]
 }
 
-// read is the world as AWS reports it.
+// read returns the world as AWS reports it.
 func (w *generatedWorld) read() evaluate.Input {
 	w.t.Helper()
 	known := evaluate.Input{Partition: "aws", Organization: organization, ManagementAccount: awssim.ManagementAccount, Now: time.Now(), Launchers: w.launchers()}

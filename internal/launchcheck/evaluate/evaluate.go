@@ -35,15 +35,15 @@ func Evaluate(w Input) Result {
 	return result
 }
 
-// evaluation is a Region with everything parsed and indexed.
+// evaluation is a Region whose policies and grants are parsed and indexed.
 type evaluation struct {
 	partition, management string
 	now                   time.Time
 	region                *Region
 	launchers             []Launcher
 	from                  origin
-	image                 []Link // about the image alone
-	disks                 []Link // about the snapshots alone
+	image                 []Link // depend only on the image
+	disks                 []Link // depend only on the snapshots
 	keys                  []*regionalKey
 	volumeKeys            map[string]*regionalKey // default EBS keys, by account
 	controls              map[string]*document    // service control policies
@@ -63,7 +63,7 @@ type regionalKey struct {
 	missing bool   // the input doesn't contain the key
 	service string // EC2's name in calls to KMS
 	from    origin // of requests for a launch
-	// The links that are the same for every caller that reaches them.
+	// Links that are the same for every caller that reaches them.
 	here, state Link
 	policy      *document
 	identity    map[*Launcher]*document

@@ -45,7 +45,7 @@ func remedies() map[string]func(*scene) {
 	}
 }
 
-// Remedies can be pasted for one account and for several.
+// Remedies for one account and for several can be pasted.
 func TestRemediesCanBePasted(t *testing.T) {
 	for name, alter := range remedies() {
 		for _, accounts := range [][]string{{member}, {member, other}} {
@@ -75,7 +75,7 @@ func TestRemediesCanBePasted(t *testing.T) {
 	}
 }
 
-// A loop runs the command that one account alone would get, for each.
+// A loop runs, for each account, the command that one account alone would get.
 func TestLoops(t *testing.T) {
 	for name, alter := range remedies() {
 		_, many := failing(t, alter, member, other)

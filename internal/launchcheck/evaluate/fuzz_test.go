@@ -7,8 +7,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// For any policies, the evaluator returns a verdict with its reason. A policy
-// that isn't a JSON object never allows a launch.
+// The evaluator returns a verdict with its reason for any policy. A policy that isn't a
+// JSON object never allows a launch.
 func FuzzPolicies(f *testing.F) {
 	base := newScene()
 	f.Add(string(base.key.Policy), string(base.launcher.Policy))

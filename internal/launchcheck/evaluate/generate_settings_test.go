@@ -61,8 +61,9 @@ func (g *generator) allowedImages() awssim.AllowedImagesFile {
 	return setting
 }
 
-// controlPolicies are those of an account. They deny only roles, so that the world can
-// be created. The image's owner may do everything otherwise.
+// controlPolicies returns the service control policies of an account. They deny only
+// roles, so that the world can be created. The image's owner may do everything
+// otherwise.
 func (g *generator) controlPolicies(account string) []json.RawMessage {
 	allowed := any("*")
 	if account != owner {
@@ -101,7 +102,7 @@ func (g *generator) controlPolicies(account string) []json.RawMessage {
 	return policies
 }
 
-// settleDefaultKey gives a default EBS key grants and a state.
+// settleDefaultKey gives a default EBS key its grants and its state.
 func (w *generatedWorld) settleDefaultKey(file awssim.KeyFile) {
 	key := file.ARN(home)
 	account := strings.TrimPrefix(file.Description, "default of ")
@@ -114,7 +115,7 @@ func (w *generatedWorld) settleDefaultKey(file awssim.KeyFile) {
 			in.Operations = append(in.Operations, grantOperation(o))
 		}
 		issuer := one(w.generator, account, keyAccount(key))
-		_, _ = kms.NewFromConfig(w.config(issuer)).CreateGrant(w.t.Context(), &in) // what its policies deny it doesn't create
+		_, _ = kms.NewFromConfig(w.config(issuer)).CreateGrant(w.t.Context(), &in) // its policies may deny this
 	}
 	if w.chance(8) {
 		_, _ = w.kms(key).DisableKey(w.t.Context(), &kms.DisableKeyInput{KeyId: &key})

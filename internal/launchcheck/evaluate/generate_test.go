@@ -26,7 +26,7 @@ func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
 
 func one[T any](g *generator, of ...T) T { return of[g.IntN(len(of))] }
 
-// some is a few of the items, at least one, as a list or as the item alone.
+// some returns a few of the items, at least one, as a list or as a single item.
 func some(g *generator, of ...string) any {
 	picked := []string{}
 	for range 1 + g.IntN(3) {
@@ -67,7 +67,7 @@ func (g *generator) neededActions() any {
 	)
 }
 
-// someActions are a few, good for a launch or not.
+// someActions returns a few actions, needed for a launch or not.
 func (g *generator) someActions() any {
 	return some(g, "kms:Decrypt", "kms:ReEncrypt", "kms:ReEncryptFrom", "kms:CreateGrant", "kms:create*", "kms:Describe*", "kms:*",
 		"ec2:*", "kms:GenerateDataKey", "kms:GenerateDataKey*", "kms:Get?eyPolicy", "kms:ScheduleKeyDeletion")
@@ -106,7 +106,7 @@ func (g *generator) resource(to object, key string) {
 	}
 }
 
-// principal adds Principal or, for a denial at times, NotPrincipal.
+// principal adds Principal or, for some denials, NotPrincipal.
 func (g *generator) principal(to object) {
 	account := one(g, launching()...)
 	role := roleARN(one(g, launching()...), one(g, launchRoles()...))
@@ -132,7 +132,7 @@ func (g *generator) principal(to object) {
 	}
 }
 
-// statement is one of a key policy.
+// statement returns a statement of a key policy.
 func (g *generator) statement(number int, key string) object {
 	s := object{"Effect": "Allow"}
 	if g.chance(75) {
@@ -198,7 +198,7 @@ func (g *generator) identityPolicy(key string) json.RawMessage {
 		s := g.statement(n, key)
 		delete(s, "Principal")
 		delete(s, "NotPrincipal")
-		if s["Effect"] == "Deny" { // of KMS alone: the verdicts take EC2's own actions for allowed
+		if s["Effect"] == "Deny" { // of KMS only: the verdicts assume that EC2's own actions are allowed
 			delete(s, "NotResource")
 			s["Resource"] = one(g, "arn:aws:kms:*:*:key/*", key)
 		}

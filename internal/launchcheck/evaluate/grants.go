@@ -15,10 +15,9 @@ var listedOperations = []string{
 
 // granted are the grants of one grantee on one key.
 type granted struct {
-	// own are operations allowed by grants that the grantee's account issued.
-	// lent are operations allowed by grants that another account issued. A
-	// grant whose issuing account is unknown may be an own one, and counts at
-	// least as a lent one.
+	// own are the operations that grants of the grantee's account allow. lent are the
+	// operations that grants of another account allow. A grant whose issuing account is
+	// unknown may be an own one, and counts at least as a lent one.
 	own, lent decided
 	grants    []*Grant // those that allow any operation of a launch
 	// issued are all operations of the grants in own, including those that a
@@ -137,7 +136,7 @@ func (g granted) cannotGrant() bool {
 	})
 }
 
-// to are the grants that the caller has.
+// to returns the grants of the caller.
 //
 // AWS lists which operations the grant of a service-linked role of another account
 // has, and doesn't say which of them a launch needs (Fact: GRANT-13, LAUNCH-5). So

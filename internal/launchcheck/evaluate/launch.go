@@ -90,13 +90,12 @@ type ControlPolicy struct {
 
 // Launcher is a role that every account has, and that launches instances in it.
 type Launcher struct {
-	Name string // as people know it: Karpenter, EC2 Auto Scaling
+	Name string // the usual name, for example Karpenter or EC2 Auto Scaling
 	// Role is the role's path and name in each account: what follows role/ in
 	// its ARN.
 	Role string
-	// ServiceLinked roles take no policy: what they may do with a customer
-	// managed key of another account they may by grants alone. Fact: IAM-ROLE-8,
-	// GRANT-10.
+	// ServiceLinked roles take no policy. Only grants let them use a customer managed
+	// key of another account. Fact: IAM-ROLE-8, GRANT-10.
 	ServiceLinked bool
 	// Fleet means that it launches with CreateFleet, as Karpenter does.
 	Fleet bool

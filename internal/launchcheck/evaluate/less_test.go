@@ -10,11 +10,11 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// hiding removes a part of what is known of a world.
+// hiding removes some information about a world.
 type hiding struct {
 	name string
 	hide func(*evaluate.Input)
-	// never: nothing launches for certain when this is hidden.
+	// never means that no launch certainly succeeds without this information.
 	never bool
 }
 
@@ -81,7 +81,7 @@ func hidings() []hiding {
 	}
 }
 
-// defaultKeys hides something of the customer managed default EBS keys.
+// defaultKeys hides information about the customer managed default EBS keys.
 func defaultKeys(hide func(*evaluate.Key)) func(*evaluate.Input) {
 	return func(known *evaluate.Input) {
 		for i, a := range known.Accounts {
@@ -109,9 +109,9 @@ func intoAnotherPartition(known *evaluate.Input) {
 	*known = moved
 }
 
-// compareWithLess hides from the evaluator what it knew, one thing after the
-// other: a verdict on less is what happened, or inconclusive. What a verdict on
-// everything got wrong is reported elsewhere.
+// compareWithLess hides one piece of information after the other from the evaluator.
+// Each verdict must be what happened, or inconclusive. Wrong verdicts on complete
+// information are reported elsewhere.
 func (w *generatedWorld) compareWithLess(known evaluate.Input, happened []evaluate.Outcome) (compared, doubts int) {
 	w.t.Helper()
 	for _, h := range hidings() {

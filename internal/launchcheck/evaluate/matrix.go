@@ -166,8 +166,8 @@ func (m Matrix) Only(outcome Outcome) Matrix {
 	return slices.DeleteFunc(slices.Clone(m), func(c Case) bool { return c.Outcome != outcome })
 }
 
-// After returns the cases without the verdicts that no longer fail in the planned
-// matrix. Verdicts that it doesn't have stay.
+// After returns the cases without the launches that succeed or are pending in the
+// planned matrix. Launches that aren't in the planned matrix stay.
 func (m Matrix) After(planned Matrix) Matrix {
 	type launch struct{ region, launcher, account string }
 	fixed := map[launch]bool{}

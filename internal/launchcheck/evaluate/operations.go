@@ -8,7 +8,8 @@ import (
 // operations is a set of KMS's operations, of those that a launch needs.
 type operations uint8
 
-// What EC2 does with a snapshot's key for who launches. Fact: LAUNCH-3, LAUNCH-6.
+// The operations that EC2 calls with a snapshot's key for the launching principal.
+// Fact: LAUNCH-3, LAUNCH-6.
 const (
 	describeKey operations = 1 << iota
 	generateDataKeyWithoutPlaintext
@@ -62,7 +63,7 @@ func (d decided) and(o decided) decided { return decided{d.yes & o.yes, d.may & 
 func (d decided) or(o decided) decided  { return decided{d.yes | o.yes, d.may | o.may} }
 func (d decided) not() decided          { return decided{allNeeded &^ d.may, allNeeded &^ d.yes} }
 
-// add raises the answer for the operations to a.
+// add raises the answer for the operations to at least a.
 func (d *decided) add(o operations, a answer) {
 	if a == yes {
 		d.yes |= o

@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// principals is a Principal or NotPrincipal element. What cannot be a launcher's
-// role, such as a service, a user or an identity that was deleted, is not in it.
+// principals is a Principal or NotPrincipal element. It doesn't contain principals that
+// can't be a launcher's role, such as services, users or deleted identities.
 type principals struct {
 	all      bool
 	accounts map[string]bool // IDs, and ARNs of their roots, which mean the same
@@ -80,8 +80,8 @@ func (p *principals) add(name string) error {
 	return nil
 }
 
-// named reports whether the caller itself is named, and whether its account is. A
-// session is named by a name that is not known before it is there.
+// named reports whether the caller itself is named, and whether its account is. The
+// name of a session isn't known before the session exists.
 func (p *principals) named(by *caller) (itself, account answer) {
 	switch {
 	case p.all || p.roles[by.arn]:

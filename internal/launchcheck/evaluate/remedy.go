@@ -13,7 +13,7 @@ func (a *admission) editKeyPolicy() string { return EditKeyPolicy(a.in.Name, a.A
 func (a *admission) getKeyPolicy() string { return getKeyPolicy(a.in.Name, a.ARN) }
 
 // EditKeyPolicy returns the command that opens the policy of the Region's key in an
-// editor and then puts it.
+// editor and then sets it.
 func EditKeyPolicy(region, keyARN string) string {
 	return fmt.Sprintf(`%s > key-policy.json && "${EDITOR:-vi}" key-policy.json && aws kms put-key-policy --region %s --key-id %s --policy-name default --policy file://key-policy.json`,
 		getKeyPolicy(region, keyARN), region, keyARN)

@@ -31,12 +31,12 @@ func newScene() *scene {
 	return s
 }
 
-// asService lets the service-linked role of EC2 Auto Scaling launch.
+// asService makes the service-linked role of EC2 Auto Scaling the launcher.
 func (s *scene) asService() {
 	s.launcher = evaluate.Launcher{Name: "EC2 Auto Scaling", Role: autoScaling, ServiceLinked: true}
 }
 
-// inOwnersAccount lets it launch in the key's own account.
+// inOwnersAccount moves the launch to the key's own account.
 func (s *scene) inOwnersAccount() { s.account.ID = owner }
 
 // lend adds a grant that the key's owner issued.
@@ -83,7 +83,7 @@ func (s *scene) verdict(hide ...func(*evaluate.Input)) evaluate.Verdict {
 	return evaluate.Evaluate(known).Verdicts[0]
 }
 
-// ruling is a scene with one change, and the expected result.
+// ruling is a scene with one change and its expected result.
 type ruling struct {
 	name  string
 	alter func(*scene)

@@ -18,7 +18,7 @@ var alwaysEnabled = []string{
 }
 
 // enabledLink reports whether the account has enabled the Region. A publishing account
-// has: its image is there. Fact: KMS-KEY-16.
+// has enabled it, because its image is there. Fact: KMS-KEY-16.
 func (e *evaluation) enabledLink(a *Account, partition string) []Link {
 	enabled, known := a.RegionEnabled[e.region.Name]
 	switch {
@@ -94,8 +94,8 @@ func (e *evaluation) allowedLink(a *Account, now time.Time) []Link {
 	}
 }
 
-// seenLink is about an image that the account doesn't see although it should. Why isn't
-// known: a change may not be visible yet.
+// seenLink is about an image that the account doesn't see although it should. The
+// reason isn't known. For example, a change may not be visible yet.
 func (e *evaluation) seenLink(a *Account) []Link {
 	sees, known := a.SeesImage[e.region.Name]
 	if !known || sees || a.ID == e.region.Image.Owner {
@@ -141,7 +141,7 @@ func (i *Image) providedBy(providers []string) answer {
 		case p == i.Owner && p != "":
 			return yes
 		case i.Owner == "", p == "aws-backup-vault", p == "amazon" && i.Public, p == "aws-marketplace" && len(i.ProductCodes) > 0:
-			found = unsure // what AWS makes of the owner isn't known
+			found = unsure // which provider AWS derives from the owner isn't known
 		}
 	}
 	return found

@@ -9,7 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// The key of a volume in an account that doesn't own the image.
+// These launches depend on the key of a volume in an account that doesn't own the
+// image.
 func TestVolumeKey(t *testing.T) {
 	const arn = "arn:aws:kms:" + region + ":" + member + ":key/0a1b2c3d-0000-0000-0000-000000000000"
 	key := func(alter func(*evaluate.Key)) func(*scene) {

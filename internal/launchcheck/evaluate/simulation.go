@@ -8,10 +8,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Simulation is what IAM's policy simulator returned for a role in one Region. It is
-// a witness of the role's identity policies, its permissions boundary and the
-// organization's policies, and of nothing else. Fact: IAM-SIM-2, IAM-SIM-3,
-// IAM-SIM-9.
+// Simulation is what IAM's policy simulator returned for a role in one Region. It
+// covers the role's identity policies, its permissions boundary and the organization's
+// policies, and nothing else. Fact: IAM-SIM-2, IAM-SIM-3, IAM-SIM-9.
 type Simulation map[SimulatedRequest]SimulatedResult
 
 // SimulatedRequest is an action on a resource.
@@ -86,7 +85,7 @@ func (s Simulation) WithPolicy(keys []string) Simulation {
 	return with
 }
 
-// identity is what the identity policies say.
+// identity returns the decision of the identity policies.
 func (s SimulatedResult) identity() answer {
 	switch {
 	case len(s.Missing) > 0, s.Identity == "":
@@ -108,12 +107,12 @@ func (s SimulatedResult) denies() answer {
 	}
 }
 
-// ruling is what the identity policies say of the key. What wasn't simulated is not
-// known.
+// ruling returns the decision of the identity policies about the key. Operations that
+// weren't simulated aren't known.
 func (s Simulation) ruling(key string) ruling {
 	var r ruling
 	for i, name := range operationNames {
-		d := s[SimulatedRequest{"kms:" + name, key}] // its zero value isn't known
+		d := s[SimulatedRequest{"kms:" + name, key}] // its zero value means unknown
 		r.allowed.add(1<<i, d.identity())
 		r.denied.add(1<<i, d.denies())
 	}
@@ -253,7 +252,7 @@ func (s Simulation) launching(action string) SimulatedResult {
 	return SimulatedResult{}
 }
 
-// rests returns the link with what the role's policies are known from.
+// rests returns the link with the evidence for the role's policies.
 func (a *admission) rests(l Link) Link {
 	if a.simulation != nil {
 		return l.simulated()
@@ -268,7 +267,7 @@ func (a *admission) identityName() string {
 	return a.identity.name
 }
 
-// identitySays names what decides the operations.
+// identitySays names the policies that decide the operations.
 func (a *admission) identitySays(denied bool, o operations) string {
 	if a.simulation != nil {
 		return a.simulation.policies(o, a.ARN)

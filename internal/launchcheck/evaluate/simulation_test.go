@@ -27,7 +27,7 @@ func TestSimulations(t *testing.T) {
 			for _, action := range launch {
 				add(action, image)
 			}
-			s.launcher.Policy = nil // it isn't asked for
+			s.launcher.Policy = nil // nothing requests it
 			s.account.Simulations = map[string]map[string]evaluate.Simulation{region: {s.launcher.Role: simulation}}
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // statement is one statement of a policy, as far as it is about one key.
 type statement struct {
 	name string // statement "Sid", or statement 2
-	// allow and deny are both set if it is not supported which one it does.
+	// allow and deny are both set if it isn't known which one applies.
 	allow, deny bool
 	odd         string // the part of it that is not supported; empty if there is none
 	actions     operations
@@ -102,8 +102,8 @@ func parseDocument(name string, raw []byte, key, principal string) *document {
 	return d
 }
 
-// parse reads a statement as far as it can be understood: what a part that is
-// understood excludes is excluded, whatever the rest says.
+// parse reads the parts of a statement that are supported. What a supported part
+// excludes is excluded, whatever the other parts say.
 func (s *statement) parse(raw json.RawMessage, key string, variables bool) error {
 	members, err := policy.Object(raw)
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *statement) parseElement(m policy.Member, key string, variables bool) er
 		}
 		s.butWho = m.Name == "NotPrincipal"
 		s.who, err = parsePrincipals(m.Value)
-		s.everybodies = err != nil // whom it is about is not known
+		s.everybodies = err != nil // its principals aren't known
 	case "Condition":
 		s.conditions, err = parseConditions(m.Value, variables)
 	default:
@@ -220,8 +220,8 @@ func (s *statement) parseResources(m policy.Member, key string, variables bool) 
 	return nil
 }
 
-// about says how far the statement is about the caller: itself, or through its
-// account only, which leaves it to the account's own policies. Fact: KMS-KEY-24.
+// about reports whether the statement covers the caller itself, or only its account,
+// whose own policies then decide. Fact: KMS-KEY-24.
 func (s *statement) about(by *caller) (itself, account answer) {
 	switch {
 	case s.everybodies:

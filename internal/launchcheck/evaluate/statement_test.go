@@ -8,8 +8,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// How the elements of a statement match, in a key policy that has no other
-// allowance.
+// How the elements of a statement match, in a key policy without another Allow
+// statement.
 func TestStatements(t *testing.T) {
 	statement := func(principal, action, resource string) func(*scene) {
 		return func(s *scene) {
@@ -74,7 +74,7 @@ func TestStatements(t *testing.T) {
 	})
 }
 
-// What a whole policy can be.
+// The forms of a whole policy.
 func TestDocuments(t *testing.T) {
 	key := func(text string) func(*scene) { return func(s *scene) { s.key.Policy = []byte(text) } }
 	check(t, []ruling{
@@ -90,7 +90,7 @@ func TestDocuments(t *testing.T) {
 	})
 }
 
-// Whom a denial with NotPrincipal exempts.
+// The principals that a denial with NotPrincipal exempts.
 func TestNotPrincipal(t *testing.T) {
 	deny := func(names ...string) func(*scene) {
 		return func(s *scene) {

@@ -24,8 +24,8 @@ func (m Matrix) Text(file string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// WithoutRemedies returns the matrix without remedies, for a run that is about to
-// change what they would.
+// WithoutRemedies returns the matrix without remedies, for a run that is about to make
+// these changes itself.
 func (m Matrix) WithoutRemedies() Matrix {
 	m = slices.Clone(m)
 	for i := range m {
@@ -37,7 +37,8 @@ func (m Matrix) WithoutRemedies() Matrix {
 	return m
 }
 
-// group is cases that end the same for the same reason, in several Regions.
+// group is a set of cases with the same outcome for the same reason, in several
+// Regions.
 type group struct {
 	launchers []string
 	reason    string
@@ -85,14 +86,14 @@ func ofOneLauncher(m Matrix) []group {
 	return groups
 }
 
-// anyRegion is why the case ends as it does, with "*" for its Region in ARNs.
+// anyRegion returns the reason for the case's outcome, with "*" for its Region in ARNs.
 func (c Case) anyRegion() string {
 	link, _ := deciding(c.Links, c.Outcome)
 	return link.Name + ": " + strings.ReplaceAll(link.Because, ":"+c.Region+":", ":*:")
 }
 
-// together makes one of the cases that end the same for the same reason: that a
-// link holds for different ones is of no interest here.
+// together merges cases with the same outcome for the same reason. The reasons of links
+// that hold may differ.
 func together(cases []Case) []Case {
 	var all []Case
 	for _, c := range cases {

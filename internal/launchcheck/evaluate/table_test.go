@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/golden"
 )
 
-// A world in which much is well and some is not, as a table.
+// A world in which some launches fail, as a table.
 func TestTable(t *testing.T) {
 	w := published(1200, "ap-southeast-2", "eu-west-1", "us-east-1")
 	w.Accounts = append(w.Accounts, evaluate.Account{ID: owner, Organization: organization, Path: organization + "/r-ab12/"})
@@ -25,7 +25,7 @@ func TestTable(t *testing.T) {
 	golden.Compare(t, "table", []byte(evaluate.Collect(evaluate.Evaluate(w).Verdicts).Text("orgami.json")))
 }
 
-// The sentences and remedies, each as it stands in an error.
+// The sentences and remedies as they are printed in errors.
 func TestSentences(t *testing.T) {
 	scenes := []struct {
 		name  string
@@ -154,8 +154,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Accounts that launch for the same reason are one case, although each has its
-// own grants; and the owner's account is not considered a part of its keys' ARNs.
+// Accounts that launch for the same reason are one case, although each has its own
+// grants. The owner's account in the ARNs of its keys doesn't separate cases.
 func TestCollect(t *testing.T) {
 	w := published(40, region)
 	w.Accounts = append(w.Accounts, evaluate.Account{ID: owner, Organization: organization, Path: unitPath})
@@ -172,7 +172,7 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// A cause is stated once, wherever it holds, the worst first.
+// Each cause is listed once with all its cases, and the worst comes first.
 func TestCauses(t *testing.T) {
 	w := published(1200, "ap-southeast-2", "eu-west-1", "us-east-1")
 	for i, r := range w.Regions {

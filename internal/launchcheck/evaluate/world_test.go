@@ -155,7 +155,7 @@ func (w *generatedWorld) copied(image, key string) string {
 	return *made.ImageId
 }
 
-// joined is an image of the snapshots of two.
+// joined creates an image from the snapshots of two images.
 func (w *generatedWorld) joined(images ...string) string {
 	w.t.Helper()
 	in := &ec2.RegisterImageInput{Name: aws.String("joined"), Architecture: ec2types.ArchitectureValuesX8664, RootDeviceName: aws.String("/dev/xvda"), VirtualizationType: aws.String("hvm")}
@@ -193,12 +193,12 @@ func (w *generatedWorld) shareImage() {
 	_, err := w.ec2(owner).ModifyImageAttribute(w.t.Context(), &ec2.ModifyImageAttributeInput{
 		ImageId: &w.image, LaunchPermission: &ec2types.LaunchPermissionModifications{Add: permissions},
 	})
-	if err != nil && !strings.Contains(err.Error(), "shared") { // one under aws/ebs cannot be
+	if err != nil && !strings.Contains(err.Error(), "shared") { // an image that is encrypted with aws/ebs can't be shared
 		w.t.Fatal(err)
 	}
 }
 
-// makeRoles gives the roles that take one a policy, the same in every account.
+// makeRoles gives roles that can have a policy the same one in every account.
 func (w *generatedWorld) makeRoles() {
 	key := "arn:aws:kms:us-east-1:" + owner + ":key/none"
 	if len(w.keys) > 0 {
@@ -275,7 +275,7 @@ func (w *generatedWorld) grant(key, issuer, grantee string, constrained bool, op
 
 func grantOperation(name string) kmstypes.GrantOperation { return kmstypes.GrantOperation(name) }
 
-// settle gives the key its policy and its state.
+// settle sets the policy and the state of the key.
 func (w *generatedWorld) settle(key string) {
 	document := w.keyPolicy(key)
 	state := w.IntN(100)
@@ -290,7 +290,7 @@ func (w *generatedWorld) settle(key string) {
 	}
 }
 
-// launchers are the world's launchers, as input for the evaluator.
+// launchers returns the world's launchers as input for the evaluator.
 func (w *generatedWorld) launchers() []evaluate.Launcher {
 	return []evaluate.Launcher{
 		{Name: "Karpenter", Role: karpenter, Policy: w.roles[karpenter]},

@@ -152,8 +152,8 @@ func variableType(t *testing.T, path string) cty.Type {
 	return cty.NilType
 }
 
-// TestRoleWithSuffix: an Auto Scaling role of the user's own is created with its suffix.
-// ECS's role has an underscore, too, and no suffix.
+// TestRoleWithSuffix checks that an Auto Scaling role of the user's own is created with
+// its suffix. ECS's role has an underscore, too, and no suffix.
 func TestRoleWithSuffix(t *testing.T) {
 	p := publication()
 	p.GrantRoles = []string{
@@ -181,8 +181,8 @@ func TestRoleWithSuffix(t *testing.T) {
 	}
 }
 
-// TestCloudFormationRefers: every Ref and condition of the template is declared
-// in it, and the policy is Karpenter's, word for word.
+// TestCloudFormationRefers checks that every Ref and condition of the template is
+// declared in it, and the policy is Karpenter's, word for word.
 func TestCloudFormationRefers(t *testing.T) {
 	documents, err := downstream.Documents(publication(), []downstream.Kind{downstream.CloudFormation})
 	if err != nil {

@@ -43,8 +43,9 @@ func scriptGrants() []manifest.Grant {
 	return list
 }
 
-// TestGrantsScript: the script creates each account's grants with the account's
-// credentials, continues after an account that fails, and fails at the end with its ID.
+// TestGrantsScript checks that the script creates each account's grants with the
+// account's credentials, continues after an account that fails, and fails at the end
+// with its ID.
 func TestGrantsScript(t *testing.T) {
 	if _, found := downstream.GrantsScript(slices.Values([]manifest.Grant(nil))); found {
 		t.Error("a script without grants")

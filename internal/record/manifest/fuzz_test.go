@@ -8,7 +8,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// FuzzRead: a manifest that can be read, and is written again, says the same.
+// FuzzRead checks that a manifest that can be read, and is written again, says the
+// same.
 func FuzzRead(f *testing.F) {
 	f.Add(`{"schema_version":1,"complete":true,"images":{"us-east-1":{"image_id":"ami-1"}},"grants":{"created":1},"errors":["a\u0000"]}`)
 	f.Add(`{"key":{"regions":{"":{"policy":{"Version":"2012-10-17","Statement":{"Effect":"Allow"}}}}}}`)

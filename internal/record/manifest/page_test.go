@@ -35,8 +35,8 @@ type shape struct {
 	Definitions map[string]*shape `json:"$defs"`
 }
 
-// TestPageIsInDate: docs/manifest.md is rendered from the schemas, in which every
-// field is described, and from the readers.
+// TestPageIsInDate checks that docs/manifest.md is rendered from the schemas, in which
+// every field is described, and from the readers.
 func TestPageIsInDate(t *testing.T) {
 	page := new(strings.Builder)
 	page.WriteString(`# The files, field by field
@@ -111,8 +111,8 @@ func (s *shape) is() string {
 	}
 }
 
-// TestReaders: each reads the images of the golden manifest, and none of one that
-// is not complete.
+// TestReaders checks that each program reads the images of the golden manifest, and
+// none of an incomplete one.
 func TestReaders(t *testing.T) {
 	golden := filepath.Join("testdata", "orgami.golden.json")
 	content, err := os.ReadFile(golden)
@@ -220,7 +220,7 @@ func read(t *testing.T, name string) []byte {
 	return content
 }
 
-// TestSharedDefinitions: the schemas define the same thing in the same way.
+// TestSharedDefinitions checks that the schemas define the same thing in the same way.
 func TestSharedDefinitions(t *testing.T) {
 	var success, failure struct {
 		Properties  map[string]any `json:"properties"`

@@ -13,7 +13,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// TestStream: streaming writes the bytes that encoding/json does.
+// TestStream checks that streaming writes the bytes that encoding/json does.
 func TestStream(t *testing.T) {
 	full := Manifest{
 		SchemaVersion: 1, Complete: true, Organization: &Organization{ID: "o-1"}, Sources: []Source{{Name: "<golden>"}, {}},
@@ -32,8 +32,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestStreamSequence: a list whose elements are made one by one is written like
-// one that exists.
+// TestStreamSequence checks that a list whose elements are made one by one is written
+// like one that exists.
 func TestStreamSequence(t *testing.T) {
 	type listed struct {
 		SchemaVersion int     `json:"schema_version"`
@@ -70,7 +70,7 @@ func (b *broken) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestStreamFails: wherever writing fails, that is what is reported.
+// TestStreamFails checks that wherever writing fails, that is what is reported.
 func TestStreamFails(t *testing.T) {
 	document := Grants{Grants: slices.Values([]Grant{{}, {}})}
 	whole, err := Encode(document)

@@ -31,8 +31,8 @@ const (
 	forAllValues
 )
 
-// multivalued are the keys that AWS documents as holding a list, in lower case.
-// They are to be tested with a set operator even if the list has one value.
+// multivalued are the keys that AWS documents as holding a list, in lower case. They
+// must be tested with a set operator even if the list has one value.
 var multivalued = map[string]bool{
 	"aws:calledvia":             true,
 	"aws:principalorgpaths":     true,
@@ -79,8 +79,8 @@ func (c *condition) holds(context requestContext, effect Effect) bool {
 	}
 }
 
-// holdsWithoutKey is the response where the request lacks the key ("Condition
-// operators": "if the key that you specify … is not present …").
+// holdsWithoutKey reports whether the condition holds if the request lacks the key
+// ("Condition operators": "if the key that you specify … is not present …").
 func (c *condition) holdsWithoutKey() bool {
 	switch {
 	case c.ifExists || c.set == forAllValues:

@@ -1,10 +1,10 @@
 // Package authz evaluates AWS IAM policy documents: resource policies (KMS key
 // policies), role trust policies and identity policies.
 //
-// It is pure: a [Policy] is parsed once and evaluated against a [Request] that
-// carries everything the response depends on. It decides one document at a time.
-// How documents combine (key policy with identity policy, own account with
-// another account, grants) is the caller's business. Fact: KMS-KEY-15, GRANT-9.
+// It is pure: a [Policy] is parsed once and evaluated against a [Request] that carries
+// everything the response depends on. It decides one document at a time. The caller
+// combines documents: key policy with identity policy, own account with another
+// account, and grants. Fact: KMS-KEY-15, GRANT-9.
 //
 // # Strictness
 //

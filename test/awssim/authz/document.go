@@ -68,8 +68,8 @@ func decodeElements(raw []byte, allowed ...string) (map[string]json.RawMessage, 
 	return elements, nil
 }
 
-// unknownElement names the element that was probably meant, if one is spelt
-// nearly alike.
+// unknownElement names the element that the author probably meant, if the spelling of
+// one is similar.
 func unknownElement(name string, allowed []string) error {
 	for _, a := range allowed {
 		if strings.EqualFold(a, name) || strings.EqualFold(a+"s", name) {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ContextKeys returns the condition keys, as they are written, of the statements
-// that are about the action, on whatever resource.
+// ContextKeys returns the condition keys, as they are written, of all statements that
+// cover the action, on any resource.
 func (p *Policy) ContextKeys(action string) []string {
 	e := newEvaluation(Request{Action: action})
 	keys := map[string]string{} // by their names in lower case

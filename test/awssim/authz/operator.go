@@ -24,12 +24,13 @@ type operator struct {
 	variables bool
 	// wildcards says that * and ? in the policy's values are wildcards.
 	wildcards bool
-	// compile makes the comparison for a policy's value, as text and pattern.
+	// compile returns the comparison for a policy's value, which it gets as text and as
+	// a pattern.
 	compile func(text string, p pattern) (comparison, error)
 }
 
 // operators are AWS's condition operators ("IAM JSON policy elements: Condition
-// operators"). Their letter case matters here, though AWS is not that strict.
+// operators"). Their letter case matters here, although AWS ignores it.
 var operators = map[string]operator{
 	"StringEquals":              {variables: true, compile: stringComparison},
 	"StringNotEquals":           {variables: true, compile: stringComparison, negated: true},
@@ -166,7 +167,7 @@ func addressComparison(text string, _ pattern) (comparison, error) {
 	}, nil
 }
 
-// parsePrefix parses a CIDR range, or an address as the range of it alone.
+// parsePrefix parses a CIDR range, or a single address as a range of one.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if strings.Contains(text, "/") {
 		p, err := netip.ParsePrefix(text)

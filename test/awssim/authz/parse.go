@@ -26,14 +26,14 @@ func ParseResourcePolicy(doc string) (*Policy, error) {
 	return parse(doc, resourcePolicy)
 }
 
-// ParseTrustPolicy parses a role's trust policy: every statement needs a
-// Principal and must not have a Resource, since that is the role.
+// ParseTrustPolicy parses a role's trust policy: every statement needs a Principal and
+// must not have a Resource, because the resource is the role.
 func ParseTrustPolicy(doc string) (*Policy, error) {
 	return parse(doc, trustPolicy)
 }
 
 // ParseIdentityPolicy parses a policy of a user or role: every statement needs a
-// Resource and must not have a Principal, since that is the bearer.
+// Resource and must not have a Principal, because the principal is the bearer.
 func ParseIdentityPolicy(doc string) (*Policy, error) {
 	return parse(doc, identityPolicy)
 }

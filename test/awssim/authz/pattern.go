@@ -26,7 +26,7 @@ type token struct {
 	symbol
 
 	variable string // condition key in lower case
-	fallback string // value where the request has none
+	fallback string // default, if the request has no value
 	optional bool   // whether there is a fallback
 }
 
@@ -144,8 +144,8 @@ func (p pattern) resolve(context requestContext) []symbol {
 	return symbols
 }
 
-// match reports whether the symbols match the whole of s. It goes back to the
-// last * only, so that it takes at most len(symbols)×len(s) steps.
+// match reports whether the symbols match the whole of s. It backtracks to the last *
+// only, so that it takes at most len(symbols)×len(s) steps.
 func match(symbols []symbol, s string) bool {
 	chars := []rune(s)
 	at, star, resume := 0, -1, 0

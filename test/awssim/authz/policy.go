@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Request is one authorization question: may Principal do Action on Resource?
+// Request asks whether Principal may do Action on Resource.
 type Request struct {
 	// Action is the service prefix and the operation, as kms:Decrypt. Letter
 	// case does not matter.
@@ -58,8 +58,8 @@ type Decision struct {
 	// delegates to the account: the caller's identity policies must allow the
 	// request as well.
 	ViaAccount bool
-	// Reason says in one line why: the deciding statement or, if none matched,
-	// the one that came closest and what it lacked.
+	// Reason says in one line why: the deciding statement or, if none matched, the one
+	// that came closest, and the part that didn't match.
 	Reason string
 }
 
@@ -94,16 +94,15 @@ func (p *Policy) Evaluate(r Request) Decision {
 	return best
 }
 
-// Principals returns the AWS principals that the statements name, in Principal
-// and NotPrincipal, as they are written there: account IDs, ARNs, unique IDs of
-// deleted identities. The list is sorted and free of duplicates; "*" is not in
-// it. KMS rejects a key policy that names one which does not exist.
-// Fact: KMS-KEY-2.
+// Principals returns the AWS principals that the statements name, in Principal and
+// NotPrincipal, as they are written there: account IDs, ARNs, unique IDs of deleted
+// identities. The list is sorted and free of duplicates; "*" is not in it. KMS rejects
+// a key policy that names a principal that doesn't exist. Fact: KMS-KEY-2.
 func (p *Policy) Principals() []string {
 	names := map[string]bool{}
 	for _, s := range p.statements {
 		for _, a := range s.principals.aws {
-			if a != everybody {
+			if a != everyone {
 				names[a] = true
 			}
 		}

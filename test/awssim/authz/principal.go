@@ -40,8 +40,8 @@ func (p Principal) describe() string {
 	}
 }
 
-// everybody is "*", which matches all principals.
-const everybody = "*"
+// everyone is "*", which matches all principals.
+const everyone = "*"
 
 // principals is the value of a Principal or NotPrincipal element. Federated
 // users and canonical user IDs are parsed but never match, because no request
@@ -56,8 +56,8 @@ func (p principals) empty() bool {
 	return len(p.aws) == 0 && len(p.services) == 0 && p.others == 0
 }
 
-// match reports whether the caller is among the principals, and whether it is so
-// only through its account.
+// match reports whether the caller is among the principals, and whether only its
+// account is.
 func (p principals) match(caller Principal) (matched, viaAccount bool) {
 	for _, s := range p.services {
 		if s == caller.Service && caller.Service != "" {
@@ -66,7 +66,7 @@ func (p principals) match(caller Principal) (matched, viaAccount bool) {
 	}
 	for _, a := range p.aws {
 		switch {
-		case a == everybody || names(a, caller):
+		case a == everyone || names(a, caller):
 			return true, false
 		case isAccount(a, caller):
 			matched, viaAccount = true, !caller.Root
@@ -108,15 +108,15 @@ func partitionOf(arn string) string {
 	return ""
 }
 
-// nameEveryLevelOf reports whether NotPrincipal spares the caller. It does only
-// if it names the account and, one by one, the identities below it: the role and
-// its session, or the user. With one of them missing, AWS "might" deny
-// ("NotPrincipal"); here it does.
+// nameEveryLevelOf reports whether NotPrincipal excludes the caller. It does only if it
+// names the account and, one by one, the identities below it: the role and its session,
+// or the user. With one of them missing, AWS "might" deny ("NotPrincipal"); here it
+// does.
 func (p principals) nameEveryLevelOf(caller Principal) bool {
 	if caller.Service != "" {
 		return slices.Contains(p.services, caller.Service)
 	}
-	if slices.Contains(p.aws, everybody) {
+	if slices.Contains(p.aws, everyone) {
 		return true
 	}
 	account := false
@@ -135,10 +135,10 @@ func parsePrincipals(raw json.RawMessage) (principals, error) {
 		if err != nil {
 			return principals{}, err
 		}
-		if s != everybody {
+		if s != everyone {
 			return principals{}, fmt.Errorf(`%q must be "*" or an object such as {"AWS": …}`, s)
 		}
-		return principals{aws: []string{everybody}}, nil
+		return principals{aws: []string{everyone}}, nil
 	}
 	elements, err := decodeElements(raw, "AWS", "Service", "Federated", "CanonicalUser")
 	if err != nil {
@@ -172,9 +172,9 @@ func parsePrincipals(raw json.RawMessage) (principals, error) {
 
 var (
 	accountID = regexp.MustCompile(`^[0-9]{12}$`)
-	// identityARN is an ARN that AWS accepts as a principal: an account's root,
-	// a user, a role or one of its sessions. Groups are no principals, and
-	// parts of an ARN cannot be wildcards.
+	// identityARN is an ARN that AWS accepts as a principal: an account's root, a user,
+	// a role or one of its sessions. Groups aren't principals, and parts of an ARN
+	// can't be wildcards.
 	identityARN = regexp.MustCompile(`^arn:aws[a-z-]*:(iam::[0-9]{12}:(root|(user|role)/[\w+=,.@/-]+)|sts::[0-9]{12}:(assumed-role/[\w+=,.@-]+/[\w+=,.@-]+|federated-user/[\w+=,.@-]+))$`)
 	// uniqueID is the unique ID that AWS substitutes for a deleted identity. It
 	// matches no principal. Fact: KMS-KEY-21.
@@ -188,7 +188,7 @@ func parseAWSPrincipal(raw json.RawMessage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if s == everybody || accountID.MatchString(s) || identityARN.MatchString(s) || uniqueID.MatchString(s) {
+	if s == everyone || accountID.MatchString(s) || identityARN.MatchString(s) || uniqueID.MatchString(s) {
 		return s, nil
 	}
 	return "", fmt.Errorf(`%q must be "*", a 12-digit account id, or the whole ARN, without wildcards, of an account's root, a user, a role or a role session`, s)

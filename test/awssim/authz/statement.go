@@ -44,7 +44,7 @@ const (
 type outcome struct {
 	reached    progress
 	viaAccount bool
-	lacks      string // why it went no further, for reached > atAction
+	lacks      string // why the statement doesn't match, for reached > atAction
 }
 
 // match tests the parts of the statement one after another.
@@ -92,8 +92,8 @@ func (s *statement) matchesResource(e *evaluation) bool {
 	return false
 }
 
-// admits reports whether the statement matches the principal, and whether it
-// matches only because it names the principal's account.
+// admits reports whether the statement matches the principal, and whether it matches
+// only because it names the principal's account.
 func (s *statement) admits(p Principal) (admitted, viaAccount bool) {
 	switch {
 	case s.principals.empty():
