@@ -49,8 +49,8 @@ func unstorable(text string) string {
 	return fmt.Sprintf("KMS does not accept the character %q (U+%04X) in a policy. Replace it", r, r)
 }
 
-// unstorable finds the element that has a character which KMS does not store.
-// One that is escaped in JSON is plain ASCII to KMS.
+// unstorable finds the element that has a character which KMS does not store. A
+// character that is escaped in JSON is plain ASCII to KMS.
 func (p parsed) unstorable() []problem {
 	i := bytes.IndexFunc(p.raw, notStored)
 	if i < 0 {

@@ -13,8 +13,7 @@ import (
 
 const generated = 60 // documents for each property
 
-// generator generates legal key policies that are unlike those that people
-// write.
+// generator generates valid key policies that are unlike those that people write.
 type generator struct{ *rand.Rand }
 
 func forEachGenerated(t *testing.T, test func(t *testing.T, g generator)) {
@@ -28,7 +27,7 @@ func forEachGenerated(t *testing.T, test func(t *testing.T, g generator)) {
 
 func pick[T any](g generator, from ...T) T { return from[g.IntN(len(from))] }
 
-// values is one value, or a list of up to three.
+// values returns one value, or a list of up to three.
 func (g generator) values(from ...string) any {
 	if g.IntN(2) == 0 {
 		return pick(g, from...)
@@ -96,8 +95,8 @@ func (g generator) statement(number int) map[string]any {
 	return s
 }
 
-// document is a key policy of foreign statements, and at times of some that are
-// ours by name and say something else.
+// document returns a key policy of foreign statements. Some have one of our Sids and
+// other content.
 func (g generator) document(t *testing.T) Document {
 	t.Helper()
 	var statements []any
@@ -132,7 +131,7 @@ func (g generator) document(t *testing.T) Document {
 	return mustParse(t, g.text(t, wire))
 }
 
-// text is JSON, with more or less white space and escapes.
+// text returns JSON with varying white space and escapes.
 func (g generator) text(t *testing.T, wire any) string {
 	t.Helper()
 	var buffer bytes.Buffer
@@ -227,8 +226,8 @@ func checkForeignKept(t *testing.T, existing, merged Document) {
 	}
 }
 
-// newlyOpen names our statements in merged that are open, and foreign ones that
-// were not.
+// newlyOpen names the statements in merged that are public: all of ours, and the
+// foreign ones that weren't public before.
 func newlyOpen(existing, merged Document) []string {
 	open := func(d Document) map[string]bool {
 		found := map[string]bool{}

@@ -23,9 +23,9 @@ func (l *lines) reporter() progress.Reporter {
 	}
 }
 
-// Copies that take 40 minutes are reported at most ten times, however many there are,
-// and the remaining time is that of the slowest. Copies of 20 seconds are heard of only
-// at their end.
+// Copies that take 40 minutes are reported at most ten times, however many there are.
+// The remaining time is that of the slowest. Copies that take 20 seconds are reported
+// only at their end.
 func TestPercent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lines
@@ -64,7 +64,7 @@ func TestPercent(t *testing.T) {
 	})
 }
 
-// A Region whose progress can't be read doesn't silence the others.
+// A Region whose progress can't be read doesn't prevent reports about the others.
 func TestOneRegionIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lines

@@ -169,8 +169,8 @@ func TestGrantsToCreate(t *testing.T) {
 	})
 }
 
-// checkNothingVisible checks that a failed run shared nothing, unless it failed
-// after every Region's image was verified: then what is visible is launchable.
+// checkNothingVisible checks that a failed run shared nothing. If it failed after every
+// Region's image was verified, visible images must be launchable.
 func (w *world) checkNothingVisible(t *testing.T) {
 	t.Helper()
 	state := w.state()

@@ -15,7 +15,7 @@ import (
 // answerCell is a fault of the responses to an operation, or to one call.
 type answerCell struct {
 	kind      awssim.FaultKind
-	operation string // struck permanently; if empty, the k-th call is struck once
+	operation string // the operation that is altered permanently; if empty, the k-th call is altered once
 	late      bool   // permanently, from when the copies are available
 	pending   bool   // permanently, from when the first copy is pending
 	k         int
@@ -80,7 +80,7 @@ func TestInvisibleCopies(t *testing.T) {
 	}
 }
 
-// answerSpec is one with what comes after sharing, too.
+// answerSpec is a spec that includes the steps after sharing.
 func (w *world) answerSpec() publish.Spec {
 	spec := w.quickSpec()
 	lifelong(&spec)

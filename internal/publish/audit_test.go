@@ -18,7 +18,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// audited is a change that someone makes to eu-west-1 of a publication.
+// audited is the publication in eu-west-1 that a test changes.
 type audited struct {
 	w       *world
 	clients *awsclient.Clients
@@ -173,9 +173,9 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// A published image is looked at again by itself, when its source is long gone:
-// its copies in the other Regions are known by what all are copies of; and it is
-// published to one Region more like the source would be.
+// A published image can be audited by itself when its source no longer exists: its
+// copies in other Regions are found by their common original. It can also be published
+// to one more Region, as the source could.
 func TestAuditOfTheCopyItself(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()

@@ -19,10 +19,11 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// What the matrices of two runs, modes, answers and preconditions have in common.
+// Helpers that the matrices of two runs, modes, answers and preconditions have in
+// common.
 
-// sample returns n of the cells, the same ones every time and from everywhere; all
-// of them if the matrices are exhaustive.
+// sample returns n of the cells, evenly distributed and the same ones every time, or
+// all of them if the matrices are exhaustive.
 func sample[C any](cells []C, n int) []C {
 	if exhaustive() || len(cells) <= n {
 		return cells
@@ -34,8 +35,8 @@ func sample[C any](cells []C, n int) []C {
 	return some
 }
 
-// telling returns the numbers of the calls, from 1, that differ from those before
-// them: a call that a run repeats while it waits counts only the first times.
+// telling returns the numbers of the calls, from 1, that differ from earlier ones.
+// Calls that a run repeats while it waits count only the first times.
 func telling(calls []awssim.Entry) []int {
 	const repeats = 6
 	seen := map[string]int{}
@@ -106,15 +107,15 @@ type guarding struct {
 	regions []string
 	// grants is how many each regional key must have, at least.
 	grants int
-	// never forbids every new launch permission.
+	// never forbids any new launch permission.
 	never bool
 	// mayChange are images that the run is asked to retire or to prune.
 	mayChange func(awssim.ImageState) bool
 }
 
-// guard looks at the world after every call that may have changed it, until stop is
-// called: no image that others can see is lost or changed, and no launch permission
-// is added unless the images of all Regions are available and encrypted with usable
+// guard inspects the world after every call that may have changed it, until stop is
+// called. No image that others can see may be lost or changed. No launch permission may
+// be added unless the images of all Regions are available and encrypted with usable
 // keys that have their grants. Nothing is recorded as published that isn't.
 func (w *world) guard(t *testing.T, g guarding) (stop func()) {
 	t.Helper()
@@ -178,7 +179,7 @@ func (g guarding) compare(before, after awssim.State) []string {
 	return problems
 }
 
-// mayShare lists what the publication of an image lacks that was just shared.
+// mayShare lists what is missing in the publication of an image that was just shared.
 func (g guarding) mayShare(shared awssim.ImageState, state awssim.State) []string {
 	if g.never {
 		return []string{"the image " + shared.ID + " in " + shared.Region + " was shared"}
@@ -247,7 +248,7 @@ func (w *world) checkHonest(t *testing.T, o outcome, err error) {
 // missing, and a second one changes nothing.
 func (w *world) mustConverge(t *testing.T, spec publish.Spec) outcome {
 	t.Helper()
-	time.Sleep(2 * time.Minute) // what was written shows everywhere
+	time.Sleep(2 * time.Minute) // until reads return what was written
 	o, err := w.publish(spec)
 	if err != nil {
 		t.Errorf("the next run: %v", err)
@@ -271,7 +272,7 @@ func (w *world) mustConverge(t *testing.T, spec publish.Spec) outcome {
 // decision is a function for [awssim.World.Interpose].
 type decision func(awssim.Entry) *awssim.Fault
 
-// either asks all of them, and takes the first fault.
+// either calls all decisions, and returns the first fault.
 func either(decisions ...decision) decision {
 	return func(call awssim.Entry) *awssim.Fault {
 		var first *awssim.Fault
@@ -284,7 +285,7 @@ func either(decisions ...decision) decision {
 	}
 }
 
-// failing lets the k-th call of those that count fail, or be the last one if the
+// failing makes the k-th of the calls that count fail, or makes it the last one if the
 // run dies or is canceled. struck is that call.
 func failing(how awssim.FaultKind, k int, counts func(awssim.Entry) bool, cancel context.CancelFunc) (decide decision, struck *awssim.Entry) {
 	seen := 0

@@ -44,14 +44,14 @@ func undisturbedCanary(t *testing.T) (u undisturbed, calls int) {
 	return u, calls
 }
 
-// ofCanary reports whether a canary makes the call: its role's session, or what the
-// publisher does for it.
+// ofCanary reports whether a call is part of a canary: a call of its role's session, or
+// one that the publisher makes for it.
 func ofCanary(call awssim.Entry) bool {
 	return strings.Contains(call.Principal, "assumed-role/"+canaryRole+"/") || strings.Contains(call.Body, canaryRole)
 }
 
-// watchCanaries looks after every call: before all canaries launched, only their
-// account can see an image.
+// watchCanaries checks after every call that only the canary's account can see an image
+// until all canaries have launched.
 func (w *world) watchCanaries(t *testing.T) (stop func()) {
 	t.Helper()
 	ran := map[string]bool{}
@@ -144,7 +144,7 @@ func TestFaultsWithCanary(t *testing.T) {
 	}
 }
 
-// strikeCanary lets the k-th call of the canaries go wrong.
+// strikeCanary makes the k-th call of the canaries fail.
 func (w *world) strikeCanary(kind awssim.FaultKind, k int, cancel func()) {
 	seen := 0
 	var at time.Time
@@ -172,8 +172,8 @@ func (w *world) strikeCanary(kind awssim.FaultKind, k int, cancel func()) {
 	})
 }
 
-// TestAnswersOfCanary alters each response that the canaries get: a run that trusts
-// nothing it wasn't told publishes, or fails and leaves the image unseen.
+// TestAnswersOfCanary alters each response that the canaries get. The run publishes, or
+// it fails and no other account sees the image.
 func TestAnswersOfCanary(t *testing.T) {
 	u, calls := undisturbedCanary(t)
 	kinds := awssim.AnswerFaults()
@@ -224,7 +224,8 @@ func TestCancelWithCanary(t *testing.T) {
 	}
 }
 
-// TestTwoRunsWithCanary at the same time: both publish, and nothing is left.
+// TestTwoRunsWithCanary checks that two runs at the same time both publish, and that no
+// resource of a canary remains.
 func TestTwoRunsWithCanary(t *testing.T) {
 	for _, apart := range []time.Duration{0, 5 * time.Second, 25 * time.Second} {
 		t.Run(apart.String(), func(t *testing.T) {

@@ -75,7 +75,7 @@ func (w *world) permissions() map[string][]string {
 	return permissions
 }
 
-// checkNothingLeft looks for what canaries create.
+// checkNothingLeft checks that no resource of a canary remains.
 func (w *world) checkNothingLeft(t *testing.T) {
 	t.Helper()
 	if state := w.state(); len(state.Instances)+len(state.LaunchResources) > 0 {
@@ -345,7 +345,7 @@ func TestCanaryInAnotherZone(t *testing.T) {
 }
 
 // TestCanaryWaitsForANewGrant checks that Auto Scaling's launches fail until the grant
-// counts. A grant that never does is a failure after five minutes.
+// counts. A grant that never counts is a failure after five minutes.
 func TestCanaryWaitsForANewGrant(t *testing.T) {
 	for _, after := range []time.Duration{2 * time.Minute, time.Hour} {
 		t.Run(after.String(), func(t *testing.T) {
@@ -402,8 +402,8 @@ func (w *world) withoutScalingGrant(t *testing.T, region string, during time.Dur
 	}
 }
 
-// TestCanaryProblems checks that what proves nothing, or can't work, is in the plan,
-// and nothing changes.
+// TestCanaryProblems checks that the plan reports a canary that shows nothing or can't
+// work, and that nothing changes.
 func TestCanaryProblems(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*publish.Spec)
@@ -431,7 +431,8 @@ func TestCanaryProblems(t *testing.T) {
 	}
 }
 
-// TestPlanOnlyLaunchesNoCanary, and says that a run would.
+// TestPlanOnlyLaunchesNoCanary checks that a plan launches nothing, and reports that a
+// run would.
 func TestPlanOnlyLaunchesNoCanary(t *testing.T) {
 	inCanaryWorld(t, nil, func(t *testing.T, w *world) {
 		spec := w.canarySpec()
@@ -501,7 +502,8 @@ func TestSweepLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// TestCanaryThatSomeoneTerminates is launched again.
+// TestCanaryThatSomeoneTerminates checks that a canary is launched again if another
+// client terminates it.
 func TestCanaryThatSomeoneTerminates(t *testing.T) {
 	inCanaryWorld(t, nil, func(t *testing.T, w *world) {
 		spec := w.canarySpec()

@@ -124,7 +124,7 @@ func TestLaunchChecksWarns(t *testing.T) {
 	}
 }
 
-// Grants that the members create are missing at first: their launches are pending.
+// Grants that the members create don't exist at first, so their launches are pending.
 func TestProofWithoutGrants(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
@@ -151,8 +151,8 @@ func TestLaunchChecksArePatient(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		checking, stale, start := false, 0, time.Now()
 		w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
-			// The copies take longer than the grants: what is listed after they are
-			// described with their snapshots is listed for the checks.
+			// The copies take longer than the grants. Grants that are listed after the
+			// copies were described with their snapshots are listed for the checks.
 			if time.Since(start) > timing.CopyTime && call.Operation == "DescribeSnapshots" {
 				checking = true
 			}
@@ -170,7 +170,7 @@ func TestLaunchChecksArePatient(t *testing.T) {
 	})
 }
 
-// The report is one more file, of a publication, of one that failed, and of a plan.
+// The report is an additional file of a publication, of a failed one, and of a plan.
 func TestReport(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()

@@ -10,8 +10,8 @@ import (
 )
 
 // TestTwoRunsAtOnce covers several builds of a template that publish at the same time.
-// On one machine they make one key; on several machines the first alias decides, and
-// both use that key.
+// On one machine, they create one key. On several machines, the first alias decides,
+// and both use its key.
 func TestTwoRunsAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		lock   func() publish.Locker

@@ -9,9 +9,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 )
 
-// TestFailedCopies checks that copies that end failed are reported, all of them in the
-// order of the Regions. The others are kept, and the next run copies only what is
-// missing.
+// TestFailedCopies checks that all failed copies are reported, in the order of the
+// Regions. The others are kept, and the next run copies only what is missing.
 func TestFailedCopies(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.sim.FailCopy("us-east-1", "the key cannot be used")

@@ -60,8 +60,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// matrixSlack is by how many calls two runs may differ: how often a run polls
-// depends on which of its calls comes first.
+// matrixSlack is by how many calls two runs may differ. How often a run polls depends
+// on the order of its calls.
 const matrixSlack = 5
 
 // TestCrashAndRunAtOnce checks that a run that starts before EC2's readers see the
@@ -70,7 +70,7 @@ func TestCrashAndRunAtOnce(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		other := w.spec()
 		other.Image.Name = "another"
-		w.mustPublish(t, other) // the keys are there, and known to all readers
+		w.mustPublish(t, other) // the keys exist and are visible to all readers
 		copies := 0
 		w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
 			if copies == 3 {
@@ -82,7 +82,7 @@ func TestCrashAndRunAtOnce(t *testing.T) {
 			}
 			return nil
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // while they are invisible
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // while the copies are invisible
 		defer cancel()
 		if _, err := w.publishWith(ctx, w.spec()); err == nil {
 			t.Fatal("the run did not notice that it died")

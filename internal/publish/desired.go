@@ -158,7 +158,7 @@ func creators(spec Spec, observed Observed, grants grant.Desired) []string {
 	})
 }
 
-// grantAccounts are the accounts that are listed and those that were discovered.
+// grantAccounts returns the listed and the discovered accounts.
 func grantAccounts(spec Spec, observed Observed) []string {
 	all := slices.Concat(spec.Grants.Accounts, observed.Discovered)
 	slices.Sort(all)

@@ -11,9 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/organization"
 )
 
-// errNobody stops a run that would revoke every grant because a list of
-// accounts came back empty. An empty list is more likely a mistake than
-// intended.
+// errNobody stops a run that would revoke every grant because AWS returned an empty
+// list of accounts. An empty list is more likely a mistake than intended.
 var errNobody = errors.New("discovering the accounts for grants: AWS Organizations lists no active account, and grants.prune would revoke the grants of all accounts that earlier runs discovered. Check grants.organizational_units and grants.exclude, or omit grants.prune")
 
 // discover lists the accounts for grants with AWS Organizations, if configured.

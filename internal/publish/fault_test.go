@@ -11,7 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Faults that the simulator does not know by themselves.
+// Faults in addition to the simulator's own.
 const (
 	throttleEight awssim.FaultKind = "throttled eight times"
 	cancelled     awssim.FaultKind = "cancelled"
@@ -42,7 +42,7 @@ func TestFaults(t *testing.T) {
 			t.Error("no run failed, not even one that was denied a call")
 		}
 	})
-	// Each kind of fault begins its sample at another call.
+	// The samples of different kinds of faults begin at different calls.
 	kinds := append([]awssim.FaultKind{awssim.Denied, cancelled}, overcome...)
 	for i, kind := range kinds {
 		for k := 1 + i*step/len(kinds); k <= len(u.calls); k += step {
@@ -59,8 +59,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// suffers publishes, lets the k-th call go wrong, and reports whether the run
-// failed, which it must do cleanly and with a reason.
+// suffers publishes, makes the k-th call fail, and reports whether the run failed. It
+// must fail cleanly and with a reason.
 func (w *world) suffers(t *testing.T, kind awssim.FaultKind, k int) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

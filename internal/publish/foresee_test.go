@@ -7,13 +7,13 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 )
 
-// shutsOut is an extra statement that keeps members out, as people write it to
+// shutsOut is an extra statement that denies members the key, as people write it to
 // protect a key.
 const shutsOut = `[{"Sid":"OnlyUs","Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111111111111"}}}]`
 
-// A key policy that keeps members out stops the publication before it writes
-// anything. With "warn" it is reported, and the run continues to what the members
-// can't do.
+// A key policy that denies members the key stops the publication before it writes
+// anything. With "warn", it is reported, and the run continues although the members
+// can't launch.
 func TestExtraStatementShutsMembersOut(t *testing.T) {
 	for _, test := range []struct {
 		name          string

@@ -14,7 +14,7 @@ import (
 // createGrants creates the missing grants. Builds that share the key need the same
 // grants, so they take turns, and each reads the grants again.
 func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (grant.Result, error) {
-	// The plan again, now that every key has an ARN.
+	// Plan again, because every key has an ARN now.
 	grants := grant.Diff(plan.grants, observed.Grants, keys.ARN)
 	missing := grants.Missing()
 	if len(missing) == 0 {

@@ -93,7 +93,7 @@ func uninspected(unread []launchcheck.Unread, memberRole string) string {
 			parts = append(parts, fmt.Sprintf("%s can't be assumed in %s", memberRole, accounts))
 		case !u.Denied:
 			parts = append(parts, fmt.Sprintf("%s failed in %s: %s", u.Action, accounts, text.Printable(u.Err.Error())))
-		case !slices.ContainsFunc(unread[:i], same): // the first of those with these accounts
+		case !slices.ContainsFunc(unread[:i], same): // the first action with these accounts
 			var actions []string
 			for _, o := range unread {
 				if same(o) {
@@ -111,7 +111,7 @@ func uninspected(unread []launchcheck.Unread, memberRole string) string {
 }
 
 // notSeen are the checks of named accounts that didn't pass, or passed only on an
-// assumption. Nobody can inspect accounts that aren't named.
+// assumption. Accounts that aren't named can't be inspected.
 func notSeen(matrix evaluate.Matrix) evaluate.Matrix {
 	var found evaluate.Matrix
 	for _, c := range matrix {

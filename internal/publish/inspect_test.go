@@ -85,8 +85,8 @@ var brokenSettings = []broken{
 	}, "EC2 Auto Scaling", "allowed-amis", "no criterion"},
 }
 
-// What only inspection can see stops the publication before anyone sees the image.
-// The launch would have failed.
+// A problem that only inspection can find stops the publication before any other
+// account sees the image. The launch would fail.
 func TestInspectionFindsWhatBreaksLaunches(t *testing.T) {
 	for _, test := range brokenSettings {
 		t.Run(test.name, func(t *testing.T) {
@@ -167,7 +167,7 @@ func statements(list ...string) json.RawMessage {
 
 const everything = `{"Effect":"Allow","Action":"*","Resource":"*"}`
 
-// What limits Karpenter's role is simulated.
+// The limits of Karpenter's role are simulated.
 func TestSimulation(t *testing.T) {
 	deny := func(action string) json.RawMessage {
 		return statements(everything, `{"Effect":"Deny","Action":"`+action+`","Resource":"*"}`)
@@ -316,7 +316,7 @@ func TestInspectionWithoutRole(t *testing.T) {
 func TestCheckSeen(t *testing.T) {
 	for name, test := range map[string]struct {
 		file func() awssim.WorldFile
-		said string // by the error; empty if it publishes
+		said string // in the error; empty if the run publishes
 	}{
 		"everything is seen":    {launcherWith(func(*awssim.AccountFile, *awssim.RoleFile) {}), ""},
 		"the policy is missing": {inspectedWorld(), "1 launch check is pending"},

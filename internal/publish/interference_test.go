@@ -24,8 +24,8 @@ type hand struct {
 	// act makes the change and returns the Regions, or none if the resource doesn't
 	// exist yet.
 	act func(t *testing.T, w *world) []string
-	// strip checks that this change in the Region is still there, and removes
-	// it from the state, so that the rest can be compared.
+	// strip checks that this change in the Region still exists, and removes it from the
+	// state, so that the rest can be compared.
 	strip func(t *testing.T, state *awssim.State, region string)
 	// mayBeLost means that it may be overwritten while no read shows it.
 	mayBeLost bool
@@ -126,7 +126,7 @@ func (w *world) visible() []string {
 	return ids
 }
 
-// drift publishes less than is wanted, and breaks some of it.
+// drift publishes less than the spec wants, and breaks a part of it.
 func drift(t *testing.T, w *world) {
 	t.Helper()
 	spec := w.matrixSpec()

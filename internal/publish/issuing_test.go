@@ -114,8 +114,8 @@ func TestEmittedGrants(t *testing.T) {
 	}
 }
 
-// checkScript writes the files of a publication with grants to create and of a later
-// one without: the script goes.
+// checkScript writes the files of a publication with grants to create, and of a later
+// one without. The later one removes the script.
 func checkScript(t *testing.T, before, after outcome) {
 	t.Helper()
 	directory := t.TempDir()
@@ -133,7 +133,7 @@ func checkScript(t *testing.T, before, after outcome) {
 	}
 }
 
-// launchEverywhere launches as the first member's Auto Scaling role everywhere.
+// launchEverywhere launches in every Region as the first member's Auto Scaling role.
 func (w *world) launchEverywhere(t *testing.T, result outcome) {
 	t.Helper()
 	for region, image := range result.Images() {

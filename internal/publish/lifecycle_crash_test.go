@@ -10,7 +10,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// longLived is a publication with everything that comes after sharing.
+// longLived is a publication with all steps after sharing.
 func (w *world) longLived() publish.Spec {
 	spec := w.spec()
 	lifelong(&spec)
@@ -19,7 +19,8 @@ func (w *world) longLived() publish.Spec {
 	return spec
 }
 
-// threeGenerations are there before: one each to deregister, disable, deprecate.
+// threeGenerations creates earlier generations: one each to deregister, disable and
+// deprecate.
 func threeGenerations(t *testing.T, w *world) {
 	t.Helper()
 	var generations []map[string]string

@@ -23,7 +23,8 @@ func (w *world) ec2In(region string) *ec2.Client {
 	return ec2.NewFromConfig(w.config(awssim.PublishingAccount, region))
 }
 
-// described is an image as EC2 describes it to its owner; nil if it is gone.
+// described returns an image as EC2 describes it to its owner, or nil if it no longer
+// exists.
 func (w *world) described(t *testing.T, region, id string) *ec2types.Image {
 	t.Helper()
 	answer, err := w.ec2In(region).DescribeImages(t.Context(), &ec2.DescribeImagesInput{
@@ -211,7 +212,7 @@ func TestRetire(t *testing.T) {
 		if image := w.described(t, region, byHand); image == nil || image.State != ec2types.ImageStateAvailable {
 			t.Errorf("the image that somebody copied by hand: %+v", image)
 		}
-		if got := len(w.state().Snapshots); got != snapshots { // three copies came, three went
+		if got := len(w.state().Snapshots); got != snapshots { // three copies were created, and three removed
 			t.Errorf("%d snapshots, not %d", got, snapshots)
 		}
 		for _, said := range []string{"Retirement assumes: ", "instance " + instance, "launch template lt-", "disable-image-deregistration-protection --region " + region} {
@@ -347,7 +348,7 @@ func (w *world) copyByHand(t *testing.T, region string) string {
 	return aws.ToString(answer.ImageId)
 }
 
-// template makes a launch template of which an older version has the image.
+// template creates a launch template, an older version of which names the image.
 func (w *world) template(t *testing.T, region, image string) {
 	t.Helper()
 	client := w.ec2In(region)

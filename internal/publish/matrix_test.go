@@ -17,11 +17,11 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// The matrices let a run go wrong at each of its calls. In `make test` they try
-// a sample of the calls, in `make test-exhaustive` every one.
+// The matrices make a run fail at each of its calls. In `make test` they try a sample
+// of the calls, in `make test-exhaustive` every one.
 func exhaustive() bool { return os.Getenv("ORGAMI_EXHAUSTIVE") != "" }
 
-// every is how far the calls of a sample of about n are apart.
+// every returns the distance between the calls of a sample of about n.
 func every(calls, n int) int {
 	if exhaustive() {
 		return 1
@@ -137,8 +137,8 @@ func (u undisturbed) compare(t *testing.T, state awssim.State) {
 	}
 }
 
-// watch looks at the world after every call: an image that others can see is one
-// of a complete set. stop ends it.
+// watch checks after every call that each image that others can see belongs to a
+// complete set. stop ends it.
 func (w *world) watch(t *testing.T) (stop func()) {
 	t.Helper()
 	w.sim.OnCall(func(call awssim.Entry) {
@@ -149,7 +149,7 @@ func (w *world) watch(t *testing.T) (stop func()) {
 	return func() { w.sim.OnCall(nil) }
 }
 
-// incomplete returns what is missing of a publication that others can see: in each
+// incomplete returns what is missing in a publication that others can see: in each
 // Region an available image with its snapshots, all grants, and an enabled key.
 func incomplete(state awssim.State) error {
 	visible, grants, admitting := 0, 0, 0

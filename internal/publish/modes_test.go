@@ -116,7 +116,7 @@ type modeCell struct {
 }
 
 // TestModes covers every mode that changes what happens after a failure: a run is
-// denied a call or is canceled, at each of its calls. What it leaves is what the mode
+// denied a call or is canceled, at each of its calls. The result is what the mode
 // promises, and the next run finishes.
 func TestModes(t *testing.T) {
 	var cells []modeCell
@@ -160,7 +160,7 @@ func (c modeCell) run(t *testing.T) {
 	w.sim.ResetJournal()
 	w.sim.Interpose(func(call awssim.Entry) *awssim.Fault {
 		fault := fails(call)
-		// The copies take longer than what else reads the keys.
+		// The copies take longer than everything else that reads the keys.
 		checking = checking || fault != nil && call.Service == "kms" && !call.Mutating && time.Since(start) > 90*time.Second
 		return fault
 	})

@@ -13,9 +13,8 @@ import (
 )
 
 // TestNameTakenMeanwhile covers two runs of different images that want the same name.
-// Neither blocks the other while its copies are unpublished. The one that comes second
-// finds the name published right before it would share, shares nothing, and keeps its
-// copies.
+// Neither blocks the other while its copies are unpublished. The second one finds the
+// published name right before sharing, shares nothing, and keeps its copies.
 func TestNameTakenMeanwhile(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		another := w.buildAnother(t)

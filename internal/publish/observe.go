@@ -34,7 +34,7 @@ type Observed struct {
 	// longer exists.
 	Sources map[string]ami.Image
 	Key     kmskey.Observed
-	// Images are the account's images that the publication can use, or that collide
+	// Images are the account's images that the publication can use or that conflict
 	// with it, and all unpublished copies, by Region.
 	Images map[string]ami.Observed
 	// Unlisted are Regions of the key in which unpublished copies couldn't be looked
@@ -54,7 +54,8 @@ func (o Observed) wildcardARN(keyID string) string {
 	return policy.WildcardKeyARN(o.Caller.Partition, o.Caller.Account, keyID)
 }
 
-// knownKeys are the regional keys, by ARN; with grants, those whose grants were read.
+// knownKeys returns the regional keys by ARN. With grants, it returns only the keys
+// whose grants were read.
 func (o Observed) knownKeys(withGrants bool) map[string]launchcheck.Key {
 	known := map[string]launchcheck.Key{}
 	for region, regional := range o.Key.Regional {
@@ -65,8 +66,8 @@ func (o Observed) knownKeys(withGrants bool) map[string]launchcheck.Key {
 	return known
 }
 
-// subjects are the images that the plan uses as they are, with who can launch them,
-// and the IDs of those of which that isn't known, by Region.
+// subjects returns, by Region, the images that the plan uses as they are, with their
+// launch permissions. unknown has the IDs of images whose permissions weren't read.
 func (o Observed) subjects(plan Plan) (subjects map[string]launchcheck.Subject, unknown map[string]string) {
 	subjects, unknown = map[string]launchcheck.Subject{}, plan.existing()
 	for _, image := range plan.Images {
@@ -79,7 +80,8 @@ func (o Observed) subjects(plan Plan) (subjects map[string]launchcheck.Subject, 
 	return subjects, unknown
 }
 
-// shared is who can launch the images, and whether that is known of all.
+// shared returns the images' launch permissions, and whether they are known for all
+// images.
 func (o Observed) shared(images ami.Verified) (shared map[string]ami.Shared, all bool) {
 	shared = map[string]ami.Shared{}
 	for _, region := range images.Regions() {
@@ -209,7 +211,7 @@ func (o *Observed) readKey(ctx context.Context, clients *awsclient.Clients, spec
 }
 
 // readImages reads the keys of the sources' snapshots, and the images that the
-// publication can use or that collide with it.
+// publication can use or that conflict with it.
 func (o *Observed) readImages(ctx context.Context, clients *awsclient.Clients, spec Spec) error {
 	var problems []error
 	for _, region := range slices.Sorted(maps.Keys(o.Sources)) {

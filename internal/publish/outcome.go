@@ -29,7 +29,7 @@ type Outcome struct {
 	Images       map[string]Image // by Region
 	Grants       []grant.Grant
 	Revoked      []grant.Stale
-	Stale        int // grants of earlier runs that nothing asks for and that are left
+	Stale        int // grants of earlier runs that aren't configured and weren't revoked
 	// Planned means that the run got as far as a plan. Changes are the changes
 	// of the plan and what was already up to date. Problems need manual action.
 	Planned bool

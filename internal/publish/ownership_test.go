@@ -217,7 +217,7 @@ func TestUnreadableChecks(t *testing.T) {
 					if call.Operation != "GetKeyPolicy" {
 						return nil
 					}
-					if reads++; reads > len(w.regions) { // the plan's are done
+					if reads++; reads > len(w.regions) { // the reads for the plan are done
 						return &awssim.Fault{Kind: awssim.CustomError, Error: &awssim.Error{Status: 400, Code: "SomethingException", Message: "no"}}
 					}
 					return nil
@@ -408,14 +408,14 @@ func TestUnpublishedCopiesOfOthersNeverBlock(t *testing.T) {
 		if len(result.Images()) != 3 || len(result.Unpublished) != 3 {
 			t.Errorf("published %v, unpublished %v", result.Images(), result.Unpublished)
 		}
-		// Now the name is considered the first source.
+		// Now the name counts as that of the first source.
 		if _, err := w.publish(w.spec()); err == nil || !strings.Contains(err.Error(), "is a copy of "+id) {
 			t.Errorf("error is %v", err)
 		}
 	})
 }
 
-// buildAnother copies the source image, as another build would make one.
+// buildAnother copies the source image, as another build would.
 func (w *world) buildAnother(t *testing.T) string {
 	t.Helper()
 	client := ec2.NewFromConfig(w.config(awssim.PublishingAccount, w.regions[0]))

@@ -157,7 +157,7 @@ func TestEachPermissionIsNeeded(t *testing.T) {
 	for name, test := range permissionCases() {
 		all := permission.Of(test.features...)
 		for _, missing := range permission.Of(test.missing...) {
-			// One that two features need is missing only when both lack it.
+			// A permission that two features need is missing only if both lack it.
 			rest := slices.DeleteFunc(slices.Clone(all), func(p permission.Permission) bool { return p.Action == missing.Action && p.Scope == missing.Scope })
 			t.Run(fmt.Sprintf("%s, without %s in %s", name, missing.Action, missing.Scope), func(t *testing.T) {
 				inVirtualTime(t, withPublisher, func(t *testing.T, w *world) {
@@ -257,7 +257,7 @@ func withPublisher() awssim.WorldFile {
 func (p permissionCase) prepare(t *testing.T, w *world) publish.Spec {
 	t.Helper()
 	spec := w.spec()
-	spec.Regions = spec.Regions[:2] // a primary and a replica need all that there is
+	spec.Regions = spec.Regions[:2] // a primary and a replica need all permissions
 	if p.spec != nil {
 		p.spec(&spec)
 	}
@@ -295,13 +295,13 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (outcome, error) 
 	return outcome{o}, err
 }
 
-// Permissions that are missed only by a second run, which reads what is known of a
+// Permissions that only a second run needs, because a first run knows these values of a
 // new key.
 var (
 	forAgain = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
-	// forPruning are missed when everything is published.
+	// forPruning are permissions that a run needs only after everything is published.
 	forPruning = []string{"kms:RevokeGrant", "ec2:CreateImageUsageReport", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ssm:PutParameter"}
-	// dryRun are those that are checked with dry runs.
+	// dryRun are the permissions that dry runs check.
 	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )
 
@@ -334,7 +334,7 @@ func (w *world) checkRefusal(t *testing.T, spec publish.Spec, missing permission
 	}
 	says := "not authorized to perform: " + missing.Action
 	if missing.Action == "kms:PutKeyPolicy" || missing.Action == "ec2:DeleteSnapshot" {
-		says = missing.Action // AWS uses other words for these denials
+		says = missing.Action // AWS words these denials differently
 	}
 	if !strings.Contains(err.Error(), says) {
 		t.Errorf("the error does not say %q: %v", says, err)

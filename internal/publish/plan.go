@@ -85,7 +85,7 @@ func retirees(spec Spec, observed Observed, plans []ami.Plan) []retention.Retent
 	return retirees
 }
 
-// published is what older generations are compared with.
+// published returns the images that older generations are compared with.
 func published(plan ami.Plan) retention.Published {
 	p := retention.Published{Architecture: plan.Source().Hardware.Architecture}
 	if image, exists := plan.Existing(); exists {

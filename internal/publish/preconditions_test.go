@@ -123,7 +123,7 @@ func (w *world) copyAgain(t *testing.T, region string) string {
 	return aws.ToString(answer.ImageId)
 }
 
-// byHand copies the source as someone else would, under the wanted name.
+// byHand copies the source, without the plugin, under the wanted name.
 func (w *world) byHand(t *testing.T, region string) string {
 	t.Helper()
 	answer, err := w.ec2In(region).CopyImage(t.Context(), &ec2.CopyImageInput{SourceRegion: &w.regions[0], SourceImageId: aws.String(sourceImage), Name: aws.String("golden-shared")})
@@ -424,7 +424,7 @@ type preconditionCell struct {
 
 // TestPreconditions checks that whatever an earlier run, another publication or someone
 // else left, a run publishes, or rejects and changes nothing; then the remedy of its
-// error helps. It copies only what is missing. All of it in worlds that choose
+// error helps. It copies only what is missing. It runs in worlds that behave
 // differently where AWS documents nothing.
 func TestPreconditions(t *testing.T) {
 	var cells []preconditionCell
@@ -466,7 +466,7 @@ func (c preconditionCell) run(t *testing.T) {
 		return
 	}
 	if err != nil && c.options.DeregisterLag > 0 && strings.Contains(err.Error(), "Someone deregistered it. Run again") {
-		w.mustConverge(t, spec) // the plan was made with what EC2 still listed
+		w.mustConverge(t, spec) // the plan used images that EC2 still listed
 		return
 	}
 	if err != nil {
@@ -488,8 +488,8 @@ func (c preconditionCell) run(t *testing.T) {
 	checkOneEach(t, w.state(), o)
 }
 
-// checkOneEach checks that of each publication and name, one image in a Region is
-// marked as published.
+// checkOneEach checks that, for each publication and name, exactly one image in a
+// Region is marked as published.
 func checkOneEach(t *testing.T, state awssim.State, o outcome) {
 	t.Helper()
 	published := map[string]int{}

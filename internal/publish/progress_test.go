@@ -11,8 +11,8 @@ import (
 
 var anyID = regexp.MustCompile(`\b(ami|mrk)-[0-9a-f]+`)
 
-// What people read of a large publication: a line for each stage, how far it is now
-// and then, and nothing of stages that have nothing to do.
+// The output of a large publication has a line for each stage, its progress now and
+// then, and nothing about stages without work.
 func TestProgress(t *testing.T) {
 	file, ids := manyMembers(1_500)
 	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
@@ -27,7 +27,7 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// readable hides what differs from run to run.
+// readable replaces values that differ from run to run.
 func readable(lines []string) string {
 	return anyID.ReplaceAllString(strings.Join(lines, "\n"), "$1-…") + "\n"
 }

@@ -50,7 +50,7 @@ func TestAThousandAccounts(t *testing.T) {
 		if reads > 2*60+70 {
 			t.Errorf("the second run made %d calls", reads)
 		}
-		// A session, three reads for the account and two for each Region.
+		// One session, three reads for the account, and two for each Region.
 		if inspected > len(accounts)*(1+3+2*3) {
 			t.Errorf("the inspection made %d calls", inspected)
 		}

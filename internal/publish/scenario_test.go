@@ -89,7 +89,7 @@ func TestNothingIsSharedBeforeEverythingIsThere(t *testing.T) {
 		calls, shared := 0, 0
 		w.sim.OnCall(func(call awssim.Entry) {
 			if !looking.CompareAndSwap(false, true) {
-				return // this look's own calls, and those of the run meanwhile
+				return // the calls of this check, and those of the run in the meantime
 			}
 			defer looking.Store(false)
 			calls++
@@ -142,7 +142,7 @@ func TestGrantsCountBeforeSharing(t *testing.T) {
 }
 
 // TestResume checks that a world resumed from its journal is the same world, down to
-// the IDs. The demo rests on that.
+// the IDs. The demo depends on this.
 func TestResume(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		var journal bytes.Buffer
@@ -382,7 +382,7 @@ func read(t *testing.T, directory, name string) string {
 	return string(content)
 }
 
-// validate holds a manifest against its schema.
+// validate checks a manifest against its schema.
 func validate(t *testing.T, m manifest.Manifest) {
 	t.Helper()
 	content, err := manifest.Encode(m)
@@ -397,8 +397,8 @@ func validate(t *testing.T, m manifest.Manifest) {
 	}
 }
 
-// inVirtualTime runs the test on a world with real latencies, lags and copy
-// times, none of which takes any time.
+// inVirtualTime runs the test in a world with realistic latencies, lags and copy times,
+// which pass in virtual time.
 func inVirtualTime(t *testing.T, build func() awssim.WorldFile, test func(*testing.T, *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, newWorld(t, build())) })

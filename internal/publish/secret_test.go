@@ -13,8 +13,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/permission"
 )
 
-// secrets are how every secret access key and every session token of the
-// simulator begins.
+// secrets are the prefixes of all secret access keys and session tokens of the
+// simulator.
 var secrets = []string{"secret-of-", "token-of-"}
 
 // TestNoSecretIsShown checks that neither the output, nor errors, nor files hold a
@@ -44,8 +44,8 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 }
 
-// publishInSecret publishes as a role, with roles of members for the grants, and
-// looks for secrets wherever the user, or a log, could read them.
+// publishInSecret publishes as a role, with member roles for the grants, and looks for
+// secrets in everything that the user or a log could show.
 func publishInSecret(t *testing.T, name string, fault func(awssim.Entry) *awssim.Fault, after func(*testing.T, *world)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {

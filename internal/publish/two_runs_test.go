@@ -19,7 +19,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// pair is one cell: how two runs meet, and which of them fails how and where.
+// pair is one cell: when the second of two runs starts, and which of them fails, how
+// and where.
 type pair struct {
 	what   string // what the second publishes
 	offset string // when the second starts
@@ -52,7 +53,7 @@ const (
 
 var offsets = []string{atOnce, aSecondLater, whileCopying, beforeSharing, afterSharing}
 
-// builder is one of two that publish at the same time.
+// builder is one of two clients that publish at the same time.
 type builder struct {
 	spec    publish.Spec
 	clients *awsclient.Clients
@@ -60,8 +61,8 @@ type builder struct {
 }
 
 // TestTwoRuns covers two runs at the same time, one of which is denied a call, is
-// canceled or dies, at each of its calls. The other one completes, and nothing that
-// happens later takes its images away. The next run of the one that failed finishes.
+// canceled or dies, at each of its calls. The other one completes, and its images stay.
+// The next run of the one that failed finishes.
 func TestTwoRuns(t *testing.T) {
 	calls := pairCalls(t)
 	var cells []pair
@@ -150,8 +151,8 @@ type ended struct {
 	err     error
 }
 
-// meet lets both runs continue at the same time. The second starts, at the latest,
-// when the first has ended.
+// meet runs both at the same time. The second one starts at the latest when the first
+// has ended.
 func (p pair) meet(t *testing.T, w *world, a, b builder) (first, second ended) {
 	t.Helper()
 	victim := a.key

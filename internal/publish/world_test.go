@@ -70,7 +70,7 @@ func withImages(file awssim.WorldFile) awssim.WorldFile {
 	return file
 }
 
-// timing are those of most tests: everything takes its time.
+// timing is the timing of most tests, in which everything takes time.
 var timing = awssim.Options{
 	Latency: 50 * time.Millisecond, PropagationLag: 3 * time.Second, KeyCreationTime: 7 * time.Second,
 	CopyTime: 8 * time.Minute, ImageLag: 4 * time.Second, BuildTime: 10 * time.Second, Quotas: true,
@@ -96,7 +96,7 @@ func newWorldWith(t *testing.T, file awssim.WorldFile, timing awssim.Options) *w
 	return w
 }
 
-// spec publishes the source image everywhere, with everything that there is.
+// spec publishes the source image in every Region, with all features.
 func (w *world) spec() publish.Spec {
 	return publish.Spec{
 		Sources: []publish.Source{{Region: w.regions[0], ImageID: sourceImage}},
@@ -351,7 +351,7 @@ func (w *world) checkLaunches(t *testing.T, result outcome) {
 	granted, other := awssim.MemberAccounts()[0], awssim.MemberAccounts()[2]
 	w.attach(t, granted, karpenter)
 	w.attach(t, awssim.OutsideAccount, karpenter)
-	time.Sleep(10 * time.Second) // until policies and grants show
+	time.Sleep(10 * time.Second) // until policies and grants are visible
 	for region, image := range result.Images() {
 		if reason := w.launch(t, granted, region, image); reason != "" {
 			t.Errorf("launch as Karpenter in %s: %s", region, reason)
@@ -422,8 +422,7 @@ func (w *world) launchServiceLinked(t *testing.T, account, role, region, image s
 	return result.Reason + ": " + result.Diagnosis
 }
 
-// makeKey creates a key with the alias, as another user may have done, and
-// returns its ID.
+// makeKey creates a key with the alias, as another client could, and returns its ID.
 func (w *world) makeKey(t *testing.T, region string, multiRegion bool, document string) string {
 	t.Helper()
 	client := kms.NewFromConfig(w.config(awssim.PublishingAccount, region))

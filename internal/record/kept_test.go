@@ -10,7 +10,7 @@ import (
 )
 
 // A run that fails before it shares reads the permissions of copies that an earlier
-// publication shared completely. They aren't called shared in part.
+// publication shared completely. The error doesn't call them partly shared.
 func TestKeptImages(t *testing.T) {
 	shared := ami.Shared{Image: ami.Permissions{Accounts: []string{"222222222222"}}}
 	for name, test := range map[string]struct {

@@ -26,7 +26,7 @@ func altering[I, O any](call func(context.Context, *I, ...func(*ec2.Options)) (*
 	}
 }
 
-// answers are answers that lack what retirement needs to know.
+// answers are responses that lack information that retirement needs.
 var answers = map[string]func(*retention.API){
 	"no answer with instances": func(a *retention.API) {
 		a.DescribeInstances = altering(a.DescribeInstances, func(*ec2.DescribeInstancesOutput) *ec2.DescribeInstancesOutput { return nil })

@@ -17,15 +17,14 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/wait"
 )
 
-// batch is how many images of a Region are looked at together before they are
-// disabled or deregistered.
+// batch is how many images of a Region are checked together before they are disabled or
+// deregistered.
 const batch = imagesPerReference
 
-// Retire does what was planned, in all Regions in parallel. A Region that fails
-// doesn't stop the others, and an image that fails doesn't stop the Region's
-// others; all errors are returned. Each image is looked at again right before it
-// is disabled or deregistered, and kept if anything about it changed since the
-// plan.
+// Retire does what was planned, in all Regions in parallel. A Region that fails doesn't
+// stop the others, and an image that fails doesn't stop the Region's others; all errors
+// are returned. Each image is checked again right before it is disabled or
+// deregistered, and kept if anything about it has changed since the plan.
 func Retire(ctx context.Context, clients Clients, actions []RetentionAction) error {
 	byRegion := map[string][]RetentionAction{}
 	for _, a := range actions {

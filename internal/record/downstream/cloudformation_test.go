@@ -58,8 +58,8 @@ func TestConsumerCloudFormation(t *testing.T) {
 	}
 }
 
-// The AWS CDK includes the template in a stack. What comes out is the template, but
-// for the property that the stack changes.
+// The AWS CDK includes the template in a stack. The result is the template, except for
+// the property that the stack changes.
 func TestConsumerCDK(t *testing.T) {
 	modules := os.Getenv("ORGAMI_TEST_NODE_MODULES")
 	if modules == "" {
@@ -86,7 +86,7 @@ func TestConsumerCDK(t *testing.T) {
 					t.Errorf("%s, %s:\n%s", name, section, diff)
 				}
 			}
-			for member, value := range members { // the CDK adds some of its own
+			for member, value := range members { // the CDK adds some
 				if diff := cmp.Diff(value, given[member]); diff != "" {
 					t.Errorf("%s, %s, %s (-template +CDK):\n%s", name, section, member, diff)
 				}

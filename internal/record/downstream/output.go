@@ -25,7 +25,7 @@ const (
 // Kinds lists all kinds.
 func Kinds() []Kind { return []Kind{EC2NodeClass, Terraform, CloudFormation, SSM} }
 
-// Names of the files. A NodeClass is a Region's, as images are.
+// Names of the files. There is one EC2NodeClass for each Region, because images differ.
 const (
 	TerraformFile      = "orgami.tfvars.json"
 	CloudFormationFile = "orgami-member.template.json"
@@ -86,7 +86,7 @@ func Documents(p Publication, kinds []Kind) (map[string]any, error) {
 	return documents, nil
 }
 
-// NodeClass says what the patch of an EC2NodeClass contains in addition to the image.
+// NodeClass is what the patch of an EC2NodeClass contains in addition to the image.
 type NodeClass struct {
 	// AMIFamily is the class's family. Karpenter requires one of an image that isn't
 	// selected by an alias. Fact: LAUNCH-28.
@@ -189,7 +189,7 @@ type terraformKey struct {
 }
 
 type terraformGrant struct {
-	Account          string   `json:"account"` // its credentials create the grant
+	Account          string   `json:"account"` // the account whose credentials create the grant
 	Region           string   `json:"region"`
 	KeyARN           string   `json:"key_arn"`
 	Name             string   `json:"name"`

@@ -10,7 +10,7 @@ import (
 )
 
 // Check returns an error that lists what a JSON Schema can't detect: the ARN of a key
-// in another Region, account or partition. It looks only at what the manifest has.
+// in another Region, account or partition. It checks only values that the manifest has.
 func (m Manifest) Check() error {
 	var problems []error
 	for _, region := range slices.Sorted(maps.Keys(m.Key.Regions)) {

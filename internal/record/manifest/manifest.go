@@ -275,7 +275,7 @@ type Grants struct {
 
 // Grant is one grant with everything that CreateGrant takes.
 type Grant struct {
-	Account    string   `json:"account"` // its credentials create the grant
+	Account    string   `json:"account"` // the account whose credentials create the grant
 	Role       string   `json:"grantee_principal"`
 	Region     string   `json:"region"`
 	KeyARN     string   `json:"key_arn"`

@@ -75,8 +75,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// The schemas reject what a manifest never has. They accept what a newer version of the
-// plugin adds, so that a reader can keep the schema that it knows.
+// The schemas reject values that a manifest never has. They accept fields that a newer
+// version of the plugin adds, so that a reader can keep its schema.
 func TestSchemas(t *testing.T) {
 	files := map[string][]byte{}
 	for name, document := range map[string]any{"orgami.schema.json": example(t), "kms-grants.schema.json": exampleGrants()} {

@@ -19,7 +19,7 @@ import (
 
 var docs = filepath.Join("..", "..", "..", "docs")
 
-// shape is as much of a JSON Schema as the page shows.
+// shape is the part of a JSON Schema that the page shows.
 type shape struct {
 	Title       string            `json:"title"`
 	Description string            `json:"description"`
@@ -164,13 +164,13 @@ func TestReaders(t *testing.T) {
 
 var (
 	jqCommand = regexp.MustCompile(`jq -r '([^']+)' orgami/orgami\.json`)
-	// guideRegion is any Region of the examples.
+	// guideRegion matches the Regions in the examples.
 	guideRegion = regexp.MustCompile(`^(?:us-east-1|us-west-2|eu-west-1|eu-central-1)$`)
 	jqStep      = regexp.MustCompile(`^(?:\.(\w+)|\["([\w-]+)"\])`)
 )
 
-// What the guides take out of the manifest with jq is in the golden manifest, at
-// the same path, as a string. Only paths are understood.
+// The golden manifest has a string at every path that the guides read with jq. Only
+// simple paths are supported.
 func TestPathsInGuides(t *testing.T) {
 	var document any
 	content, err := os.ReadFile(filepath.Join("testdata", "orgami.golden.json"))

@@ -57,7 +57,7 @@ func stream(w io.Writer, document any) error {
 	return s.err
 }
 
-// empty is what encoding/json means by omitempty.
+// empty reports whether encoding/json would omit the value with omitempty.
 func empty(field reflect.Value) bool {
 	switch field.Kind() {
 	case reflect.Slice, reflect.Map, reflect.Array, reflect.String:
@@ -107,7 +107,7 @@ func (s *streamer) list(list reflect.Value) {
 	s.text("\n  ]")
 }
 
-// value writes a value, whose lines but the first get the prefix, and the end.
+// value writes a value and the end. All lines but the first get the prefix.
 func (s *streamer) value(prefix string, value any, end string) {
 	if s.err != nil {
 		return

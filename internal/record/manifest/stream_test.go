@@ -48,8 +48,8 @@ func TestStreamSequence(t *testing.T) {
 	compareStream(t, "no sequence", listed{Grants: []Grant{}}, Grants{})
 }
 
-// compareStream compares what encoding/json makes of one document with what
-// streaming makes of the other.
+// compareStream compares the output of encoding/json for one document with that of
+// streaming for the other.
 func compareStream(t *testing.T, name string, encoded, streamed any) {
 	t.Helper()
 	var want, got bytes.Buffer

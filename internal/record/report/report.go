@@ -25,11 +25,11 @@ import (
 
 // Report is the content of the page.
 type Report struct {
-	Product      string // name and version of what made the report
+	Product      string // name and version of the program that created the report
 	Name         string // of the image
 	At           time.Time
-	Account      string // that owns key and images
-	Organization string // o-…; empty if it has no part in it
+	Account      string // the account that owns key and images
+	Organization string // o-…; empty if the organization isn't involved
 	// PlanOnly means that nothing was changed.
 	PlanOnly bool
 	// Complete means that the image is published. Without Complete and
@@ -138,7 +138,7 @@ func (r Report) verdict(causes []evaluate.Cause) verdict {
 	}
 }
 
-// tally is how many launch checks have an outcome.
+// tally is the number of launch checks with an outcome.
 type tally struct {
 	N                  int
 	Text, Class, Label string
@@ -170,7 +170,7 @@ type causeOf struct {
 // maxRemedies is how many remedies the list of causes has for each. The table has all.
 const maxRemedies = 5
 
-// names are what readers call the links.
+// names are the names of the links for readers.
 var names = map[string]string{
 	"image": "Image", "product-code": "Marketplace subscription", "region-enabled": "Region", "shared": "Launch permission",
 	"allowed-amis": "Allowed AMIs", "snapshot": "Snapshot", "scp": "Service control policy", "permission-boundary": "Permissions boundary",
@@ -257,5 +257,5 @@ func grouped(changes []change.Change) []group {
 	return groups
 }
 
-// verbs say what a change did.
+// verbs are the words for what a change did.
 var verbs = map[change.Action]string{change.Create: "+ create", change.Update: "~ update", change.Delete: "− delete", change.Skip: "! skip", change.Unmanaged: "? keep"}

@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 	golden.Compare(t, "small.html", []byte(write(t, example.Of(4, 3))))
 }
 
-// An empty report says that it is empty.
+// An empty report says so.
 func TestEmpty(t *testing.T) {
 	page := write(t, report.Report{Name: "golden", At: time.Unix(0, 0)})
 	for _, part := range []string{"Not published: 1 error", "ended before it had a plan", "No key was found or created"} {
@@ -72,7 +72,7 @@ func TestAssumptions(t *testing.T) {
 	}
 }
 
-// Whatever stands in tags, names and policies is text.
+// Content of tags, names and policies is always text.
 func TestEscapes(t *testing.T) {
 	const evil = `</script><img src=x onerror=alert(1)>"'&` + "\u2028"
 	page := write(t, report.Report{
@@ -92,7 +92,7 @@ var (
 	loading       = regexp.MustCompile(`(?i)\b(src|href|action|url)\s*[=(]\s*["']?(https?:)?//`)
 )
 
-// The page loads nothing, and its own policy forbids it to.
+// The page loads nothing, and its content security policy forbids that.
 func TestLoadsNothing(t *testing.T) {
 	page := write(t, example.Of(4, 3))
 	policy := policyPattern.FindStringSubmatch(page)
@@ -104,7 +104,7 @@ func TestLoadsNothing(t *testing.T) {
 	}
 }
 
-// 1,000 accounts in 17 Regions are a file that can be mailed.
+// The report on 1,000 accounts in 17 Regions is small enough for mail.
 func TestSize(t *testing.T) {
 	if n := len(write(t, example.Of(1_000, 17))); n > 1_000_000 {
 		t.Errorf("%d bytes", n)

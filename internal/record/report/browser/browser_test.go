@@ -41,7 +41,7 @@ type opened struct {
 	errors   []string
 }
 
-// open opens a report of so many accounts and Regions.
+// open opens a report with the given numbers of accounts and Regions.
 func open(t *testing.T, r report.Report, before ...chromedp.Action) *opened {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "report.html")
@@ -55,7 +55,7 @@ func open(t *testing.T, r report.Report, before ...chromedp.Action) *opened {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	profile, err := os.MkdirTemp("", "orgami-browser-") // t.TempDir complains of what the browser's last child writes
+	profile, err := os.MkdirTemp("", "orgami-browser-") // t.TempDir fails because of files that the browser's last child writes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func (o *opened) run(t *testing.T, actions ...chromedp.Action) {
 	}
 }
 
-// is what the page says of an expression.
+// is returns the value of an expression in the page.
 func is[T any](t *testing.T, o *opened, expression string) T {
 	t.Helper()
 	var value T
@@ -215,7 +215,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// axe returns what axe-core finds.
+// axe returns the violations that axe-core finds.
 func axe(t *testing.T, o *opened) []string {
 	t.Helper()
 	path := os.Getenv("ORGAMI_TEST_AXE")
@@ -296,7 +296,7 @@ func TestAccessibility(t *testing.T) {
 // A report on 1,000 accounts in 17 Regions is usable in less than a second,
 // as the page itself measures.
 func TestLarge(t *testing.T) {
-	best := math.Inf(1) // of three: other tests may use the machine
+	best := math.Inf(1) // the fastest of three, because other tests may use the machine
 	for range 3 {
 		o := open(t, example.Of(1_000, 17))
 		best = min(best, is[float64](t, o, `performance.getEntriesByName("interactive")[0].startTime`))

@@ -1,4 +1,4 @@
-// Package example makes reports for tests to draw.
+// Package example creates reports for tests to render.
 package example
 
 import (
