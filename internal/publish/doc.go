@@ -10,7 +10,7 @@
 //	          and creates the grants at the same time
 //	verify    reads the images back and compares them with their originals
 //	check     checks who will be able to launch them, before anyone can see them
-// share shares the verified images, and reads back the result
+//	share     shares the verified images, and reads back the result
 //	mark      marks them as published, and sets deprecation and protection
 //	record    writes the files, the manifest last
 //	prune     removes older permissions and grants, and retires older images, where

@@ -15,7 +15,8 @@ import (
 )
 
 // TestRetireAsksForReportFirst checks that the first run creates a report and keeps the
-// image, one while the report is pending does nothing, the next one retires.
+// image, that a run while the report is pending does nothing, and that the next one
+// retires the image.
 func TestRetireAsksForReportFirst(t *testing.T) {
 	inVirtualTime(t, func(w *world) {
 		old := w.generation(home, "one")
@@ -132,7 +133,7 @@ func TestUses(t *testing.T) {
 				used, unused := w.generation(home, "one"), w.generation(home, "two")
 				test.use(w, used)
 				w.reported(deleteOld, home)
-				time.Sleep(day) // the second image is old enough
+				time.Sleep(day) // the second image has reached its age
 				w.reported(deleteOld, home)
 				actions := w.plan(deleteOld, home)
 				said := describeActions(actions)
@@ -152,8 +153,8 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// TestRetireLooksAgain checks that what changes between plan and deed keeps the image,
-// with the reason and the command; other images go.
+// TestRetireLooksAgain checks that an image that changes after the plan is kept, with
+// the reason and the command, and that other images are retired.
 func TestRetireLooksAgain(t *testing.T) {
 	tag := func(key, value string) func(*world, string) {
 		return func(w *world, id string) {
@@ -218,8 +219,9 @@ func TestRetireGone(t *testing.T) {
 	})
 }
 
-// TestRetireReportsAllErrors checks that whatever call fails in one Region, the other
-// one is done, the error names the Region, and nothing of it goes that isn't known.
+// TestRetireReportsAllErrors checks that, whatever call fails in one Region, the other
+// Region is completed, the error names the failed one, and no image is retired there
+// without complete information.
 func TestRetireReportsAllErrors(t *testing.T) {
 	for _, operation := range []string{
 		"DescribeInstances", "DescribeLaunchTemplates", "DescribeImageReferences", "DescribeImageUsageReports", "DescribeImageUsageReportEntries",

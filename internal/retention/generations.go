@@ -45,9 +45,9 @@ type Generations struct {
 	Uses   Uses
 }
 
-// DescribeGenerations reads the account's own published images of the policy's
-// family, including disabled ones, and who uses the older ones. Copies that
-// aren't published and images without this plugin's tags are no generations.
+// DescribeGenerations reads the account's own published images of the policy's family,
+// including disabled ones, and who uses the older ones. Unpublished copies and images
+// without this plugin's tags aren't generations.
 func DescribeGenerations(ctx context.Context, clients Clients, region string, policy RetentionPolicy) (Generations, error) {
 	api := clients(region)
 	images, err := describeImages(ctx, api, region, &ec2.DescribeImagesInput{
@@ -125,7 +125,7 @@ func newGeneration(region string, described types.Image) (Generation, error) {
 	return g, nil
 }
 
-// describeImage reads one image, also if it is disabled.
+// describeImage reads one image, even if it is disabled.
 func describeImage(ctx context.Context, api API, region, id string) (Generation, error) {
 	images, err := describeImages(ctx, api, region, &ec2.DescribeImagesInput{ImageIds: []string{id}, IncludeDisabled: aws.Bool(true)})
 	if err != nil {
@@ -137,8 +137,8 @@ func describeImage(ctx context.Context, api API, region, id string) (Generation,
 	return images[0], nil
 }
 
-// describePrincipals reads with whom the image is shared. A disabled image isn't
-// shared.
+// describePrincipals reads the principals that the image is shared with. A disabled
+// image isn't shared.
 func describePrincipals(ctx context.Context, api API, image ami.Image) ([]string, error) {
 	if image.State == string(types.ImageStateDisabled) {
 		return nil, nil
@@ -179,7 +179,7 @@ func (s step) ends() bool { return s == disable || s == deregister }
 func (p RetentionPolicy) due(image ami.Image, now time.Time) step {
 	created, err := time.Parse(time.RFC3339, image.CreationDate)
 	if err != nil {
-		return nothing // an image of unknown age is left alone
+		return nothing // an image of unknown age stays unchanged
 	}
 	old := func(after time.Duration) bool { return after > 0 && now.Sub(created) >= after }
 	switch {

@@ -27,8 +27,8 @@ type Lifecycle struct {
 	Protection     ami.Protection
 }
 
-// soon is how far ahead the time lies of an image that is to be deprecated at
-// once: EC2 takes no time in the past, and rounds it to the minute.
+// soon is how far in the future the deprecation time of an image lies that is to be
+// deprecated immediately. EC2 accepts no time in the past, and rounds it to the minute.
 const soon = 2 * time.Minute
 
 // missing is the difference between the configured lifecycle and an image's.

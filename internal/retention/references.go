@@ -28,8 +28,8 @@ var referenceKinds = map[types.ImageReferenceResourceType]string{
 	types.ImageReferenceResourceTypeImageBuilderContainerRecipe: "Image Builder container recipe",
 }
 
-// byReferences reads what EC2 itself knows to refer to the images in the account,
-// in resources of every kind.
+// byReferences reads the resources of every kind in the account that, according to EC2,
+// refer to the images.
 func (u *Uses) byReferences(ctx context.Context, api API, ids []string) error {
 	for some := range slices.Chunk(ids, imagesPerReference) {
 		err := eachPage(ctx, api.DescribeImageReferences, func(token *string) *ec2.DescribeImageReferencesInput {

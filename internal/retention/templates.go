@@ -78,9 +78,9 @@ func (r templateReader) versions(ctx context.Context, id string) ([]types.Launch
 	return versions, err
 }
 
-// image is the ID of the image that a version names, itself or through an alias
-// such as resolve:ssm:NAME. It is "" if the version names none, or if that isn't
-// known and noted.
+// image returns the ID of the image that a version names, directly or through an alias
+// such as resolve:ssm:NAME. It returns "" if the version names none, or if that isn't
+// known, which it records.
 func (r templateReader) image(ctx context.Context, id, name string, version types.LaunchTemplateVersion) (string, error) {
 	number := aws.ToInt64(version.VersionNumber)
 	if version.LaunchTemplateData == nil || number < 1 {
@@ -111,7 +111,7 @@ func (r templateReader) image(ctx context.Context, id, name string, version type
 	return image, nil
 }
 
-// resolve asks for one version only: EC2 is reported to reject ResolveAlias for
+// resolve requests one version only, because EC2 is reported to reject ResolveAlias for
 // several. The SDK doesn't document what EC2 returns for a parameter that doesn't
 // exist: an error, the alias itself and no image at all are treated alike.
 func (r templateReader) resolve(ctx context.Context, id string, number int64) (string, error) {

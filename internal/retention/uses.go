@@ -40,7 +40,7 @@ func (u Use) String() string {
 	return fmt.Sprintf("%s (account %s)", text, u.Account)
 }
 
-// Uses are who uses images of a Region.
+// Uses are the uses of images in a Region.
 type Uses struct {
 	ByImage map[string][]Use
 	// Reports are the usage reports on other accounts, by image: one that counts,
@@ -92,7 +92,7 @@ func describeUses(ctx context.Context, api API, region string, images []Generati
 		ids[n] = image.ID
 	}
 	slices.Sort(ids)
-	account := images[0].Owner // that of all: only the account's own images are looked for
+	account := images[0].Owner // that of all images: only the account's own images are searched
 	for _, read := range []struct {
 		what string
 		uses func() error

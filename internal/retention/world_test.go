@@ -97,7 +97,7 @@ func (w *world) share(region, id string, accounts ...string) {
 	}))(w)
 }
 
-// marks are the tags of a published image, without those named.
+// marks returns the tags of a published image, without the named ones.
 func marks(without ...string) map[string]string {
 	tags := map[string]string{
 		ami.TagPublication: "pub-1", ami.TagFamily: family, ami.TagState: ami.StatePublished, ami.TagSourceImage: "ami-0a0a0a0a0a0a0a0a0", ami.TagSourceRegion: home,
@@ -115,7 +115,7 @@ func (w *world) generation(region, name string) string {
 // deleteOld deregisters images that are older than a day, except the newest.
 var deleteOld = retention.RetentionPolicy{Family: family, Keep: 1, DeleteAfter: day}
 
-// plan is what a run plans that publishes a new image of the architecture.
+// plan returns the plan of a run that publishes a new image of the architecture.
 func (w *world) plan(policy retention.RetentionPolicy, regions ...string) []retention.RetentionAction {
 	w.Helper()
 	var actions []retention.RetentionAction

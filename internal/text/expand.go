@@ -32,13 +32,13 @@ func Expand(text string, data any) (string, error) {
 	}
 	var filled strings.Builder
 	if err := parsed.Execute(&filled, data); err != nil {
-		return "", fmt.Errorf("it can't be filled in: %w", err) // of no known text
+		return "", fmt.Errorf("it can't be filled in: %w", err) // not of a known text
 	}
 	return filled.String(), nil
 }
 
-// refers reports whether a node is text, or a field and nothing else, and the
-// field's name: loops and functions could take any time.
+// refers reports whether a node is text or only a field, and returns the field's name.
+// Loops and functions aren't allowed, because they could take any time.
 func refers(node parse.Node) (field string, is bool) {
 	switch node := node.(type) {
 	case *parse.TextNode:

@@ -15,7 +15,7 @@ func TestExpand(t *testing.T) {
 		"":                           "",
 		"plain":                      "plain",
 		"{ }":                        "{ }",
-		"{{ .Name }}":                "golden {{ .Region }}", // what is filled in is not filled in again
+		"{{ .Name }}":                "golden {{ .Region }}", // values aren't filled in again
 		"{{.Region}}-{{- .Region }}": "eu-west-1-eu-west-1",
 		"a {{ .Region }} b":          "a eu-west-1 b",
 	} {
@@ -33,7 +33,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// Whatever the text, it is filled in or rejected, and only fields are.
+// Any text is filled in or rejected, and only fields are filled in.
 func FuzzExpand(f *testing.F) {
 	for _, seed := range []string{"", "{{ .Name }}", "{{ .Region }}x{{", "{{ range 1000000000 }}{{ end }}", `{{/* c */}}`, "{{- .Name -}} "} {
 		f.Add(seed)

@@ -1,6 +1,6 @@
-// Package text words values for people: counts, lists, arguments of shell
-// commands, texts of the configuration with references, and text from outside
-// that must not control the terminal.
+// Package text formats values for readers: counts, lists, and arguments of shell
+// commands. It fills in references in texts of the configuration, reads files that
+// users wrote, and escapes text from outside, which must not control the terminal.
 package text
 
 import (

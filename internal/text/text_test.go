@@ -70,7 +70,7 @@ func TestFew(t *testing.T) {
 	}
 }
 
-// A shell reads back what was quoted.
+// A shell reads back the quoted argument.
 func TestShellQuote(t *testing.T) {
 	shell, err := exec.LookPath("sh")
 	if err != nil {

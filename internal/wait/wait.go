@@ -13,9 +13,9 @@ import (
 
 // Policy says how to wait.
 type Policy struct {
-	// Interval is the time between the first two checks, and between the good
-	// checks of a streak. Otherwise the time grows to a fiftieth of the time
-	// waited, so that a wait ends late by 2% or by one interval. Defaults to 1 s.
+	// Interval is the time between the first two checks, and between the good checks of
+	// a streak. Otherwise, the time grows to a fiftieth of the time waited, so that a
+	// wait ends at most 2% or one interval late. Defaults to 1 s.
 	Interval time.Duration
 	// MaxInterval is the longest time between two checks. Defaults to 15 s.
 	MaxInterval time.Duration

@@ -69,8 +69,8 @@ func TestUntilIsHardlyLate(t *testing.T) {
 	}
 }
 
-// However long the wait for the first good answer was, the streak takes no
-// longer than one from the start.
+// The streak takes no longer after a long wait for the first good response than from
+// the start.
 func TestUntilConfirmsAtTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -4,7 +4,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/config"
 )
 
-// AmazonOptions are options of amazon-ebs that people try in this post-processor.
+// AmazonOptions are options of amazon-ebs that users may try in this post-processor.
 // None is supported: each is an error that names the option to use instead.
 type AmazonOptions struct {
 	AMIRegions      []string          `mapstructure:"ami_regions" undocumented:"true"`

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Each option of amazon-ebs that people try here is an error that names what to use.
+// Each option of amazon-ebs that users may try here is an error that names the option
+// to use.
 func TestAmazonOptions(t *testing.T) {
 	t.Parallel()
 	for option, test := range map[string]struct {

@@ -56,8 +56,8 @@ type RetireConfig struct {
 // maxCopyDuration is EC2's limit for time-based copies, in minutes.
 const maxCopyDuration = 48 * 60
 
-// maxDeprecation is how far ahead EC2 lets the deprecation of an image lie.
-// Fact: EC2-IMG-16.
+// maxDeprecation is how far in the future EC2 accepts a deprecation time. Fact:
+// EC2-IMG-16.
 const maxDeprecation = 10 * 365 * 24 * time.Hour
 
 func (c Config) validateLifecycle(p *config.Problems) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A duration in days says what to write instead.
+// The error for a duration in days says what to write instead.
 func TestDurationInDays(t *testing.T) {
 	for _, age := range []string{"30d", "2w", "30"} {
 		_, err := configure(t, minimal+"\nwait_timeout = \""+age+"\"")

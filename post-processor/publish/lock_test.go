@@ -19,8 +19,8 @@ import (
 
 var someKey = publish.KeySpec{Alias: "alias/golden"}
 
-// The cache can't be used in many environments, of containers in particular.
-// That is reported once and fails nothing.
+// The cache can't be used in many environments, for example in containers. That is
+// reported once and fails nothing.
 func TestCacheInHostileEnvironments(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -82,7 +82,7 @@ func withFile(t *testing.T, name string) string {
 	return folder
 }
 
-// A folder that goes wrong later fails nothing either.
+// A folder that fails later fails nothing, either.
 func TestCacheGoesAway(t *testing.T) {
 	t.Setenv("PACKER_CACHE_DIR", t.TempDir())
 	var warnings []string
@@ -171,8 +171,8 @@ func TestKeyLock(t *testing.T) {
 	})
 }
 
-// Two builds of one run must not write to one directory; builds of other runs,
-// and a build that comes again, may.
+// Two builds of one run must not write to one directory. Builds of other runs, and the
+// same build again, may.
 func TestClaim(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("PACKER_CACHE_DIR", t.TempDir())

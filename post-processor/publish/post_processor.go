@@ -42,9 +42,9 @@ func (p *PostProcessor) Configure(raws ...any) error {
 	return config.validate()
 }
 
-// PostProcess publishes the images of the artifact. It keeps the input, and
-// lets `keep_input_artifact = false` remove it only after a publication that
-// does not consist of these very images.
+// PostProcess publishes the images of the artifact. It keeps the input. With
+// `keep_input_artifact = false`, Packer removes the input only after a publication of
+// other images.
 func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, input packersdk.Artifact) (output packersdk.Artifact, keep, force bool, err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -125,7 +125,7 @@ func printable(say func(string)) func(string) {
 	return func(message string) { say(text.PrintableLines(message)) }
 }
 
-// prepare computes what doesn't require AWS.
+// prepare does everything that doesn't require AWS.
 func (p *PostProcessor) prepare(input packersdk.Artifact) (publish.Spec, error) {
 	if fields := config.UnknownFields(p.config); len(fields) > 0 {
 		return publish.Spec{}, fmt.Errorf("no value for %s: the template refers to a build variable that the builder doesn't set. Use another variable, or set the value", strings.Join(fields, ", "))
@@ -175,7 +175,8 @@ func published(input packersdk.Artifact, spec publish.Spec, outcome publish.Outc
 	return output
 }
 
-// labels are what HCP Packer records of the images in addition to their IDs.
+// labels are the data that HCP Packer records about the images in addition to their
+// IDs.
 func labels(m manifest.Manifest) map[string]map[string]string {
 	labels := map[string]map[string]string{}
 	for region, i := range m.Images {
@@ -195,8 +196,8 @@ func labels(m manifest.Manifest) map[string]map[string]string {
 // stateManifest is the state of the artifact that holds the manifest, as JSON.
 const stateManifest = "orgami.manifest"
 
-// unpublished hands the input's images on: Packer takes a missing artifact for
-// a reason to destroy the input.
+// unpublished returns an artifact with the input's images, because Packer destroys the
+// input if there is no artifact.
 func unpublished(input packersdk.Artifact) *artifact.Artifact {
 	output := &artifact.Artifact{Builder: artifact.PublishID, Images: map[string]string{}, Data: map[string]any{}}
 	if generated := artifact.Generated(input); generated != nil {

@@ -35,8 +35,7 @@ func TestAccept(t *testing.T) {
 	}
 }
 
-// Whatever fails, there is an artifact with the images that came in, and the
-// input is kept.
+// Whatever fails, the artifact has the images of the input, and the input is kept.
 func TestFailuresKeepTheInput(t *testing.T) {
 	unusable := filepath.Join(t.TempDir(), "file")
 	tests := map[string]struct {
@@ -62,7 +61,7 @@ func TestFailuresKeepTheInput(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// The directory goes wrong only after the configuration was checked.
+			// The directory becomes unusable only after the configuration was checked.
 			if err := os.WriteFile(unusable, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -89,7 +89,7 @@ func checkTags(p *config.Problems, field string, tags map[string]string, own int
 	}
 }
 
-// checkExpandable checks that the values of tags refer to nothing but what there is.
+// checkExpandable checks that the values of tags refer only to existing values.
 func checkExpandable(p *config.Problems, field string, tags map[string]string) {
 	if _, err := ami.ExpandTags(tags, ami.TagData{}); err != nil {
 		p.Addf("%s: %w", field, err)
@@ -160,7 +160,7 @@ func (c Config) validateAgreement(p *config.Problems) {
 
 type namedARN struct{ field, arn string }
 
-// arns are all ARNs of the configuration.
+// arns returns all ARNs in the configuration.
 func (c Config) arns() []namedARN {
 	var arns []namedARN
 	add := func(field string, values ...string) {

@@ -33,7 +33,7 @@ func allow(t *testing.T, client *ec2.Client, state types.AllowedImagesSettingsEn
 	must(client.EnableAllowedImagesSettings(t.Context(), &ec2.EnableAllowedImagesSettingsInput{AllowedImagesSettingsState: state}))(t)
 }
 
-// A criterion's parts must all be met, and one criterion must. Fact: EC2-ALLOW-2,
+// An image must meet all parts of at least one criterion. Fact: EC2-ALLOW-2,
 // EC2-ALLOW-5, EC2-ALLOW-6, EC2-ALLOW-8.
 func TestAllowedImagesCriteria(t *testing.T) {
 	providers := func(names ...string) types.ImageCriterionRequest {
@@ -49,7 +49,7 @@ func TestAllowedImagesCriteria(t *testing.T) {
 	both.ImageNames = []string{"silver*"}
 	tests := map[string]struct {
 		criteria []types.ImageCriterionRequest
-		// The image is created, deprecated after 10 days, and looked for on this day.
+		// The image is created, deprecated after 10 days, and described on this day.
 		day     int
 		allowed bool
 	}{
@@ -147,8 +147,8 @@ func TestAllowedImagesStates(t *testing.T) {
 	})
 }
 
-// The settings are read as they were written, from requests and world files. One of
-// a declarative policy cannot be changed. Fact: EC2-ALLOW-1, EC2-ALLOW-9.
+// The settings are read as they were written, from requests and world files. A setting
+// of a declarative policy can't be changed. Fact: EC2-ALLOW-1, EC2-ALLOW-9.
 func TestAllowedImagesSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := awssim.DefaultWorld()

@@ -32,8 +32,8 @@ type answered struct {
 	account  *string
 }
 
-// answersWith asks once each for an image, its snapshot, a key and the caller,
-// with the fault on every response.
+// answersWith reads an image, its snapshot, a key and the caller, with the fault on
+// every response.
 func answersWith(t *testing.T, w *awssim.World, fault awssim.Fault) answered {
 	t.Helper()
 	client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -54,7 +54,7 @@ func answersWith(t *testing.T, w *awssim.World, fault awssim.Fault) answered {
 	return got
 }
 
-// TestAnswerFaultsChangeContent of responses in all protocols.
+// TestAnswerFaultsChangeContent checks the altered responses in all protocols.
 func TestAnswerFaultsChangeContent(t *testing.T) {
 	for kind, check := range map[awssim.FaultKind]func(answered) bool{
 		awssim.EmptyAnswer: func(a answered) bool {
@@ -251,7 +251,7 @@ func TestNoAnswer(t *testing.T) {
 		w.Inject(awssim.Fault{Kind: awssim.NoAnswer})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		w.OnCall(func(awssim.Entry) { cancel() }) // once the call took effect
+		w.OnCall(func(awssim.Entry) { cancel() }) // after the call took effect
 		if _, err := client.DescribeRegions(ctx, nil); !errors.Is(err, context.Canceled) {
 			t.Errorf("no answer is %v", err)
 		}

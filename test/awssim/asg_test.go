@@ -181,8 +181,8 @@ func TestGroupsAndCapacity(t *testing.T) {
 	})
 }
 
-// TestGroupsNeed permissions, a launch that is possible, and a role, which is
-// created.
+// TestGroupsNeed checks that a group requires permissions, a possible launch, and a
+// role, which is created.
 func TestGroupsNeed(t *testing.T) {
 	allowed := []string{"autoscaling:CreateAutoScalingGroup", "autoscaling:CreateOrUpdateTags", "ec2:RunInstances", "ec2:CreateTags", "iam:CreateServiceLinkedRole"}
 	for _, missing := range allowed {
@@ -216,8 +216,8 @@ func TestGroupsNeed(t *testing.T) {
 	})
 }
 
-// TestAccountsWithoutDefaultVPC need a subnet for a launch and a VPC for a security
-// group. Fact: EC2-INST-3.
+// TestAccountsWithoutDefaultVPC checks that a launch requires a subnet, and a security
+// group a VPC. Fact: EC2-INST-3.
 func TestAccountsWithoutDefaultVPC(t *testing.T) {
 	file := imageWorldFile()
 	for n := range file.Accounts {

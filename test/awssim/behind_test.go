@@ -26,7 +26,7 @@ func TestFact8StaleReads(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		for _, test := range []struct {
 			behind time.Duration
-			policy string // "" for a key that is not there
+			policy string // "" for a key that doesn't exist
 		}{
 			{5 * time.Second, after},
 			{30 * time.Second, before},

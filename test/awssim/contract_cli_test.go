@@ -26,7 +26,7 @@ type contractCLI struct {
 	keys           map[string]contractKey
 	environment    []string
 
-	keyARN string // made by testKeys, used by those after it
+	keyARN string // created by testKeys and used by later tests
 }
 
 func newContractCLI(t *testing.T) *contractCLI {
@@ -140,7 +140,7 @@ func (c *contractCLI) testImages(t *testing.T) {
 }
 
 func (c *contractCLI) testErrors(t *testing.T) {
-	// One for each protocol.
+	// One error for each protocol.
 	tests := map[string][]string{
 		"NotFoundException":     {"kms", "describe-key", "--key-id", "alias/none"},
 		"AccessDenied":          {"sts", "assume-role", "--role-arn", "arn:aws:iam::" + contractMember + ":role/none", "--role-session-name", "x1"},

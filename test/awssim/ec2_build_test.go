@@ -13,9 +13,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestBuildAnImage goes the way of Packer's amazon-ebs, in an account with EBS
-// encryption by default: the image ends up encrypted with aws/ebs and cannot be
-// shared. Fact: EC2-SHARE-2.
+// TestBuildAnImage makes the calls of Packer's amazon-ebs, in an account with EBS
+// encryption by default. The image is encrypted with aws/ebs and can't be shared. Fact:
+// EC2-SHARE-2.
 func TestBuildAnImage(t *testing.T) {
 	inVirtualTime(t, physics, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -108,7 +108,7 @@ func TestCreateImageKeepsKeys(t *testing.T) {
 	})
 }
 
-// TestInstancesRefuse what cannot be.
+// TestInstancesRefuse checks that impossible requests are rejected.
 func TestInstancesRefuse(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

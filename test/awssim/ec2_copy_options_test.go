@@ -27,8 +27,8 @@ func plainCopy(t *testing.T, client *ec2.Client, source, name, token string) (st
 	return *made.ImageId, nil
 }
 
-// TestCopyOfATakenName is rejected with RefuseTakenNames. A repeated call with
-// the same token is not.
+// TestCopyOfATakenName checks that a copy with a taken name is rejected with
+// RefuseTakenNames. A repeated call with the same token is not.
 func TestCopyOfATakenName(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		inImageWorld(t, awssim.Options{CopyOptions: awssim.CopyOptions{RefuseTakenNames: refuse}}, func(t *testing.T, w *awssim.World) {
@@ -52,8 +52,8 @@ func TestCopyOfATakenName(t *testing.T) {
 	}
 }
 
-// TestPendingCopyWithoutItsSource completes or fails, as the world says. Copies
-// that are complete stay.
+// TestPendingCopyWithoutItsSource checks that a pending copy without its source
+// completes or fails, as the world's options say. Copies that are complete stay.
 func TestPendingCopyWithoutItsSource(t *testing.T) {
 	for needsSource, want := range map[bool]types.ImageState{false: types.ImageStateAvailable, true: types.ImageStateFailed} {
 		options := awssim.Options{CopyTime: time.Hour, CopyOptions: awssim.CopyOptions{PendingCopiesNeedSource: needsSource}}
@@ -81,7 +81,7 @@ func TestPendingCopyWithoutItsSource(t *testing.T) {
 	}
 }
 
-// theirImageOwned registers another image of the publisher's.
+// theirImageOwned registers another of the publisher's images.
 func theirImageOwned(t *testing.T, client *ec2.Client) string {
 	t.Helper()
 	root := describe(t, client, managedImage).BlockDeviceMappings[0].Ebs.SnapshotId
@@ -234,8 +234,8 @@ func TestExecutableBy(t *testing.T) {
 	})
 }
 
-// TestDisabledImages are found with IncludeDisabled only, by ID and by state too,
-// and lose their launch permissions permanently.
+// TestDisabledImages checks that disabled images are found only with IncludeDisabled,
+// even by ID or state, and lose their launch permissions permanently.
 func TestDisabledImages(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

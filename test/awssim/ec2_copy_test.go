@@ -61,7 +61,7 @@ func TestFailedCopy(t *testing.T) {
 	})
 }
 
-// TestFailCopy fails one copy, and no other.
+// TestFailCopy checks that FailCopy fails one copy, and no other.
 func TestFailCopy(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		newGoldenKey(t, w)
@@ -81,7 +81,7 @@ func TestFailCopy(t *testing.T) {
 	})
 }
 
-// TestCopySnapshot goes by the rules of images. Fact: EC2-COPY-29,
+// TestCopySnapshot checks that the rules for copies of images apply. Fact: EC2-COPY-29,
 // EC2-COPY-39.
 func TestCopySnapshot(t *testing.T) {
 	inImageWorld(t, awssim.Options{CopyTime: time.Minute}, func(t *testing.T, w *awssim.World) {
@@ -144,7 +144,7 @@ func TestCopyNeedsTheStorage(t *testing.T) {
 			t.Errorf("the copy is %s", image.State)
 		}
 		// Every account can copy Amazon's images.
-		in.SourceImageId, in.ClientToken = aws.String(awssim.BaseImage("us-east-1")), nil // the SDK filled a token in
+		in.SourceImageId, in.ClientToken = aws.String(awssim.BaseImage("us-east-1")), nil // the SDK filled in a token
 		if image := copyImage(t, other, in); image.State != types.ImageStateAvailable {
 			t.Errorf("the copy of the base image is %s", image.State)
 		}

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzMatchWildcards compares with the regular expression that means the same.
+// FuzzMatchWildcards compares the result with that of an equivalent regular expression.
 func FuzzMatchWildcards(f *testing.F) {
 	f.Add("a*b?c", "aXbYc")
 	f.Add("**?*", "x")

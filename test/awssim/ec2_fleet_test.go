@@ -15,7 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// nodeTemplate is a launch template with what Karpenter sends.
+// nodeTemplate is a launch template as Karpenter creates it.
 func nodeTemplate(t *testing.T, client *ec2.Client, name, image string) *types.LaunchTemplate {
 	t.Helper()
 	tags := []types.Tag{{Key: aws.String("node"), Value: aws.String("yes")}}
@@ -34,7 +34,8 @@ func nodeTemplate(t *testing.T, client *ec2.Client, name, image string) *types.L
 	}))(t).LaunchTemplate
 }
 
-// TestLaunchTemplatesReturnWhatTheyGot, and a version is completed by its source.
+// TestLaunchTemplatesReturnWhatTheyGot checks that templates return their parameters,
+// and that a version takes missing ones from its source.
 func TestLaunchTemplatesReturnWhatTheyGot(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -110,8 +111,8 @@ func TestRunInstancesFromATemplate(t *testing.T) {
 	})
 }
 
-// TestInstantFleets launch as their caller; a zone without capacity is an error of
-// its override.
+// TestInstantFleets checks that fleets launch as their caller, and that a zone without
+// capacity is an error of its override.
 func TestInstantFleets(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: time.Minute}, func(t *testing.T, w *awssim.World) {
 		l := newLaunch(t, w)
@@ -147,7 +148,7 @@ func TestInstantFleets(t *testing.T) {
 		if got := describeInstance(t, client, id); got.State.Name != types.InstanceStateNameRunning || *got.Placement.AvailabilityZone != "us-east-1b" || got.InstanceType != types.InstanceTypeT3Small {
 			t.Errorf("the fleet's instance is %s, %s in %s: %s", got.State.Name, got.InstanceType, *got.Placement.AvailabilityZone, w.Diagnosis(id))
 		}
-		// Spot: the role must exist, and then needs a grant. Fact: FLEET-5, LAUNCH-18.
+		// For Spot, the role must exist, and needs a grant. Fact: FLEET-5, LAUNCH-18.
 		answer = must(fleet(types.DefaultTargetCapacityTypeSpot))(t)
 		if len(answer.Instances) != 0 || len(answer.Errors) != 3 || aws.ToString(answer.Errors[1].ErrorCode) != "AuthFailure.ServiceLinkedRoleCreationNotPermitted" {
 			t.Errorf("without the Spot role: %+v, %+v", answer.Instances, answer.Errors)

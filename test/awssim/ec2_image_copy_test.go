@@ -42,9 +42,8 @@ func TestCopyEncryptsEverySnapshot(t *testing.T) {
 	})
 }
 
-// A client token stands for one copy in its Region: also when that is gone or has
-// failed, so that a new attempt needs a new token.
-// Fact: EC2-COPY-8, EC2-COPY-12.
+// A client token stands for one copy in its Region, even if that copy failed or no
+// longer exists. A new attempt needs a new token. Fact: EC2-COPY-8, EC2-COPY-12.
 func TestCopyClientToken(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		key := newGoldenKey(t, w)

@@ -29,7 +29,8 @@ func filterBy(name string, values ...string) types.Filter {
 	return types.Filter{Name: &name, Values: values}
 }
 
-// TestDescribeImagesSelects by owners, launch permissions, filters and IDs.
+// TestDescribeImagesSelects checks the selection by owners, launch permissions, filters
+// and IDs.
 func TestDescribeImagesSelects(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -161,7 +162,8 @@ func TestDescribeImagesPages(t *testing.T) {
 	})
 }
 
-// TestDeprecatedAndDisabledImages are not listed for everyone.
+// TestDeprecatedAndDisabledImages checks that these images aren't listed for all
+// accounts.
 func TestDeprecatedAndDisabledImages(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, other := ec2In(w, factMember, "us-east-1"), ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -12,7 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestDeregistrationProtection holds on for a day if it has a cooldown.
+// TestDeregistrationProtection checks that protection with a cooldown stays in force
+// for a day.
 func TestDeregistrationProtection(t *testing.T) {
 	for _, cooldown := range []bool{false, true} {
 		inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -102,7 +103,8 @@ func TestPublicImages(t *testing.T) {
 	})
 }
 
-// TestImageAttributes changes what amazon-ebs changes, as it sends it.
+// TestImageAttributes changes the attributes that amazon-ebs changes, with the same
+// requests.
 func TestImageAttributes(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client, id := ec2In(w, awssim.PublishingAccount, "us-east-1"), aws.String(plainImage)
@@ -145,8 +147,8 @@ func TestImageAttributes(t *testing.T) {
 	})
 }
 
-// TestSnapshotsAreSharedWithAccounts, not with organizations, and not if aws/ebs
-// encrypts them. Fact: EC2-SHARE-2, EC2-SHARE-13.
+// TestSnapshotsAreSharedWithAccounts checks that snapshots can't be shared with
+// organizations, or at all if aws/ebs encrypts them. Fact: EC2-SHARE-2, EC2-SHARE-13.
 func TestSnapshotsAreSharedWithAccounts(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, other := ec2In(w, awssim.PublishingAccount, "us-east-1"), ec2In(w, factMember, "us-east-1")

@@ -12,7 +12,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestInstanceStates goes through the states of an instance, which take time.
+// TestInstanceStates checks the states of an instance, each of which takes time.
 func TestInstanceStates(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: physics.BuildTime}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")
@@ -53,7 +53,8 @@ func TestInstanceStates(t *testing.T) {
 	})
 }
 
-// TestVolumesOutliveInstances if they are not to be deleted with them.
+// TestVolumesOutliveInstances checks that volumes without DeleteOnTermination outlive
+// their instances.
 func TestVolumesOutliveInstances(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

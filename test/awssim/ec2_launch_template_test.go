@@ -113,8 +113,8 @@ func TestLaunchTemplatesResolveParameters(t *testing.T) {
 	})
 }
 
-// TestLaunchTemplatesRefuseParameters that don't name an image, or that the
-// caller may not read.
+// TestLaunchTemplatesRefuseParameters checks that parameters that don't name an image,
+// or that the caller may not read, are rejected.
 func TestLaunchTemplatesRefuseParameters(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client, parameters := ec2In(w, awssim.PublishingAccount, "us-east-1"), ssmIn(w, awssim.PublishingAccount, "us-east-1")
@@ -141,7 +141,7 @@ func TestLaunchTemplatesRefuseParameters(t *testing.T) {
 	})
 }
 
-// TestDescribeLaunchTemplates by ID, name, filter and version.
+// TestDescribeLaunchTemplates checks the selection by ID, name, filter and version.
 func TestDescribeLaunchTemplates(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

@@ -12,8 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestDefaultNetwork is what Packer looks for: one default VPC, a subnet in
-// each zone, a default group, and instance types that the zones offer.
+// TestDefaultNetwork checks what Packer looks for: one default VPC, a subnet in each
+// zone, a default group, and instance types that the zones offer.
 func TestDefaultNetwork(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client, other := ec2In(w, awssim.PublishingAccount, "us-east-1"), ec2In(w, factMember, "us-east-1")
@@ -90,7 +90,7 @@ func TestRegions(t *testing.T) {
 	})
 }
 
-// TestKeyPairs are made, imported, found and deleted.
+// TestKeyPairs creates, imports, describes and deletes key pairs.
 func TestKeyPairs(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := ec2In(w, awssim.PublishingAccount, "us-east-1")

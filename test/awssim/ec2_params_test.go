@@ -37,7 +37,7 @@ func TestDecodeParams(t *testing.T) {
 		"Name=a":                             {Name: "a"},
 		"Action=X&Version=2016-11-15&Name=a": {Name: "a"},
 		"Name=a&Count=-3&Size=8&On=true":     {Name: "a", Count: -3, Size: &eight, On: true},
-		// false is something else than nothing
+		// false differs from an absent value
 		"Name=a&Maybe=false":       {Name: "a", Maybe: &no},
 		"Name=a&Maybe=true":        {Name: "a", Maybe: &yes},
 		"Name=a&Place.Zone=z":      {Name: "a", Place: struct{ Zone string }{"z"}},

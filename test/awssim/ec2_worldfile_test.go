@@ -11,7 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// TestImageFiles are in the world from the start, with their defaults.
+// TestImageFiles checks that the images of a world file exist from the start, with
+// their defaults.
 func TestImageFiles(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		state := w.Snapshot()
@@ -42,7 +43,7 @@ func TestImageFiles(t *testing.T) {
 		if len(state.Snapshots) != 4 || encrypted != 2 {
 			t.Errorf("%d snapshots, %d of them encrypted", len(state.Snapshots), encrypted)
 		}
-		// Reading changes nothing, except that the first read creates it.
+		// Reading changes nothing, except that the first read creates the network.
 		for region := range map[string]bool{"us-east-1": true, "eu-west-1": true, "ap-southeast-2": true} {
 			client := ec2In(w, awssim.PublishingAccount, region)
 			must(client.DescribeImages(t.Context(), nil))(t)
@@ -80,7 +81,8 @@ func TestImageFilesAreChecked(t *testing.T) {
 	}
 }
 
-// TestEBSDefaults are of one account and one Region. Fact: EC2-API-4.
+// TestEBSDefaults checks that EBS defaults apply to one account and one Region. Fact:
+// EC2-API-4.
 func TestEBSDefaults(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		arn := newGoldenKey(t, w)

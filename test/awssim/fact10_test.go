@@ -13,8 +13,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// A parameter of an image is seen once it is checked, keeps its history, never
-// changes its data type, and is rejected in silence where the image is none.
+// A parameter that names an image is visible once AWS has validated it, keeps its
+// history, and never changes its data type. An invalid image is rejected silently.
 func TestFact10Parameters(t *testing.T) {
 	inVirtualTime(t, awssim.Options{PropagationLag: 3 * time.Second}, func(t *testing.T, w *awssim.World) {
 		client := ssm.NewFromConfig(config(w, awssim.PublishingAccount, "us-east-1"))

@@ -14,8 +14,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Only some operations work on another account's key, though key policy and
-// identity policy allow everything.
+// Only some operations work on another account's key, even if key policy and identity
+// policy allow everything.
 func TestFact1CrossAccountOperations(t *testing.T) {
 	const possible, impossible = true, false
 	type call func(context.Context, *kms.Client, string) error
@@ -156,7 +156,7 @@ func TestFact1OwnAccount(t *testing.T) {
 	})
 }
 
-// aws:PrincipalOrgPaths confines to an organizational unit, and needs a set
+// aws:PrincipalOrgPaths limits access to an organizational unit, and needs a set
 // operator.
 func TestFact1OrganizationPaths(t *testing.T) {
 	statement := func(operator string) string {
@@ -190,7 +190,8 @@ func TestFact1NewPrincipalIsVisibleLate(t *testing.T) {
 	})
 }
 
-// Without a policy the account's root gets kms:*; what KMS stores is normalised.
+// Without a policy, the account's root gets kms:*. KMS normalizes the policies that it
+// stores.
 func TestFact1DefaultAndNormalisedPolicy(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := kmsClient(w, awssim.PublishingAccount, "us-east-1")
@@ -209,8 +210,8 @@ func TestFact1DefaultAndNormalisedPolicy(t *testing.T) {
 	})
 }
 
-// A role that is deleted turns into its unique ID in the policy, which no new role
-// of its name matches, and which no new policy may name.
+// A deleted role appears in the policy as its unique ID, which no new role of its name
+// matches, and which no new policy may name.
 func TestFact1DeletedPrincipal(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		const account = awssim.PublishingAccount

@@ -43,7 +43,7 @@ func TestFact2ReplicateKeyRefuses(t *testing.T) {
 	})
 }
 
-// Replicating takes kms:ReplicateKey on the primary, kms:CreateKey in the other
+// Replicating requires kms:ReplicateKey on the primary, kms:CreateKey in the other
 // Region, and kms:TagResource for tags.
 func TestFact2ReplicateKeyPermissions(t *testing.T) {
 	statement := func(actions string) string { return `{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}` }
@@ -79,7 +79,7 @@ func TestFact2ReplicateKeyPermissions(t *testing.T) {
 	}
 }
 
-// The first multi-Region key of an account makes a service-linked role.
+// The first multi-Region key of an account creates a service-linked role.
 func TestFact2FirstMultiRegionKeyMakesARole(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		role := newRole(t, w, awssim.PublishingAccount, "KeyMaker", `{"Effect":"Allow","Action":["kms:*"],"Resource":"*"}`)
@@ -120,7 +120,7 @@ func TestFact2ReplicaIsRescued(t *testing.T) {
 	})
 }
 
-// Aliases are regional, one name for one key, and some names are AWS's.
+// Aliases are regional, each names one key, and some names are reserved for AWS.
 func TestFact2Aliases(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := kmsClient(w, awssim.PublishingAccount, "us-east-1")

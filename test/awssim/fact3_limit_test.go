@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// A key has room for 50,000 grants, those of AWS services included. Without room, a
-// launch whose volume has the key fails. The test is inside the package, since
+// A key has room for 50,000 grants, those of AWS services included. If the key is full,
+// a launch whose volume uses the key fails. The test is inside the package, since
 // 50,000 calls would take too long. Fact: GRANT-30, GRANT-31.
 func TestFact3GrantLimit(t *testing.T) {
 	file := DefaultWorld()

@@ -84,7 +84,8 @@ func TestFact3NewGranteeIsVisibleLate(t *testing.T) {
 	})
 }
 
-// A grant made under a grant allows no more than that one.
+// A grant that is created with the permission of another one allows no more than that
+// one.
 func TestFact3GrantUnderAGrant(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		key := newKey(t, w, false, createGrants)
@@ -97,7 +98,7 @@ func TestFact3GrantUnderAGrant(t *testing.T) {
 	})
 }
 
-// The key policy can confine who grants what to whom.
+// The key policy can limit which principal grants which operations to which grantee.
 func TestFact3ConditionKeys(t *testing.T) {
 	const launcher = "arn:aws:iam::222222222222:role/" + awssim.LauncherRole
 	create := func(condition string) string {

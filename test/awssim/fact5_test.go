@@ -97,8 +97,8 @@ func describe(t *testing.T, client *ec2.Client, image string) types.Image {
 	return must(client.DescribeImages(t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{image}}))(t).Images[0]
 }
 
-// What is wrong with the parameters shows immediately, and what is wrong with a key
-// only in the copy's state.
+// Problems with the parameters show immediately, and problems with a key only in the
+// copy's state.
 func TestFact5CopyImageRefuses(t *testing.T) {
 	change := func(change func(*ec2.CopyImageInput)) *ec2.CopyImageInput {
 		input := copyOf(plainImage)
@@ -190,7 +190,7 @@ func TestFact5CopyImageNeedsTheKeys(t *testing.T) {
 	}
 }
 
-// Without a key of one's own a copy of an encrypted image is under aws/ebs, as is
+// Without a named key, the copy of an encrypted image is encrypted with aws/ebs, as is
 // every copy where encryption by default is on.
 func TestFact5EncryptionByDefault(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
@@ -219,7 +219,8 @@ func TestFact5EncryptionByDefault(t *testing.T) {
 	})
 }
 
-// Tags and launch permissions: copied only if asked, and never others'.
+// Tags and launch permissions are copied only on request, and those of other accounts
+// never.
 func TestFact5WhatIsCopied(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		newGoldenKey(t, w)

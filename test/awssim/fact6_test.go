@@ -18,7 +18,7 @@ import (
 // organizationARN is that of the default world's organization.
 const organizationARN = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
 
-// launchActions are what a launch needs of the key.
+// launchActions are the actions that a launch needs on the key.
 var launchActions = []string{
 	"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant",
 }
@@ -41,14 +41,14 @@ func orgStatement(organization string, actions ...string) string {
 		quoted(actions), organization)
 }
 
-// launcherStatements are of an identity policy that allows launches and, under
-// the condition, actions of KMS.
+// launcherStatements returns the statements of an identity policy that allows launches
+// and, under the condition, actions of KMS.
 func launcherStatements(condition string, actions ...string) string {
 	return fmt.Sprintf(`{"Effect":"Allow","Action":"ec2:*","Resource":"*"},{"Effect":"Allow","Action":[%s],"Resource":"arn:aws:kms:*:%s:key/*"%s}`,
 		quoted(actions), awssim.PublishingAccount, condition)
 }
 
-// viaEC2 is the condition that only EC2 uses the key for the principal.
+// viaEC2 is the condition that the key is used only through EC2.
 const viaEC2 = `,"Condition":{"StringLike":{"kms:ViaService":"ec2.*.amazonaws.com"}}`
 
 // launch is a launch in which every link holds, until a test breaks one: a
@@ -125,8 +125,8 @@ func describeInstance(t *testing.T, client *ec2.Client, id string) types.Instanc
 // launchTest breaks one link of a launch.
 type launchTest struct {
 	alter func(*testing.T, launch)
-	// refused is the error code of RunInstances. If it is empty, the instance
-	// ends terminated with the reason, or it runs if that is empty as well.
+	// refused is the error code of RunInstances. If it is empty, the instance is
+	// terminated with the reason, or runs if that is empty, too.
 	refused, reason string
 	// diagnosis has these texts.
 	diagnosis []string

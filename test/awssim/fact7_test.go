@@ -12,8 +12,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Every member may ask for the organization; only the management account lists
-// accounts; who is outside has none.
+// Every member can read the organization, and only the management account can list
+// accounts. An account outside has no organization.
 func TestFact7WhoMayAsk(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		client := func(account string) *organizations.Client {
@@ -39,7 +39,7 @@ func TestFact7WhoMayAsk(t *testing.T) {
 	})
 }
 
-// Trust: the role's trust policy decides, and its conditions.
+// The role's trust policy and its conditions decide.
 func TestFact7AssumeRole(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		role := "arn:aws:iam::" + factMember + ":role/" + awssim.GrantRole
@@ -72,8 +72,7 @@ func TestFact7SessionsExpire(t *testing.T) {
 	})
 }
 
-// A Region that the account has not enabled does not know its credentials.
-// Fact 8.
+// A Region that the account hasn't enabled rejects its credentials. Fact 8.
 func TestFact8RegionNotEnabled(t *testing.T) {
 	inVirtualTime(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		_, err := kmsClient(w, factMember, "af-south-1").ListKeys(t.Context(), &kms.ListKeysInput{})

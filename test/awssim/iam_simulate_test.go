@@ -14,7 +14,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// simulated is what the policy simulator says of Karpenter's role of the member.
+// simulated returns the policy simulator's result for the member's Karpenter role.
 func simulated(t *testing.T, change func(*awssim.AccountFile, *awssim.RoleFile), action, resource string, context map[string]string) (types.EvaluationResult, types.ResourceSpecificResult) {
 	t.Helper()
 	file := awssim.DefaultWorld()
@@ -128,8 +128,8 @@ func TestSimulatePrincipalPolicy(t *testing.T) {
 	}
 }
 
-// Lists of roles and results come in pages, also shorter than asked for. Only roles of
-// the account itself are simulated. Fact: IAM-SIM-1.
+// Lists of roles and results are returned in pages, which can be shorter than
+// requested. Only roles of the account itself are simulated. Fact: IAM-SIM-1.
 func TestRolesInPages(t *testing.T) {
 	t.Parallel()
 	w := must(awssim.New(awssim.DefaultWorld(), awssim.Options{}))(t)

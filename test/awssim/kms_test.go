@@ -16,7 +16,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// physics of the tests: everything takes its time.
+// physics is the timing of the tests, in which everything takes time.
 var physics = awssim.Options{
 	Latency: 20 * time.Millisecond, PropagationLag: 3 * time.Second, KeyCreationTime: 7 * time.Second,
 	CopyTime: 5 * time.Minute, ImageLag: 2 * time.Second, BuildTime: 10 * time.Second,
@@ -45,7 +45,7 @@ func kmsClient(w *awssim.World, account, region string) *kms.Client {
 	return kms.NewFromConfig(config(w, account, region))
 }
 
-// wantCode fails the test unless AWS answered with the code.
+// wantCode fails the test unless AWS returned the code.
 func wantCode(t *testing.T, err error, code string) {
 	t.Helper()
 	var apiError smithy.APIError

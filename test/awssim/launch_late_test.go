@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// What is wrong with a key shows late: until BuildTime has passed, the instance
-// is pending and has no state reason. Fact: LAUNCH-15.
+// Problems with a key show late: until BuildTime has passed, the instance is pending
+// and has no state reason. Fact: LAUNCH-15.
 func TestLaunchFailureShowsLate(t *testing.T) {
 	inImageWorld(t, awssim.Options{BuildTime: physics.BuildTime}, func(t *testing.T, w *awssim.World) {
 		l := newLaunch(t, w)
@@ -46,7 +46,7 @@ func TestLaunchNeedsAnAvailableImage(t *testing.T) {
 	})
 }
 
-// A grant that was just created does not help yet, since EC2 and Auto Scaling cannot
+// A grant that was just created isn't effective yet, because EC2 and Auto Scaling can't
 // be given its token. Fact: GRANT-24, GRANT-25.
 func TestLaunchWithAGrantJustMade(t *testing.T) {
 	inImageWorld(t, awssim.Options{PropagationLag: physics.PropagationLag}, func(t *testing.T, w *awssim.World) {

@@ -83,7 +83,8 @@ func TestLaunchByAServiceLinkedRole(t *testing.T) {
 	}
 }
 
-// TestLaunchAsServiceLinkedRoleRefuses what the service could not do.
+// TestLaunchAsServiceLinkedRoleRefuses checks that launches that the service couldn't
+// make are rejected.
 func TestLaunchAsServiceLinkedRoleRefuses(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		got, err := w.LaunchAsServiceLinkedRole(factMember, autoScaling, "us-east-1", plainImage)

@@ -83,7 +83,8 @@ func TestUnknownOrganizations(t *testing.T) {
 	}
 }
 
-// KMS's sizes and characters. Fact: KMS-KEY-8 to KMS-KEY-11, KMS-KEY-25, KMS-KEY-26.
+// KMS limits sizes and characters. Fact: KMS-KEY-8 to KMS-KEY-11, KMS-KEY-25,
+// KMS-KEY-26.
 func TestKMSLimits(t *testing.T) {
 	tag := func(key, value string) []types.Tag {
 		return []types.Tag{{TagKey: &key, TagValue: &value}}
@@ -298,7 +299,8 @@ func TestRegionsThatAMemberHasNotEnabled(t *testing.T) {
 		wantCode(t, err, "UnrecognizedClientException")
 		_, err = ec2In(w, factMember, "us-east-1").CopyImage(t.Context(), &ec2.CopyImageInput{SourceRegion: aws.String(optIn), SourceImageId: aws.String(plainImage), Name: aws.String("copy")})
 		wantCode(t, err, "InvalidParameterValue")
-		// A session from elsewhere doesn't help, and STS there gives none.
+		// A session of another Region isn't accepted, and STS in the Region issues
+		// none.
 		role := "arn:aws:iam::" + factMember + ":role/" + awssim.GrantRole
 		session := sessionOf(t, config(w, awssim.PublishingAccount, "us-east-1"), role, optIn)
 		_, err = kms.NewFromConfig(session).DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &key})

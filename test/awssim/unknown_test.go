@@ -11,8 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// What the simulator doesn't have is rejected in the protocol of the service.
-// Fact: ERR-7.
+// Unknown operations are rejected in the protocol of the service. Fact: ERR-7.
 func TestUnknownOperations(t *testing.T) {
 	w, err := awssim.New(awssim.DefaultWorld(), awssim.Options{})
 	if err != nil {

@@ -150,8 +150,7 @@ func TestVolumeKeyMustAllowTheLauncher(t *testing.T) {
 	}
 }
 
-// A launch that names the shared key needs nothing of the default key.
-// Fact: LAUNCH-9.
+// A launch that names the shared key doesn't need the default key. Fact: LAUNCH-9.
 func TestLaunchWithKey(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		l := newLaunch(t, w)
@@ -173,7 +172,7 @@ func TestLaunchWithKey(t *testing.T) {
 	})
 }
 
-// The default EBS key, and keys, come from the world file too.
+// A world file can also define keys and default EBS keys.
 func TestWorldFileKeys(t *testing.T) {
 	key := awssim.KeyFile{
 		Account: factMember, Region: "us-east-1", MultiRegion: true, Replicas: []string{"eu-west-1"}, Aliases: []string{"alias/ebs"},

@@ -88,7 +88,7 @@ func compareFields(t *testing.T, at string, of reflect.Type, described map[strin
 	}
 }
 
-// The session of the README runs as it is written.
+// The shell session in the README runs as written.
 func TestSessionOfReadme(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and serves the simulator")

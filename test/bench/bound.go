@@ -48,8 +48,8 @@ func (c Cell) Timing() awssim.Options {
 // the response of another call. Each term is derived from the timing; nothing in it is
 // measured.
 type Bound struct {
-	// Look: the source image and the key in parallel, then the images of the name
-	// that the source gives, then the dry runs: 3 latencies.
+	// Look: the source image and the key in parallel, then the images with the source's
+	// name, then the dry runs: 3 latencies.
 	Look time.Duration `json:"look"`
 	// Key: CreateKey; with more Regions ReplicateKey, at its quota, and the time
 	// a replica is Creating; CreateAlias; and the alias reads back after the
@@ -66,7 +66,7 @@ type Bound struct {
 	// Check: the key's state and policy, and one pass over the pages of its grants,
 	// in parallel. The image is the one that was verified.
 	Check time.Duration `json:"check"`
-	// Share: the last look for images that took the name, ModifyImageAttribute, and
+	// Share: the last check for images that took the name, ModifyImageAttribute, and
 	// reading back the permissions and the image's state, in parallel.
 	Share time.Duration `json:"share"`
 	// Mark: CreateTags, which marks the images as published, and reading the tags
@@ -107,8 +107,8 @@ func BoundOf(c Cell, publications int) Bound {
 	return b
 }
 
-// atQuota is how long so many calls take at the least when so many a second are
-// allowed and the first second's may come at once.
+// atQuota is the least time that the calls take if the quota allows so many a second,
+// with a burst of one second's.
 func atQuota(calls, perSecond int) time.Duration {
 	return time.Duration(max(0, calls-perSecond)) * time.Second / time.Duration(perSecond)
 }

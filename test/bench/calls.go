@@ -22,7 +22,7 @@ func (c Calls) Reads() int {
 	return reads
 }
 
-// ThrottledPercent of all calls.
+// ThrottledPercent is the percentage of all calls that were throttled.
 func (c Calls) ThrottledPercent() float64 {
 	if c.Total == 0 {
 		return 0
@@ -30,10 +30,10 @@ func (c Calls) ThrottledPercent() float64 {
 	return 100 * float64(c.Throttled) / float64(c.Total)
 }
 
-// dryRun ends the kind of calls that only ask what would happen.
+// dryRun is the suffix of the kind of dry-run calls.
 const dryRun = " (dry run)"
 
-// mutates goes by AWS's naming.
+// mutates decides by AWS's naming of operations.
 func mutates(kind string) bool {
 	if strings.HasSuffix(kind, dryRun) {
 		return false

@@ -11,8 +11,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// makeKey makes the multi-Region key that a way needs to find, and waits until
-// it can be used everywhere.
+// makeKey creates the multi-Region key that a way needs, and waits until it can be used
+// in every Region.
 func makeKey(t *testing.T, world *awssim.World) {
 	t.Helper()
 	clients := awsclient.New(configOf(world))

@@ -19,7 +19,7 @@ import (
 // chainRegions are those of the comparison in real time: the first alone, or all.
 var chainRegions = []string{"us-east-1", "eu-west-1", "ap-southeast-2"}
 
-// chainKey is the key that ways which make none need to find.
+// chainKey is the key for the ways that don't create one.
 const chainKey = "alias/golden"
 
 //go:embed testdata/serial.py
@@ -51,8 +51,8 @@ var ways = []way{
 	{"boto3, serial, with waiters", "key, copies, grants, sharing of an existing image", "", "", false, true},
 }
 
-// TestChains runs what people use today and the plugin, one after the other, with
-// the same Regions and copy time and each tool's own defaults.
+// TestChains runs common tools and the plugin, one after another, with the same Regions
+// and copy time and each tool's defaults.
 func TestChains(t *testing.T) {
 	if os.Getenv(Variable) == "" {
 		t.Skip("runs Packer in real time for minutes: 'make bench' does it")
@@ -122,8 +122,7 @@ func (w way) measure(t *testing.T, regions []string, copyTime time.Duration) Cha
 	return chain
 }
 
-// packer lays the plugins down in a folder of the test's own and returns the
-// build.
+// packer installs the plugins in a folder of the test and returns the build.
 func packer(t *testing.T, environment []string, w way, regions []string) *exec.Cmd {
 	t.Helper()
 	home := t.TempDir()
@@ -158,7 +157,7 @@ func fromEnvironment(t *testing.T, variable string) string {
 	return path
 }
 
-// script is the serial script, or the reason why it cannot run here.
+// script returns the serial script, or the reason why it can't run here.
 func script(t *testing.T, environment []string) (command *exec.Cmd, skipped string) {
 	t.Helper()
 	python, err := exec.LookPath("python3")

@@ -1,5 +1,5 @@
-// Package bench measures the plugin against AWS's own limits, against the
-// designs that people use today, and as a process.
+// Package bench measures the plugin against AWS's own limits, against other common
+// designs, and as a process.
 //
 // The measurements are tests of this package, because virtual time
 // (testing/synctest) exists only in tests: a publication to 33 Regions that

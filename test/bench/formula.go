@@ -22,7 +22,7 @@ func ColdChanges(c Cell) map[string]int {
 	return changes
 }
 
-// InspectionCalls are those in the accounts that get grants: a session, three reads
+// InspectionCalls are the calls in the accounts that get grants: a session, three reads
 // for the account, and two for each Region. simulated is how many launcher roles each
 // account has, with three questions to IAM in each Region. An audit also describes the
 // image in each Region.
@@ -45,9 +45,9 @@ func InspectionCalls(c Cell, simulated int) map[string]int {
 // session for each account, at STS's quota.
 func InspectionTime(c Cell) time.Duration { return atQuota(c.Accounts, assumeRolePerSecond) }
 
-// WarmReads are all calls of a publication that finds everything up to date: linear
-// in the Regions, and in the pages of each Region's grants. Those in the accounts,
-// whose role may read nothing here, come in addition.
+// WarmReads are all calls of a publication that finds everything up to date: linear in
+// the Regions, and in the pages of each Region's grants. The calls in the accounts,
+// whose role may read nothing here, come on top.
 func WarmReads(c Cell) map[string]int {
 	calls := InspectionCalls(c, 0)
 	for kind, n := range ownReads(c) {
@@ -62,13 +62,15 @@ func ownReads(c Cell) map[string]int {
 	return map[string]int{
 		"sts GetCallerIdentity":              1,
 		"organizations DescribeOrganization": 1,
-		// To confirm the accounts that get grants. Denied: the publisher is a member.
+		// To confirm the accounts that get grants. It is denied, because the publisher
+		// is a member.
 		"organizations ListAccounts": 1,
 		"ec2 DescribeRegions":        1,
 		// The source. In each Region, the images of the publication, those of the name,
 		// and unpublished copies: EC2 can't combine these searches.
 		"ec2 DescribeImages": 1 + 3*c.Regions,
-		// Those of the source, and in each Region those of the images that were found.
+		// The snapshots of the source, and in each Region those of the images that were
+		// found.
 		"ec2 DescribeSnapshots": 1 + c.Regions,
 		// The source's launch permissions, and in each Region those of the image.
 		"ec2 DescribeImageAttribute": 1 + c.Regions,
@@ -94,7 +96,7 @@ func WarmSteps(c Cell) int {
 		// key's tags say whether its rotation counts, and that is read.
 		images = 2
 		// A session in each account, then its roles and Regions, and then the settings
-		// in each Region. It reads about the image and the key that were found.
+		// in each Region. It reads the image and the key that were found.
 		inspect = 3
 	)
 	return look + max(images, c.Pages()) + inspect

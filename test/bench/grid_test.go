@@ -20,7 +20,7 @@ import (
 // The goals: makespan over bound.
 const (
 	goalCopies = 1.05 // where copies take longest
-	goalQuotas = 1.10 // where sessions at STS's quota do
+	goalQuotas = 1.10 // where sessions at STS's quota take longest
 	// goalThrottled is the percentage of calls that may be throttled for a large
 	// organization. For a small one in many Regions the few calls that create
 	// replicas, of which many are throttled, are more.
@@ -53,8 +53,8 @@ func allCells() []Cell {
 	return cells
 }
 
-// TestGrid publishes each cell in virtual time, twice, and holds the goals and
-// the formulas against it.
+// TestGrid publishes each cell in virtual time, twice, and compares the result with the
+// goals and the formulas.
 func TestGrid(t *testing.T) {
 	cells := smallCells()
 	if os.Getenv(Variable) != "" {
@@ -159,7 +159,7 @@ func failedCalls(c Calls) []string {
 	return kinds
 }
 
-// checkCalls holds the formulas against the calls.
+// checkCalls compares the calls with the formulas.
 func checkCalls(t *testing.T, g Grid) {
 	t.Helper()
 	changes := map[string]int{}

@@ -12,7 +12,7 @@ import (
 // without it only what `make test` runs is measured.
 const Variable = "ORGAMI_BENCH"
 
-// Line is one measurement: one of its fields is set.
+// Line is one measurement. Exactly one of its fields is set.
 type Line struct {
 	Grid     *Grid     `json:"grid,omitempty"`
 	PerGrant *PerGrant `json:"per_grant,omitempty"`
@@ -101,7 +101,7 @@ type Chain struct {
 	Skipped  string        `json:"skipped,omitempty"` // why it was not run
 }
 
-// Timeline is when what happened, since the start of a publication.
+// Timeline has the times of the stages since the start of a publication.
 type Timeline struct {
 	FirstChange   time.Duration `json:"first_change"`    // the end of looking
 	FirstCopy     time.Duration `json:"first_copy"`      // the end of completing the key
@@ -118,7 +118,7 @@ func Read(path string) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }() // it is only read
+	defer func() { _ = file.Close() }() // the file is only read
 	var lines []Line
 	for scanner := bufio.NewScanner(file); scanner.Scan(); {
 		var line Line

@@ -73,8 +73,8 @@ func (r *grantResource) read(ctx context.Context) error {
 	return fmt.Errorf("grant %s is not listed", r.id)
 }
 
-// TestPerGrantDesign runs the model, and holds its formula against the calls of
-// a refresh in which nothing has changed.
+// TestPerGrantDesign runs the model, and compares its formula with the calls of a
+// refresh without changes.
 func TestPerGrantDesign(t *testing.T) {
 	accounts := []int{10, 100}
 	if os.Getenv(Variable) != "" {

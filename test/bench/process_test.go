@@ -41,8 +41,8 @@ type publisherTask struct {
 	Output   string `json:"output"` // folder for the documents
 }
 
-// TestPublisherProcess is no test: it is the process that TestProcess measures.
-// It publishes as the plugin does, and writes the same files.
+// TestPublisherProcess isn't a test. It is the process that TestProcess measures. It
+// publishes as the plugin does, and writes the same files.
 func TestPublisherProcess(t *testing.T) {
 	text := os.Getenv(publisherVariable)
 	if text == "" {
@@ -75,8 +75,8 @@ const peakFile = "peak"
 
 var peakLine = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// peakMemory is the most that this process had resident, in bytes; 0 where the
-// system does not tell.
+// peakMemory is the peak resident memory of this process in bytes. It is 0 where the
+// system doesn't report it.
 func peakMemory(t *testing.T) int64 {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")

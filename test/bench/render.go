@@ -44,7 +44,7 @@ func table(head string) string {
 	return "| " + strings.ReplaceAll(head, "|", " | ") + " |\n|" + strings.Repeat(" --- |", strings.Count(head, "|")+1)
 }
 
-// rows writes those lines that have what get gets.
+// rows writes the lines for which get returns a value.
 func rows[T any](lines []Line, get func(Line) *T, row func(T) string) string {
 	var text strings.Builder
 	for _, line := range lines {
@@ -134,7 +134,7 @@ func (c Calls) Kinds() string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
-// short leaves out the zeros of 8m0s.
+// short formats a duration without zeros: 8m instead of 8m0s.
 func short(d time.Duration) string {
 	if d >= time.Minute {
 		return fmt.Sprintf("%g min", d.Minutes())

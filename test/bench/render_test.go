@@ -36,7 +36,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// TestMarkdown writes lines, reads them, and looks for what a table must say.
+// TestMarkdown writes lines, reads them, and checks the content of the tables.
 func TestMarkdown(t *testing.T) {
 	cell := Cell{Regions: 17, Accounts: 1_000, CopyTime: 8 * time.Minute}
 	lines := []Line{

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// regionNames are AWS's commercial Regions, those first that every account has.
+// regionNames are AWS's commercial Regions. The Regions that every account has come
+// first.
 var regionNames = []string{
 	"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1", "eu-west-1", "eu-west-2", "eu-west-3",
 	"eu-central-1", "eu-north-1", "ap-south-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2",
@@ -90,7 +91,7 @@ func configOf(world *awssim.World) aws.Config {
 	return aws.Config{Region: regionNames[0], Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""), HTTPClient: world.Client()}
 }
 
-// silent leaves out what people read meanwhile.
+// silent discards the output.
 var silent = progress.Reporter{Info: func(string) {}, Warn: func(string) {}}
 
 // unlocked is no lock: one run at a time.

@@ -62,7 +62,7 @@ func audit(ctx context.Context, s *simulator, builder, auditor packer, work stri
 	return nil
 }
 
-// night is what an audit is made with.
+// night holds what an audit needs.
 type night struct {
 	s         *simulator
 	packer    packer
@@ -81,11 +81,11 @@ var roles = []string{
 	"aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot",
 }
 
-// listed is a list as Packer's -var takes it.
+// listed returns a list in the form that Packer's -var accepts.
 func listed(values []string) string { return `["` + strings.Join(values, `","`) + `"]` }
 
-// finding is what an audit has to find: how many launches fail, how many wait for a
-// grant, and which link of the first of them is broken.
+// finding is the expected result of an audit: how many launches fail, how many wait for
+// a grant, and which link of the first of them is broken.
 type finding struct {
 	fails, pending int
 	link           string
@@ -93,7 +93,7 @@ type finding struct {
 
 var nothing = finding{}
 
-// look runs the audit, in full view, and holds against it what it has to find.
+// look runs the audit, shows its output, and compares it with the expected finding.
 func (n night) look(ctx context.Context, accounts []string, want finding) error {
 	variables := maps.Clone(n.variables)
 	variables["accounts"] = listed(accounts)
@@ -137,7 +137,7 @@ func (n night) compare(want finding) error {
 	return nil
 }
 
-// breakage is a way to break a publication. happen returns what undoes it.
+// breakage is a way to break a publication. happen returns a function that undoes it.
 type breakage struct {
 	title    string
 	happen   func(ctx context.Context, n night) (undo func(context.Context) error, err error)

@@ -17,7 +17,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// shop is the account that something changes in.
+// shop is the account in which a setting changes.
 const shop = "444444444444"
 
 // caught changes a setting of one account that only that account can read. The next

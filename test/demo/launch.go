@@ -18,7 +18,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// A launcher launches an instance and returns why it could not: "" when it runs.
+// launcher launches an instance and returns why that failed, or "" if the instance
+// runs.
 type launcher struct {
 	name   string
 	launch func(ctx context.Context, s *simulator, account, region, image string) (failure string, err error)

@@ -154,7 +154,7 @@ func TestConditionMissingKey(t *testing.T) {
 	}
 }
 
-// IfExists changes nothing where the key is there.
+// IfExists changes nothing if the request has the key.
 func TestConditionIfExistsPresent(t *testing.T) {
 	tests := map[string]struct {
 		got  string
@@ -200,8 +200,8 @@ func TestConditionSetOperators(t *testing.T) {
 	}
 }
 
-// A key with several values needs a set operator. What a plain one does is not
-// documented: then an Allow grants nothing and a Deny denies.
+// A key with several values needs a set operator. AWS doesn't document the effect of a
+// plain operator. Here, an Allow grants nothing and a Deny denies.
 func TestConditionPlainOperatorOnList(t *testing.T) {
 	for _, operator := range []string{"StringEquals", "StringNotEquals"} {
 		block := `{"` + operator + `":{"t:Key":["a","b"]}}`

@@ -22,8 +22,7 @@ func launch(extra map[string][]string) map[string][]string {
 	return context
 }
 
-// The key policies that the plugin writes allow what they are meant to and
-// nothing else.
+// The key policies that the plugin writes allow only what is intended.
 func TestWrittenKeyPolicies(t *testing.T) {
 	const (
 		slr   = "arn:aws:iam::222222222222:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"

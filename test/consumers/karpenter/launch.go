@@ -34,7 +34,7 @@ import (
 	"sigs.k8s.io/karpenter/pkg/scheduling"
 )
 
-// launched is what Karpenter made of a class.
+// launched is the result of Karpenter's work on a class.
 type launched struct {
 	Status v1.EC2NodeClassStatus `json:"status"`
 	// Instance is the ID of the instance; empty if none was launched.
@@ -69,7 +69,7 @@ func launch(ctx context.Context, content []byte) (launched, error) {
 	groups := securitygroup.NewDefaultProvider(client, newCache())
 	images := amifamily.NewDefaultProvider(now, nil, karpenterssm.NewDefaultProvider(ssm.NewFromConfig(settings), newCache()), client, newCache())
 
-	// What the controller does with a class, but for the checks that need a cluster.
+	// The controller's steps for a class, except for the checks that need a cluster.
 	_, amiErr := nodeclass.NewAMIReconciler(now, images).Reconcile(ctx, &class)
 	_, subnetErr := nodeclass.NewSubnetReconciler(now, subnets).Reconcile(ctx, &class)
 	_, groupErr := nodeclass.NewSecurityGroupReconciler(now, groups).Reconcile(ctx, &class)
