@@ -9,8 +9,8 @@
 // would make launches fail. The next publication finds it before it shares the
 // image, and a run after that finishes it with the copies that were kept.
 //
-// The simulated world is kept between two runs, so that the second run shows
-// that nothing is done twice.
+// The simulated world is kept between two runs, so that the second run shows that
+// nothing is repeated.
 package main
 
 import (

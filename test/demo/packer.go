@@ -32,7 +32,7 @@ type packer struct {
 	environment []string
 }
 
-// installPacker lays both plugins down where Packer looks for them.
+// installPacker copies both plugins to the folder in which Packer looks for them.
 func installPacker(ctx context.Context, t tools, work, template string, aws []string) (packer, error) {
 	absolute, err := filepath.Abs(work)
 	if err != nil {
@@ -44,9 +44,10 @@ func installPacker(ctx context.Context, t tools, work, template string, aws []st
 		"PACKER_CONFIG_DIR="+filepath.Join(absolute, "packer"),
 		"PACKER_PLUGIN_PATH="+filepath.Join(absolute, "packer", "plugins"),
 		"PACKER_CACHE_DIR="+filepath.Join(absolute, "packer", "cache"),
-		// Nothing may leave the machine: a proxy that is not there.
+		// Nothing may leave the machine, so the proxy doesn't exist.
 		"HTTP_PROXY=http://127.0.0.1:9", "HTTPS_PROXY=http://127.0.0.1:9", "NO_PROXY=127.0.0.1,localhost",
-		// The simulated AWS is quick; amazon-ebs need not wait 15 s a time.
+		// The simulated AWS is fast, so amazon-ebs doesn't have to wait 15 s between
+		// reads.
 		"AWS_POLL_DELAY_SECONDS=1", "AWS_MAX_ATTEMPTS=600",
 	)
 	for source, binary := range map[string]string{"github.com/hashicorp/amazon": t.amazon, "github.com/orgami/orgami": t.plugin} {
@@ -57,8 +58,8 @@ func installPacker(ctx context.Context, t tools, work, template string, aws []st
 	return p, nil
 }
 
-// cleanEnvironment is the user's without what steers AWS clients, Packer and
-// proxies.
+// cleanEnvironment is the user's environment without the variables of AWS clients,
+// Packer and proxies.
 func cleanEnvironment() []string {
 	var kept []string
 	for _, variable := range os.Environ() {
@@ -74,7 +75,7 @@ func cleanEnvironment() []string {
 func (p packer) command(ctx context.Context, arguments ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, p.binary, arguments...)
 	command.Env = p.environment
-	// Packer cleans up on a signal, and not when it is killed.
+	// Packer cleans up after a signal, but not when it is killed.
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	return command
 }
@@ -99,7 +100,7 @@ func (p packer) build(ctx context.Context, only string, variables map[string]str
 type output struct {
 	verbose bool
 	lines   []string
-	rest    string // of a line that isn't complete
+	rest    string // an incomplete line
 }
 
 var fromPublish = regexp.MustCompile(`^==> [^ ]+ \(orgami-publish\): `)

@@ -33,8 +33,8 @@ type accessKey struct {
 // publisher is the account that builds and publishes.
 const publisher = "111111111111"
 
-// startSimulator starts the simulator where the last demo left it, or with a
-// fresh world.
+// startSimulator starts the simulator in the state of the last demo, or with a fresh
+// world.
 func startSimulator(ctx context.Context, binary, world, work string) (*simulator, error) {
 	command := exec.CommandContext(ctx, binary, "-listen", "127.0.0.1:0", "-world", world, "-log", filepath.Join(work, "journal.jsonl"), "-resume")
 	command.Stderr = os.Stderr
@@ -60,7 +60,7 @@ func startSimulator(ctx context.Context, binary, world, work string) (*simulator
 }
 
 func (s *simulator) stop() {
-	_ = s.process.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	_ = s.process.Process.Signal(syscall.SIGTERM) // it may have ended already
 	_ = s.process.Wait()
 }
 
@@ -88,7 +88,7 @@ func (s *simulator) config(account, region string) aws.Config {
 	}
 }
 
-// journalEntry is what the demo needs of a call in the simulator's journal.
+// journalEntry has the fields of a journal entry that the demo needs.
 type journalEntry struct {
 	Service   string `json:"service"`
 	Operation string `json:"operation"`

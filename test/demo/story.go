@@ -15,8 +15,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/record/manifest"
 )
 
-// story is the demo: build and publish, launch what isn't published and what is, and
-// catch a launch that would fail before anyone sees the image.
+// story is the demo. It builds and publishes, launches the unpublished and the
+// published image, and finds a launch that would fail before any other account sees the
+// image.
 func story(ctx context.Context, s *simulator, p packer, work string) error {
 	number := nextNumber(work)
 	output := filepath.Join(work, "orgami")
@@ -133,7 +134,7 @@ func attachPolicies(ctx context.Context, s *simulator, output string) error {
 }
 
 // again publishes the same image again, brought in by orgami-existing. The roles have
-// their policy now, which the checks see.
+// their policy now, and the checks find it.
 func again(ctx context.Context, s *simulator, p packer, variables map[string]string) (manifest.Manifest, error) {
 	headingf("3. Again, after the emitted policy was attached to Karpenter's roles: orgami-existing brings in the same AMI, and nothing changes")
 	before, err := s.journal(ctx)

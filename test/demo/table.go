@@ -59,8 +59,8 @@ type launched struct {
 	reasons        map[string]int
 }
 
-// add counts one launch, which failed for the reason unless that is empty, and
-// says what stands in its cell of the table.
+// add counts one launch, which failed if there is a reason, and returns the text of its
+// cell in the table.
 func (t *launched) add(account, region, launcher, reason string) (string, error) {
 	cell := "launches"
 	if reason != "" {
@@ -81,8 +81,8 @@ func (t *launched) add(account, region, launcher, reason string) (string, error)
 	return cell + ", " + evidence, nil
 }
 
-// agree compares a launch, which failed for the reason unless that is empty, with
-// the plugin's verdict, and returns what that rests on.
+// agree compares a launch, which failed if there is a reason, with the plugin's
+// verdict, and returns the verdict's evidence.
 func agree(checks evaluate.Matrix, account, region, launcher, reason string) (string, error) {
 	verdict, found := checks.Find(account, region, launcher)
 	happened := evaluate.Launches

@@ -85,8 +85,8 @@ func (s simulated) checkUnshared(t *testing.T, name string) {
 	}
 }
 
-// checkPublished checks that the images are those of a complete publication, and
-// that members can launch them through auto scaling, and only they.
+// checkPublished checks that the images are those of a complete publication, and that
+// only members can launch them through auto scaling.
 func (s simulated) checkPublished(t *testing.T, name string, regions ...string) {
 	t.Helper()
 	images := s.images(name)

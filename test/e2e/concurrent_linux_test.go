@@ -59,8 +59,8 @@ func TestOneOfTwoBuildsIsKilled(t *testing.T) {
 			var pid atomic.Int64
 			var dead atomic.Bool
 			begun := make(chan struct{})
-			// However busy the machine is, a build that dies after a call of its own
-			// comes to make it: the other one can't before.
+			// A build that dies after its own call makes that call even on a busy
+			// machine, because the other build can't make it first.
 			aws.Interpose(func(call awssim.Entry) *awssim.Fault {
 				if test.either || dead.Load() || call.Operation != test.operation || isKilled(call) {
 					return nil

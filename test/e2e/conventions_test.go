@@ -13,7 +13,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// Packer's own post-processors continue with what orgami-publish hands them: the
+// Packer's own post-processors continue with the output of orgami-publish: the
 // artifact's ID, its files, and the variables of the build.
 func TestLinksBehind(t *testing.T) {
 	t.Parallel()
@@ -41,7 +41,7 @@ post-processor "manifest" {
 	}
 }
 
-// Conditions of Packer count for the post-processor as for any other.
+// Packer's conditions work for this post-processor as for any other.
 func TestOnlyAndExcept(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
@@ -54,7 +54,7 @@ func TestOnlyAndExcept(t *testing.T) {
 	aws.checkPublished(t, "golden-shared", "us-east-1", "eu-west-1")
 }
 
-// The old JSON templates work as HCL does.
+// Legacy JSON templates work as HCL templates do.
 func TestJSONTemplate(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
@@ -150,7 +150,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// A folder with spaces and other letters, as Windows has them, holds the files.
+// The files can be in a folder whose name has spaces and non-ASCII letters, as on
+// Windows.
 func TestOutputDirectoryWithSpaces(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})

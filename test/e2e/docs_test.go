@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclparse"
 )
 
-// pages are all documents for people, by their path below the repository.
+// pages are all documents for readers, by their path in the repository.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -43,8 +43,8 @@ var (
 	link  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
 
-// Every template in the documents is accepted by real Packer, and every part of
-// one is HCL.
+// Real Packer accepts every template in the documents, and every fragment of a template
+// is valid HCL.
 func TestTemplatesInDocuments(t *testing.T) {
 	t.Parallel()
 	p := newPacker(t, "AWS_REGION=us-east-1")
@@ -60,7 +60,7 @@ func TestTemplatesInDocuments(t *testing.T) {
 				continue
 			}
 			whole++
-			if !strings.Contains(template, `source "`) { // it shows the build alone
+			if !strings.Contains(template, `source "`) { // it shows only the build
 				template = sources + template
 			}
 			if output, err := p.run(write(t, template), "validate", "."); err != nil {

@@ -20,8 +20,8 @@ import (
 // cacheWarning is what a build prints, once, if it can't use its cache.
 const cacheWarning = "Can't coordinate with other builds on this machine"
 
-// A build never fails because of its cache: not as a user without a home, as is
-// usual in containers, nor with a cache folder that can't be used.
+// A build never fails because of its cache: neither for a user without a home
+// directory, as is usual in containers, nor with an unusable cache folder.
 func TestCacheInHostileEnvironments(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -203,8 +203,8 @@ func TestFilesCannotBeWritten(t *testing.T) {
 	}
 }
 
-// The output directory can be a symbolic link. A link in place of a file is
-// replaced, and what it pointed to stays.
+// The output directory can be a symbolic link. A link in place of a file is replaced,
+// and its target stays.
 func TestOutputDirectoryIsALink(t *testing.T) {
 	t.Parallel()
 	aws := newAWSWith(t, withGolden(), awssim.Options{})
@@ -240,8 +240,8 @@ func TestOutputDirectoryIsALink(t *testing.T) {
 // nobody is a user without a home directory or privileges.
 const nobody = 65534
 
-// unprivileged is a Packer that doesn't run as root, since root can write almost
-// everywhere. folder is its own and holds a template that publishes.
+// unprivileged is a Packer that doesn't run as root, because root can write almost
+// everywhere. Its folder has a template that publishes.
 type unprivileged struct {
 	packer
 

@@ -21,7 +21,7 @@ import (
 // exampleRun is the state before the build of an example, and the expected result.
 type exampleRun struct {
 	partition string   // default aws
-	regions   []string // of the world; default the default world's
+	regions   []string // of the world; defaults to those of the default world
 	world     func(*awssim.WorldFile)
 	// before prepares the world, and returns texts of the template to replace:
 	// IDs that an example cannot know.
@@ -143,8 +143,8 @@ func existingAgain(t *testing.T, s simulated, p packer, folder string) {
 	}
 }
 
-// checkGrants launches by every grant that was made, and by none that was
-// revoked.
+// checkGrants checks that every created grant lets its role launch, and that no revoked
+// grant does.
 func (s simulated) checkGrants(t *testing.T, folder string, m manifest.Manifest, without []string) {
 	t.Helper()
 	grants := readJSON[struct {
@@ -173,8 +173,7 @@ func (s simulated) checkGrants(t *testing.T, folder string, m manifest.Manifest,
 	}
 }
 
-// copyExample copies an example, for machines that take no SSH and with texts
-// replaced.
+// copyExample copies an example for machines without SSH, with replaced texts.
 func copyExample(t *testing.T, name string, replace map[string]string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -230,12 +229,12 @@ func buildImage(name string) func(*testing.T, simulated, packer) map[string]stri
 	}
 }
 
-// namedGolden has the example build an image with the name golden.
+// namedGolden makes the example build an image with the name golden.
 func namedGolden(*testing.T, simulated, packer) map[string]string {
 	return map[string]string{`golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}`: "golden"}
 }
 
-// makeKey creates a multi-Region key, as Terraform may have done.
+// makeKey creates a multi-Region key, as Terraform could.
 func makeKey(t *testing.T, s simulated, _ packer) map[string]string {
 	t.Helper()
 	key, err := s.kms().CreateKey(t.Context(), &kms.CreateKeyInput{MultiRegion: aws.Bool(true)})

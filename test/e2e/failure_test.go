@@ -122,7 +122,7 @@ func TestCanceledBuildKeepsItsCopies(t *testing.T) {
 	checkFailureRecorded(t, folder, published)
 }
 
-// A canceled build ends as soon when AWS no longer responds.
+// A canceled build ends just as soon if AWS no longer responds.
 func TestCanceledBuildWithDeadEndpoint(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{CopyTime: time.Hour})
@@ -177,7 +177,7 @@ func cancel(t *testing.T, p packer, aws simulated, folder string, before func())
 	return output
 }
 
-// start starts a command, whose end it sends.
+// start starts a command, and sends its result when it ends.
 func start(t *testing.T, command *exec.Cmd) <-chan error {
 	t.Helper()
 	if err := command.Start(); err != nil {
@@ -226,8 +226,8 @@ func checkFailureRecorded(t *testing.T, folder string, published map[string]stri
 	}
 }
 
-// endpoint stands in front of the simulated AWS. Once it is dead, it accepts
-// requests and answers none.
+// endpoint is a proxy for the simulated AWS. Once it is dead, it accepts requests and
+// never responds.
 type endpoint struct {
 	url  string
 	dead atomic.Bool

@@ -19,7 +19,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/golden"
 )
 
-// mistake is something that goes wrong with the README's template.
+// mistake is a typical mistake with the README's template.
 type mistake struct {
 	title, story string
 	world        func(*awssim.WorldFile)
@@ -146,7 +146,7 @@ This page shows what the template of the [README](../README.md) prints when it w
 	golden.Compare(t, filepath.Join("..", "..", "..", "docs", "first-run.md"), []byte(page.String()))
 }
 
-// readmeTemplate is the README's template, for machines that take no SSH.
+// readmeTemplate is the README's template, for machines without SSH.
 func readmeTemplate(t *testing.T) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
@@ -167,7 +167,7 @@ func readmeTemplate(t *testing.T) string {
 
 var (
 	prefix = regexp.MustCompile(`^==> [\w.-]+( \(orgami-publish\))?: `)
-	// IDs are what differs from run to run, and what stands for it.
+	// Values that differ from run to run, and their replacements.
 	ids = []struct {
 		pattern *regexp.Regexp
 		example string
@@ -182,8 +182,8 @@ var (
 	}
 )
 
-// transcript is what orgami-publish printed, and the error. It omits the progress of
-// Regions, which work in parallel and report in any order.
+// transcript returns the output of orgami-publish, and the error. It omits the progress
+// of Regions, which work in parallel and report in any order.
 func transcript(output string) string {
 	const failed = "* Post-processor failed"
 	var lines []string
@@ -220,7 +220,7 @@ func (s simulated) kms() *kms.Client {
 	})
 }
 
-// builderBut adds the role Builder, which may do everything but the action.
+// builderBut adds the role Builder, which may do everything except the action.
 func builderBut(action string) func(*awssim.WorldFile) {
 	return func(file *awssim.WorldFile) {
 		addRole(file, awssim.PublishingAccount, awssim.RoleFile{Name: "Builder", Policies: map[string]json.RawMessage{
@@ -229,7 +229,7 @@ func builderBut(action string) func(*awssim.WorldFile) {
 	}
 }
 
-// asBuilder is a session of that role.
+// asBuilder returns a session of that role.
 func asBuilder(t *testing.T, s simulated) []string {
 	t.Helper()
 	id, secret := s.AccessKey(awssim.PublishingAccount)

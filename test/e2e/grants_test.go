@@ -19,7 +19,7 @@ import (
 
 const autoScalingRole = "AWSServiceRoleForAutoScaling"
 
-// emitting publishes like [publish], but member accounts create their grants.
+// emitting is a template like [publish], but member accounts create their grants.
 var emitting = strings.Replace(publish, `member_role = "orgami-grants"`, `roles = ["aws-service-role/autoscaling.amazonaws.com/`+autoScalingRole+`"]`, 1)
 
 // emittingWith is [emitting] with additional arguments.
@@ -84,8 +84,8 @@ func TestGrantsOfTheOwnerDontCount(t *testing.T) {
 		{awssim.PublishingAccount, false, evaluate.Pending, "created by account " + awssim.PublishingAccount + "; it doesn't let the role use the key"},
 		{member, true, evaluate.Launches, "0 failed, 0 pending"},
 	} {
-		// Another name than that of the owner's grant: for the same name, CreateGrant
-		// returns the existing grant.
+		// The name differs from that of the owner's grant, because CreateGrant returns
+		// the existing grant for the same name.
 		sim.create(t, step.creator, emitted(t, folder))
 		output := p.mustBuild(folder)
 		if !strings.Contains(output, step.says) {

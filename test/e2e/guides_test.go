@@ -23,7 +23,7 @@ type guide struct {
 	others  map[string]string
 	// before are commands that create what the page assumes.
 	before string
-	// replace changes names of the page into those of the simulated AWS.
+	// replace maps names in the page to those of the simulated AWS.
 	replace []string
 }
 
@@ -67,9 +67,9 @@ var (
 )
 
 // The shell blocks of the guides run, one after the other, in a folder with the files
-// of a publication. What the simulated AWS doesn't have (CloudFormation, EKS and some
-// more) is parsed by the AWS CLI, with the values of every parameter. kubectl is a
-// program that validates a patch with Karpenter's CRD.
+// of a publication. Commands of services that the simulated AWS doesn't have
+// (CloudFormation, EKS and others) are only parsed by the AWS CLI, with the values of
+// every parameter. kubectl is a program that validates a patch with Karpenter's CRD.
 func TestConsumerGuides(t *testing.T) {
 	for _, tool := range []string{"aws", "jq", "bash"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -160,7 +160,8 @@ func (g guide) run(t *testing.T, page string) {
 	g.checkClasses(t, page)
 }
 
-// checkClasses holds the parts of EC2NodeClasses in a page against Karpenter's CRD.
+// checkClasses validates the fragments of EC2NodeClasses in a page with Karpenter's
+// CRD.
 func (g guide) checkClasses(t *testing.T, page string) {
 	t.Helper()
 	for n, part := range classPart.FindAllStringSubmatch(page, -1) {
@@ -186,7 +187,7 @@ func profiles(t *testing.T, s simulated) string {
 	return path
 }
 
-// programs puts programs into the PATH that run aws, kubectl and packer.
+// programs puts programs named aws, kubectl and packer into the PATH.
 func programs(t *testing.T, p packer) []string {
 	t.Helper()
 	folder := t.TempDir()
@@ -200,8 +201,8 @@ func programs(t *testing.T, p packer) []string {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		// Commands of services that aren't simulated go nowhere. The AWS CLI validates
-		// their parameters before it connects.
+		// Commands of services that aren't simulated reach no endpoint. The AWS CLI
+		// validates their parameters before it connects.
 		"aws": `
 echo "CALLED aws $1 $2" >&2
 case "$1 $2" in

@@ -79,8 +79,8 @@ func TestBuildUnderKey(t *testing.T) {
 
 	for name, test := range map[string]struct {
 		source string
-		// The argument with which `packer validate` takes the template: amazon-ebs
-		// 1.8.2 rejects a kms_key_id that is not known yet.
+		// The argument that `packer validate` needs for the template, because
+		// amazon-ebs 1.8.2 rejects a kms_key_id that isn't known yet.
 		validate string
 		copies   []string // calls that copy images
 	}{

@@ -12,9 +12,9 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// A plugin process that is killed, without a chance to clean up, right after a
-// call took effect and before it hears the response: the next run finishes what it
-// began, and creates nothing twice.
+// A plugin process is killed, without a chance to clean up, right after a call took
+// effect and before it gets the response. The next run finishes its work and creates
+// nothing twice.
 func TestKilledPlugin(t *testing.T) {
 	t.Parallel()
 	for _, operation := range []string{"CreateKey", "ReplicateKey", "CopyImage", "CreateGrant", "ModifyImageAttribute"} {
@@ -63,7 +63,7 @@ func (p packer) killPlugin(name string) int {
 		}
 	}
 	killed := 0
-	links, _ := filepath.Glob("/proc/[0-9]*/exe") // the pattern is right
+	links, _ := filepath.Glob("/proc/[0-9]*/exe") // the pattern is valid
 	for _, link := range links {
 		path, err := os.Readlink(link)
 		if err != nil || !strings.HasPrefix(path, home) || !strings.Contains(filepath.Base(path), name) {

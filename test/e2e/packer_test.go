@@ -25,14 +25,14 @@ func binary(t *testing.T, variable string) string {
 	return ""
 }
 
-// packer is a Packer of the test's own: with configuration, plugins and cache in
-// a temporary folder, and no way out of the machine.
+// packer is a Packer for one test, with configuration, plugins and cache in a temporary
+// folder, and without access to other machines.
 type packer struct {
 	t           *testing.T
 	binary      string
 	home        string
 	environment []string
-	user        int // that runs it, 0 for the test's own
+	user        int // the user that runs it, 0 for the test's own user
 }
 
 func newPacker(t *testing.T, environment ...string) packer {
@@ -57,7 +57,8 @@ func newPacker(t *testing.T, environment ...string) packer {
 		"HTTP_PROXY=http://127.0.0.1:9", "HTTPS_PROXY=http://127.0.0.1:9", "NO_PROXY=127.0.0.1,localhost",
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
-		// The simulated AWS is quick; amazon-ebs need not wait 15 s a time.
+		// The simulated AWS is fast, so amazon-ebs doesn't have to wait 15 s between
+		// reads.
 		"AWS_POLL_DELAY_SECONDS=1", "AWS_MAX_ATTEMPTS=300",
 	)
 	p.environment = append(p.environment, environment...)
@@ -67,8 +68,8 @@ func newPacker(t *testing.T, environment ...string) packer {
 	return p
 }
 
-// install lays a plugin down where this Packer looks for it. The file's name
-// must be the plugin's.
+// install copies a plugin to the folder in which this Packer looks for it. The file's
+// name must be the plugin's.
 func (p packer) install(source, path string) {
 	p.t.Helper()
 	if output, err := p.run("", "plugins", "install", "--path", path, source); err != nil {
@@ -94,8 +95,8 @@ func (p packer) run(folder string, arguments ...string) (string, error) {
 	return fmt.Sprint(command.Stdout), err
 }
 
-// cleanEnvironment is the environment without what steers AWS clients, Packer
-// and proxies.
+// cleanEnvironment is the environment without the variables of AWS clients, Packer and
+// proxies.
 func cleanEnvironment() []string {
 	var kept []string
 	for _, variable := range os.Environ() {

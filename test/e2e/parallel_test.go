@@ -47,7 +47,7 @@ source "orgami-existing" "again" {
 			t.Errorf("the files of %s: %+v", name, m)
 		}
 	}
-	// Into one directory, the files of one would overwrite those of the other.
+	// In one directory, the files of one build would overwrite those of the other.
 	once := strings.Replace(both, `output_directory = "orgami/${source.name}"`, "", 1)
 	if err := os.WriteFile(path, []byte(once), 0o600); err != nil {
 		t.Fatal(err)

@@ -26,9 +26,8 @@ type packerManifest struct {
 	} `json:"builds"`
 }
 
-// TestBuildAndPublish publishes an image end to end, and then the same image
-// again with nothing left to do.
-// nothing left to do.
+// TestBuildAndPublish publishes an image end to end, and then the same image again,
+// which changes nothing.
 func TestBuildAndPublish(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})
@@ -147,8 +146,8 @@ func TestKeepInputArtifact(t *testing.T) {
 	aws.checkPublished(t, "golden-shared", "us-east-1", "eu-west-1")
 }
 
-// An image that was built encrypted with the key is published itself, and then not
-// Packer's to destroy.
+// An image that was built with the key is published itself, and Packer must not destroy
+// it.
 func TestKeepInputArtifactFalseKeepsWhatIsPublished(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})

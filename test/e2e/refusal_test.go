@@ -9,7 +9,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// What cannot work ends with a clear error, and changes nothing.
+// A build that can't work ends with a clear error, and changes nothing.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	aws := newAWS(t, awssim.Options{})

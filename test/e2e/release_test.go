@@ -17,12 +17,11 @@ import (
 	"testing"
 )
 
-// releaseVariable names the folder of a release, which tools/release-check.sh
-// makes.
+// releaseVariable names the folder of a release, which tools/release-check.sh creates.
 const releaseVariable = "ORGAMI_TEST_RELEASE"
 
-// What goreleaser makes is what `packer init` wants: it finds the version, the
-// checksums and the archive by their names, and installs the plugin.
+// `packer init` accepts goreleaser's files: it finds the version, the checksums and the
+// archive by their names, and installs the plugin.
 func TestRelease(t *testing.T) {
 	dist := os.Getenv(releaseVariable)
 	if dist == "" {
@@ -71,8 +70,8 @@ build {
 	}
 }
 
-// mirror replaces the host of the releases on this machine. It is a proxy that
-// directs every name to one server, with its own certificate.
+// mirror replaces the host of the releases on this machine. It is a proxy that directs
+// every name to one server, with its own certificate.
 type mirror struct {
 	version            string
 	proxy, certificate string
@@ -138,8 +137,8 @@ func tunnel(w http.ResponseWriter, r *http.Request, server string) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	// A client that has read the response may have sent its next bytes already: they
-	// wait in the buffer, not on the connection.
+	// A client that has read the response may already have sent its next bytes. They
+	// are in the buffer, not on the connection.
 	from, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		_ = to.Close()

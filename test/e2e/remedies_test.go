@@ -24,7 +24,7 @@ import (
 )
 
 // paste runs a command line in the shells on this machine, with an AWS CLI profile for
-// each account. The last shell's effect is the one that counts.
+// each account. The effect of the last shell counts.
 func (s simulated) paste(t *testing.T, account, text string, environment ...string) {
 	t.Helper()
 	if _, err := exec.LookPath("aws"); err != nil {
@@ -98,7 +98,7 @@ func TestConsumerRemedies(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		damage func(*testing.T, simulated, manifest.Manifest)
-		check  string // fail, if it is empty
+		check  string // the launch checks fail, if it is empty
 		says   string // a part of the remedy
 		editor string // the reader's edit
 	}{
@@ -234,8 +234,8 @@ var values = map[string]string{
 	"--target-id": "222222222222", "--aws-service-name": "autoscaling.amazonaws.com",
 }
 
-// The AWS CLI accepts every command in a message of the plugin: it has all parameters
-// that the call requires, and no other.
+// The AWS CLI accepts every command in the plugin's messages: each has all parameters
+// that the call requires, and no others.
 func TestConsumerCommandsInMessages(t *testing.T) {
 	t.Parallel()
 	cli, err := exec.LookPath("aws")

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// largest is the maximum size of the stripped plugin. It becomes 30 MB larger when an
-// EC2 client is converted to an interface somewhere: then the linker keeps all of EC2's
-// operations.
+// largest is the maximum size of the stripped plugin. It would be 30 MB larger if any
+// code converted an EC2 client to an interface, because the linker would keep all of
+// EC2's operations.
 const largest = 28_000_000
 
 func TestPluginIsSmall(t *testing.T) {

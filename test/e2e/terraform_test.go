@@ -78,8 +78,8 @@ func (run terraform) must(arguments ...string) string {
 	return output
 }
 
-// apply applies the module with what the last build wrote to its folder. A second plan
-// must be empty.
+// apply applies the module with the files that the last build wrote to its folder. A
+// second plan must be empty.
 func (run terraform) apply(build string, arguments ...string) {
 	run.t.Helper()
 	file, err := filepath.Abs(filepath.Join(build, "orgami", "orgami.tfvars.json"))
@@ -129,7 +129,7 @@ func TestConsumerTerraformGrants(t *testing.T) {
 	launches(false)
 }
 
-// The module member makes the role that the plugin assumes to create the account's
+// The module member creates the role that the plugin assumes to create the account's
 // grants, and lets Karpenter launch.
 func TestConsumerTerraformMember(t *testing.T) {
 	t.Parallel()

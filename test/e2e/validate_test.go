@@ -39,7 +39,8 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// In a folder of its own: what the template writes to must not matter.
+			// Each one runs in its own folder, so that the files that it writes don't
+			// matter.
 			if output, err := p.run(t.TempDir(), "validate", template); err != nil {
 				t.Errorf("packer validate: %v\n%s", err, output)
 			}

@@ -1,6 +1,6 @@
-// Command mutation breaks the plugin on purpose, in one way after another, each
-// in a copy of the tree, and runs the tests: every way must make them fail. It
-// checks the tests, not the plugin; `make mutation-check` runs it.
+// Command mutation breaks the plugin on purpose, in one way after another, each in a
+// copy of the tree, and runs the tests. They must fail for every mutation. It checks
+// the tests, not the plugin; `make mutation-check` runs it.
 package main
 
 import (
@@ -81,7 +81,7 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// copyTree copies what git knows of, as it is in the working tree.
+// copyTree copies all tracked files, as they are in the working tree.
 func copyTree(ctx context.Context, to string) error {
 	list, err := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
@@ -107,7 +107,7 @@ func copyTree(ctx context.Context, to string) error {
 }
 
 func test(ctx context.Context, tree, tests string, packages ...string) (string, error) {
-	// -vet=off: a mutation may leave a variable that only the vet check minds.
+	// -vet=off, because a mutation may leave a variable unused, which only vet rejects.
 	command := exec.CommandContext(ctx, "go", append([]string{"test", "-short", "-failfast", "-vet=off", "-run", tests}, packages...)...)
 	command.Dir = tree
 	output, err := command.CombinedOutput()
@@ -119,8 +119,8 @@ type mutation struct {
 	name, file, old, new string
 }
 
-// try breaks the tree, runs the tests and restores the tree. It returns the tests
-// that failed. The file's own package comes first: most mutations are caught there.
+// try breaks the tree, runs the tests and restores the tree. It returns the tests that
+// failed. The file's own package comes first, because its tests catch most mutations.
 func (m mutation) try(ctx context.Context, tree, tests string) (caught string, err error) {
 	path := filepath.Join(tree, m.file)
 	original, err := os.ReadFile(path)

@@ -8,7 +8,7 @@ import (
 )
 
 // TestMutationsApply checks that the text that each mutation replaces exists exactly
-// once. Whether the tests notice is for `make mutation-check`, which takes long.
+// once. `make mutation-check`, which takes long, checks that the tests catch it.
 func TestMutationsApply(t *testing.T) {
 	for _, m := range mutations {
 		content, err := os.ReadFile(filepath.Join("..", "..", m.file))

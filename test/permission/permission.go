@@ -11,7 +11,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// Feature is a part of the configuration that asks for permissions.
+// Feature is a part of the configuration that requires permissions.
 type Feature string
 
 // Features, in the order in which they are documented.
@@ -42,7 +42,7 @@ func Features() []Feature {
 	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, Grants, OwnGrants, MemberGrants, PruneGrants, Deprecation, Protection, Parameters, Retirement, Canary, Discovery, DiscoveryByRole}
 }
 
-// options are what switches a feature on, for the documentation.
+// options are the options that turn on a feature, for the documentation.
 var options = map[Feature]string{
 	Base:            "always",
 	Organization:    "`share.organization`, unless `organization` names both `id` and `arn`",
@@ -64,7 +64,7 @@ var options = map[Feature]string{
 	DiscoveryByRole: "`grants.discover_role_arn`",
 }
 
-// Permission is one action that a feature takes, where, and why.
+// Permission is one action that a feature needs, with its scope and its reason.
 type Permission struct {
 	Feature Feature
 	Action  string
@@ -98,7 +98,7 @@ const (
 	MemberRoles Scope = "AssumeMemberRoles"
 	// CanaryRole is the role that launches canaries.
 	CanaryRole Scope = "AssumeCanaryRole"
-	// Accounts is for listing the organization's, which takes no resource.
+	// Accounts is for listing the accounts of the organization, which has no resource.
 	Accounts Scope = "ListAccounts"
 	// DiscoveryRole is the role that lists the organization's accounts.
 	DiscoveryRole Scope = "AssumeDiscoveryRole"
@@ -113,7 +113,7 @@ const (
 // Caller is the principal of the policy.
 type Caller struct {
 	Partition string // aws, aws-cn, aws-us-gov
-	Account   string // that publishes and owns the key
+	Account   string // the account that publishes and owns the key
 	// MemberRole is grants.member_role: path and name below "role/".
 	MemberRole string
 	// DiscoveryRole is grants.discover_role_arn.

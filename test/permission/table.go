@@ -5,8 +5,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// table is every action that a publication takes. sts:GetCallerIdentity is not
-// in it, because AWS asks for no permission.
+// table has every action that a publication needs, except for sts:GetCallerIdentity,
+// which requires no permission.
 var table = []Permission{
 	{Base, "ec2:DescribeRegions", Everything, "to check, before anything is changed, that every Region is enabled"},
 	{Base, "ec2:DescribeImages", Everything, "to read the source image, to find the copies of earlier runs, and to wait for new ones"},
@@ -111,9 +111,9 @@ func (c Caller) scopes() []policy.Statement {
 	}
 }
 
-// imageReferencesService is the service through which EC2 looks for references to
-// an image with the caller's permissions. Source: EC2 user guide, "Identify your
-// resources referencing specified AMIs".
+// imageReferencesService is the service through which EC2 finds references to an image
+// with the caller's permissions. Source: EC2 user guide, "Identify your resources
+// referencing specified AMIs".
 const imageReferencesService = "ec2-images.amazonaws.com"
 
 func allow(scope Scope, condition policy.Condition, resources ...string) policy.Statement {

@@ -1,4 +1,4 @@
-// Package schema holds files that the plugin writes against their JSON Schemas. The
+// Package schema validates files that the plugin writes with their JSON Schemas. The
 // published schemas are open, so that a reader with an older schema accepts a newer
 // file. Here they are closed: what a schema doesn't describe is an error.
 package schema
@@ -13,7 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Folder is where the published schemas are.
+// Folder is the folder of the published schemas.
 func Folder() string {
 	_, file, _, known := runtime.Caller(0)
 	if !known {
@@ -28,7 +28,7 @@ func Validate(schema string, content []byte) error {
 	return validate(schema, content, closed)
 }
 
-// ValidateAsPublished validates with the schema as readers have it.
+// ValidateAsPublished validates with the published schema.
 func ValidateAsPublished(schema string, content []byte) error {
 	return validate(schema, content, func(any) {})
 }
@@ -58,7 +58,7 @@ func validate(schema string, content []byte, prepare func(any)) error {
 	return compiled.Validate(value)
 }
 
-// closed makes the fields and examples of a schema the only ones.
+// closed rejects fields that a schema doesn't describe.
 func closed(schema any) {
 	switch schema := schema.(type) {
 	case map[string]any:

@@ -1,6 +1,6 @@
-// Command startup measures how long a command takes from start to end, several
-// times after a warm-up, and prints the median: `make size` uses it for the
-// plugin's describe, which Packer calls at every start.
+// Command startup measures how long a command takes from start to end, several times
+// after a warm-up, and prints the median. `make size` uses it for the plugin's
+// describe, which Packer calls at every start.
 package main
 
 import (

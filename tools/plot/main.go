@@ -2,7 +2,7 @@
 //
 //	plot MEASUREMENTS.jsonl FOLDER
 //
-// It is a module of its own, so that the plugin does not get its dependencies.
+// It is a separate module, so that the plugin doesn't get its dependencies.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// line is what is plotted of a measurement; test/bench writes it.
+// line has the plotted fields of a measurement, which test/bench writes.
 type line struct {
 	Grid     *grid     `json:"grid"`
 	PerGrant *perGrant `json:"per_grant"`
@@ -126,7 +126,7 @@ func tookAgain(lines []line) series {
 	return again(lines, func(_ calls, took time.Duration) float64 { return took.Seconds() })
 }
 
-// again is what a run that changes nothing costs in one Region.
+// again is the cost of a run that changes nothing in one Region.
 func again(lines []line, cost func(calls, time.Duration) float64) series {
 	s := series{}
 	for _, l := range lines {
