@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 	golden.Compare(t, "small.html", []byte(write(t, example.Of(4, 3))))
 }
 
-// An empty report says so.
+// An empty report has a note about that.
 func TestEmpty(t *testing.T) {
 	page := write(t, report.Report{Name: "golden", At: time.Unix(0, 0)})
 	for _, part := range []string{"Not published: 1 error", "ended before it had a plan", "No key was found or created"} {
