@@ -12,7 +12,8 @@ var ssmOperations = map[string]operation{
 	"GetParameters":       {ownAuthorization: true, handle: getParameters},
 	"GetParameterHistory": {ownAuthorization: true, handle: getParameterHistory},
 	"DeleteParameter":     {mutating: true, ownAuthorization: true, handle: deleteParameter},
-
+	"GetParametersByPath":   {ownAuthorization: true, handle: getParametersByPath},
+	"DescribeParameters":    {ownAuthorization: true, handle: describeParameters},
 	"LabelParameterVersion": {mutating: true, ownAuthorization: true, handle: labelParameterVersion},
 }
 

@@ -115,8 +115,8 @@ func (c *call) readParameter(reference string) (map[string]any, *Error) {
 	return answer, nil
 }
 
-// getParameters lists names that it doesn't find as invalid. Source: API reference of
-// GetParameters.
+// getParameters lists names that it doesn't find as invalid. Fact: SSM-20. That it
+// rejects a name that is repeated is believed.
 func getParameters(c *call) (any, error) {
 	r, err := decodeJSON[struct {
 		Names          []string
@@ -129,7 +129,10 @@ func getParameters(c *call) (any, error) {
 		return nil, badRequest("ValidationException", "Names has %d members, not 1 to 10", len(r.Names))
 	}
 	found, invalid := []map[string]any{}, []string{}
-	for _, name := range r.Names {
+	for n, name := range r.Names {
+		if slices.Contains(r.Names[:n], name) {
+			return nil, badRequest("ValidationException", "Duplicate parameter name: %s", name)
+		}
 		answer, problem := c.readParameter(name)
 		switch {
 		case problem != nil && problem.Code == "AccessDeniedException":
