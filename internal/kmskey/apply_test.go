@@ -177,8 +177,8 @@ func TestInterruptedRun(t *testing.T) {
 }
 
 // TestAliasRace checks that of two runs that create the key at the same time, the one
-// whose alias exists first continues. The other says which key is unused, and uses the
-// first one's key when it reads again.
+// whose alias exists first continues. The other one reports the unused key, and uses
+// the first one's key when it reads again.
 func TestAliasRace(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		plan := w.plan(t, desired())

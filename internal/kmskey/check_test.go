@@ -10,8 +10,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/policy"
 )
 
-// TestCheckPolicy checks that what package policy rejects is rejected, and in addition
-// what KMS does not store because a principal is gone.
+// TestCheckPolicy checks that policies are rejected that package policy rejects, or
+// that KMS doesn't store because a principal no longer exists.
 func TestCheckPolicy(t *testing.T) {
 	for statement, want := range map[string]string{
 		`{"Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"kms:*","Resource":"*"}`:          "",

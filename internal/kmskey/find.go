@@ -115,7 +115,7 @@ func findByTag(ctx context.Context, clients Clients, desired Desired) (*metadata
 		return nil, err
 	}
 	var candidates []*metadata
-	var denied error // the first refusal to read the tags of a key that can be described
+	var denied error // the first error of reading the tags of a key that can be described
 	readable := 0
 	for _, id := range ids {
 		tags, err := readTags(ctx, client, id, region)

@@ -80,9 +80,9 @@ func checkAdopted(t *testing.T, key awssim.KeyState) {
 	}
 }
 
-// TestDriftIsMended checks that a run restores what was removed in one Region, and
+// TestDriftIsRepaired checks that a run restores what was removed in one Region, and
 // changes nothing else.
-func TestDriftIsMended(t *testing.T) {
+func TestDriftIsRepaired(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		w.mustPublish(t, w.spec())
 		want := withoutIDs(t, w.state())

@@ -30,7 +30,7 @@ type Plan struct {
 	unchanging bool
 	canary     []string // problems
 	grants     grant.Desired
-	strangers  []string // problems with accounts in grants.accounts
+	strangers  []string // problems of accounts in grants.accounts
 	sharing    []change.Change
 	lifecycle  []change.Change
 	parameter  []change.Change

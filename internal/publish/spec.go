@@ -50,7 +50,7 @@ type Spec struct {
 	NodeClass downstream.NodeClass
 }
 
-// Source is one image that the artifact brings.
+// Source is one image of the artifact.
 type Source struct {
 	Region  string
 	ImageID string
@@ -86,12 +86,12 @@ type OrganizationSpec struct {
 	ARN string // arn:PARTITION:organizations::MANAGEMENT:organization/o-…
 }
 
-// ShareSpec says with whom the image is shared.
+// ShareSpec lists the principals that the image is shared with.
 type ShareSpec struct {
 	Organization        bool
 	OrganizationalUnits []string // ARNs
 	Accounts            []string // IDs
-	// Snapshots says to share the copies' snapshots with Accounts as well.
+	// Snapshots also shares the copies' snapshots with Accounts.
 	Snapshots bool
 	// Prune removes all permissions that aren't configured.
 	Prune bool

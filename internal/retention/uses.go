@@ -18,11 +18,11 @@ import (
 // Use is a resource of an account that refers to an image.
 type Use struct {
 	Account string
-	// Kind is what uses it, for example, "instance" or "launch template".
+	// Kind is the kind of resource, for example "instance" or "launch template".
 	Kind string
 	// ID is the resource's ID or ARN; empty if only the number is known.
 	ID string
-	// Note says how, for example, "version 3".
+	// Note is a detail, for example "version 3".
 	Note string
 	// Count is how many resources of the kind the account has, if ID is empty.
 	Count int64

@@ -97,10 +97,10 @@ type Config struct {
 	// nothing. With `grants.member_role`, that role reads the settings of each account
 	// that gets grants. Settings that it can't read are assumed. Launchers are
 	// Karpenter's role with the policy in `karpenter-kms-policy.json`, the roles in
-	// `check_roles`, and the roles in `grants`. Accounts are those in `share` and
-	// `grants`, and one that stands for all others. Accounts that get grants and aren't
-	// inspected are assumed to be members of the organization, or of the first unit,
-	// that the image is shared with. Defaults to `"fail"`.
+	// `check_roles`, and the roles in `grants`. They cover the accounts in `share` and
+	// `grants`, and one account that stands for all others. Accounts that get grants
+	// and aren't inspected are assumed to be members of the organization, or of the
+	// first unit, that the image is shared with. Defaults to `"fail"`.
 	Check string `mapstructure:"check"`
 	// Names of additional roles that launch instances in the accounts, with their path
 	// if they have one. `*` and `?` are wildcards, as in `KarpenterController*`. In

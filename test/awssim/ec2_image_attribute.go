@@ -142,8 +142,7 @@ type modifySnapshotAttributeRequest struct {
 	legacyPermissions
 }
 
-// modifySnapshotAttribute shares a snapshot, with accounts only.
-// Fact: EC2-SHARE-13.
+// modifySnapshotAttribute shares a snapshot, only with accounts. Fact: EC2-SHARE-13.
 func modifySnapshotAttribute(c *call, r modifySnapshotAttributeRequest) (any, error) {
 	s, problem := c.ownSnapshot(r.SnapshotID)
 	if problem != nil {

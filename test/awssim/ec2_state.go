@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ec2State is all of EC2. Everything in it is regional.
+// ec2State is the state of EC2. Everything in it is regional.
 type ec2State struct {
 	regions map[string]*ec2Region // by name
 	// capacity has the instance types that can't be launched.
@@ -16,7 +16,7 @@ type ec2State struct {
 
 func newEC2State() ec2State { return ec2State{regions: map[string]*ec2Region{}} }
 
-// ec2Region is EC2 in one Region, for all accounts.
+// ec2Region is the state of EC2 in one Region, for all accounts.
 type ec2Region struct {
 	images         map[string]*image         // by id
 	deregistered   map[string]*image         // by id
@@ -40,11 +40,11 @@ type ec2Region struct {
 	sharing map[string]string
 }
 
-// tagged is a resource with its tags' owner: an account sees its own tags only,
-// also on a resource that is another's. Fact: EC2-SHARE-16.
+// tagged is a resource and the account that tagged it. An account sees only its own
+// tags, even on another account's resource. Fact: EC2-SHARE-16.
 type tagged struct{ account, resource string }
 
-// idempotency is a client token in its scope.
+// idempotency identifies a client token: its account, Region and operation.
 type idempotency struct{ account, operation, token string }
 
 // madeBefore is the result of an earlier call with a client token. It outlives the
@@ -87,12 +87,13 @@ type image struct {
 	sourceImage, sourceRegion, sourceInstanceID string
 	created                                     time.Time
 	devices                                     []device
-	// readyAt ends the state pending: then the image is available or, if
+	// readyAt is when the state pending ends. The image is then available or, if
 	// failure is set, failed.
 	readyAt time.Time
 	failure *stateReasonItem
 	copied  bool
-	// visibleFrom is when readers see the image, its owner's included. Fact: EC2-IMG-27.
+	// visibleFrom is when readers see the image, including those of its owner. Fact:
+	// EC2-IMG-27.
 	visibleFrom  time.Time
 	disabled     bool
 	deprecatedAt time.Time
@@ -129,8 +130,8 @@ type snapshot struct {
 	id, region, owner, description string
 	volume                         string
 	size                           int // GiB
-	// key encrypts it; nil if it is not encrypted. It may be a key that cannot
-	// be used, if failed.
+	// key encrypts the snapshot. It is nil if the snapshot isn't encrypted. A failed
+	// snapshot may have an unusable key.
 	key              *kmsKey
 	started, readyAt time.Time
 	failure          string
@@ -149,7 +150,7 @@ type volume struct {
 	attachment              *attachment
 }
 
-// attachment is a volume's place in an instance.
+// attachment is the attachment of a volume to an instance.
 type attachment struct {
 	instance, device    string
 	deleteOnTermination bool

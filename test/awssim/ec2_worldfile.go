@@ -50,8 +50,8 @@ type ImageFile struct {
 // the year 2000.
 var baseRelease = time.Date(1999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
-// BaseImage is the ID of the x86_64 image of Amazon Linux 2023 that is public in
-// every Region, owned by amazon.
+// BaseImage is the ID of Amazon's public x86_64 image of Amazon Linux 2023 in every
+// Region.
 func BaseImage(region string) string { return baseImage(region, "x86_64").ID }
 
 func baseImage(region, architecture string) ImageFile {

@@ -134,8 +134,8 @@ func createServiceLinkedRole(c *call) (any, error) {
 	return describeRole(r), nil
 }
 
-// deleteServiceLinkedRole starts a task that succeeds immediately: the simulator's
-// services don't keep track of what uses the role. Fact: IAM-POLICY-4.
+// deleteServiceLinkedRole starts a task that succeeds immediately, because the
+// simulator's services don't record uses of the role. Fact: IAM-POLICY-4.
 func deleteServiceLinkedRole(c *call) (any, error) {
 	r, problem := findRole(c)
 	if problem != nil {

@@ -218,7 +218,7 @@ func listRolePolicies(c *call) (any, error) {
 	return answer, nil
 }
 
-// listInstanceProfilesForRole answers that there are none: the simulator has no
+// listInstanceProfilesForRole returns an empty list, because the simulator has no
 // instance profiles.
 func listInstanceProfilesForRole(c *call) (any, error) {
 	if _, problem := findRole(c); problem != nil {

@@ -106,14 +106,14 @@ var contextTypes = []string{
 	"string", "stringList", "numeric", "numericList", "boolean", "booleanList", "ip", "ipList", "binary", "binaryList", "date", "dateList",
 }
 
-// simulation is one call's simulation.
+// simulation is the simulation of one call.
 type simulation struct {
 	c       *call
 	role    *role
 	context map[string][]string
 }
 
-// simulatePrincipalPolicy takes roles only. Fact: IAM-SIM-2, IAM-SIM-3, IAM-SIM-9.
+// simulatePrincipalPolicy accepts only roles. Fact: IAM-SIM-2, IAM-SIM-3, IAM-SIM-9.
 func simulatePrincipalPolicy(c *call) (any, error) {
 	source := c.form.Get("PolicySourceArn")
 	if !c.allows("iam:SimulatePrincipalPolicy", source) {

@@ -92,7 +92,7 @@ func (w *World) checkCaller(c *call) *Error {
 	}
 	c.caller = caller
 	if c.service == "iam" {
-		return nil // it is global: its endpoint may be signed for in a Region that the world doesn't have
+		return nil // a global service: its signatures may name a Region that the world doesn't have
 	}
 	region := w.regions[c.region]
 	if region == nil || !w.accounts[c.caller.Account].enabledIn(region) {
@@ -101,10 +101,10 @@ func (w *World) checkCaller(c *call) *Error {
 	return nil
 }
 
-// identityAllows reports whether the principal's own policies, and the service
-// control policies of its account, allow the action. An account's administrator
-// may do everything. A service-linked role has only what its service gave it,
-// which is nothing of KMS. Fact: IAM-ROLE-8, IAM-EVAL-13.
+// identityAllows reports whether the principal's own policies, and the service control
+// policies of its account, allow the action. An account's administrator may do
+// everything. A service-linked role has only the permissions from its service, none of
+// them for KMS. Fact: IAM-ROLE-8, IAM-EVAL-13.
 func (w *World) identityAllows(p Principal, action, resource string, context map[string][]string, now time.Time) bool {
 	return w.identityDecision(p, action, resource, context, now).Effect == authz.Allow
 }
@@ -116,7 +116,7 @@ func (w *World) identityDecision(p Principal, action, resource string, context m
 	return w.ownDecision(p, action, resource, context, now)
 }
 
-// ownDecision is that of the principal's own policies, without service control
+// ownDecision is the decision of the principal's own policies, without service control
 // policies.
 func (w *World) ownDecision(p Principal, action, resource string, context map[string][]string, now time.Time) authz.Decision {
 	if p.RoleARN == "" {

@@ -31,9 +31,9 @@ type journal struct {
 	next    int
 	// changes are the entries that changed the world, since its beginning.
 	changes []Entry
-	// encoder, if set, gets every entry as a line of JSON.
+	// encoder, if set, receives every entry as a line of JSON.
 	encoder *json.Encoder
-	// failure is the first error of writing to it.
+	// failure is the first error of the encoder.
 	failure error
 }
 

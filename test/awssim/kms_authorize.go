@@ -38,12 +38,11 @@ var cryptographic = []string{
 	"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant",
 }
 
-// authorizeKMS decides as KMS does, and says which link is missing: an explicit
-// denial anywhere, the key's state, a grant, the key policy, or the caller's
-// own policies. For a key of another account KMS also evaluates key trust: a
-// grant or an IAM policy of the caller's account must allow the use. So a grant
-// that another account issued replaces the key policy only. Fact: KMS-KEY-15,
-// GRANT-9, GRANT-16, GRANT-17.
+// authorizeKMS decides as KMS does, and returns the missing link: an explicit denial,
+// the key's state, a grant, the key policy, or the caller's own policies. For a key of
+// another account KMS also evaluates key trust: a grant or an IAM policy of the
+// caller's account must allow the use. A grant that another account issued therefore
+// replaces only the key policy. Fact: KMS-KEY-15, GRANT-9, GRANT-16, GRANT-17.
 func (w *World) authorizeKMS(r kmsRequest) *Error {
 	if slices.Contains(cryptographic, r.action) {
 		if problem := r.key.usable(r.now); problem != nil {
@@ -116,10 +115,10 @@ func (w *World) kmsContext(r kmsRequest) map[string][]string {
 	return context
 }
 
-// grantFor returns a grant on the regional key that lets the principal do it, if
-// there is one. One that the principal's own account issued comes first. Grants
-// don't look at the organization. A grant that is created with the permission of
-// another one cannot allow more. Fact: GRANT-26 to GRANT-28.
+// grantFor returns a grant on the regional key that lets the principal do it, if there
+// is one. A grant that the principal's own account issued comes first. Grants don't
+// depend on the organization. A grant that is created with the permission of another
+// one cannot allow more. Fact: GRANT-26 to GRANT-28.
 func (w *World) grantFor(r kmsRequest, seen time.Time) *kmsGrant {
 	operation := strings.TrimPrefix(r.action, "kms:")
 	who, id := r.principal.ARN, ""
@@ -141,8 +140,8 @@ func (w *World) grantFor(r kmsRequest, seen time.Time) *kmsGrant {
 	return found
 }
 
-// usable returns what KMS responds to a cryptographic operation with a key that
-// is not enabled. Fact: KMS-MRK-10 to KMS-MRK-12.
+// usable returns KMS's error for a cryptographic operation with a key that isn't
+// enabled. Fact: KMS-MRK-10 to KMS-MRK-12.
 func (k *kmsKey) usable(now time.Time) *Error {
 	switch state := k.state(now); state {
 	case "Enabled":

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxGrants is how many grants a key holds, AWS services' own among them.
-// Fact: GRANT-30.
+// maxGrants is how many grants a key can have, including those of AWS services. Fact:
+// GRANT-30.
 const maxGrants = 50_000
 
 // grantOperations are the operations a grant on a symmetric key can allow.
@@ -28,9 +28,9 @@ type createGrantRequest struct {
 	DryRun            bool
 }
 
-// createGrant issues a grant for the caller's account. With the same name and
-// parameters the first grant is returned. An alias isn't accepted, and the
-// grantee must exist. Fact: GRANT-1 to GRANT-8, GRANT-18.
+// createGrant issues a grant for the caller's account. A call with the same name and
+// parameters returns the first grant. An alias isn't accepted, and the grantee must
+// exist. Fact: GRANT-1 to GRANT-8, GRANT-18.
 func createGrant(c *call) (any, error) {
 	r, err := decodeJSON[createGrantRequest](c)
 	if err != nil {
@@ -101,8 +101,8 @@ func (r createGrantRequest) check(c *call) *Error {
 	return nil
 }
 
-// sameGrant finds the grant that a repeated call with the same name would make
-// again.
+// sameGrant finds the grant that an earlier call with the same name and parameters
+// created.
 func (k *kmsKey) sameGrant(g *kmsGrant, now time.Time) *kmsGrant {
 	if g.name == "" {
 		return nil
@@ -134,7 +134,7 @@ func listGrants(c *call) (any, error) {
 	return kmsPage("Grants", grants, r, 50, 100, func(g *kmsGrant) map[string]any { return c.w.grantEntry(k, g) })
 }
 
-// grantEntry is the grant as KMS lists it. Fact: GRANT-18.
+// grantEntry describes the grant as KMS lists it. Fact: GRANT-18.
 func (w *World) grantEntry(k *kmsKey, g *kmsGrant) map[string]any {
 	entry := map[string]any{
 		"KeyId": k.arn, "GrantId": g.id, "GranteePrincipal": g.grantee, "IssuingAccount": w.arn("iam", "", g.issuer, "root"),

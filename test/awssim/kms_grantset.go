@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// grantSet is a regional key's grants. Lookups cost the same however many there
-// are: an organization of thousands has tens of thousands on each key.
+// grantSet is a regional key's grants. Lookups take constant time, because large
+// organizations have tens of thousands of grants on each key.
 type grantSet struct {
-	all       []*kmsGrant // in the order of creation
+	all       []*kmsGrant // by creation time
 	byID      map[string]*kmsGrant
 	byName    map[string][]*kmsGrant
 	byGrantee map[string][]*kmsGrant
@@ -26,7 +26,7 @@ func (s *grantSet) add(g *kmsGrant) {
 	s.byGrantee[g.grantee] = append(s.byGrantee[g.grantee], g)
 }
 
-// revoke ends a grant that holds.
+// revoke ends a valid grant.
 func (s *grantSet) revoke(id string, now time.Time) {
 	if g := s.byID[id]; g != nil && g.revoked.IsZero() {
 		g.revoked = now
@@ -34,11 +34,11 @@ func (s *grantSet) revoke(id string, now time.Time) {
 	}
 }
 
-// holding is how many grants hold now.
+// holding returns the number of grants that are valid now.
 func (s *grantSet) holding() int { return len(s.all) - s.revoked }
 
-// active are the grants that are not revoked; asOf hides what is too new to be
-// seen. The result is the set's own.
+// active returns the grants that aren't revoked, including those that are too new to be
+// visible. asOf hides those. The result belongs to the set: don't change it.
 func (s *grantSet) active(asOf time.Time) []*kmsGrant {
 	if s.revoked == 0 {
 		n := sort.Search(len(s.all), func(i int) bool { return s.all[i].created.After(asOf) })

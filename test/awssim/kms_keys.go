@@ -13,7 +13,7 @@ var kmsOperations map[string]operation
 
 func init() {
 	kmsOperations = map[string]operation{
-		"CreateKey":            {mutating: true, handle: createKey}, // kms:CreateKey has no key to hold a policy
+		"CreateKey":            {mutating: true, handle: createKey}, // kms:CreateKey has no key, and so no key policy
 		"ReplicateKey":         {mutating: true, ownAuthorization: true, handle: replicateKey},
 		"DescribeKey":          {ownAuthorization: true, handle: describeKey},
 		"ListKeys":             {handle: listKeys},
@@ -128,7 +128,7 @@ func (c *call) serviceLinkedRoleForMultiRegionKeys() *Error {
 	return problem
 }
 
-// setTags adds tags, all or none. It returns an untyped nil for no problem.
+// setTags adds all tags or none. It returns an untyped nil on success.
 func (k *kmsKey) setTags(tags []kmsTag) error {
 	if problem := checkKMSTags(tags); problem != nil {
 		return problem
@@ -144,7 +144,7 @@ func (k *kmsKey) setTags(tags []kmsTag) error {
 	return nil
 }
 
-// metadata is a key's KeyMetadata.
+// metadata returns a key's KeyMetadata.
 func (w *World) metadata(k *kmsKey, now time.Time) map[string]any {
 	m := map[string]any{
 		"AWSAccountId": k.account, "KeyId": k.id, "Arn": k.arn, "CreationDate": float64(k.created.UnixMilli()) / 1000,
@@ -195,7 +195,7 @@ type listRequestKMS struct {
 	GranteePrincipal string
 }
 
-// kmsPage cuts one page out of a list; entry says how its elements are written.
+// kmsPage returns one page of a list. entry encodes an element.
 func kmsPage[T, E any](key string, all []T, r listRequestKMS, defaultLimit, most int, entry func(T) E) (any, error) {
 	limit := cmp.Or(r.Limit, defaultLimit)
 	if limit < 1 || limit > most {
@@ -220,7 +220,7 @@ func kmsPage[T, E any](key string, all []T, r listRequestKMS, defaultLimit, most
 	return answer, nil
 }
 
-// asIs writes elements unchanged.
+// asIs encodes elements unchanged.
 func asIs[T any](element T) T { return element }
 
 func listKeys(c *call) (any, error) {

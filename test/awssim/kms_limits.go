@@ -68,9 +68,9 @@ func checkKMSTags(tags []kmsTag) *Error {
 	return nil
 }
 
-// effective is a stored policy without the statements that lack Action or
-// Resource. KMS rejects them today, but an older key can have them, and they
-// have no effect. Fact: KMS-KEY-10, KMS-KEY-11.
+// effective returns a stored policy without the statements that lack Action or
+// Resource. KMS rejects them today, but an older key can have them, and they have no
+// effect. Fact: KMS-KEY-10, KMS-KEY-11.
 func effective(policy string) (text string, statements int) {
 	var document map[string]any
 	if json.Unmarshal([]byte(policy), &document) != nil {

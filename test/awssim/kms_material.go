@@ -1,7 +1,7 @@
 package awssim
 
-// importKeyMaterial ends the state PendingImport of one regional key. The
-// material itself is of no interest here. Fact: KMS-MRK-19.
+// importKeyMaterial ends the state PendingImport of one regional key. The material
+// itself isn't stored. Fact: KMS-MRK-19.
 func importKeyMaterial(c *call) (any, error) {
 	r, err := decodeJSON[struct {
 		KeyID                string `json:"KeyId"`
@@ -28,7 +28,7 @@ func importKeyMaterial(c *call) (any, error) {
 	return map[string]any{"KeyId": k.arn}, nil
 }
 
-// origin is where the key material comes from.
+// origin returns the origin of the key material.
 func (f *kmsFamily) origin() string {
 	if f.imported {
 		return "EXTERNAL"

@@ -42,9 +42,9 @@ func parseStored(text string) (*authz.Policy, error) {
 	return authz.ParseResourcePolicy(text)
 }
 
-// present is the policy as KMS shows and evaluates it now: the unique ID stands
-// for a role that was deleted since, even if another one has its name.
-// Fact: KMS-KEY-21.
+// present returns the policy as KMS shows and evaluates it now. It has the unique IDs
+// of roles that were deleted since, even if new roles have their names. Fact:
+// KMS-KEY-21.
 func (w *World) present(p keyPolicy) keyPolicy {
 	text := p.text
 	for arn, id := range p.roles {
@@ -92,7 +92,7 @@ func (c *call) checkKeyPolicy(policy string, bypass bool) (string, *Error) {
 	return policy, nil
 }
 
-// ownKeys stands, where IAM is asked about a key that has no ID yet, for the
+// ownKeys is the resource for requests about a key without an ID yet: all of the
 // caller's keys in the Region.
 func (c *call) ownKeys() string { return c.w.keyARN(c.region, c.caller.Account, "*") }
 
@@ -128,8 +128,8 @@ func listKeyPolicies(c *call) (any, error) {
 	return map[string]any{"PolicyNames": []string{"default"}, "Truncated": false}, nil
 }
 
-// normalised writes a policy as KMS stores it: indented, and a list of one
-// element as that element. Fact: KMS-KEY-23.
+// normalised returns a policy as KMS stores it: indented, and with a single element
+// instead of a list of one. Fact: KMS-KEY-23.
 func normalised(policy string) string {
 	var document any
 	if json.Unmarshal([]byte(policy), &document) != nil {

@@ -52,9 +52,8 @@ func (c *call) mayRetire(k *kmsKey, g *kmsGrant) *Error {
 }
 
 // listRetirableGrants lists the grants of all accounts' keys in the Region that a
-// principal of the caller's account can retire as their retiring principal. What
-// the caller may do with the keys doesn't matter. Source: the API reference of
-// ListRetirableGrants.
+// principal of the caller's account can retire as their retiring principal. The caller
+// needs no permission on the keys. Source: the API reference of ListRetirableGrants.
 func listRetirableGrants(c *call) (any, error) {
 	r, err := decodeJSON[struct {
 		Limit             int

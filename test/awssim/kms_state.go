@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// kmsState is all of KMS: regional keys and the aliases that name them.
+// kmsState is the state of KMS: regional keys and their aliases.
 type kmsState struct {
 	keys    map[string]*kmsKey   // by ARN
 	aliases map[string]*kmsAlias // by ARN
@@ -44,8 +44,9 @@ type kmsKey struct {
 	usableFrom               time.Time // Creating until then
 	withoutMaterial          bool      // PendingImport
 	disabled                 bool
-	// deletion is when the key is deleted, zero when it is not to be. A primary
-	// with replicas waits for these: pendingReplicas. Fact: KMS-MRK-14.
+	// deletion is when the key is deleted. It is zero if no deletion is scheduled. A
+	// primary with replicas waits for their deletion (pendingReplicas). Fact:
+	// KMS-MRK-14.
 	deletion        time.Time
 	pendingReplicas bool
 	policy          lagged[keyPolicy]
@@ -62,15 +63,15 @@ type kmsAlias struct {
 type kmsGrant struct {
 	id, name          string
 	grantee, retiring string
-	// granteeID is the unique ID of a grantee that is a role: a role that is
-	// deleted and created again is another one. Fact: GRANT-15, GRANT-21.
+	// granteeID is the unique ID of a grantee that is a role. A role that is deleted
+	// and created again has another ID. Fact: GRANT-15, GRANT-21.
 	granteeID string
 	// issuer is the account whose principal created the grant. Fact: GRANT-18.
 	issuer      string
 	operations  []string
 	constraints map[string]map[string]string
 	created     time.Time
-	revoked     time.Time // zero while it holds
+	revoked     time.Time // zero while it is valid
 	byService   bool      // EC2 created it for an attached volume
 }
 
@@ -92,7 +93,7 @@ func (k *kmsKey) state(now time.Time) string {
 	}
 }
 
-// gone reports whether the waiting period is over.
+// gone reports whether the waiting period has ended.
 func (k *kmsKey) gone(now time.Time) bool { return !k.deletion.IsZero() && now.After(k.deletion) }
 
 func (k *kmsKey) primary() bool { return k.family.primary == k.region }
@@ -124,7 +125,7 @@ func (w *World) resolveKey(account, region, id string, now time.Time) (*kmsKey, 
 			return nil, badRequest("InvalidArnException", "%s is not a valid ARN", id)
 		}
 		if parts[3] != region {
-			return nil, badRequest("NotFoundException", "Invalid arn %s", parts[3]) // AWS's words for a key of another Region
+			return nil, badRequest("NotFoundException", "Invalid arn %s", parts[3]) // AWS's text for a key of another Region
 		}
 		if strings.HasPrefix(parts[5], "alias/") {
 			return w.aliasTarget(id, now)
@@ -166,7 +167,7 @@ func (w *World) addKey(f *kmsFamily, account, region, policy string, now time.Ti
 		arn: w.keyARN(region, account, f.id), id: f.id, region: region, account: account,
 		family: f, manager: "CUSTOMER", created: now, usableFrom: now, tags: map[string]string{},
 	}
-	// A key's first policy is there from the start.
+	// A key's first policy exists from the start.
 	k.policy.set(time.Time{}, w.newKeyPolicy(policy))
 	f.members[region] = k
 	w.kms.keys[k.arn] = k
@@ -181,7 +182,8 @@ func (w *World) awsManagedKey(account, region string) *kmsKey {
 	if alias := w.kms.aliases[arn]; alias != nil {
 		return w.kms.keys[w.keyARN(region, account, alias.target.latest())]
 	}
-	// Not from the counter of IDs: it may be created by a call that only reads.
+	// The ID isn't taken from the world's counter, because a read-only call may create
+	// the key.
 	sum := sha256.Sum256([]byte("aws/ebs " + arn))
 	digits := hex.EncodeToString(sum[:16])
 	id := strings.Join([]string{digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]}, "-")

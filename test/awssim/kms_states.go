@@ -12,7 +12,7 @@ func enableKey(c *call) (any, error) { return c.changeState(func(k *kmsKey) { k.
 
 func disableKey(c *call) (any, error) { return c.changeState(func(k *kmsKey) { k.disabled = true }) }
 
-// changeState changes a key that is neither on its way in nor out.
+// changeState changes a key that isn't being created or deleted.
 func (c *call) changeState(change func(*kmsKey)) (any, error) {
 	k, err := c.keyOfRequest()
 	if err != nil {
@@ -44,8 +44,8 @@ func (c *call) keyOfRequest() (*kmsKey, error) {
 // deletionWindow is KMS's default waiting period in days.
 const deletionWindow = 30
 
-// scheduleKeyDeletion: a primary waits until its replicas are gone.
-// Fact: KMS-MRK-14.
+// scheduleKeyDeletion schedules a deletion. A primary waits until its replicas are
+// deleted. Fact: KMS-MRK-14.
 func scheduleKeyDeletion(c *call) (any, error) {
 	r, err := decodeJSON[struct {
 		KeyID               string `json:"KeyId"`
@@ -90,8 +90,8 @@ func cancelKeyDeletion(c *call) (any, error) {
 func enableKeyRotation(c *call) (any, error)  { return c.setRotation(true) }
 func disableKeyRotation(c *call) (any, error) { return c.setRotation(false) }
 
-// setRotation works on the primary only: rotation is shared. Imported material
-// has none. Fact: KMS-MRK-18, KMS-MRK-20.
+// setRotation works only on the primary, because rotation is shared. Imported key
+// material can't be rotated. Fact: KMS-MRK-18, KMS-MRK-20.
 func (c *call) setRotation(on bool) (any, error) {
 	k, err := c.keyOfRequest()
 	if err != nil {
@@ -157,8 +157,7 @@ func untagKey(c *call) (any, error) {
 	return nil, nil
 }
 
-// taggable rejects changes of tags of a key that is to be deleted.
-// Fact: KMS-MRK-12.
+// taggable rejects tag changes for a key whose deletion is scheduled. Fact: KMS-MRK-12.
 func (k *kmsKey) taggable(now time.Time) *Error {
 	if state := k.state(now); state == "PendingDeletion" || state == "PendingReplicaDeletion" {
 		return badRequest("KMSInvalidStateException", "%s is pending deletion.", k.arn)
@@ -186,11 +185,11 @@ func listResourceTags(c *call) (any, error) {
 	return kmsPage("Tags", k.tagList(), r, 50, 50, asIs)
 }
 
-// dataKey is the simulator's value of every data key.
+// dataKey is the value of all data keys in the simulator.
 var dataKey = make([]byte, 32)
 
-// useKey stands for the cryptographic operations: authorization and state are
-// real, ciphertext is the key's ARN and the plaintext.
+// useKey implements the cryptographic operations. It checks authorization and state.
+// Its ciphertext is the key's ARN followed by the plaintext.
 func useKey(c *call) (any, error) {
 	r, err := decodeJSON[struct {
 		KeyID          string `json:"KeyId"`

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// This file decides whether a principal can launch an image: the links of a launch
-// in docs/aws-facts.md, one after the other. A problem with the image fails the
-// request. A problem with a key shows late, as in AWS: the instance is pending, and
-// then terminated with a state reason that says little (Fact: LAUNCH-15). The
-// simulator keeps the first missing link with the instance.
+// This file decides whether a principal can launch an image: the links of a launch in
+// docs/aws-facts.md, one after the other. A problem with the image fails the request. A
+// problem with a key shows late, as in AWS: the instance is pending, and then
+// terminated with a state reason that says little (Fact: LAUNCH-15). The simulator
+// stores the first missing link with the instance.
 
 // launchImage finds an image that the caller can launch.
 func (c *call) launchImage(id string) (*image, *Error) {
@@ -137,7 +137,7 @@ func (c *call) diagnoseAll(volumes []volumePlan, spot bool) (*stateReasonItem, s
 	return reason, diagnosis, nil
 }
 
-// terse is a state reason as EC2 words it.
+// terse returns a state reason in EC2's words.
 func terse(code string) *stateReasonItem {
 	message := code + ": Client error on launch"
 	if code == "Client.InvalidKMSKey.InvalidState" {
@@ -158,7 +158,7 @@ type LaunchResult struct {
 	Diagnosis string `json:"diagnosis"`
 }
 
-// launchType is what service-linked roles launch, by architecture.
+// launchType is the instance type that service-linked roles launch, by architecture.
 var launchType = map[string]string{"arm64": "t4g.micro", "x86_64": "t3.micro"}
 
 // Diagnosis returns what AWS doesn't report: the first missing link of a failed
@@ -174,8 +174,7 @@ func (w *World) Diagnosis(instanceID string) string {
 	return ""
 }
 
-// serviceLinkedSession is the principal that a service has when it uses its
-// role.
+// serviceLinkedSession returns the principal of a service that uses its role.
 func (w *World) serviceLinkedSession(accountID, roleName string) (Principal, error) {
 	a := w.accounts[accountID]
 	if a == nil {
@@ -189,8 +188,8 @@ func (w *World) serviceLinkedSession(accountID, roleName string) (Principal, err
 	return Principal{}, fmt.Errorf("account %s has no service-linked role %s", accountID, roleName)
 }
 
-// hiddenImage says that Allowed AMIs hides an image, which AWS doesn't tell; or it
-// returns the message. Fact: EC2-IMG-26.
+// hiddenImage returns a diagnosis if Allowed AMIs hides the image, which AWS doesn't
+// report. Otherwise it returns the message. Fact: EC2-IMG-26.
 func (c *call) hiddenImage(id, message string) string {
 	i := c.here().images[id]
 	if i == nil || !c.w.imageSharedWith(i, c.caller.Account) || !c.w.hidesImage(i, c.caller.Account, c.now) {
@@ -216,8 +215,8 @@ func (r launchRequest) devices(i *image) []blockDevice {
 	return devices
 }
 
-// launchAsServiceLinkedRole runs one instance as the role of the account. It
-// does not wait: the instance is past its pending state at once.
+// launchAsServiceLinkedRole runs one instance as the role of the account. It doesn't
+// wait: the instance leaves the pending state immediately.
 func (w *World) launchAsServiceLinkedRole(r launchRequest, now time.Time) (LaunchResult, error) {
 	principal, err := w.serviceLinkedSession(r.Account, r.Role)
 	if err != nil {

@@ -17,8 +17,8 @@ var organizationsOperations = map[string]operation{
 	"ListParents":                      {handle: listParents},
 }
 
-// organizationsRegions is where the service lives, by partition. Fact: ORG-11,
-// ORG-12.
+// organizationsRegions are the Regions of the service's endpoint, by partition. Fact:
+// ORG-11, ORG-12.
 var organizationsRegions = map[string]string{"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
 
 // organizationOf returns the caller's organization. Only the management account
@@ -62,8 +62,8 @@ type listRequest struct {
 	MaxResults int
 }
 
-// page cuts one page out of a list, 20 at most. Organizations may return an empty page
-// with a token. Here, the first page is empty. Fact: ORG-3.
+// page returns one page of a list, with at most 20 elements. Organizations may return
+// an empty page with a token. Here, the first page is empty. Fact: ORG-3.
 func page[T any](key string, all []T, r listRequest) (any, error) {
 	size := min(cmp.Or(r.MaxResults, 20), 20)
 	if r.NextToken == "" {
@@ -123,8 +123,8 @@ func listAccountsForParent(c *call) (any, error) {
 	})
 }
 
-// parentRequest is a request for what is right below a root or a unit, which must
-// be there. Fact: ORG-4.
+// parentRequest is a request for the children of a root or unit, which must exist.
+// Fact: ORG-4.
 func parentRequest(c *call) (listRequest, *organization, error) {
 	r, err := decodeJSON[listRequest](c)
 	if err != nil {

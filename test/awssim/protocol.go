@@ -50,7 +50,7 @@ func protocolOfRequest(service string, r *http.Request) protocol {
 	return protocolOf(service)
 }
 
-// requestID is the same for all responses: it must not depend on anything.
+// requestID is the same for all responses, so that a replay returns the same bytes.
 const requestID = "00000000-0000-4000-8000-000000000000"
 
 var namespaces = map[string]string{
@@ -61,8 +61,7 @@ var namespaces = map[string]string{
 	"autoscaling": "http://autoscaling.amazonaws.com/doc/2011-01-01/",
 }
 
-// success encodes a response. A nil answer is that of an operation that returns
-// nothing.
+// success encodes a response. nil is the response of an operation that returns nothing.
 func (p protocol) success(c *call, answer any) response {
 	if p == jsonProtocol {
 		body := []byte{}
@@ -97,7 +96,7 @@ func (p protocol) success(c *call, answer any) response {
 	return response{status: http.StatusOK, contentType: "text/xml;charset=UTF-8", body: body.Bytes()}
 }
 
-// xmlFields encodes the fields of a struct without an element around them.
+// xmlFields encodes the fields of a struct without an enclosing element.
 func xmlFields(answer any) ([]byte, error) {
 	if answer == nil {
 		return nil, nil
@@ -111,7 +110,7 @@ func xmlFields(answer any) ([]byte, error) {
 	return bytes.TrimSuffix(fields, []byte("</fields>")), nil
 }
 
-// failure encodes an error. One that is no [*Error] is a bug of the simulator.
+// failure encodes an error. An error other than [*Error] is a bug of the simulator.
 func (p protocol) failure(err error) response {
 	var problem *Error
 	if !errors.As(err, &problem) {

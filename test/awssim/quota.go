@@ -36,7 +36,7 @@ type quotaState struct {
 
 type quotaKey struct{ account, region, service, operation string }
 
-// take reports whether the call is within its quota, and counts it.
+// take counts the call, and reports whether it is within the quota.
 func (q *quotaState) take(on bool, c *call) bool {
 	if !on {
 		return true

@@ -15,7 +15,7 @@ import (
 const FullAWSAccess = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 
 // controlDenial returns why the service control policies of the principal's account
-// deny the request, or returns "". They don't affect service-linked roles nor the
+// deny the request, or returns "". They don't affect service-linked roles or the
 // management account. Fact: IAM-EVAL-13.
 func (w *World) controlDenial(p Principal, action, resource string, context map[string][]string) string {
 	a := w.accounts[p.Account]

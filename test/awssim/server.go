@@ -24,7 +24,7 @@ type response struct {
 	contentType string
 	body        []byte
 	broken      error
-	// missing is how many announced bytes are missing at the body's end.
+	// missing is the number of announced bytes that the body lacks at its end.
 	missing int
 }
 
@@ -57,7 +57,7 @@ func (w *World) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	}
 	answer := w.serve(r)
 	if answer.broken != nil {
-		panic(http.ErrAbortHandler) // net/http's way to break the connection
+		panic(http.ErrAbortHandler) // net/http breaks the connection then
 	}
 	maps.Copy(to.Header(), answer.header())
 	to.WriteHeader(answer.status)
@@ -88,7 +88,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// serve runs one request from its bytes to its response.
+// serve handles one request, from its bytes to the response.
 func (w *World) serve(r *http.Request) response {
 	c, problem := w.decode(r)
 	if problem != nil {
@@ -152,7 +152,7 @@ func (w *World) perform(c *call) (response, *Fault, Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c.now = time.Now()
-	unknown := w.checkCaller(c) // before all else: faults and quotas go by account
+	unknown := w.checkCaller(c) // first, because faults and quotas depend on the account
 	fault := w.faults.strike(c)
 	var answer any
 	var err error
@@ -184,7 +184,7 @@ func (w *World) perform(c *call) (response, *Fault, Entry) {
 	return encoded, fault, entry
 }
 
-// run authorizes the call and lets it take effect.
+// run authorizes the call and applies it.
 func (w *World) run(c *call) (any, error) {
 	w.advanceGroups(c.now)
 	op, known := operations[c.service][c.operation]

@@ -18,8 +18,8 @@ var signer = v4.NewSigner()
 // sessionKeyPrefix begins the access keys that AssumeRole issues.
 const sessionKeyPrefix = "ASIASIMU"
 
-// credentialsOf returns what belongs to an access key: the secret, and the token of a
-// session. They follow from the ID, so a key that was never issued has them, too.
+// credentialsOf returns the secret of an access key, and the token of a session. They
+// are derived from the ID, so even a key that was never issued has them.
 func credentialsOf(accessKey string) aws.Credentials {
 	if account, ok := strings.CutPrefix(accessKey, accessKeyPrefix); ok {
 		return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: "secret-of-" + account}
@@ -36,7 +36,7 @@ func (c *call) signedBy(accessKey string, r *http.Request, body []byte) bool {
 	if err != nil || !strings.HasPrefix(authorization, "AWS4-HMAC-SHA256 ") {
 		return false
 	}
-	url := *r.URL // the signer writes to it
+	url := *r.URL // the signer modifies the request
 	again := &http.Request{Method: r.Method, URL: &url, Host: r.Host, Header: http.Header{}}
 	for name := range strings.SplitSeq(authorizationPart(authorization, "SignedHeaders"), ";") {
 		key := http.CanonicalHeaderKey(name)

@@ -7,11 +7,11 @@ import (
 )
 
 var ssmOperations = map[string]operation{
-	"PutParameter":        {mutating: true, ownAuthorization: true, handle: putParameter},
-	"GetParameter":        {ownAuthorization: true, handle: getParameter},
-	"GetParameters":       {ownAuthorization: true, handle: getParameters},
-	"GetParameterHistory": {ownAuthorization: true, handle: getParameterHistory},
-	"DeleteParameter":     {mutating: true, ownAuthorization: true, handle: deleteParameter},
+	"PutParameter":          {mutating: true, ownAuthorization: true, handle: putParameter},
+	"GetParameter":          {ownAuthorization: true, handle: getParameter},
+	"GetParameters":         {ownAuthorization: true, handle: getParameters},
+	"GetParameterHistory":   {ownAuthorization: true, handle: getParameterHistory},
+	"DeleteParameter":       {mutating: true, ownAuthorization: true, handle: deleteParameter},
 	"GetParametersByPath":   {ownAuthorization: true, handle: getParametersByPath},
 	"DescribeParameters":    {ownAuthorization: true, handle: describeParameters},
 	"LabelParameterVersion": {mutating: true, ownAuthorization: true, handle: labelParameterVersion},
@@ -33,7 +33,8 @@ type ssmParameter struct {
 type parameterVersion struct {
 	value string
 	at    time.Time
-	// visible is when it is seen: of an image, once its validation is done.
+	// visible is when readers see the version. A version that names an image becomes
+	// visible once it is validated.
 	visible time.Time
 	labels  []string
 	tier    string
@@ -127,7 +128,7 @@ func (p *ssmParameter) tierAfter(asked string) (string, *Error) {
 	}
 }
 
-// takesImage is the check that continues after the response.
+// takesImage is the validation of an image, which continues after the response.
 func (c *call) takesImage(id string) bool {
 	_, problem := c.launchImage(id)
 	return problem == nil && c.allows("ec2:DescribeImages", "*")
@@ -150,7 +151,7 @@ func (c *call) mayParameterARN(arn string) *Error {
 	return denied(c)
 }
 
-// count is how many versions there were, those included that are no longer kept.
+// count returns the number of all versions, including those that are no longer kept.
 func (p *ssmParameter) count() int {
 	if p == nil {
 		return 0
@@ -158,8 +159,8 @@ func (p *ssmParameter) count() int {
 	return len(p.versions)
 }
 
-// oldestKept returns the version that the next one replaces, the zero value if
-// there is room for it.
+// oldestKept returns the version that the next one replaces, or the zero value if there
+// is room.
 func (p *ssmParameter) oldestKept() parameterVersion {
 	if len(p.versions) < maxParameterVersions {
 		return parameterVersion{}

@@ -123,7 +123,9 @@ func describeParameters(c *call) (any, error) {
 		if problem != nil {
 			return nil, problem
 		}
-		names = slices.DeleteFunc(names, func(name string) bool { return !slices.ContainsFunc(f.Values, func(v string) bool { return matches(name, v) }) })
+		names = slices.DeleteFunc(names, func(name string) bool {
+			return !slices.ContainsFunc(f.Values, func(v string) bool { return matches(name, v) })
+		})
 	}
 	return c.parametersPage(r, 50, names, func(name string) (any, error) {
 		p, seen, problem := c.seen(name)

@@ -38,10 +38,10 @@ func TestParameterLists(t *testing.T) {
 		wantCode(t, err, "ValidationException")
 
 		for want, input := range map[string]ssm.GetParametersByPathInput{
-			"/images/base /images/web":                   {Path: aws.String("/images")},
-			"/images/arm/base /images/base /images/web":  {Path: aws.String("/images/"), Recursive: aws.Bool(true), MaxResults: aws.Int32(2)},
-			"/imagesX":                                   {Path: aws.String("/")},
-			"":                                           {Path: aws.String("/images/web")},
+			"/images/base /images/web":                  {Path: aws.String("/images")},
+			"/images/arm/base /images/base /images/web": {Path: aws.String("/images/"), Recursive: aws.Bool(true), MaxResults: aws.Int32(2)},
+			"/imagesX": {Path: aws.String("/")},
+			"":         {Path: aws.String("/images/web")},
 			"/images/arm/base /images/base /images/web ": {Path: aws.String("/images"), Recursive: aws.Bool(true)},
 		} {
 			var names []string

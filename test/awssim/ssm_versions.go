@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// seen are the versions of a parameter that readers see; the first is version 1.
+// seen returns the versions of a parameter that readers see. The first one is version
+// 1.
 func (c *call) seen(name string) (*ssmParameter, []parameterVersion, *Error) {
 	return c.seenIn(parameterName{c.caller.Account, c.region, name})
 }
@@ -42,8 +43,8 @@ func splitSelector(reference string) (name, selector string) {
 	return name, selector
 }
 
-// locate says which parameter a name or an ARN refers to, with the account that owns
-// it. An ARN of another account has to be the full one. Fact: SSM-12.
+// locate returns the parameter that a name or an ARN refers to, with the account that
+// owns it. A parameter of another account must be named by its full ARN. Fact: SSM-12.
 func (c *call) locate(reference string) (key parameterName, arn, selector string) {
 	name, selector := splitSelector(reference)
 	key = parameterName{c.caller.Account, c.region, name}
@@ -115,8 +116,8 @@ func (c *call) readParameter(reference string) (map[string]any, *Error) {
 	return answer, nil
 }
 
-// getParameters lists names that it doesn't find as invalid. Fact: SSM-20. That it
-// rejects a name that is repeated is believed.
+// getParameters lists the names of parameters that it doesn't find as invalid. Fact:
+// SSM-20. That it rejects a name that is repeated is believed.
 func getParameters(c *call) (any, error) {
 	r, err := decodeJSON[struct {
 		Names          []string
@@ -201,8 +202,8 @@ type labelParameterVersionRequest struct {
 	ParameterVersion int
 }
 
-// labelParameterVersion moves labels to a version, the newest if none is named.
-// Labels without the right form are returned and not set.
+// labelParameterVersion moves labels to a version, the newest if none is named. It
+// returns malformed labels as invalid and doesn't set them.
 func labelParameterVersion(c *call) (any, error) {
 	r, err := decodeJSON[labelParameterVersionRequest](c)
 	if err != nil {
@@ -251,7 +252,7 @@ func (w *World) Parameter(account, region, name string) string {
 	return ""
 }
 
-// imageReference is how an image is named by a parameter.
+// imageReference is the form of a reference to an image through a parameter.
 const imageReference = "resolve:ssm:"
 
 // imageID returns the image that a launch template or a launch names: the ID

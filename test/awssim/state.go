@@ -34,7 +34,7 @@ type KeyState struct {
 	Grants        []GrantState      `json:"grants"` // without those of attached volumes
 }
 
-// GrantState is a grant that holds.
+// GrantState is a valid grant.
 type GrantState struct {
 	ID         string   `json:"id"`
 	Name       string   `json:"name"`

@@ -7,14 +7,14 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
 )
 
-// targets names the parameter with the ID of what an operation removes or changes,
-// for those operations that clients allow by its tags.
+// targets has, for each operation that policies can allow by the tags of its target,
+// the parameter with the target's ID.
 var targets = map[string]string{
 	"TerminateInstances": "InstanceId.", "DeleteSecurityGroup": "GroupId", "RevokeSecurityGroupEgress": "GroupId",
 	"DeleteLaunchTemplate": "LaunchTemplateId", "DeleteAutoScalingGroup": "AutoScalingGroupName",
 }
 
-// allowsOnTargets is allows for each resource that the call names, with its tags.
+// allowsOnTargets is like allows, for each resource that the call names, with its tags.
 // Fact: IAM-EVAL-17.
 func (c *call) allowsOnTargets(action string) bool {
 	if action == actionRunInstances {

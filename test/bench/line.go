@@ -19,7 +19,7 @@ type Line struct {
 	Beside   *Beside   `json:"beside,omitempty"`
 	Process  *Process  `json:"process,omitempty"`
 	Chain    *Chain    `json:"chain,omitempty"`
-	// Inspection is of the member accounts.
+	// Inspection is a measurement of the inspection of member accounts.
 	Inspection *Inspection `json:"inspection,omitempty"`
 }
 
@@ -56,8 +56,8 @@ type Beside struct {
 	Cell
 
 	Builds   int           `json:"builds"`
-	Shared   bool          `json:"shared"` // they share the quota
-	First    time.Duration `json:"first"`  // when the first is done
+	Shared   bool          `json:"shared"` // whether they share the quota
+	First    time.Duration `json:"first"`  // when the first one completes
 	Makespan time.Duration `json:"makespan"`
 	// Bound is that of all builds at once.
 	Bound time.Duration `json:"bound"`
@@ -98,7 +98,7 @@ type Chain struct {
 	CopyTime time.Duration `json:"copy_time"`
 	Wall     time.Duration `json:"wall"`
 	Calls    Calls         `json:"calls"`
-	Skipped  string        `json:"skipped,omitempty"` // why it was not run
+	Skipped  string        `json:"skipped,omitempty"` // the reason if it wasn't run
 }
 
 // Timeline has the times of the stages since the start of a publication.

@@ -28,8 +28,8 @@ func TestPolicyGolden(t *testing.T) {
 	}
 }
 
-// TestTable checks that every feature has permissions and an option, every permission a
-// reason and a statement, and no action is a pattern.
+// TestTable checks that every feature has permissions and an option, that every
+// permission has a reason and a statement, and that no action is a pattern.
 func TestTable(t *testing.T) {
 	sids := Policy(Caller{Partition: "aws", Account: "111111111111", MemberRole: "x", DiscoveryRole: "arn:aws:iam::999999999999:role/x", CanaryRole: "arn:aws:iam::222222222222:role/x"}, table).Sids()
 	seen := map[Permission]bool{}
@@ -53,8 +53,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestOfListsEachOnce checks that what two features need is listed once, and a feature
-// that is off asks for nothing.
+// TestOfListsEachOnce checks that a permission of two features is listed once, and that
+// a disabled feature requires none.
 func TestOfListsEachOnce(t *testing.T) {
 	count := func(action string, features ...Feature) (n int) {
 		for _, p := range Of(features...) {

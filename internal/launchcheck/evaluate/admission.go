@@ -11,7 +11,7 @@ type admission struct {
 
 	by       *caller
 	identity *document
-	// simulation takes the place of identity, if there is one.
+	// simulation replaces identity, if there is one.
 	simulation Simulation
 	key, own   ruling // of the key policy, and of the identity policy
 	granted    granted
@@ -143,8 +143,7 @@ func (a *admission) lent() decided {
 	return a.granted.lent
 }
 
-// keyPolicyStands returns the key policy's link if the identity policy's link
-// breaks.
+// keyPolicyStands returns the key policy's link if the identity policy's link breaks.
 func (a *admission) keyPolicyStands(first operations) Link {
 	if a.admitting().yes&first != none {
 		return a.keyPolicyHolds(first)

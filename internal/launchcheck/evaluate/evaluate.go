@@ -165,7 +165,7 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 			return v
 		}
 		if !v.append(k.admit(by)...) {
-			if v.Links[len(v.Links)-1].Name == linkGrant { // creating it leaves the volume's key
+			if v.Links[len(v.Links)-1].Name == linkGrant { // once the grant exists, the volume's key still decides
 				e.volumeLinks(a, by)
 			}
 			return v

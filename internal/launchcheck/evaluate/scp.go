@@ -10,7 +10,7 @@ import (
 
 // scpLinks reports whether the service control policies of the account let the caller
 // launch, and use the keys. Each level must allow it, and no policy may deny it. They
-// don't affect service-linked roles nor the management account. Fact: IAM-EVAL-13.
+// don't affect service-linked roles or the management account. Fact: IAM-EVAL-13.
 func (e *evaluation) scpLinks(a *Account, by *caller) []Link {
 	switch {
 	case a.Organization == noOrganization, a.ID == e.management, by.launcher.ServiceLinked:
@@ -54,8 +54,8 @@ func (e *evaluation) controlled(a *Account, by *caller) []Link {
 	return links
 }
 
-// keyARNs are the keys of the snapshots and, in an account that doesn't own the
-// image, of the volumes. For aws/ebs and for an unknown key stands one of the account.
+// keyARNs are the keys of the snapshots and, in an account that doesn't own the image,
+// of the volumes. A key of the account stands for aws/ebs and for an unknown key.
 func (e *evaluation) keyARNs(a *Account) []string {
 	var arns []string
 	for _, k := range e.keys {
@@ -81,7 +81,7 @@ func (e *evaluation) control(p ControlPolicy, keyARN string) *document {
 	return e.controls[id]
 }
 
-// controlLink combines the decisions of the policies of all levels.
+// controlLink combines the decisions of the policies at all levels.
 func (a *Account) controlLink(what string, says func(ControlPolicy) (denied, allowed answer)) Link {
 	remedy := fmt.Sprintf("aws organizations list-policies-for-target --target-id %s --filter SERVICE_CONTROL_POLICY", a.ID)
 	const note = "with credentials of the organization's management account"

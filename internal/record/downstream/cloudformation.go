@@ -35,10 +35,10 @@ type resource struct {
 	Properties map[string]any `json:"Properties"`
 }
 
-// cloudFormation is the template of a member account: Karpenter's managed policy,
-// the role that creates the account's grants, and, if the parameters ask for them,
-// the service-linked roles that get these grants. AWS::KMS has no resource type for
-// grants, so none is in it.
+// cloudFormation is the template of a member account: Karpenter's managed policy, the
+// role that creates the account's grants, and, if the parameters ask for them, the
+// service-linked roles that get these grants. It has no grants, because AWS::KMS has no
+// resource type for them.
 func cloudFormation(p Publication) template {
 	regions := slices.Sorted(maps.Keys(p.Manifest.Images))
 	t := template{

@@ -69,7 +69,7 @@ type Manifest struct {
 	Errors            []string          `json:"errors"`
 }
 
-// Canary is how the image launched in one account before it was shared.
+// Canary has the launches in one account before the image was shared.
 type Canary struct {
 	Account string `json:"account"`
 	// PlannedRegions are those that a run would launch in; only in a plan.
@@ -108,8 +108,8 @@ type UnpublishedCopy struct {
 	SourceRegion  string `json:"source_region"`
 	CreationDate  string `json:"creation_date,omitempty"`
 	SizeGiB       int32  `json:"size_gib"`
-	// SharedWith is who can launch it although it isn't published; absent if that
-	// couldn't be read.
+	// SharedWith lists the principals that can launch it although it isn't published.
+	// It is absent if that couldn't be read.
 	SharedWith *Permissions `json:"shared_with,omitempty"`
 	// RemoveCommand is the AWS CLI command that removes the copy. It is empty
 	// if the copy may be the only one of its original.
@@ -213,7 +213,7 @@ type Image struct {
 	DeregistrationProtection string `json:"deregistration_protection,omitempty"`
 }
 
-// Permissions are with whom an image is shared.
+// Permissions are the principals that an image is shared with.
 type Permissions struct {
 	Organizations       []string `json:"organizations,omitempty"`
 	OrganizationalUnits []string `json:"organizational_units,omitempty"`
