@@ -52,7 +52,7 @@ func (c *copier) wait(ctx context.Context, id string) error {
 		case notVisible(err) && time.Since(start) < visibility:
 			return "the image is not visible yet", nil
 		case notVisible(err):
-			return "", &goneError{id: id, why: "no longer exists, because someone deregistered it", created: seen}
+			return "", &goneError{id: id, why: "no longer exists, because another principal deregistered it", created: seen}
 		case err != nil:
 			return "", err
 		}
@@ -108,9 +108,9 @@ func (i Image) pending() (string, error) {
 	case types.ImageStatePending, types.ImageStateTransient:
 		return "it is " + i.State, nil
 	case types.ImageStateDeregistered:
-		return "", &goneError{id: i.ID, why: "was deregistered by someone", created: i.created()}
+		return "", &goneError{id: i.ID, why: "was deregistered by another principal", created: i.created()}
 	case types.ImageStateDisabled:
-		return "", fmt.Errorf("image %s in %s was disabled by someone. Enable it with 'aws ec2 enable-image --region %[2]s --image-id %[1]s', or deregister it, and run again", i.ID, i.Region)
+		return "", fmt.Errorf("image %s in %s was disabled by another principal. Enable it with 'aws ec2 enable-image --region %[2]s --image-id %[1]s', or deregister it, and run again", i.ID, i.Region)
 	case types.ImageStateFailed, types.ImageStateError, types.ImageStateInvalid:
 		return "", &goneError{id: i.ID, failed: true, created: i.created(), why: fmt.Sprintf("is %s: %s. Check that the key is enabled, and that the caller may use it and the source's key through EC2 (%s)", i.State, i.StateReason, keyActions)}
 	default:

@@ -65,7 +65,7 @@ func MarkPublished(ctx context.Context, clients Clients, verified Verified) (map
 			return "", nil
 		})
 		if _, late := errors.AsType[*wait.TimeoutError](err); late {
-			return image, fmt.Errorf("reading back the tags of %s in %s: %w. Someone else may be changing them. Run again", image.ID, region, err)
+			return image, fmt.Errorf("reading back the tags of %s in %s: %w. Another principal may be changing them. Run again", image.ID, region, err)
 		}
 		return image, err
 	})

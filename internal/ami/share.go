@@ -183,7 +183,7 @@ func readBackShared(ctx context.Context, clients Clients, image Image, policy Sh
 		case !found.available() && time.Since(start) < visibility:
 			return "it is " + found.State, nil // an endpoint may be behind
 		case !found.available():
-			return "", fmt.Errorf("image %s in %s is %s after it was shared: someone else changed it. Run again", image.ID, image.Region, found.State)
+			return "", fmt.Errorf("image %s in %s is %s after it was shared: another principal changed it. Run again", image.ID, image.Region, found.State)
 		}
 		if shared, err = LookShared(ctx, clients, image, policy.Snapshots); err != nil {
 			return "", err

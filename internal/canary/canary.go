@@ -182,7 +182,7 @@ func (r regional) launch(ctx context.Context) ([]Launch, error) {
 		if err != nil || !interrupted || n == attempts {
 			return launches, err
 		}
-		r.stage.Logf(r.region, "someone else terminated the canary in account %s. Launching another one", r.Account)
+		r.stage.Logf(r.region, "another principal terminated the canary in account %s. Launching another one", r.Account)
 	}
 }
 

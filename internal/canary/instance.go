@@ -180,7 +180,7 @@ func (e *ending) died(instance *types.Instance) {
 	switch {
 	case code == "Client.UserInitiatedShutdown":
 		e.Outcome, e.interrupted = Inconclusive, true
-		e.Reason = "someone else terminated the instance: " + e.Reason
+		e.Reason = "another principal terminated the instance: " + e.Reason
 	case strings.HasPrefix(code, "Server."), isCapacity(e.Reason):
 		e.Outcome, e.elsewhere = Inconclusive, true
 	case e.Reason == "":

@@ -227,7 +227,7 @@ type AliasTakenError struct {
 }
 
 func (e *AliasTakenError) Error() string {
-	text := fmt.Sprintf("%s now points to key %s in %s, not to %s, because someone else changed it. Run again to use that key, or choose another alias", e.Alias, e.Other, e.Region, e.Key)
+	text := fmt.Sprintf("%s now points to key %s in %s, not to %s, because another principal changed it. Run again to use that key, or choose another alias", e.Alias, e.Other, e.Region, e.Key)
 	if e.Orphaned {
 		text += fmt.Sprintf(". Key %s was created but is unused. Schedule its deletion with 'aws kms schedule-key-deletion --region %s --key-id %[1]s'", e.Key, e.Region)
 	}

@@ -188,7 +188,7 @@ func TestAliasRace(t *testing.T) {
 		if !ok || !taken.Orphaned || !taken.Superseded || taken.Other != first || taken.Key == first || taken.Region != primary {
 			t.Fatalf("error is %v", err)
 		}
-		for _, says := range []string{alias, "someone else", "created but is unused", "schedule-key-deletion --region us-east-1 --key-id " + taken.Key} {
+		for _, says := range []string{alias, "another principal", "created but is unused", "schedule-key-deletion --region us-east-1 --key-id " + taken.Key} {
 			if !strings.Contains(err.Error(), says) {
 				t.Errorf("the error doesn't say %q: %v", says, err)
 			}

@@ -23,7 +23,7 @@ import (
 // Clients returns a Region's KMS client.
 type Clients func(region string) *kms.Client
 
-// Read reads what [Diff] compares of the key that was found. It writes nothing. What
+// Read reads the parts of the found key that [Diff] compares. It writes nothing. What
 // is wrong with the key (its kind, owner, state, policy, alias or primary Region, or
 // that there is none) becomes a finding. Only what can't be read is an error.
 func (f Found) Read(ctx context.Context, clients Clients, desired Desired) (Observed, error) {

@@ -523,7 +523,7 @@ func TestCanaryThatSomeoneTerminates(t *testing.T) {
 		if len(result.Canary) != 1 || result.Canary[0].Outcome != canary.Launched || !killed {
 			t.Errorf("the launches are %+v", result.Canary)
 		}
-		if !strings.Contains(w.said(), "someone else terminated the canary") {
+		if !strings.Contains(w.said(), "another principal terminated the canary") {
 			t.Errorf("the run says\n%s", w.said())
 		}
 		w.checkNothingLeft(t)

@@ -111,7 +111,7 @@ func Put(ctx context.Context, client *ssm.Client, region, name, image string) er
 		return "", err
 	})
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
-		return fmt.Errorf("setting the parameter %s in %s to %s: %w. AWS did not accept the image, or someone else changed the parameter. Allow the caller ec2:DescribeImages, then run again", name, region, image, err)
+		return fmt.Errorf("setting the parameter %s in %s to %s: %w. AWS did not accept the image, or another principal changed the parameter. Allow the caller ec2:DescribeImages, then run again", name, region, image, err)
 	}
 	return err
 }

@@ -8,9 +8,8 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim/authz"
 )
 
-// retireGrant is for the retiring principal, for the grantee if the grant includes
-// RetireGrant, and for the account that issued the grant. A key policy doesn't
-// control it. AWS doesn't say which principals of the issuing account can retire:
+// retireGrant allows the retiring principal, the grantee if the grant includes
+// RetireGrant, and the account that issued the grant. A key policy doesn't control it. AWS doesn't say which principals of the issuing account can retire:
 // here, those whose own policies allow it. Fact: GRANT-23.
 func retireGrant(c *call) (any, error) {
 	r, err := decodeJSON[endGrantRequest](c)
