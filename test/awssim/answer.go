@@ -107,8 +107,8 @@ func eachElement(list []any, change func(any) any) []any {
 	return changed
 }
 
-// atDepth changes the objects that are that many objects below the value. Lists
-// don't count.
+// atDepth changes the objects at a nesting depth below the value. Lists don't count as
+// a level.
 func atDepth(value any, depth int, change func(object) object) any {
 	deeper := func(v any) any { return atDepth(v, depth-1, change) }
 	switch v := value.(type) {
@@ -159,8 +159,8 @@ func withoutElements(value any, depth int) any {
 	}
 }
 
-// withUnknownStates replaces the strings that are states. The state of an
-// instance is a member of an object.
+// withUnknownStates replaces the strings that are states. An instance's state is nested
+// in an object.
 func withUnknownStates(o object) object {
 	changed := object{}
 	for name, value := range o {
@@ -197,7 +197,7 @@ func withToken(p protocol, top object) object {
 	return top
 }
 
-// withoutItems leaves out the elements of lists that the fault's IDs identify.
+// withoutItems omits the elements of lists that the fault's IDs identify.
 func (f *Fault) withoutItems(value any) any {
 	switch v := value.(type) {
 	case object:
@@ -210,8 +210,8 @@ func (f *Fault) withoutItems(value any) any {
 	}
 }
 
-// withoutMembers leaves out the fault's members of the objects that its IDs
-// identify, of all objects if it has none.
+// withoutMembers omits the fault's members from the objects that its IDs identify, or
+// from all objects if the fault has no IDs.
 func (f *Fault) withoutMembers(value any) any {
 	switch v := value.(type) {
 	case object:
@@ -232,8 +232,8 @@ func (f *Fault) withoutMembers(value any) any {
 	}
 }
 
-// identifies reports whether one of the IDs is the value, or a member of it that
-// identifies it.
+// identifies reports whether one of the IDs equals the value or one of its identifying
+// members.
 func (f *Fault) identifies(value any) bool {
 	if text, scalar := value.(string); scalar {
 		return slices.Contains(f.IDs, text)

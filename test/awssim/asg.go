@@ -18,9 +18,9 @@ type asgKey struct{ account, region, name string }
 
 func newASGState() asgState { return asgState{groups: map[asgKey]*asgGroup{}} }
 
-// asgRetry is how long a group waits after a launch that failed, or an instance
-// that was terminated, before it launches again. AWS documents no time; the value
-// is believed. Fact: ASG-6.
+// asgRetry is how long a group waits after a failed launch or a terminated instance
+// before it launches again. AWS documents no time, so the value is an assumption. Fact:
+// ASG-6.
 const asgRetry = 15 * time.Second
 
 // asgGroup is an Auto Scaling group.
@@ -33,7 +33,7 @@ type asgGroup struct {
 	subnets           []string
 	tags              []asgTag
 	created           time.Time
-	// deleted is when its deletion was requested; zero before.
+	// deleted is the time when deletion was requested, or zero.
 	deleted    time.Time
 	activities []*asgActivity // the oldest first
 }
@@ -44,7 +44,8 @@ type asgActivity struct {
 	started   time.Time
 	// instance is nil if EC2 rejected the launch.
 	instance *instance
-	// ended and failure are its outcome. Zero while it is in progress.
+	// ended and failure are the outcome. They are zero while the activity is in
+	// progress.
 	ended   time.Time
 	failure string
 }
@@ -208,5 +209,5 @@ func (a *asgActivity) description() string {
 	return text
 }
 
-// roleName is the name in a role's ARN.
+// roleName returns the name in a role's ARN.
 func roleName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

@@ -57,8 +57,8 @@ type describeGroupsAnswer struct {
 	NextToken string           `xml:"NextToken,omitempty"`
 }
 
-// largestGroupPage is how many groups or activities a response has at most.
-// Fact: ASG-9.
+// largestGroupPage is the maximum number of groups or activities in a response. Fact:
+// ASG-9.
 const largestGroupPage = 100
 
 func describeAutoScalingGroups(c *call, r describeGroupsRequest) (any, error) {

@@ -15,7 +15,7 @@ var asgOperations = map[string]operation{
 	"DescribeScalingActivities": {handle: decodedQuery(describeScalingActivities)},
 }
 
-// decodedQuery decodes the parameters of a service without dry runs.
+// decodedQuery decodes the parameters of an operation. The service has no dry runs.
 func decodedQuery[R any](handle func(*call, R) (any, error)) func(*call) (any, error) {
 	return func(c *call) (any, error) {
 		var request R

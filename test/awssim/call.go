@@ -15,7 +15,8 @@ type call struct {
 	operation string // CopyImage
 	region    string // from the signature's credential scope
 	accessKey string
-	// signatureDiffers says that the request wasn't signed with the secret of accessKey.
+	// signatureDiffers means that the request wasn't signed with the secret of
+	// accessKey.
 	signatureDiffers bool
 	caller           Principal
 	form             url.Values // parameters of the query protocols (ec2, sts, iam)
@@ -25,7 +26,7 @@ type call struct {
 // Principal identifies the caller.
 type Principal struct {
 	Account string
-	// ARN is what GetCallerIdentity says: …:user/admin, or
+	// ARN is the ARN that GetCallerIdentity returns: …:user/admin, or
 	// …:assumed-role/NAME/SESSION.
 	ARN string
 	// RoleARN is the ARN of the role behind a session, with its path; empty
@@ -37,9 +38,9 @@ type Principal struct {
 type operation struct {
 	// mutating means that a successful call changes the world.
 	mutating bool
-	// ownAuthorization says that the handler authorizes the call itself (KMS:
-	// key policies and grants). Otherwise the caller's identity policies must
-	// allow service:Operation on "*" before the handler runs.
+	// ownAuthorization means that the handler authorizes the call itself (KMS: key
+	// policies and grants). Otherwise the caller's identity policies must allow
+	// service:Operation on "*" before the handler runs.
 	ownAuthorization bool
 	// handle runs with the world's mutex held. The response is encoded in the service's
 	// protocol; an [*Error] is returned as it is, and any other error is a bug of the
@@ -56,7 +57,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// badRequest returns the AWS error that most API errors are: status 400.
+// badRequest returns an AWS error with status 400, which most API errors have.
 func badRequest(code, format string, args ...any) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: code, Message: fmt.Sprintf(format, args...)}
 }

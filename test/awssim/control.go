@@ -20,7 +20,7 @@ func (w *World) control(to http.ResponseWriter, r *http.Request) {
 		return
 	}
 	to.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(to).Encode(answer) // a client that is gone wants no response
+	_ = json.NewEncoder(to).Encode(answer) // the client may have disconnected
 }
 
 func (w *World) controlled(r *http.Request) (any, error) {
@@ -116,11 +116,11 @@ func (w *World) repeat(e Entry) error {
 	return err
 }
 
-// LaunchAsServiceLinkedRole launches an instance as a service-linked role of
-// the account, for example EC2 Auto Scaling's. The role is named without its
-// path. Its own policies don't mention KMS and can't be changed. It can use an
-// encrypted image only by a grant that its own account issued, or with a key of
-// its own account. Fact: GRANT-9 to GRANT-16, IAM-ROLE-8.
+// LaunchAsServiceLinkedRole launches an instance as a service-linked role of the
+// account, for example EC2 Auto Scaling's. role is the role's name without its path.
+// The role's policies don't mention KMS and can't be changed. The role can use an
+// encrypted image only with a grant that its own account issued, or with a key of its
+// own account. Fact: GRANT-9 to GRANT-16, IAM-ROLE-8.
 func (w *World) LaunchAsServiceLinkedRole(account, roleName, region, imageID string) (LaunchResult, error) {
 	return w.launchAndRecord(launchRequest{Account: account, Region: region, ImageID: imageID, Role: roleName})
 }

@@ -4,28 +4,29 @@ import "encoding/json"
 
 // Parts of the default world.
 const (
-	// ManagementAccount of the organization, which publishes nothing.
+	// ManagementAccount is the organization's management account. It publishes nothing.
 	ManagementAccount = "999999999999"
 	// PublishingAccount builds and publishes images.
 	PublishingAccount = "111111111111"
 	// OutsideAccount is in no organization.
 	OutsideAccount = "888888888888"
-	// OrganizationID of the default world.
+	// OrganizationID is the ID of the organization.
 	OrganizationID = "o-exampleorgid"
 	// WorkloadsUnit holds the member accounts.
 	WorkloadsUnit = "ou-ab12-11111111"
-	// LauncherRole launches instances in each member, as Karpenter does, and
-	// has no permission of KMS.
+	// LauncherRole launches instances in each member account, as Karpenter does. It has
+	// no KMS permissions.
 	LauncherRole = "KarpenterControllerRole"
-	// GrantRole lets the publisher create grants in each member.
+	// GrantRole is the role with which the publisher creates grants in each member
+	// account.
 	GrantRole = "orgami-grants"
 )
 
-// MemberAccounts are the accounts that launch.
+// MemberAccounts are the accounts that launch instances.
 func MemberAccounts() []string { return []string{"222222222222", "333333333333", "444444444444"} }
 
-// DefaultServiceLinkedRoles are those of EC2 Auto Scaling and ECS service auto
-// scaling.
+// DefaultServiceLinkedRoles are the service-linked roles of EC2 Auto Scaling and of
+// Application Auto Scaling for ECS.
 func DefaultServiceLinkedRoles() []string {
 	return []string{
 		"aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
@@ -33,15 +34,16 @@ func DefaultServiceLinkedRoles() []string {
 	}
 }
 
-// DefaultWorld is a small organization in the aws partition: a management
-// account, a publisher, three members below a unit, an account outside, three
-// Regions and one that no one has enabled, EBS encryption by default on.
+// DefaultWorld returns a small organization in the aws partition. It has a management
+// account, a publishing account, and three member accounts in a unit. One account is
+// outside the organization. There are three Regions, and a fourth that no account has
+// enabled. EBS encryption by default is on.
 func DefaultWorld() WorldFile {
 	return WorldIn("aws", []string{"us-east-1", "eu-west-1", "ap-southeast-2"}, "af-south-1")
 }
 
-// WorldIn is [DefaultWorld] in another partition and other Regions; optIn are
-// Regions that no account has enabled.
+// WorldIn returns the [DefaultWorld] in another partition and other Regions. optIn
+// lists the Regions that no account has enabled.
 func WorldIn(partition string, regions []string, optIn ...string) WorldFile {
 	file := WorldFile{
 		Partition: partition,
@@ -72,7 +74,7 @@ func WorldIn(partition string, regions []string, optIn ...string) WorldFile {
 	return file
 }
 
-// launchRoles are a launcher without KMS permissions, and a role that the
+// launchRoles returns a launcher role without KMS permissions, and a role that the
 // publisher can assume to create grants.
 func launchRoles(partition string) []RoleFile {
 	return []RoleFile{

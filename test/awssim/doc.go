@@ -1,15 +1,15 @@
-// Package awssim simulates the part of AWS that publishing an encrypted AMI
-// depends on: EC2 images, snapshots and launches, KMS multi-Region keys and
-// grants, STS, Organizations and a little IAM, over a world of accounts and
-// Regions. It speaks AWS's wire protocols, so unmodified clients drive it.
+// Package awssim simulates the part of AWS that publishing an encrypted AMI depends on:
+// EC2 images, snapshots and launches, KMS multi-Region keys and grants, STS,
+// Organizations and a little IAM, for a world of accounts and Regions. It implements
+// AWS's wire protocols, so clients work unmodified.
 //
 // # Shape
 //
-// A [World] holds all state under one mutex. [World.ServeHTTP] decodes a
-// request ([call]), applies faults, quotas and latency, authorizes it, runs
-// the operation's handler under the mutex, journals it and encodes the response.
-// [World.Client] is an http.Client that calls the handler without a socket, so
-// the whole of it runs inside testing/synctest in virtual time.
+// A [World] holds all state under one mutex. [World.ServeHTTP] decodes a request
+// ([call]), applies faults, quotas and latency, authorizes it, runs the operation's
+// handler under the mutex, journals it and encodes the response. [World.Client] is an
+// http.Client that calls the handler without a socket. Tests can therefore run in
+// virtual time, with testing/synctest.
 //
 // # Fidelity
 //

@@ -20,7 +20,7 @@ const (
 type allowedImages struct {
 	current  string
 	criteria []imageCriterion
-	// declarative says that a declarative policy of the organization manages the
+	// declarative means that a declarative policy of the organization manages the
 	// setting.
 	declarative bool
 }
@@ -87,8 +87,8 @@ func (c imageCriterion) metBy(i *image, now time.Time) bool {
 	}
 }
 
-// providedBy reports whether the image comes from the provider. No image here is
-// from AWS Backup.
+// providedBy reports whether the image comes from the provider. The simulator has no
+// images from AWS Backup.
 func (i *image) providedBy(provider string) bool {
 	switch provider {
 	case "amazon":
@@ -105,8 +105,8 @@ var (
 	productCodePattern   = regexp.MustCompile(`^[A-Za-z0-9]{1,25}$`)
 )
 
-// checkCriteria rejects what the API reference of ImageCriterionRequest excludes.
-// Fact: EC2-ALLOW-8.
+// checkCriteria rejects criteria that the API reference of ImageCriterionRequest
+// excludes. Fact: EC2-ALLOW-8.
 func checkCriteria(criteria []imageCriterion) *Error {
 	if len(criteria) > 10 {
 		return badRequest("InvalidParameterValue", "Up to 10 image criteria can be specified, not %d", len(criteria))

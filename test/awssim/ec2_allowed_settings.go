@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// AllowedImagesFile is the setting Allowed AMIs of an account in a Region.
+// AllowedImagesFile is the Allowed AMIs setting of an account in a Region.
 type AllowedImagesFile struct {
 	// State is enabled, audit-mode or disabled. Defaults to enabled.
 	State string `json:"state,omitempty"`
-	// DeclarativePolicy means that a declarative policy of the organization sets it:
-	// the account cannot change it.
+	// DeclarativePolicy means that a declarative policy of the organization manages the
+	// setting. The account can't change it.
 	DeclarativePolicy bool                 `json:"declarative_policy,omitempty"`
 	Criteria          []ImageCriterionFile `json:"criteria,omitempty"`
 }
@@ -24,13 +24,14 @@ type ImageCriterionFile struct {
 	// Names can have the wildcards * and ?.
 	Names        []string `json:"image_names,omitempty"`
 	ProductCodes []string `json:"marketplace_product_codes,omitempty"`
-	// MaximumDaysSinceCreated and MaximumDaysSinceDeprecated limit ages; 0 days
-	// since deprecation excludes deprecated images.
+	// MaximumDaysSinceCreated and MaximumDaysSinceDeprecated limit ages. 0 days since
+	// deprecation excludes deprecated images.
 	MaximumDaysSinceCreated    *int `json:"maximum_days_since_created,omitempty"`
 	MaximumDaysSinceDeprecated *int `json:"maximum_days_since_deprecated,omitempty"`
 }
 
-// addAllowedImages adds the settings of a world file, by Region or for all ("*").
+// addAllowedImages adds the settings of a world file. The keys are Regions, or "*" for
+// all.
 func (w *World) addAllowedImages(a *account, file AccountFile) error {
 	a.allowedImages = map[string]*allowedImages{}
 	for name, setting := range byRegion(w, file.AllowedImages) {

@@ -16,7 +16,7 @@ type set[T any] struct {
 
 func setOf[T any](items ...T) set[T] { return set[T]{items} }
 
-// setFrom converts a list.
+// setFrom converts a list to a set.
 func setFrom[S, T any](from []S, convert func(S) T) set[T] {
 	var s set[T]
 	for _, item := range from {
@@ -25,12 +25,12 @@ func setFrom[S, T any](from []S, convert func(S) T) set[T] {
 	return s
 }
 
-// done is the response of an operation that returns only success.
+// done is the response of an operation that returns no data.
 type done struct {
 	Return bool `xml:"return"`
 }
 
-// timestamp is how EC2 writes a time; empty for the zero time.
+// timestamp formats a time as EC2 does. The zero time is "".
 func timestamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -43,7 +43,7 @@ type tagItem struct {
 	Value string `xml:"value"`
 }
 
-// tagSet lists tags in the order of their keys.
+// tagSet lists tags, sorted by key.
 func tagSet(tags map[string]string) set[tagItem] {
 	return setFrom(slices.Sorted(maps.Keys(tags)), func(key string) tagItem { return tagItem{key, tags[key]} })
 }

@@ -2,23 +2,22 @@ package awssim
 
 import "net/http"
 
-// WithoutCapacity makes launches in a zone fail from now on, and [World.WithCapacity]
-// lets all launches succeed again.
+// WithoutCapacity makes launches in a zone fail until [World.WithCapacity] is called.
 func (w *World) WithoutCapacity(file CapacityFile) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ec2.capacity = append(w.ec2.capacity, file)
 }
 
-// WithCapacity ends all shortages.
+// WithCapacity ends all capacity shortages.
 func (w *World) WithCapacity() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ec2.capacity = nil
 }
 
-// capacity returns EC2's response to a launch for which the zone has no capacity.
-// Fact: EC2-INST-5, EC2-INST-6.
+// capacity returns EC2's error for a launch in a zone without capacity, or nil. Fact:
+// EC2-INST-5, EC2-INST-6.
 func (w *World) capacity(instanceType, zone string) *Error {
 	for _, c := range w.ec2.capacity {
 		switch {

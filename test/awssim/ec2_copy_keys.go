@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// copyKeys finds the key of copies from another Region or the same, if one is
-// needed, and checks that EC2 may use it and the sources' keys for the caller:
-// decrypting happens via EC2 in the source's Region, encrypting in the
-// destination's. Fact: EC2-COPY-2 to EC2-COPY-6, EC2-COPY-29.
+// copyKeys finds the key for the copies, if one is needed. It checks that EC2 can use
+// it and the keys of the sources on behalf of the caller. EC2 decrypts in the source
+// Region and encrypts in the destination Region. Fact: EC2-COPY-2 to EC2-COPY-6,
+// EC2-COPY-29.
 func (c *call) copyKeys(sourceRegion string, sources []*snapshot, encrypt bool, keyID string) (*kmsKey, *stateReasonItem) {
 	from := map[string]*kmsKey{}
 	for _, s := range sources {

@@ -7,21 +7,22 @@ import (
 	"time"
 )
 
-// ImageState is an image that an account of the world owns.
+// ImageState is the state of an image that an account of the world owns.
 type ImageState struct {
 	ID     string `json:"id"`
 	Region string `json:"region"`
 	Owner  string `json:"owner"`
 	Name   string `json:"name"`
 	State  string `json:"state"`
-	// Architecture and BootMode are those of the machines that launch it.
+	// Architecture and BootMode are the architecture and boot mode of the instances
+	// that the image is for.
 	Architecture string `json:"architecture"`
 	BootMode     string `json:"boot_mode"`
-	// Snapshots are their IDs by device.
+	// Snapshots are the IDs of the snapshots, by device.
 	Snapshots []string `json:"snapshots"`
 	// LaunchPermissions are "all", account IDs and ARNs, sorted.
 	LaunchPermissions []string `json:"launch_permissions"`
-	// Tags are the owner's.
+	// Tags are the tags that the owner set.
 	Tags map[string]string `json:"tags"`
 	// Deprecated means that the image has a deprecation time. Protection is its
 	// deregistration protection, empty if it has none.
@@ -29,28 +30,28 @@ type ImageState struct {
 	Protection string `json:"protection,omitempty"`
 }
 
-// SnapshotState is a snapshot that an account of the world owns.
+// SnapshotState is the state of a snapshot that an account of the world owns.
 type SnapshotState struct {
 	ID     string `json:"id"`
 	Region string `json:"region"`
 	Owner  string `json:"owner"`
 	State  string `json:"state"`
-	// Key is the ARN of the key that encrypts it, empty if none does.
+	// Key is the ARN of the key that encrypts the snapshot, or empty.
 	Key string `json:"key"`
 	// VolumePermissions are "all" and account IDs, sorted.
 	VolumePermissions []string `json:"volume_permissions"`
-	// Tags are the owner's.
+	// Tags are the tags that the owner set.
 	Tags map[string]string `json:"tags"`
 }
 
-// InstanceState is an instance that is not terminated.
+// InstanceState is the state of an instance that isn't terminated.
 type InstanceState struct {
 	ID      string `json:"id"`
 	Region  string `json:"region"`
 	Owner   string `json:"owner"`
 	ImageID string `json:"image_id"`
 	State   string `json:"state"`
-	// VolumeKeys are the ARNs of the keys of its encrypted volumes, by device.
+	// VolumeKeys are the ARNs of the encrypted volumes' keys, by device.
 	VolumeKeys []string `json:"volume_keys"`
 	// PublicAddress means that the instance has a public address. KeyName, UserData and
 	// MetadataTokens are parameters of the launch.
@@ -69,10 +70,10 @@ type LaunchResource struct {
 	Owner  string `json:"owner"`
 	// Type is launch-template, auto-scaling-group or security-group.
 	Type string `json:"type"`
-	// ID is a name for Auto Scaling groups.
+	// ID is the ID, or the name of an Auto Scaling group.
 	ID   string            `json:"id"`
 	Tags map[string]string `json:"tags,omitempty"`
-	// Rules is how many rules a security group has.
+	// Rules is the number of rules of a security group.
 	Rules int `json:"rules,omitempty"`
 }
 
@@ -105,7 +106,7 @@ func (w *World) launchResources(now time.Time) []LaunchResource {
 	return all
 }
 
-// imageStates dumps images and snapshots, without those of Amazon.
+// imageStates returns the images and snapshots, except Amazon's.
 func (w *World) imageStates(now time.Time) ([]ImageState, []SnapshotState) {
 	var images []ImageState
 	var snapshots []SnapshotState
@@ -159,7 +160,7 @@ func names(permissions set[permission]) []string {
 	return list
 }
 
-// instanceStates dumps the instances.
+// instanceStates returns the instances that aren't terminated.
 func (w *World) instanceStates(now time.Time) []InstanceState {
 	var states []InstanceState
 	for region, r := range w.ec2.regions {

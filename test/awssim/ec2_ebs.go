@@ -5,11 +5,12 @@ package awssim
 
 type noParameters struct{}
 
-// encryptsByDefault is the account's setting in the Region.
+// encryptsByDefault reports whether EBS encryption by default is on for the account in
+// the Region.
 func (c *call) encryptsByDefault() bool { return c.account().ebsEncryptionByDefault[c.region] }
 
-// defaultKey is the key of new encrypted volumes and snapshots that name none:
-// the account's choice, or aws/ebs.
+// defaultKey returns the account's default key for EBS encryption, which is aws/ebs
+// unless the account chose another one.
 func (c *call) defaultKey() *kmsKey {
 	if arn := c.account().ebsDefaultKey[c.region]; arn != "" {
 		if k := c.w.kms.keys[arn]; k != nil {
@@ -19,7 +20,7 @@ func (c *call) defaultKey() *kmsKey {
 	return c.w.awsManagedKey(c.caller.Account, c.region)
 }
 
-// encryptionKey finds the key that a request names, or the default one.
+// encryptionKey finds the key that a request names, or the default key.
 func (c *call) encryptionKey(id string) (*kmsKey, *Error) {
 	if id == "" {
 		return c.defaultKey(), nil

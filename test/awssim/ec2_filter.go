@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// filter is an element of a Filter parameter: a resource passes if it has one
-// of the values, in which * stands for any text and ? for any character.
+// filter is an element of a Filter parameter. A resource passes if it has one of the
+// values. In a value, * matches any text and ? matches any character.
 type filter struct {
 	Name  string   `param:",required"`
 	Value []string `param:",required"`
@@ -72,8 +72,8 @@ func (f filter) matches(value string) bool {
 	return slices.ContainsFunc(f.Value, func(pattern string) bool { return matchWildcards(pattern, value) })
 }
 
-// matchWildcards reports whether the text has the pattern's form. A backslash
-// takes the special meaning from the character after it.
+// matchWildcards reports whether the text matches the pattern. A backslash escapes the
+// character after it.
 func matchWildcards(pattern, text string) bool {
 	p, t := []rune(pattern), []rune(text)
 	// After a mismatch, the latest star matches one more character.

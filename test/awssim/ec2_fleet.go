@@ -3,7 +3,7 @@ package awssim
 import "maps"
 
 // createFleetRequest has the parameters of a fleet of type instant. Allocation
-// strategies change nothing: all overrides cost the same. Fact: FLEET-1.
+// strategies have no effect, because all overrides cost the same. Fact: FLEET-1.
 type createFleetRequest struct {
 	Type                    string
 	ClientToken             string
@@ -118,7 +118,7 @@ func createFleet(c *call, r createFleetRequest) (any, error) {
 	return answer, nil
 }
 
-// fleetLaunch is one way in which a fleet can launch.
+// fleetLaunch is a combination of template and override that a fleet can launch.
 type fleetLaunch struct {
 	item fleetLaunchItem
 	data templateData

@@ -36,10 +36,10 @@ func (i *image) snapshots() []*snapshot {
 	return snapshots
 }
 
-// imageVisibleTo reports whether the account may see and launch the image: its
-// own, public ones, and those shared with it, its organization or a unit that it
-// is in at any depth, unless the setting Allowed AMIs of the account in the image's
-// Region hides it. Fact: EC2-SHARE-1, EC2-SHARE-5, EC2-ALLOW-2.
+// imageVisibleTo reports whether the account can see and launch the image. It can if it
+// owns the image, the image is public, or the image is shared with the account, its
+// organization or a unit above it. The account's Allowed AMIs setting in the image's
+// Region can hide the image. Fact: EC2-SHARE-1, EC2-SHARE-5, EC2-ALLOW-2.
 func (w *World) imageVisibleTo(i *image, accountID string, now time.Time) bool {
 	return w.imageSharedWith(i, accountID) && !w.hidesImage(i, accountID, now)
 }
@@ -72,7 +72,7 @@ func (w *World) organizationalUnitARN(unit string) string {
 
 var imageIDPattern = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
-// imageIn finds an image that the caller sees in the Region.
+// imageIn finds an image that the caller can see in the Region.
 func (c *call) imageIn(region, id string) (*image, *Error) {
 	if !imageIDPattern.MatchString(id) {
 		return nil, badRequest("InvalidAMIID.Malformed", "Invalid id: %q (expecting \"ami-...\")", id)
@@ -84,7 +84,7 @@ func (c *call) imageIn(region, id string) (*image, *Error) {
 	return i, nil
 }
 
-// ownImage finds an image that the caller may change.
+// ownImage finds an image that the caller can change.
 func (c *call) ownImage(id string) (*image, *Error) {
 	i, problem := c.imageIn(c.region, id)
 	if problem != nil {
@@ -96,7 +96,7 @@ func (c *call) ownImage(id string) (*image, *Error) {
 	return i, nil
 }
 
-// readyImage finds an image of the caller's whose attributes can be changed.
+// readyImage finds an image that the caller owns and whose attributes can be changed.
 func (c *call) readyImage(id string) (*image, *Error) {
 	i, problem := c.ownImage(id)
 	if problem != nil {
@@ -112,7 +112,7 @@ func unavailable(i *image, state string) *Error {
 	return badRequest("InvalidAMIID.Unavailable", "The image ID '%s' is not available: it is %s", i.id, state)
 }
 
-// imageNamePattern is what EC2 allows in the name of an image. Fact: EC2-IMG-1.
+// imageNamePattern matches the image names that EC2 allows. Fact: EC2-IMG-1.
 var imageNamePattern = regexp.MustCompile(`^[A-Za-z0-9()\[\] ./\-'@_]{3,128}$`)
 
 func checkImageName(name string) *Error {

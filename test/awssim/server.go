@@ -61,7 +61,7 @@ func (w *World) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(to.Header(), answer.header())
 	to.WriteHeader(answer.status)
-	_, _ = to.Write(answer.body) // a client that is gone wants no response
+	_, _ = to.Write(answer.body) // the client may have disconnected
 }
 
 // Client returns an HTTP client that calls the world without a socket: inside

@@ -72,7 +72,7 @@ func (c *condition) holds(context requestContext, effect Effect) bool {
 		return true
 	default:
 		if len(got) > 1 || multivalued[key] {
-			// AWS documents no meaning: grant least.
+			// AWS documents no meaning. Choose the result that grants least.
 			return effect == Deny
 		}
 		return c.meets(got[0], context)
@@ -173,8 +173,8 @@ func parseOperatorBlock(o member, l language) ([]condition, error) {
 	return conditions, nil
 }
 
-// parseOperator takes an operator's name apart: an optional set operator, the
-// comparison, an optional IfExists.
+// parseOperator splits an operator's name into an optional set operator, the
+// comparison, and an optional IfExists.
 func parseOperator(name string) (condition, error) {
 	c := condition{operator: name}
 	base := name
@@ -222,8 +222,8 @@ func (c *condition) parseValues(raw json.RawMessage, l language) error {
 	return nil
 }
 
-// conditionKeyForm is a service prefix and the key's name; tag keys follow a
-// slash and may hold nearly anything.
+// conditionKeyForm matches a service prefix and the key's name. A tag key follows a
+// slash and can have nearly any character.
 var conditionKeyForm = regexp.MustCompile(`^[A-Za-z0-9-]+:[^:/\s]+(/.+)?$`)
 
 func checkConditionKey(key string) error {

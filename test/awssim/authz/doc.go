@@ -8,14 +8,13 @@
 //
 // # Strictness
 //
-// Parsing rejects what AWS rejects: unknown elements such as Resources,
-// duplicate keys, a statement without an action, a Principal in an identity
-// policy, a partial wildcard in a principal. Where AWS documents no response,
-// parsing rejects and evaluation grants least: an Allow statement does not
-// match, and a Deny statement does.
+// Parsing rejects what AWS rejects: unknown elements such as Resources, duplicate keys,
+// a statement without an action, a Principal in an identity policy, a partial wildcard
+// in a principal. Where AWS documents no behavior, parsing rejects the document.
+// Evaluation grants least: an Allow statement doesn't match, and a Deny statement does.
 //
-// An action that no service has, such as kms:ReEncrypt, is accepted as AWS
-// accepts it, and matches nothing because no one ever requests it.
+// An action that doesn't exist, such as kms:ReEncrypt, is accepted, as in AWS. It
+// matches nothing because no request uses it.
 //
 // The rules are those of the IAM user guide, in "Grammar of the IAM JSON policy
 // language", "IAM JSON policy elements: Condition operators", "Multivalued

@@ -16,9 +16,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// decodeObject decodes a JSON object in its written order. Unlike encoding/json,
-// it rejects an object that has a name twice, as AWS does ("Grammar": "duplicate
-// keys are not allowed").
+// decodeObject decodes a JSON object in its written order. Unlike encoding/json, it
+// rejects duplicate names, as AWS does ("Grammar": "duplicate keys are not allowed").
 func decodeObject(raw []byte) ([]member, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -114,8 +113,8 @@ func decodeOneOrMore[T any](raw json.RawMessage, decode func(json.RawMessage) (T
 	return values, nil
 }
 
-// decodeScalar decodes a string, number or Boolean as its text: quotation marks
-// are optional for numbers and Booleans ("Grammar").
+// decodeScalar decodes a string, number or Boolean to its text. Numbers and Booleans
+// can be quoted or not ("Grammar").
 func decodeScalar(raw json.RawMessage) (string, error) {
 	text := string(raw)
 	switch {

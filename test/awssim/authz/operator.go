@@ -16,13 +16,13 @@ type comparison func(got string, context requestContext) bool
 
 // operator is a condition operator without its set operator and IfExists.
 type operator struct {
-	// negated says that the condition holds where no value compares true.
+	// negated means that the condition holds if no value compares true.
 	negated bool
 	// null marks the Null operator, which tests for the key's absence.
 	null bool
-	// variables says that the policy's values may hold policy variables.
+	// variables means that the policy's values can contain policy variables.
 	variables bool
-	// wildcards says that * and ? in the policy's values are wildcards.
+	// wildcards means that * and ? in the policy's values are wildcards.
 	wildcards bool
 	// compile returns the comparison for a policy's value, which it gets as text and as
 	// a pattern.
@@ -87,8 +87,8 @@ func arnComparison(text string, p pattern) (comparison, error) {
 	}, nil
 }
 
-// numeric returns the compiler of a numeric operator. holds is given the sign of
-// the request's value compared with the policy's.
+// numeric returns the compile function of a numeric operator. It passes to holds the
+// sign of the comparison of the request's value with the policy's value.
 func numeric(holds func(sign int) bool) func(string, pattern) (comparison, error) {
 	return func(text string, _ pattern) (comparison, error) {
 		want, ok := parseNumber(text)
@@ -102,7 +102,7 @@ func numeric(holds func(sign int) bool) func(string, pattern) (comparison, error
 	}
 }
 
-// maxNumberLength keeps a number such as 1e999999999 from being written out.
+// maxNumberLength prevents the expansion of a number such as 1e999999999.
 const maxNumberLength = 64
 
 func parseNumber(s string) (*big.Rat, bool) {
@@ -112,7 +112,7 @@ func parseNumber(s string) (*big.Rat, bool) {
 	return new(big.Rat).SetString(s)
 }
 
-// date returns the compiler of a date operator, like numeric.
+// date returns the compile function of a date operator, as numeric does for numbers.
 func date(holds func(sign int) bool) func(string, pattern) (comparison, error) {
 	return func(text string, _ pattern) (comparison, error) {
 		want, ok := parseDate(text)

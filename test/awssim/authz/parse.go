@@ -88,8 +88,7 @@ func parseVersion(raw json.RawMessage) (language, error) {
 	return l, nil
 }
 
-// checkNames rejects a Sid that two statements have ("IAM JSON policy elements:
-// Sid").
+// checkNames rejects duplicate Sids ("IAM JSON policy elements: Sid").
 func checkNames(statements []statement) error {
 	seen := map[string]bool{}
 	for _, s := range statements {
@@ -101,7 +100,7 @@ func checkNames(statements []statement) error {
 	return nil
 }
 
-// parseStatement parses one statement. It is called name unless it has a Sid.
+// parseStatement parses one statement. Errors call it name unless it has a Sid.
 func parseStatement(raw json.RawMessage, kind policyKind, l language, name string) (statement, error) {
 	s := statement{name: name}
 	elements, err := decodeElements(raw, "Sid", "Effect", "Principal", "NotPrincipal",
@@ -155,7 +154,8 @@ func parseEffect(raw json.RawMessage) (Effect, error) {
 	}
 }
 
-// exactlyOne returns which of an element and its negation is there.
+// exactlyOne returns the value of the element or of its negation, whichever the
+// statement has.
 func exactlyOne(elements map[string]json.RawMessage, name string) (raw json.RawMessage, negated bool, err error) {
 	positive, has := elements[name]
 	negative, hasNot := elements["Not"+name]
@@ -180,8 +180,8 @@ func forbid(elements map[string]json.RawMessage, why string, names ...string) er
 	return nil
 }
 
-// actionForm is a service prefix and the operation. The prefix takes no
-// wildcards ("IAM JSON policy elements: Action").
+// actionForm matches a service prefix and an operation. The prefix can't have wildcards
+// ("IAM JSON policy elements: Action").
 var actionForm = regexp.MustCompile(`^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$`)
 
 func (s *statement) parseAction(elements map[string]json.RawMessage) error {
@@ -249,7 +249,7 @@ func (s *statement) parsePrincipal(elements map[string]json.RawMessage, kind pol
 	return nil
 }
 
-// collectVariables notes the variables that a request must be able to fill in.
+// collectVariables collects the variables that a request must have values for.
 func (s *statement) collectVariables() {
 	for _, r := range s.resources {
 		s.variables = append(s.variables, r.arn.variables()...)

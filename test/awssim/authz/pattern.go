@@ -20,8 +20,7 @@ const (
 // pattern is a string of a policy with wildcards and policy variables.
 type pattern []token
 
-// token is a part of a pattern: a variable if the variable is not empty,
-// otherwise a symbol.
+// token is a part of a pattern: a variable if that field is set, otherwise a symbol.
 type token struct {
 	symbol
 
@@ -30,7 +29,7 @@ type token struct {
 	optional bool   // whether there is a fallback
 }
 
-// symbol stands for characters of the value that is matched.
+// symbol is a literal or a wildcard of a pattern.
 type symbol struct {
 	kind symbolKind
 	char rune // for literal
@@ -44,9 +43,9 @@ const (
 	oneChar
 )
 
-// compilePattern compiles s. Without wildcards, * and ? stand for themselves.
-// Policy variables are recognized in language version 2012-10-17 only; in the
-// older one they are literal text ("Policy variables").
+// compilePattern compiles s. Without wildcards, * and ? stand for themselves. Policy
+// variables are recognized only in language version 2012-10-17. In the older version,
+// they are literal text ("Policy variables").
 func compilePattern(s string, l language, wildcards bool) (pattern, error) {
 	var p pattern
 	for s != "" {
@@ -90,9 +89,9 @@ func wildcardOrLiteral(char rune, wildcards bool) symbol {
 	}
 }
 
-// parseVariable parses what stands between ${ and }: a condition key, a key with
-// a default value as in aws:PrincipalTag/team, 'none', or one of the characters
-// *, ? and $, which then stand for themselves.
+// parseVariable parses the text between ${ and }. It is a condition key, a key with a
+// default value (aws:PrincipalTag/team, 'none'), or one of the literal characters *, ?
+// and $.
 func parseVariable(body string) (token, error) {
 	switch body {
 	case "*", "?", "$":
@@ -124,8 +123,8 @@ func (p pattern) variables() []string {
 	return keys
 }
 
-// resolve fills in the variables. Wildcards in their values stand for
-// themselves.
+// resolve replaces the variables with their values. Wildcards in the values are literal
+// characters.
 func (p pattern) resolve(context requestContext) []symbol {
 	symbols := make([]symbol, 0, len(p))
 	for _, t := range p {
@@ -203,9 +202,8 @@ func splitSymbols(symbols []symbol, n int) [][]symbol {
 	return append(segments, symbols[start:])
 }
 
-// checkARN rejects a pattern that cannot be an ARN. AWS completes some short
-// ARNs with wildcards; the documentation does not say which, so none is
-// accepted here.
+// checkARN rejects a pattern that cannot be an ARN. AWS completes some short ARNs with
+// wildcards. Its documentation doesn't say which, so the simulator accepts none.
 func checkARN(p pattern) error {
 	const scheme = "arn:"
 	var written []rune // the text up to the first variable
@@ -229,7 +227,7 @@ func checkARN(p pattern) error {
 	return nil
 }
 
-// foldCase puts the literals in lower case.
+// foldCase converts the literals to lower case.
 func foldCase(symbols []symbol) []symbol {
 	folded := make([]symbol, len(symbols))
 	for i, s := range symbols {

@@ -9,7 +9,7 @@ import (
 
 // Request asks whether Principal may do Action on Resource.
 type Request struct {
-	// Action is the service prefix and the operation, as kms:Decrypt. Letter
+	// Action is the service prefix and the operation, for example kms:Decrypt. Letter
 	// case does not matter.
 	Action string
 	// Resource is the ARN of the resource that the request acts on. It is "*"
@@ -17,11 +17,10 @@ type Request struct {
 	// policy. Role trust policies ignore it.
 	Resource  string
 	Principal Principal
-	// Context holds the condition keys of the request, such as
-	// aws:PrincipalOrgID, with their values. Letter case of the keys does not
-	// matter; a key without values, or with empty ones only, counts as absent.
-	// Nothing is derived from Principal: the caller fills in aws:PrincipalArn
-	// and the like.
+	// Context holds the condition keys of the request, such as aws:PrincipalOrgID, with
+	// their values. Keys are case-insensitive. A key without values, or with only empty
+	// ones, counts as absent. Nothing is derived from Principal, so the caller must set
+	// keys such as aws:PrincipalArn.
 	Context map[string][]string
 }
 
@@ -53,10 +52,10 @@ type Decision struct {
 	// Statement names the deciding statement by its Sid or, if it has no Sid,
 	// as "statement 2", counted from 1. It is empty if Effect is NoMatch.
 	Statement string
-	// ViaAccount means that the request is allowed only because a statement
-	// names the caller's account, or its root, which is the same. That
-	// delegates to the account: the caller's identity policies must allow the
-	// request as well.
+	// ViaAccount means that the request is allowed only because a statement names the
+	// caller's account, or its root, which means the same. Such a statement delegates
+	// the decision to the account: the caller's identity policies must also allow the
+	// request.
 	ViaAccount bool
 	// Reason says in one line why: the deciding statement or, if none matched, the one
 	// that came closest, and the part that didn't match.

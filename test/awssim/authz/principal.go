@@ -11,18 +11,18 @@ import (
 
 // Principal identifies the caller of a request.
 type Principal struct {
-	// ARN is the principal's own ARN: of a user, of a role session
-	// (arn:aws:sts::111122223333:assumed-role/NAME/SESSION), or of an account's
-	// root. Empty for a service.
+	// ARN is the ARN of a user, of a role session
+	// (arn:aws:sts::111122223333:assumed-role/NAME/SESSION), or of an account's root.
+	// It is empty for a service.
 	ARN string
-	// RoleARN is, for a role session, the ARN of its role with the role's path.
+	// RoleARN is the ARN of a role session's role, with the role's path.
 	RoleARN string
 	// Account is the principal's 12-digit account ID.
 	Account string
 	// Root means that the principal is the root user of its account.
 	Root bool
-	// Service is the service principal, as ec2.amazonaws.com, if the caller is
-	// an AWS service on its own behalf.
+	// Service is the service principal, for example ec2.amazonaws.com, if the caller is
+	// an AWS service that acts on its own behalf.
 	Service string
 }
 

@@ -28,8 +28,8 @@ type statement struct {
 	variables []string
 }
 
-// progress is how far a request got through a statement: the part at which it
-// failed, in the order of testing.
+// progress is the part of a statement at which a request failed, in the order of
+// testing.
 type progress int
 
 const (
@@ -57,8 +57,8 @@ func (s *statement) match(e *evaluation) outcome {
 		return outcome{reached: atPrincipal, lacks: "not to " + e.Principal.describe()}
 	}
 	for _, name := range s.variables {
-		// "If AWS cannot resolve a variable this might cause the entire
-		// statement to be invalid" ("Policy variables"): here it always does.
+		// "If AWS cannot resolve a variable this might cause the entire statement to be
+		// invalid" ("Policy variables"). The simulator always treats it as invalid.
 		if len(e.context[name]) != 1 {
 			return outcome{reached: atResource, lacks: fmt.Sprintf("the request has no single value for ${%s}", name)}
 		}
