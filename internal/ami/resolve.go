@@ -61,7 +61,7 @@ func Resolve(ctx context.Context, clients Clients, query Query) (Image, error) {
 	available := slices.DeleteFunc(slices.Clone(found), func(i Image) bool { return i.State != string(types.ImageStateAvailable) })
 	switch {
 	case len(found) == 0:
-		return Image{}, fmt.Errorf("no image in %s matches: %s. Check region, owners and filters", query.Region, query)
+		return Image{}, fmt.Errorf("no image in %s matches: %s. Check region, owners and filters, and the account with 'aws sts get-caller-identity'", query.Region, query)
 	case len(available) == 0:
 		return Image{}, fmt.Errorf("no matching image in %s is available: %s. Wait, or change the filters. Found:\n%s", query.Region, query, candidates(found))
 	case len(available) > 1 && !query.MostRecent:

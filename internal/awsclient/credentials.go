@@ -68,6 +68,9 @@ func loadingError(err error, profile string) error {
 	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
 		return fmt.Errorf("loading the AWS configuration: profile %q needs an MFA code, and a build can't ask for one. Sign in first and pass the credentials in the environment, or use a profile without mfa_serial", profile)
 	}
+	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return fmt.Errorf("loading the AWS configuration: %w. Check AWS_PROFILE, the option `profile`, and the AWS config file", err)
+	}
 	return fmt.Errorf("loading the AWS configuration: %w", err)
 }
 

@@ -97,7 +97,10 @@ func TestHint(t *testing.T) {
 		{"EC2 CopyImage", CodeUnauthorized, user + "because no VPC endpoint policy allows the action", "Allow this action in the policy of the VPC endpoint"},
 		{"EC2 CopyImage", CodeUnauthorized, "You are not authorized. Encoded authorization failure message: abc", "Run 'aws sts decode-authorization-message"},
 		{"EC2 CopyImage", CodeUnauthorized, "You are not authorized", "Allow this action in the caller's IAM policy. Run"},
-		{"STS AssumeRole", CodeSTSAccessDenied, "no", "Allow the action in the caller's IAM policy, and the caller in the role's trust policy"},
+		{"STS AssumeRole", CodeSTSAccessDenied, "no", "Check that the role exists. Allow the action in the caller's IAM policy, and the caller in the role's trust policy"},
+		{"EC2 ModifyImageAttribute", "InvalidParameterValue", "The organization or organizational unit does not exist.", "Check the share block, and organization.id and organization.arn if they're set. Run 'aws organizations describe-organization'"},
+		{"EC2 DescribeImages", CodeAuthFailure, "no", "Check that the credentials are valid and that the Region is enabled for the account. Run 'aws sts get-caller-identity'"},
+		{"EC2 DescribeImages", "ExpiredToken", "no", "The credentials have expired. Get new ones, for example with 'aws sso login'"},
 		{"STS AssumeRole", CodeSTSAccessDenied, user + "because no resource-based policy allows the sts:AssumeRole action", "Allow the caller in the role's trust policy"},
 		{"KMS CreateGrant", "StrangeException", "", ""},
 	} {
@@ -199,6 +202,7 @@ func TestProfilesWithoutCredentials(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", filepath.Join("testdata", "profiles"))
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	for profile, want := range map[string]string{
+		"missing":  `loading the AWS configuration: failed to get shared config profile, missing. Check AWS_PROFILE, the option ` + "`profile`" + `, and the AWS config file`,
 		"mfa":      `loading the AWS configuration: profile "mfa" needs an MFA code, and a build can't ask for one. Sign in first and pass the credentials in the environment, or use a profile without mfa_serial`,
 		"sso":      `getting the caller's identity in us-east-1: no AWS credentials: the sign-in of profile "sso" to IAM Identity Center (SSO) is missing or has expired. Run 'aws sso login --profile sso'`,
 		"no-tool":  `getting the caller's identity in us-east-1: no AWS credentials: the credential_process of profile "no-tool" failed (exit status 127). Run its command from the AWS config file by hand, and correct it`,

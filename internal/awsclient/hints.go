@@ -31,7 +31,8 @@ func hint(call string, err smithy.APIError) string {
 		{"", CodeNotInOrganization, "Run in a member account of the organization, or share with accounts instead of an organization"},
 		{"EC2 RunInstances", CodeOptInRequired, "Subscribe the account to the AWS Marketplace product that the message names"},
 		{"", CodeOptInRequired, "Enable the Region for the account, or subscribe the account to what the message names"},
-		{"EC2 ModifyImageAttribute", "InvalidAMIAttributeItemValue", "Check the accounts, organizational units and the organization in the share block"},
+		{"EC2 ModifyImageAttribute", "InvalidAMIAttributeItemValue", sharedWith},
+		{"EC2 ModifyImageAttribute", "InvalidParameterValue", sharedWith},
 		{"EC2 ModifySnapshotAttribute", "InvalidParameterValue", "Check the accounts in share.accounts"},
 		{"SSM PutParameter", "ParameterLimitExceeded", "Delete parameters that are no longer needed in this Region, or request an increase of the quota in Service Quotas"},
 		{"SSM PutParameter", "ParameterMaxVersionLimitExceeded", "The oldest version of the parameter has a label. Move the label to a newer version"},
@@ -53,8 +54,9 @@ func hint(call string, err smithy.APIError) string {
 
 const (
 	seePermissions = "Run 'aws sts get-caller-identity' to see the caller; docs/permissions.md lists what it needs"
-	invalid        = "Check that the credentials are valid and that the Region is enabled for the account"
-	signIn         = "The credentials have expired. Sign in again"
+	sharedWith     = "Check the share block, and organization.id and organization.arn if they're set. Run 'aws organizations describe-organization' to see the organization"
+	invalid        = "Check that the credentials are valid and that the Region is enabled for the account. Run 'aws sts get-caller-identity' to check the credentials"
+	signIn         = "The credentials have expired. Get new ones, for example with 'aws sso login'"
 	signInFirst    = "Set AWS_PROFILE or the credentials in the environment, or sign in with 'aws sso login'"
 )
 
@@ -71,7 +73,7 @@ func denialHint(call, message string) string {
 	if found == nil {
 		switch service, operation, _ := strings.Cut(call, " "); {
 		case operation == "AssumeRole":
-			return "Allow the action in the caller's IAM policy, and the caller in the role's trust policy"
+			return "Check that the role exists. Allow the action in the caller's IAM policy, and the caller in the role's trust policy"
 		case service == "KMS":
 			return "Allow this action in the caller's IAM policy and in the key policy. " + seePermissions
 		default:

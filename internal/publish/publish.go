@@ -206,11 +206,12 @@ func (r run) copyAndGrant(ctx context.Context, observed Observed, plan Plan, key
 	return copies, grants, members, causeFirst(err)
 }
 
-// causeFirst moves errors of stopped waits behind their cause.
+// causeFirst moves errors of stopped waits and calls behind their cause.
 func causeFirst(err error) error {
+	stopped := func(err error) bool { return errors.Is(err, ami.ErrStopped) || errors.Is(err, context.Canceled) }
 	errs := flatten(err)
 	slices.SortStableFunc(errs, func(a, b error) int {
-		switch stoppedA, stoppedB := errors.Is(a, ami.ErrStopped), errors.Is(b, ami.ErrStopped); {
+		switch stoppedA, stoppedB := stopped(a), stopped(b); {
 		case stoppedA == stoppedB:
 			return 0
 		case stoppedA:
