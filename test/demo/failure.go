@@ -70,7 +70,9 @@ func caught(ctx context.Context, s *simulator, p packer, variables map[string]st
 		return err
 	}
 	changed := mutations(after[len(before):])
-	fmt.Printf("\nCalls that changed something: %s\n", changed)
+	if verbose() {
+		fmt.Printf("\nCalls that changed something: %s\n", changed)
+	}
 	if strings.Contains(changed, "CopyImage") {
 		return errors.New("the copies of the failed run weren't used")
 	}

@@ -80,6 +80,10 @@ func (p packer) command(ctx context.Context, arguments ...string) *exec.Cmd {
 	return command
 }
 
+// verbose reports whether all output of Packer and the calls that changed something
+// are shown.
+func verbose() bool { return os.Getenv("VERBOSE") == "1" }
+
 // build runs `packer build` on one source of the template. Without VERBOSE=1, only what
 // orgami-publish prints is shown.
 func (p packer) build(ctx context.Context, only string, variables map[string]string) error {
@@ -88,7 +92,7 @@ func (p packer) build(ctx context.Context, only string, variables map[string]str
 		arguments = append(arguments, "-var", name+"="+value)
 	}
 	command := p.command(ctx, append(arguments, p.template)...)
-	shown := &output{verbose: os.Getenv("VERBOSE") == "1"}
+	shown := &output{verbose: verbose()}
 	command.Stdout, command.Stderr = shown, shown
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("packer build -only=%s: %w\n%s", only, err, strings.Join(shown.lines[max(0, len(shown.lines)-30):], "\n"))

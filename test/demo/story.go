@@ -38,7 +38,9 @@ func story(ctx context.Context, s *simulator, p packer, work string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nCalls that changed something: %s\n", mutations(after[len(before):]))
+	if verbose() {
+		fmt.Printf("\nCalls that changed something: %s\n", mutations(after[len(before):]))
+	}
 
 	published, err := readManifest(output)
 	if err != nil {
