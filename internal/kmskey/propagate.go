@@ -121,7 +121,7 @@ func (a applied) readBackRegion(ctx context.Context, region string) (policy.Docu
 			return document, err
 		}
 	}
-	return policy.Document{}, fmt.Errorf("reading back key %s in %s after setting its policy %d times: %w. Someone else is changing the policy. Run again when they are done", a.id, region, policyWrites, overwritten)
+	return policy.Document{}, fmt.Errorf("reading back key %s in %s after setting its policy %d times: %w. Another principal is changing the policy. Run again when they are done", a.id, region, policyWrites, overwritten)
 }
 
 // awaitPropagated waits until the key is usable, and alias and policy show.

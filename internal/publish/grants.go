@@ -35,7 +35,7 @@ func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, key
 	return grants.Apply(ctx, r.Clients.KMS, r.sessions, r.Reporter)
 }
 
-// members acts in the accounts of an organization, with one session a role.
+// members acts in the accounts of an organization, with one session for each role.
 func members(clients *awsclient.Clients) grant.Members {
 	var mu sync.Mutex
 	sessions := map[string]aws.CredentialsProvider{} // by role ARN
