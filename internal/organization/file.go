@@ -57,7 +57,7 @@ type reading struct {
 	problems []error
 }
 
-func (r *reading) problem(line int, format string, args ...any) {
+func (r *reading) problemf(line int, format string, args ...any) {
 	r.problems = append(r.problems, fmt.Errorf("line %d: "+format, append([]any{line}, args...)...))
 }
 
@@ -66,9 +66,9 @@ func (r *reading) add(line int, id string) {
 	case pattern.Account.Match(id):
 		r.ids = append(r.ids, id)
 	case len(id) < 12 && id != "" && strings.Trim(id, "0123456789") == "":
-		r.problem(line, "%q is not an account ID. Write 12 digits. Programs that read IDs as numbers drop leading zeros", id)
+		r.problemf(line, "%q is not an account ID. Write 12 digits. Programs that read IDs as numbers drop leading zeros", id)
 	default:
-		r.problem(line, "%q is not an account ID. Write 12 digits", id)
+		r.problemf(line, "%q is not an account ID. Write 12 digits", id)
 	}
 }
 
@@ -115,11 +115,11 @@ func (r *reading) json(content []byte, object bool) {
 			continue
 		}
 		if raw, line := value(); name == "NextToken" && string(raw) != "null" {
-			r.problem(line, "NextToken says that accounts are missing. Run 'aws organizations list-accounts' without --max-items and --no-paginate")
+			r.problemf(line, "NextToken says that accounts are missing. Run 'aws organizations list-accounts' without --max-items and --no-paginate")
 		}
 	}
 	if !found {
-		r.problem(1, "the object has no list of Accounts. Write the output of 'aws organizations list-accounts', or a list of IDs")
+		r.problemf(1, "the object has no list of Accounts. Write the output of 'aws organizations list-accounts', or a list of IDs")
 	}
 }
 
@@ -137,11 +137,11 @@ func (r *reading) item(raw json.RawMessage, line int) {
 	case raw[0] >= '0' && raw[0] <= '9':
 		r.add(line, string(raw))
 	case raw[0] != '{' || json.Unmarshal(raw, &account) != nil:
-		r.problem(line, "expected an account ID. Write 12 digits in double quotes")
+		r.problemf(line, "expected an account ID. Write 12 digits in double quotes")
 	default:
 		switch state := cmp.Or(account.State, account.Status); types.AccountState(state) {
 		case "":
-			r.problem(line, "the account has no State. Write the whole output of 'aws organizations list-accounts', or only the IDs")
+			r.problemf(line, "the account has no State. Write the whole output of 'aws organizations list-accounts', or only the IDs")
 		case types.AccountStateActive:
 			r.add(line, account.ID)
 		default:

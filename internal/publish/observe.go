@@ -80,8 +80,7 @@ func (o Observed) subjects(plan Plan) (subjects map[string]launchcheck.Subject, 
 	return subjects, unknown
 }
 
-// shared returns the images' launch permissions, and whether they are known for all
-// images.
+// shared returns the launch permissions of the images, and whether all are known.
 func (o Observed) shared(images ami.Verified) (shared map[string]ami.Shared, all bool) {
 	shared = map[string]ami.Shared{}
 	for _, region := range images.Regions() {

@@ -85,7 +85,7 @@ func TestKeyPolicyKeptOverwritten(t *testing.T) {
 		})
 		_, err := w.publish(w.matrixSpec())
 		w.sim.OnCall(nil)
-		if err == nil || !strings.Contains(err.Error(), "Someone else is changing the policy") || !strings.Contains(err.Error(), "us-east-1") {
+		if err == nil || !strings.Contains(err.Error(), "Another principal is changing the policy") || !strings.Contains(err.Error(), "us-east-1") {
 			t.Errorf("error is %v", err)
 		}
 		if took := time.Since(start); took > 15*time.Minute {

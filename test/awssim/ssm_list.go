@@ -166,7 +166,7 @@ func (f parameterFilter) matcher(c *call) (func(name, value string) bool, *Error
 	case f.Option == "BeginsWith":
 		return func(name, value string) bool { return strings.HasPrefix(text(name), value) }, nil
 	case f.Option == "Contains" && f.Key == "Name":
-		return func(name, value string) bool { return strings.Contains(name, value) }, nil
+		return strings.Contains, nil
 	}
 	return nil, badRequest("InvalidFilterOption", "The filter option %q is not valid for %s.", f.Option, f.Key)
 }
