@@ -22,9 +22,13 @@ import (
 
 // Observed is what a publication depends on, as AWS reports it.
 type Observed struct {
-	Now          time.Time
-	Caller       awsclient.Identity
+	Now    time.Time
+	Caller awsclient.Identity
+	// Organization is the one that the image is shared with.
 	Organization awsclient.Organization
+	// CallersOrganization is the one that the caller's account belongs to; zero if it
+	// couldn't be read or didn't have to be.
+	CallersOrganization awsclient.Organization
 	// Discovered are the organization's accounts that get grants.
 	Discovered []string
 	// Members are all accounts of the organization; nil if they couldn't be listed or
@@ -109,14 +113,14 @@ func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observ
 		}},
 		fanout.Task{Name: "organization", Run: func(ctx context.Context) (err error) {
 			o := &withOrganization
-			o.Organization, err = readOrganization(ctx, clients, spec, o.Caller.Partition)
+			o.Organization, o.CallersOrganization, err = readOrganization(ctx, clients, spec, o.Caller.Partition)
 			return err
 		}},
 		fanout.Task{Name: "images", Run: func(ctx context.Context) error { return withImages.readImages(ctx, clients, spec) }},
 		fanout.Task{Name: "key", Run: func(ctx context.Context) error { return withKey.readKey(ctx, clients, spec, found) }},
 	)
 	observed.Discovered, observed.Members = withAccounts.Discovered, withAccounts.Members
-	observed.Organization = withOrganization.Organization
+	observed.Organization, observed.CallersOrganization = withOrganization.Organization, withOrganization.CallersOrganization
 	observed.Key, observed.Grants = withKey.Key, withKey.Grants
 	observed.Sources, observed.Images = withImages.Sources, withImages.Images
 	observed.Generations, observed.Parameters = withImages.Generations, withImages.Parameters
@@ -278,23 +282,4 @@ func checkRegions(ctx context.Context, clients *awsclient.Clients, spec Spec) er
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// readOrganization reads from AWS only what isn't configured.
-func readOrganization(ctx context.Context, clients *awsclient.Clients, spec Spec, partition string) (awsclient.Organization, error) {
-	given := awsclient.Organization{ID: spec.Organization.ID, ARN: spec.Organization.ARN}
-	if !spec.Share.Organization || (given.ID != "" && given.ARN != "") {
-		return given, nil
-	}
-	found, err := clients.Organization(ctx, partition)
-	switch {
-	case awsclient.Is(err, awsclient.CodeNotInOrganization):
-		return given, err
-	case err != nil:
-		return given, fmt.Errorf("%w. Or set organization.id and organization.arn", err)
-	}
-	if given.ID != "" && given.ID != found.ID || given.ARN != "" && given.ARN != found.ARN {
-		return given, fmt.Errorf("the caller's account belongs to organization %s (%s), but the configuration names %s%s. Correct or omit the organization block", found.ID, found.ARN, given.ID, given.ARN)
-	}
-	return found, nil
 }

@@ -31,6 +31,8 @@ type Plan struct {
 	canary     []string // problems
 	grants     grant.Desired
 	strangers  []string // problems of accounts in grants.accounts
+	foreign    []string // warnings of other organizations
+	evicts     []string // problems of key policies that lose the caller's organization
 	sharing    []change.Change
 	lifecycle  []change.Change
 	parameter  []change.Change
@@ -40,8 +42,9 @@ type Plan struct {
 // NewPlan compares. It makes no call, and the same input gives the same plan.
 // [Plan.Problems] lists what prevents the publication.
 func NewPlan(spec Spec, observed Observed) (Plan, error) {
-	plan := Plan{grants: desiredGrants(spec, observed), strangers: strangers(spec, observed), SharePolicy: sharePolicy(spec, observed)}
+	plan := Plan{grants: desiredGrants(spec, observed), strangers: strangers(spec, observed), foreign: foreign(spec, observed), SharePolicy: sharePolicy(spec, observed)}
 	plan.Key = kmskey.Diff(desiredKey(spec, observed), observed.Key)
+	plan.evicts = evicts(observed, plan.Key, plan.foreign)
 	var err error
 	if plan.Images, err = imagePlans(spec, observed, plan.Key); err != nil {
 		return Plan{}, err
@@ -127,7 +130,7 @@ func (p Plan) Problems() []string {
 	for _, image := range p.Images {
 		problems = append(problems, image.Problems()...)
 	}
-	return slices.Concat(problems, p.quotas, p.canary)
+	return slices.Concat(problems, p.evicts, p.quotas, p.canary)
 }
 
 // existing maps each Region to the image that the plan uses as it is.

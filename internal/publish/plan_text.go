@@ -30,11 +30,11 @@ func (p Plan) String() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// Warnings are what exists in addition to what is configured, and, if asked for,
-// what blocks a run.
+// Warnings are other organizations that the image would be shared with, what exists in
+// addition to what is configured, and, if asked for, what blocks a run.
 func (p Plan) Warnings(blocking bool) []string {
 	changes := p.Changes()
-	warnings := lines(changes, change.Unmanaged)
+	warnings := slices.Concat(p.foreign, lines(changes, change.Unmanaged))
 	if blocked, _ := p.skipped(changes); blocking {
 		warnings = append(lines(blocked, change.Skip), warnings...)
 	}

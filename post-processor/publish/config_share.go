@@ -3,7 +3,10 @@
 package publish
 
 // The `organization` block names the AWS organization. It is needed if the caller
-// can't read the organization from AWS (`organizations:DescribeOrganization`).
+// can't read the organization from AWS (`organizations:DescribeOrganization`), or to
+// share with another organization: that takes both `id` and `arn`. If the caller can
+// read its own organization, the plan warns of a different one, and a run never replaces
+// the caller's organization in the policy of an existing key.
 type OrganizationConfig struct {
 	// ID of the organization, `o-…`. Defaults to the ID in `arn`, or to the ID that
 	// AWS returns.
