@@ -39,6 +39,7 @@ const (
 	CodeNoCapacity           = "InsufficientInstanceCapacity"
 	CodeNoHostCapacity       = "InsufficientHostCapacity"
 	CodeParameterNotFound    = "ParameterNotFound"
+	CodeParameterExists      = "ParameterAlreadyExists"
 	CodeNotInOrganization    = "AWSOrganizationsNotInUseException"
 	CodeOptInRequired        = "OptInRequired"
 	CodeAuthFailure          = "AuthFailure"

@@ -96,19 +96,24 @@ func Put(ctx context.Context, client *ssm.Client, region, name, image string) er
 	if err != nil || observed.Value == image {
 		return err
 	}
+	creates := observed.Value == ""
 	_, err = client.PutParameter(ctx, &ssm.PutParameterInput{
-		Name: &name, Value: &image, Type: types.ParameterTypeString, DataType: aws.String(dataType), Overwrite: aws.Bool(observed.Value != ""),
+		Name: &name, Value: &image, Type: types.ParameterTypeString, DataType: aws.String(dataType), Overwrite: aws.Bool(!creates),
 		Description: aws.String("The AMI that orgami-publish published last"),
 	})
-	if err != nil {
+	exists := creates && awsclient.Is(err, awsclient.CodeParameterExists)
+	if err != nil && !exists { // a request that is repeated after a lost response finds the parameter that it created
 		return awsclient.Wrap(err, "setting the parameter %s in %s to %s", name, region, image)
 	}
 	err = wait.Until(ctx, wait.Policy{Timeout: validation}, func(ctx context.Context) (string, error) {
-		observed, err := Read(ctx, client, region, name)
-		if err == nil && observed.Value != image {
+		switch observed, err := Read(ctx, client, region, name); {
+		case err != nil || observed.Value == image:
+			return "", err
+		case exists && observed.Value != "":
+			return "", fmt.Errorf("creating the parameter %s in %s: it exists and names %s, because another principal created it. Run again to set it to %s", name, region, observed.Value, image)
+		default:
 			return "the value isn't visible yet", nil
 		}
-		return "", err
 	})
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
 		return fmt.Errorf("setting the parameter %s in %s to %s: %w. AWS did not accept the image, or another principal changed the parameter. Allow the caller ec2:DescribeImages, then run again", name, region, image, err)

@@ -109,6 +109,48 @@ func TestPut(t *testing.T) {
 	})
 }
 
+// TestPutLostResponse checks that Put creates and updates the parameter although the
+// connection breaks after AWS took the request: the repeated request fails with
+// ParameterAlreadyExists when it creates.
+func TestPutLostResponse(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for _, image := range []string{first, second} {
+			w.sim.Inject(awssim.Fault{Operation: "PutParameter", Kind: awssim.ResetAfter})
+			if err := ssmparam.Put(t.Context(), w.client, region, name, image); err != nil {
+				t.Error(err)
+			}
+			if got := w.sim.Parameter(awssim.PublishingAccount, region, name); got != image {
+				t.Errorf("the parameter is %q", got)
+			}
+		}
+	})
+}
+
+// TestPutCreatedByAnother checks that a parameter that another principal creates in the
+// meantime, with another image, is an error that names that image at once.
+func TestPutCreatedByAnother(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		created := false
+		w.sim.OnCall(func(call awssim.Entry) {
+			if call.Operation == "GetParameter" && !created {
+				created = true
+				_, err := w.client.PutParameter(t.Context(), &ssm.PutParameterInput{Name: aws.String(name), Value: aws.String(second), Type: types.ParameterTypeString, DataType: aws.String("aws:ec2:image")})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		start := time.Now()
+		err := ssmparam.Put(t.Context(), w.client, region, name, first)
+		if err == nil || !strings.Contains(err.Error(), second) || !strings.Contains(err.Error(), "another principal") || time.Since(start) > time.Minute {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		if got := w.sim.Parameter(awssim.PublishingAccount, region, name); got != second {
+			t.Errorf("the parameter is %q", got)
+		}
+	})
+}
+
 // TestPutRefused checks that the wait ends if AWS silently rejects an image.
 func TestPutRefused(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
