@@ -192,7 +192,7 @@ var otherMutations = []mutation{
 	},
 	{
 		"believe that a parameter was set", "internal/ssmparam/parameter.go",
-		"if err == nil && observed.Value != image {", "if false && observed.Value != image {",
+		"case err != nil || observed.Value == image:", "case err != nil || observed.Value != \"\":",
 	},
 	{
 		"take a parameter of any type", "internal/ssmparam/parameter.go",
