@@ -109,10 +109,9 @@ type regional struct {
 func (c *creator) account(ctx context.Context, account string, grants []*Grant) {
 	options := []func(*kms.Options){failAtQuota}
 	if account != c.desired.Owner {
-		role := RoleARN(c.desired.Partition, account, c.desired.MemberRole)
-		session := c.members(role)
-		if _, err := session.Retrieve(ctx); err != nil {
-			c.failed(ctx, account, "", fmt.Errorf("creating the grants of account %s: can't assume %s (grants.member_role): %w", account, role, awsclient.Wrap(err, "assuming the role")))
+		session, err := c.desired.session(ctx, c.members, account)
+		if err != nil {
+			c.failed(ctx, account, "", err)
 			return
 		}
 		options = append(options, awsclient.WithCredentials(session))
@@ -130,6 +129,16 @@ func (c *creator) account(ctx context.Context, account string, grants []*Grant) 
 	if err != nil {
 		c.failed(ctx, account, "", err)
 	}
+}
+
+// session assumes the account's member role, unless that was done before.
+func (d Desired) session(ctx context.Context, members Members, account string) (aws.CredentialsProvider, error) {
+	role := RoleARN(d.Partition, account, d.MemberRole)
+	session := members(role)
+	if _, err := session.Retrieve(ctx); err != nil {
+		return nil, fmt.Errorf("creating the grants of account %s: can't assume %s (grants.member_role): %w", account, role, awsclient.Wrap(err, "assuming the role"))
+	}
+	return session, nil
 }
 
 // failed records a failure in the Region, or in all if it is "".

@@ -175,10 +175,10 @@ func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
 	return observed, &plan, nil
 }
 
-// preflight checks the permissions that the plan requires with dry runs, where AWS
-// supports them.
+// preflight checks the permissions that the plan requires: with dry runs, where AWS
+// supports them, and by assuming roles.
 func (r run) preflight(ctx context.Context, observed Observed, plan Plan) error {
-	return errors.Join(ami.Preflight(ctx, r.Clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.Clients.KMS), r.assumeCanary(ctx, observed, plan))
+	return errors.Join(ami.Preflight(ctx, r.Clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.Clients.KMS, r.sessions), r.assumeCanary(ctx, observed, plan))
 }
 
 // copyAndGrant copies the images, creates the grants and inspects the member accounts
