@@ -50,33 +50,40 @@ type Result struct {
 // scope. A launch is pending if only a grant that is still to be created is
 // missing.
 func Check(facts Facts, scope Scope) Result {
-	missing := scope.missingGrants(facts.members)
 	byRole := scope.byRoles(facts.members)
 	granted, services := scope.members(facts.members, scope.GrantAccounts), scope.serviceLaunchers()
 	var result Result
 	for _, name := range slices.Sorted(maps.Keys(facts.regions)) {
 		input := evaluate.Input{
 			Partition: scope.Partition, Organization: scope.Organization, ManagementAccount: scope.managementAccount(), Now: facts.at,
-			Regions: []evaluate.Region{facts.regions[name]},
 		}
-		var evaluated evaluate.Result
+		region, found := facts.region(name), found{}
 		for _, group := range byRole {
 			input.Accounts, input.Launchers = group.accounts, group.launchers
-			some := withoutPolicy(evaluate.Evaluate(input), input)
-			evaluated.Verdicts = append(evaluated.Verdicts, some.Verdicts...)
-			evaluated.Assumptions = append(evaluated.Assumptions, some.Assumptions...)
+			unattached(&found, input, region)
 		}
 		if len(granted) > 0 {
 			input.Accounts, input.Launchers = granted, services
-			more := scope.withPending(evaluate.Evaluate(input), input, missing)
-			evaluated.Verdicts = append(evaluated.Verdicts, more.Verdicts...)
-			evaluated.Assumptions = append(evaluated.Assumptions, more.Assumptions...)
+			scope.pending(&found, input, region, scope.missingGrants(name, facts.members))
 		}
-		result.Matrix = append(result.Matrix, evaluate.Collect(evaluated.Verdicts)...)
-		result.Assumptions = evaluate.MergeAssumptions(result.Assumptions, evaluated.Assumptions)
+		result.Matrix = append(result.Matrix, found.cases.Matrix()...)
+		result.Assumptions = evaluate.MergeAssumptions(result.Assumptions, found.assumptions)
 	}
 	result.Matrix = withAnyOther(result.Matrix)
 	return result
+}
+
+// found is what is found in one Region.
+type found struct {
+	cases       evaluate.Collector
+	assumptions []evaluate.Assumption
+}
+
+// assume adds what the evaluators' verdicts depend on.
+func (f *found) assume(evaluators ...*evaluate.Evaluator) {
+	for _, e := range evaluators {
+		f.assumptions = append(f.assumptions, e.Assumptions()...)
+	}
 }
 
 // managementAccount returns the management account in the ARNs of the

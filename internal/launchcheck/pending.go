@@ -1,7 +1,6 @@
 package launchcheck
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,64 +11,67 @@ import (
 // linkGrant is the name of the link that a missing grant breaks.
 const linkGrant = "grant"
 
-// launch is a launch by one launcher.
-type launch struct{ account, region, launcher string }
+// launch is a launch by one launcher in a Region.
+type launch struct{ account, launcher string }
 
-// missingGrants are the grants that are still to be created, and those of roles that
-// don't exist.
-func (s Scope) missingGrants(members Members) map[launch]grant.Grant {
+// missingGrants are the Region's grants that are still to be created, and those of
+// roles that don't exist.
+func (s Scope) missingGrants(region string, members Members) map[launch]grant.Grant {
 	missing := map[launch]grant.Grant{}
 	for _, g := range s.Grants {
-		if g.Status == grant.Planned || g.Status == grant.ToCreate || g.Status == grant.Skipped {
-			if _, role, _ := strings.Cut(g.Role, ":role/"); g.Status != grant.Skipped {
-				if members.lacks(g.Account, role) {
-					g.Status, g.Reason = grant.Skipped, grant.MissingRole
-				}
-			}
-			missing[launch{g.Account, g.Region, launcherName(g.Role)}] = g
+		if g.Region != region || g.Status != grant.Planned && g.Status != grant.ToCreate && g.Status != grant.Skipped {
+			continue
 		}
+		if _, role, _ := strings.Cut(g.Role, ":role/"); g.Status != grant.Skipped && members.lacks(g.Account, role) {
+			g.Status, g.Reason = grant.Skipped, grant.MissingRole
+		}
+		missing[launch{g.Account, launcherName(g.Role)}] = g
 	}
 	return missing
 }
 
-// withPending is the result for one Region. Where a grant is missing, the launch is
-// evaluated as if it existed. If it then succeeds, it is pending, and the link says which
-// account creates the grant. Otherwise the verdict is what else keeps it from succeeding.
-func (s Scope) withPending(result evaluate.Result, input evaluate.Input, missing map[launch]grant.Grant) evaluate.Result {
-	input.Regions = []evaluate.Region{withGrants(input.Regions[0], missing)}
-	var granted []evaluate.Verdict // of the same accounts and launchers
-	for i, v := range result.Verdicts {
-		g, found := missing[launch{v.Account, v.Region, v.Launcher}]
-		if !found || v.Outcome == evaluate.Launches {
-			continue
+// pending adds the verdicts on launchers that need grants. Where a grant is missing, the
+// launch is evaluated as if it existed. If it then succeeds, it is pending, and the link
+// says which account creates the grant. Otherwise the verdict is what else keeps it from
+// succeeding.
+func (s Scope) pending(to *found, input evaluate.Input, region evaluate.Region, missing map[launch]grant.Grant) {
+	now, granted := input.In(region), input.In(withGrants(region, missing))
+	for _, account := range input.Accounts {
+		verdicts := now.Verdicts(account)
+		var then []evaluate.Verdict // by the same launchers
+		for i, v := range verdicts {
+			g, found := missing[launch{v.Account, v.Launcher}]
+			if !found || v.Outcome == evaluate.Launches {
+				continue
+			}
+			if then == nil {
+				then = granted.Verdicts(account)
+			}
+			v = then[i]
+			if v.Outcome == evaluate.Launches {
+				v.Outcome = evaluate.Pending
+				v.Links = slices.DeleteFunc(v.Links, func(l evaluate.Link) bool { return l.Name == linkGrant })
+				v.Links = append(v.Links, s.waitingFor(g))
+			}
+			verdicts[i] = v
 		}
-		if granted == nil {
-			evaluated := evaluate.Evaluate(input)
-			granted = evaluated.Verdicts
-			result.Assumptions = append(slices.Clip(result.Assumptions), evaluated.Assumptions...)
-		}
-		v = granted[i]
-		if v.Outcome == evaluate.Launches {
-			v.Outcome = evaluate.Pending
-			v.Links = slices.DeleteFunc(slices.Clone(v.Links), func(l evaluate.Link) bool { return l.Name == linkGrant })
-			v.Links = append(v.Links, s.waitingFor(g))
-		}
-		result.Verdicts[i] = v
+		to.cases.Add(verdicts...)
 	}
-	return result
+	to.assume(now, granted)
 }
 
-// withGrants returns the Region with the missing grants on its key.
+// withGrants returns the Region with the missing grants on its keys.
 func withGrants(region evaluate.Region, missing map[launch]grant.Grant) evaluate.Region {
-	region.Keys = maps.Clone(region.Keys)
-	for l, g := range missing {
-		key, found := region.Keys[g.KeyARN]
-		if l.region != region.Name || !found {
-			continue
-		}
-		key.Grants = append(slices.Clip(key.Grants), created(g))
-		region.Keys[g.KeyARN] = key
+	more := map[string][]evaluate.Grant{}
+	for _, g := range missing {
+		more[g.KeyARN] = append(more[g.KeyARN], created(g))
 	}
+	keys := map[string]evaluate.Key{}
+	for keyARN, key := range region.Keys {
+		key.Grants = slices.Concat(key.Grants, more[keyARN])
+		keys[keyARN] = key
+	}
+	region.Keys = keys
 	return region
 }
 

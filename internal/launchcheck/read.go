@@ -31,17 +31,49 @@ type Subject struct {
 
 // Facts are what launches depend on, by Region.
 type Facts struct {
-	regions map[string]evaluate.Region
+	regions map[string]regionFacts
 	at      time.Time // when they were read
 	members Members
 	// Err joins what couldn't be read. Whatever depends on it is inconclusive.
 	Err error
 }
 
+// regionFacts are those of a Region.
+type regionFacts struct {
+	image evaluate.Image
+	keys  map[string]keyFacts // by ARN
+}
+
+// keyFacts are those of a key. Its grants are converted for one Region at a time,
+// because those of all Regions take more memory than everything else.
+type keyFacts struct {
+	evaluate.Key
+
+	grants func() []evaluate.Grant // nil for none
+}
+
 // With returns the facts with what was read in member accounts.
 func (f Facts) With(members Members) Facts {
 	f.members = members
 	return f
+}
+
+// region is the Region for the evaluator.
+func (f Facts) region(name string) evaluate.Region {
+	region := evaluate.Region{Name: name, Image: f.regions[name].image, Keys: map[string]evaluate.Key{}}
+	for keyARN, facts := range f.regions[name].keys {
+		region.Keys[keyARN] = facts.key()
+	}
+	return region
+}
+
+// key is the key for the evaluator.
+func (k keyFacts) key() evaluate.Key {
+	key := k.Key
+	if k.grants != nil {
+		key.Grants = k.grants()
+	}
+	return key
 }
 
 // Future is a Region's image and key as a publication will leave them.
@@ -55,21 +87,24 @@ type Future struct {
 // Foresee are the facts after a publication: in each Region, the image, the Region's
 // key, and the grants that exist or that the publication creates.
 func Foresee(regions map[string]Future, grants []grant.Grant, members Members, at time.Time) (Facts, error) {
-	facts := Facts{regions: map[string]evaluate.Region{}, at: at, members: members}
+	facts := Facts{regions: map[string]regionFacts{}, at: at, members: members}
 	for region, future := range regions {
 		document, err := json.Marshal(future.Policy)
 		if err != nil {
 			return facts, fmt.Errorf("the policy of the key in %s: %w", region, err)
 		}
-		key := evaluate.Key{ARN: future.KeyARN, State: "Enabled", Policy: document}
-		for _, g := range grants {
-			if _, role, _ := strings.Cut(g.Role, ":role/"); g.Region != region || g.Status == grant.ToCreate || members.lacks(g.Account, role) {
-				continue
+		key := keyFacts{Key: evaluate.Key{ARN: future.KeyARN, State: "Enabled", Policy: document}}
+		key.grants = func() []evaluate.Grant {
+			var all []evaluate.Grant
+			for _, g := range grants {
+				if _, role, _ := strings.Cut(g.Role, ":role/"); g.Region == region && g.Status != grant.ToCreate && !members.lacks(g.Account, role) {
+					all = append(all, created(g))
+				}
 			}
-			key.Grants = append(key.Grants, created(g))
+			return all
 		}
 		subject := Subject{Image: future.Image, Permissions: future.Permissions}
-		facts.regions[region] = evaluate.Region{Name: region, Image: subject.image(), Keys: map[string]evaluate.Key{key.ARN: key}}
+		facts.regions[region] = regionFacts{subject.image(), map[string]keyFacts{key.ARN: key}}
 	}
 	return facts, nil
 }
@@ -91,28 +126,28 @@ func ReadPublished(ctx context.Context, clients *awsclient.Clients, images map[s
 	return subjects, err
 }
 
-// Key is a key that was read already, with its grants.
+// Key is a key that was read already.
 type Key struct {
 	State  string
 	Policy policy.Document
-	Grants []grant.Listed
+	Grants func() []grant.Listed
 }
 
 // Read reads the keys of the images: their state, policy and, if withGrants,
 // grants. It doesn't read those that are known, by ARN.
 func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]Subject, withGrants bool, known map[string]Key) Facts {
 	var mu sync.Mutex
-	facts := Facts{regions: map[string]evaluate.Region{}, at: time.Now()}
+	facts := Facts{regions: map[string]regionFacts{}, at: time.Now()}
 	facts.Err = fanout.Each(ctx, slices.Collect(maps.Keys(subjects)), func(ctx context.Context, region string) error {
-		read := evaluate.Region{Name: region, Image: subjects[region].image(), Keys: map[string]evaluate.Key{}}
+		read := regionFacts{subjects[region].image(), map[string]keyFacts{}}
 		var problems []error
 		for _, snapshot := range subjects[region].Image.Snapshots {
 			keyARN := snapshot.KeyARN
-			if _, done := read.Keys[keyARN]; done || keyARN == "" {
+			if _, done := read.keys[keyARN]; done || keyARN == "" {
 				continue
 			}
 			if key, found := known[keyARN]; found {
-				read.Keys[keyARN] = key.evaluated(keyARN, withGrants)
+				read.keys[keyARN] = key.facts(keyARN, withGrants)
 				continue
 			}
 			key, denied, err := readKey(ctx, clients, region, keyARN, withGrants)
@@ -120,7 +155,7 @@ func Read(ctx context.Context, clients *awsclient.Clients, subjects map[string]S
 				problems = append(problems, err)
 				continue
 			}
-			read.Keys[keyARN] = key
+			read.keys[keyARN] = key
 			problems = append(problems, ofOwner(denied, keyARN, subjects[region].Image.Owner))
 		}
 		mu.Lock()
@@ -160,15 +195,15 @@ func ofOwner(denied error, keyARN, owner string) error {
 
 // readKey also returns the errors about parts of the key that AWS denies or doesn't
 // find.
-func readKey(ctx context.Context, clients *awsclient.Clients, region, keyARN string, withGrants bool) (key evaluate.Key, denied, err error) {
+func readKey(ctx context.Context, clients *awsclient.Clients, region, keyARN string, withGrants bool) (key keyFacts, denied, err error) {
 	inspected, err := kmskey.Inspect(ctx, clients.KMS, region, keyARN)
 	if err != nil {
-		return evaluate.Key{}, nil, err
+		return keyFacts{}, nil, err
 	}
-	key = evaluate.Key{
+	key = keyFacts{Key: evaluate.Key{
 		ARN: keyARN, State: inspected.State, AWSManaged: inspected.AWSManaged,
 		Policy: json.RawMessage(inspected.Policy), GrantsUnknown: true,
-	}
+	}}
 	if !withGrants || inspected.State == "" {
 		return key, inspected.Unreadable, nil
 	}
@@ -177,17 +212,17 @@ func readKey(ctx context.Context, clients *awsclient.Clients, region, keyARN str
 		return key, inspected.Unreadable, nil // another account's key
 	}
 	if err != nil {
-		return evaluate.Key{}, nil, fmt.Errorf("reading grants: %w", err)
+		return keyFacts{}, nil, fmt.Errorf("reading grants: %w", err)
 	}
-	key.GrantsUnknown, key.Grants = false, listed(state.Listed(region))
+	key.GrantsUnknown, key.grants = false, func() []evaluate.Grant { return listed(state.Listed(region)) }
 	return key, inspected.Unreadable, nil
 }
 
-// evaluated converts the key to the evaluator's input.
-func (k Key) evaluated(keyARN string, withGrants bool) evaluate.Key {
-	key := evaluate.Key{ARN: keyARN, State: k.State, Policy: json.RawMessage(k.Policy.String()), GrantsUnknown: !withGrants}
+// facts converts the key.
+func (k Key) facts(keyARN string, withGrants bool) keyFacts {
+	key := keyFacts{Key: evaluate.Key{ARN: keyARN, State: k.State, Policy: json.RawMessage(k.Policy.String()), GrantsUnknown: !withGrants}}
 	if withGrants {
-		key.Grants = listed(k.Grants)
+		key.grants = func() []evaluate.Grant { return listed(k.Grants()) }
 	}
 	return key
 }

@@ -28,9 +28,9 @@ func (i *inspector) readDefaultKey(ctx context.Context, clients *awsclient.Clien
 	key := evaluate.Key{ARN: id, AWSManaged: id == managedAlias || strings.HasSuffix(id, ":"+managedAlias)}
 	var denied error
 	if err == nil && !key.AWSManaged { // what isn't read of the key makes the link inconclusive
-		var read evaluate.Key
+		var read keyFacts
 		if read, denied, err = readKey(ctx, clients, region, id, true); err == nil {
-			key = read
+			key = read.key()
 		} else {
 			denied, err = err, nil
 		}

@@ -226,49 +226,47 @@ func (i *inspector) identityOf(resource string, r types.ResourceSpecificResult) 
 	return evaluate.SimulatedDecision(r.EvalResourceDecision)
 }
 
-// withoutPolicy turns launches that lack only the policy that the plugin writes into
-// pending ones: the account has to attach it.
-func withoutPolicy(result evaluate.Result, input evaluate.Input) evaluate.Result {
-	var attached []evaluate.Verdict // of the same accounts and launchers
-	for n, v := range result.Verdicts {
-		broken, _ := v.Broken()
-		if v.Outcome != evaluate.Fails || broken.Name != linkIdentityPolicy || broken.Evidence != evaluate.Simulated {
-			continue
+// unattached adds the verdicts on launchers with policies. A launch that lacks only the
+// policy that the plugin writes is pending: the account has to attach it.
+func unattached(to *found, input evaluate.Input, region evaluate.Region) {
+	now, attached := input.In(region), input.In(region)
+	keys := slices.Collect(maps.Keys(region.Keys))
+	for _, account := range input.Accounts {
+		verdicts := now.Verdicts(account)
+		var then []evaluate.Verdict // by the same launchers
+		for i, v := range verdicts {
+			broken, _ := v.Broken()
+			if v.Outcome != evaluate.Fails || broken.Name != linkIdentityPolicy || broken.Evidence != evaluate.Simulated {
+				continue
+			}
+			if then == nil {
+				then = attached.Verdicts(withPolicies(account, keys))
+			}
+			if with := then[i]; with.Outcome == evaluate.Launches {
+				with.Outcome = evaluate.Pending
+				with.Links = slices.DeleteFunc(with.Links, func(l evaluate.Link) bool { return l.Name == linkIdentityPolicy })
+				broken.Outcome = evaluate.Pending
+				with.Links = append(with.Links, broken)
+				verdicts[i] = with
+			}
 		}
-		if attached == nil {
-			attached = evaluate.Evaluate(withPolicies(input)).Verdicts
-		}
-		if with := attached[n]; with.Outcome == evaluate.Launches {
-			with.Outcome = evaluate.Pending
-			with.Links = slices.DeleteFunc(slices.Clone(with.Links), func(l evaluate.Link) bool { return l.Name == linkIdentityPolicy })
-			broken.Outcome = evaluate.Pending
-			with.Links = append(with.Links, broken)
-			result.Verdicts[n] = with
-		}
+		to.cases.Add(verdicts...)
 	}
-	return result
+	to.assume(now)
 }
 
 // linkIdentityPolicy is the name of the link that a missing policy breaks.
 const linkIdentityPolicy = "identity-policy"
 
-// withPolicies is the input with the policy that the plugin writes in every role.
-func withPolicies(input evaluate.Input) evaluate.Input {
-	var keys []string
-	for key := range input.Regions[0].Keys {
-		keys = append(keys, key)
-	}
-	accounts := slices.Clone(input.Accounts)
-	for n, a := range accounts {
-		simulations := map[string]map[string]evaluate.Simulation{}
-		for region, roles := range a.Simulations {
-			simulations[region] = map[string]evaluate.Simulation{}
-			for role, s := range roles {
-				simulations[region][role] = s.WithPolicy(keys)
-			}
+// withPolicies is the account with the policy that the plugin writes in every role.
+func withPolicies(a evaluate.Account, keys []string) evaluate.Account {
+	simulations := map[string]map[string]evaluate.Simulation{}
+	for region, roles := range a.Simulations {
+		simulations[region] = map[string]evaluate.Simulation{}
+		for role, s := range roles {
+			simulations[region][role] = s.WithPolicy(keys)
 		}
-		accounts[n].Simulations = simulations
 	}
-	input.Accounts = accounts
-	return input
+	a.Simulations = simulations
+	return a
 }

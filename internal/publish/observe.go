@@ -64,7 +64,8 @@ func (o Observed) knownKeys(withGrants bool) map[string]launchcheck.Key {
 	known := map[string]launchcheck.Key{}
 	for region, regional := range o.Key.Regional {
 		if !withGrants || o.Grants.Read(region) {
-			known[regional.ARN] = launchcheck.Key{State: regional.State, Policy: regional.Policy, Grants: o.Grants.Listed(region)}
+			listed := func() []grant.Listed { return o.Grants.Listed(region) }
+			known[regional.ARN] = launchcheck.Key{State: regional.State, Policy: regional.Policy, Grants: listed}
 		}
 	}
 	return known

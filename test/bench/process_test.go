@@ -15,10 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record"
@@ -52,11 +48,12 @@ func TestPublisherProcess(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &task); err != nil {
 		t.Fatal(err)
 	}
-	clients := awsclient.New(aws.Config{
-		Region: regionNames[0], BaseEndpoint: &task.Endpoint,
-		HTTPClient:  http.NewBuildableClient(), // as of the SDK's default chain: all clients share connections
-		Credentials: credentials.NewStaticCredentialsProvider("AKIASIMU"+awssim.PublishingAccount, "secret-of-"+awssim.PublishingAccount, ""),
-	})
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIASIMU"+awssim.PublishingAccount)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret-of-"+awssim.PublishingAccount)
+	clients, err := awsclient.Load(t.Context(), awsclient.Config{Region: regionNames[0], EndpointURL: task.Endpoint})
+	if err != nil {
+		t.Fatal(err)
+	}
 	result, err := publish.Runner{Clients: clients, Reporter: silent, Lock: unlocked}.Run(t.Context(), specOf(task.Cell))
 	if err != nil {
 		t.Fatal(err)

@@ -16,23 +16,41 @@ import (
 // returned assumptions hold.
 func Evaluate(w Input) Result {
 	accounts := slices.SortedFunc(slices.Values(w.Accounts), func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
-	launchers := slices.SortedFunc(slices.Values(w.Launchers), func(a, b Launcher) int { return cmp.Compare(a.Name, b.Name) })
-	var callers []*caller
-	for a := range accounts {
-		for l := range launchers {
-			callers = append(callers, newCaller(w.Partition, &accounts[a], &launchers[l]))
+	regions := slices.SortedFunc(slices.Values(w.Regions), func(a, b Region) int { return cmp.Compare(a.Name, b.Name) })
+	result := Result{Verdicts: make([]Verdict, 0, len(accounts)*len(w.Launchers)*len(regions))}
+	for _, r := range regions {
+		e := w.In(r)
+		for _, a := range accounts {
+			result.Verdicts = append(result.Verdicts, e.Verdicts(a)...)
 		}
+		result.Assumptions = MergeAssumptions(result.Assumptions, e.Assumptions())
 	}
-	result := Result{Verdicts: make([]Verdict, 0, len(callers)*len(w.Regions))}
-	assumed := map[Assumption]bool{}
-	for _, r := range slices.SortedFunc(slices.Values(w.Regions), func(a, b Region) int { return cmp.Compare(a.Name, b.Name) }) {
-		e := newEvaluation(&w, &r, launchers, assumed)
-		for i, by := range callers {
-			result.Verdicts = append(result.Verdicts, e.verdict(&accounts[i/len(launchers)], by))
-		}
-	}
-	result.Assumptions = MergeAssumptions(slices.Collect(maps.Keys(assumed)))
 	return result
+}
+
+// Evaluator decides in one Region, one account at a time. With thousands of accounts,
+// all verdicts together take far more memory than the input.
+type Evaluator struct{ evaluation *evaluation }
+
+// In returns the evaluator of the Region, for the input's launchers. It doesn't use the
+// input's accounts and Regions.
+func (w Input) In(r Region) *Evaluator {
+	launchers := slices.SortedFunc(slices.Values(w.Launchers), func(a, b Launcher) int { return cmp.Compare(a.Name, b.Name) })
+	return &Evaluator{newEvaluation(&w, &r, launchers, map[Assumption]bool{})}
+}
+
+// Verdicts are those on the account, in the order of launchers.
+func (e *Evaluator) Verdicts(a Account) []Verdict {
+	verdicts := make([]Verdict, len(e.evaluation.launchers))
+	for i := range e.evaluation.launchers {
+		verdicts[i] = e.evaluation.verdict(&a, newCaller(e.evaluation.partition, &a, &e.evaluation.launchers[i]))
+	}
+	return verdicts
+}
+
+// Assumptions are those that the verdicts so far depend on, each once, in a fixed order.
+func (e *Evaluator) Assumptions() []Assumption {
+	return MergeAssumptions(slices.Collect(maps.Keys(e.evaluation.assumed)))
 }
 
 // evaluation is a Region whose policies and grants are parsed and indexed.

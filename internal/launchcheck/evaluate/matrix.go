@@ -2,7 +2,7 @@ package evaluate
 
 import (
 	"cmp"
-	"encoding/json"
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -113,25 +113,58 @@ type Matrix []Case
 // Collect takes the verdicts together, in the order of Region, launcher,
 // outcome and account.
 func Collect(verdicts []Verdict) Matrix {
-	byKey := map[string]*Case{}
-	for _, v := range verdicts {
-		links := slices.Clone(v.Links)
-		for i, l := range links {
-			links[i].Because = v.withoutAccount(l.Because)
-			links[i].Remedy = v.withoutAccount(l.Remedy)
-			links[i].Note = v.withoutAccount(l.Note)
-		}
-		text, _ := json.Marshal(links) // strings alone cannot fail
-		key := v.Region + "\n" + v.Launcher + "\n" + string(v.Outcome) + "\n" + string(text)
-		if byKey[key] == nil {
-			byKey[key] = &Case{Region: v.Region, Launcher: v.Launcher, Outcome: v.Outcome, Evidence: evidenceOf(links, v.Outcome), Links: links}
-		}
-		byKey[key].Accounts = append(byKey[key].Accounts, v.Account)
+	var c Collector
+	c.Add(verdicts...)
+	return c.Matrix()
+}
+
+// Collector is [Collect] for verdicts that come one after the other. It keeps the links
+// of one verdict of each case. The zero value is empty.
+type Collector struct {
+	byKey map[string]*Case
+	key   []byte // of the last verdict, for its memory
+}
+
+// Add adds verdicts.
+func (c *Collector) Add(verdicts ...Verdict) {
+	if c.byKey == nil {
+		c.byKey = map[string]*Case{}
 	}
+	for _, v := range verdicts {
+		c.key = append(append(append(c.key[:0], v.Region...), '\n'), v.Launcher...)
+		c.key = append(append(c.key, '\n'), v.Outcome...)
+		for _, l := range v.Links {
+			for _, part := range [...]string{l.Name, string(l.Outcome), string(l.Evidence), v.withoutAccount(l.Because), v.withoutAccount(l.Remedy), v.withoutAccount(l.Note)} {
+				c.key = append(binary.AppendUvarint(c.key, uint64(len(part))), part...)
+			}
+		}
+		one := c.byKey[string(c.key)]
+		if one == nil {
+			links := v.placeholders()
+			one = &Case{Region: v.Region, Launcher: v.Launcher, Outcome: v.Outcome, Evidence: evidenceOf(links, v.Outcome), Links: links}
+			c.byKey[string(c.key)] = one
+		}
+		one.Accounts = append(one.Accounts, v.Account)
+	}
+}
+
+// placeholders are the verdict's links with [Placeholder] instead of the account.
+func (v Verdict) placeholders() []Link {
+	links := slices.Clone(v.Links)
+	for i, l := range links {
+		links[i].Because = v.withoutAccount(l.Because)
+		links[i].Remedy = v.withoutAccount(l.Remedy)
+		links[i].Note = v.withoutAccount(l.Note)
+	}
+	return links
+}
+
+// Matrix returns the cases.
+func (c *Collector) Matrix() Matrix {
 	var matrix Matrix
-	for _, c := range byKey {
-		slices.Sort(c.Accounts)
-		matrix = append(matrix, *c)
+	for _, one := range c.byKey {
+		slices.Sort(one.Accounts)
+		matrix = append(matrix, *one)
 	}
 	slices.SortFunc(matrix, func(a, b Case) int {
 		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Launcher, b.Launcher),
@@ -198,6 +231,9 @@ func (m Matrix) Total() int {
 // withoutAccount replaces the account ID with the placeholder, except where the
 // account owns a key: the key is the same for all accounts.
 func (v Verdict) withoutAccount(text string) string {
+	if !strings.Contains(text, v.Account) {
+		return text
+	}
 	ofKey := ":kms:" + v.Region + ":" + v.Account
 	parts := strings.Split(text, ofKey)
 	for i, part := range parts {
