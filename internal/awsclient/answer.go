@@ -55,7 +55,7 @@ type silence struct {
 type silenceKey struct{}
 
 func newWatch(timeout time.Duration) *watch {
-	return &watch{timeout: timeout, calls: make(chan struct{}, callsAtOnce), pages: pages{before: map[page]page{}}, warn: func(string) {}, warned: map[string]time.Time{}}
+	return &watch{timeout: timeout, calls: make(chan struct{}, CallsAtOnce), pages: pages{before: map[page]page{}}, warn: func(string) {}, warned: map[string]time.Time{}}
 }
 
 // add adds the steps to an operation's stack.

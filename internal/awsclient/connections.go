@@ -8,16 +8,16 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// callsAtOnce bounds the calls that are under way at the same time, in all accounts and
+// CallsAtOnce bounds the calls that are under way at the same time, in all accounts and
 // Regions together. As many connections are kept for later calls, so a process has at
 // most twice as many open, which is below the usual limit of 1,024 files.
-const callsAtOnce = 400
+const CallsAtOnce = 400
 
 // reusing returns an HTTP client with connections for so many calls. Without it, the
 // SDK keeps 10 for each host, and opens the others for one call each.
 func reusing() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConns, t.MaxIdleConnsPerHost = callsAtOnce, callsAtOnce
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = CallsAtOnce, CallsAtOnce
 	})
 }
 

@@ -66,10 +66,10 @@ func TestCallsAtOnce(t *testing.T) {
 		c.watch.timeout = 2 * latency
 		start := time.Now()
 		read(t, c, 100, 17)
-		if most := counted.gauge.most.Load(); most != callsAtOnce {
-			t.Errorf("%d calls at once, want %d", most, callsAtOnce)
+		if most := counted.gauge.most.Load(); most != CallsAtOnce {
+			t.Errorf("%d calls at once, want %d", most, CallsAtOnce)
 		}
-		if took, least := time.Since(start), latency*100*17/callsAtOnce; took > least+latency {
+		if took, least := time.Since(start), latency*100*17/CallsAtOnce; took > least+latency {
 			t.Errorf("took %v, want %v", took, least)
 		}
 	})
@@ -82,7 +82,7 @@ func TestCanceledBeforeItsTurn(t *testing.T) {
 		time.AfterFunc(time.Second, cancel)
 		start := time.Now()
 		var group sync.WaitGroup
-		for range 2 * callsAtOnce {
+		for range 2 * CallsAtOnce {
 			group.Go(func() {
 				_, err := c.KMS(region).ListGrants(ctx, &kms.ListGrantsInput{KeyId: aws.String("k")})
 				if got, want := Wrap(err, "listing").Error(), "listing: canceled"; got != want {
@@ -132,10 +132,10 @@ func TestConnectionsAreReused(t *testing.T) {
 			for range rounds {
 				read(t, c, 30, 17)
 			}
-			if n := opened.Load(); n > 2*callsAtOnce {
+			if n := opened.Load(); n > 2*CallsAtOnce {
 				t.Errorf("%d connections for %d calls", n, rounds*30*17)
 			}
-			if most := open.most.Load(); most > 2*callsAtOnce {
+			if most := open.most.Load(); most > 2*CallsAtOnce {
 				t.Errorf("%d connections at once", most)
 			}
 		})

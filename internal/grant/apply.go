@@ -51,10 +51,10 @@ const (
 // error names each account that failed. On failure, it returns the grants with their
 // status, too. Apply writes nothing if a finding blocks.
 func (p Plan) Apply(ctx context.Context, owner Clients, members Members, reporter progress.Reporter) (Result, error) {
-	result := Result{grants: slices.Clone(p.grants)}
-	if err := change.Blocking(p.findings); err != nil {
-		return result, err
+	if err := change.Blocking(p.findings); err != nil || !p.creates() {
+		return Result{p.grants}, err // not a copy, which may be large
 	}
+	result := Result{slices.Clone(p.grants)}
 	c := creator{desired: p.desired, owner: owner, members: members, regions: map[string]*regional{}}
 	byAccount := map[string][]*Grant{}
 	for i := range result.grants {

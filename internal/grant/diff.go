@@ -81,17 +81,19 @@ func overQuota(plan Plan, observed Observed) []change.Finding {
 	return findings
 }
 
-// planned are the grants that applying the plan creates.
-func (p Plan) planned() []Grant {
-	return slices.DeleteFunc(slices.Clone(p.grants), func(g Grant) bool { return g.Status != Planned })
+// creates reports whether applying the plan creates grants.
+func (p Plan) creates() bool {
+	return slices.ContainsFunc(p.grants, func(g Grant) bool { return g.Status == Planned })
 }
 
 // Missing maps the Regions in which applying the plan creates grants to the ARNs
 // of their keys.
 func (p Plan) Missing() map[string]string {
 	missing := map[string]string{}
-	for _, g := range p.planned() {
-		missing[g.Region] = g.KeyARN
+	for _, g := range p.grants {
+		if g.Status == Planned {
+			missing[g.Region] = g.KeyARN
+		}
 	}
 	return missing
 }
@@ -121,13 +123,19 @@ func (p Plan) Expected() int {
 	if !p.desired.RolesListed {
 		return 0
 	}
-	return len(slices.DeleteFunc(slices.Clone(p.grants), func(g Grant) bool { return g.Status == Exists }))
+	missing := 0
+	for _, g := range p.grants {
+		if g.Status != Exists {
+			missing++
+		}
+	}
+	return missing
 }
 
 // Changes lists what applying the plan does. Grants that the accounts create themselves
 // change nothing.
 func (p Plan) Changes() []change.Change {
-	var changes []change.Change
+	changes := make([]change.Change, 0, len(p.grants)+len(p.stale)+len(p.ineffective)+len(p.findings))
 	for _, g := range p.grants {
 		c := change.Change{Kind: change.Grant, Region: g.Region, ID: g.Role, Action: change.NoOp}
 		switch g.Status {

@@ -61,8 +61,8 @@ func (p Plan) assume(ctx context.Context, members Members) error {
 func (p Plan) dryRun(ctx context.Context, owner Clients) error {
 	first := map[string]Grant{}
 	var regions []string
-	for _, g := range p.planned() {
-		if _, known := first[g.Region]; !known && g.KeyARN != "" && g.Account == p.desired.Owner {
+	for _, g := range p.grants {
+		if _, known := first[g.Region]; !known && g.Status == Planned && g.KeyARN != "" && g.Account == p.desired.Owner {
 			first[g.Region] = g
 			regions = append(regions, g.Region)
 		}

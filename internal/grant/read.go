@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,16 +65,18 @@ func (o Observed) Listed(region string) []Listed {
 // Read reads the grants of the regional keys, one pass over each, in parallel.
 // keys maps Regions to the ARNs of existing keys.
 func Read(ctx context.Context, clients Clients, keys map[string]string) (Observed, error) {
+	same := texts{all: map[string]string{}}
 	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (keyGrants, error) {
-		return list(ctx, clients(region), keys[region], region)
+		return list(ctx, clients(region), keys[region], region, &same)
 	}))
 }
 
 // ReadNew is [Read] for keys that may be so new that KMS doesn't show them everywhere.
 // A key that isn't visible yet has no grants. [Observed.Read] reports that.
 func ReadNew(ctx context.Context, clients Clients, keys map[string]string) (Observed, error) {
+	same := texts{all: map[string]string{}}
 	return fold(fanout.Collect(ctx, regionsOf(keys), func(ctx context.Context, region string) (keyGrants, error) {
-		found, err := list(ctx, clients(region), keys[region], region)
+		found, err := list(ctx, clients(region), keys[region], region, &same)
 		if awsclient.Is(err, awsclient.CodeNotFound) {
 			return keyGrants{}, nil
 		}
@@ -86,6 +89,23 @@ func (o Observed) Read(region string) bool { return o.byGrantee[region] != nil }
 
 func regionsOf(keys map[string]string) []string { return slices.Collect(maps.Keys(keys)) }
 
+// texts makes equal texts one in memory. The grants of a role have the same in each
+// Region, and an organization has tens of thousands of grants.
+type texts struct {
+	mu  sync.Mutex
+	all map[string]string
+}
+
+func (t *texts) one(text string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, found := t.all[text]; found {
+		return known
+	}
+	t.all[text] = text
+	return text
+}
+
 // keyGrants are the grants of one key.
 type keyGrants struct {
 	byGrantee map[string][]existing
@@ -95,7 +115,7 @@ type keyGrants struct {
 // list reads the grants of one key. An entry without the values that identify a grant
 // is an error. If it were ignored, the grant could be created again, or never be
 // pruned.
-func list(ctx context.Context, client *kms.Client, keyARN, region string) (keyGrants, error) {
+func list(ctx context.Context, client *kms.Client, keyARN, region string, same *texts) (keyGrants, error) {
 	found := keyGrants{byGrantee: map[string][]existing{}}
 	var operations []string // of the previous grant, because most are the same
 	for pages := kms.NewListGrantsPaginator(client, &kms.ListGrantsInput{KeyId: &keyARN, Limit: aws.Int32(100)}); pages.HasMorePages(); {
@@ -115,8 +135,9 @@ func list(ctx context.Context, client *kms.Client, keyARN, region string) (keyGr
 			if named := operationNames(g.Operations); !slices.Equal(named, operations) {
 				operations = named
 			}
+			grantee = same.one(grantee)
 			found.byGrantee[grantee] = append(found.byGrantee[grantee], existing{
-				id: id, name: ourName(aws.ToString(g.Name), grantee), issuer: issuer(aws.ToString(g.IssuingAccount)), operations: operations,
+				id: id, name: same.one(ourName(aws.ToString(g.Name), grantee)), issuer: same.one(issuer(aws.ToString(g.IssuingAccount))), operations: operations,
 				created: aws.ToTime(g.CreationDate),
 			})
 		}

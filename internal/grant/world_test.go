@@ -148,7 +148,7 @@ func TestCreatesAndPrunes(t *testing.T) {
 		if err != nil || len(plan.Stale()) != 2 || len(revoked) != 2 || !strings.Contains(revoked[0].Grantee, awssim.MemberAccounts()[1]) {
 			t.Errorf("revoked %+v, %v", revoked, err)
 		}
-		if plan := w.plan(t, d); len(plan.Stale()) > 0 || len(plan.planned()) > 0 {
+		if plan := w.plan(t, d); len(plan.Stale()) > 0 || plan.creates() {
 			t.Errorf("left are %+v", plan.Stale())
 		}
 	})

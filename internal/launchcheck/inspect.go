@@ -82,8 +82,9 @@ func Inspect(ctx context.Context, member Member, query Query) (Members, error) {
 	members := Members{accounts: map[string]memberAccount{}}
 	var mu sync.Mutex
 	unread := map[unreadKey]*Unread{}
+	turns := make(chan struct{}, awsclient.CallsAtOnce)
 	failed := fanout.Limit(ctx, accountsAtOnce, "member accounts", query.Accounts, func(ctx context.Context, account string) error {
-		i := inspector{Query: query, id: account, unread: map[string]error{}}
+		i := inspector{Query: query, id: account, turns: turns, unread: map[string]error{}}
 		i.account(ctx, member, account)
 		mu.Lock()
 		defer mu.Unlock()
@@ -120,12 +121,24 @@ type unreadKey struct {
 type inspector struct {
 	Query
 
-	id string // the account's
+	id    string // the account's
+	turns chan struct{}
 
 	mu        sync.Mutex
 	found     memberAccount
 	inspected bool
 	unread    map[string]error // by action
+}
+
+// turn waits before the call for what [awsclient.CallsAtOnce] allows. A call that waits
+// inside the SDK holds 20 times the memory.
+func (i *inspector) turn(ctx context.Context, call func()) {
+	select {
+	case i.turns <- struct{}{}:
+		defer func() { <-i.turns }()
+	case <-ctx.Done(): // the call fails, and records that
+	}
+	call()
 }
 
 // read records the result of a read: found, or the error. An error in one Region is
@@ -152,14 +165,16 @@ func (i *inspector) account(ctx context.Context, member Member, account string) 
 		return
 	}
 	_ = fanout.Each(ctx, []string{"organization", "regions", "roles"}, func(ctx context.Context, what string) error { // errors are in unread
-		switch what {
-		case "organization":
-			i.readOrganization(ctx, clients)
-		case "regions":
-			i.readRegions(ctx, clients)
-		default:
-			i.readRoles(ctx, clients)
-		}
+		i.turn(ctx, func() {
+			switch what {
+			case "organization":
+				i.readOrganization(ctx, clients)
+			case "regions":
+				i.readRegions(ctx, clients)
+			default:
+				i.readRoles(ctx, clients)
+			}
+		})
 		return nil
 	})
 	_ = fanout.Each(ctx, i.enabledRegions(), func(ctx context.Context, region string) error {
@@ -240,20 +255,21 @@ func listRoles(ctx context.Context, clients *awsclient.Clients) ([]string, error
 
 // readRegion reads the account's settings in a Region.
 func (i *inspector) readRegion(ctx context.Context, clients *awsclient.Clients, region string) {
-	defer i.simulate(ctx, clients, region) // the default key is one of those that are simulated
-
 	_ = fanout.Each(ctx, []string{"allowed", "image", "key"}, func(ctx context.Context, what string) error {
-		switch what {
-		case "key":
-			i.readDefaultKey(ctx, clients, region)
-		case "image":
-			i.readImage(ctx, clients, region)
-		default:
-			setting, err := readAllowedAMIs(ctx, clients, region)
-			i.read("ec2:GetAllowedImagesSettings", err, func() { i.found.settings.AllowedAMIs[region] = setting })
-		}
+		i.turn(ctx, func() {
+			switch what {
+			case "key":
+				i.readDefaultKey(ctx, clients, region)
+			case "image":
+				i.readImage(ctx, clients, region)
+			default:
+				setting, err := readAllowedAMIs(ctx, clients, region)
+				i.read("ec2:GetAllowedImagesSettings", err, func() { i.found.settings.AllowedAMIs[region] = setting })
+			}
+		})
 		return nil
 	})
+	i.turn(ctx, func() { i.simulate(ctx, clients, region) }) // the default key is one of those that are simulated
 }
 
 // readImage reads whether the account sees the published image. Allowed AMIs hides

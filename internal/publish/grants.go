@@ -14,6 +14,9 @@ import (
 // createGrants creates the missing grants. Builds that share the key need the same
 // grants, so they take turns, and each reads the grants again.
 func (r run) createGrants(ctx context.Context, observed Observed, plan Plan, keys kmskey.Keys) (grant.Result, error) {
+	if plan.unchanging {
+		return plan.Grants.Apply(ctx, r.Clients.KMS, r.sessions, r.Reporter)
+	}
 	// Plan again, because every key has an ARN now.
 	grants := grant.Diff(plan.grants, observed.Grants, keys.ARN)
 	missing := grants.Missing()

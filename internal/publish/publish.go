@@ -162,7 +162,7 @@ func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
 	if warnings := plan.Warnings(r.spec.PlanOnly); len(warnings) > 0 {
 		r.Reporter.Warn(strings.Join(warnings, "\n"))
 	}
-	if len(problems) == 0 {
+	if len(problems) == 0 && !plan.unchanging { // else the launch checks read everything that counts
 		if refused := r.foresee(observed, plan); refused != nil && (r.spec.PlanOnly || !r.spec.Check.stops()) {
 			r.Reporter.Warn(refused.Error())
 		} else if refused != nil {

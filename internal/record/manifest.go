@@ -27,7 +27,7 @@ func Manifest(o publish.Outcome) manifest.Manifest {
 		Key:               key(o),
 		Images:            images(o),
 		Grants:            grantCounts(o),
-		Changes:           append([]change.Change{}, o.Changes...),
+		Changes:           o.Changes,
 		LaunchChecks:      launchChecks(o.Checks.Matrix),
 		PlannedChecks:     launchChecks(o.Checks.Planned),
 		MemberAccounts:    memberAccounts(o),
@@ -36,6 +36,9 @@ func Manifest(o publish.Outcome) manifest.Manifest {
 		Canary:            canaries(o),
 		UnpublishedCopies: unpublished(o),
 		Errors:            o.Errors(),
+	}
+	if m.Changes == nil {
+		m.Changes = []change.Change{} // [] in JSON
 	}
 	if id := o.Organization.ID; id != "" {
 		m.Organization = &manifest.Organization{ID: id, ARN: o.Organization.ARN}

@@ -116,7 +116,7 @@ var otherMutations = []mutation{
 	},
 	{
 		"open a connection for most calls", "internal/awsclient/connections.go",
-		"		t.MaxIdleConns, t.MaxIdleConnsPerHost = callsAtOnce, callsAtOnce\n", "",
+		"		t.MaxIdleConns, t.MaxIdleConnsPerHost = CallsAtOnce, CallsAtOnce\n", "",
 	},
 	{
 		"connections of its own for each client of the SDK", "internal/awsclient/client.go",
