@@ -34,8 +34,8 @@ func (p Plan) Preflight(ctx context.Context, owner Clients, members Members) err
 // assume fails for the accounts whose member role can't be assumed.
 func (p Plan) assume(ctx context.Context, members Members) error {
 	var accounts []string
-	for _, g := range p.planned() {
-		if g.Account != p.desired.Owner {
+	for _, g := range p.grants {
+		if g.Status == Planned && g.Account != p.desired.Owner {
 			accounts = append(accounts, g.Account)
 		}
 	}
