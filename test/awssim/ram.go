@@ -2,6 +2,7 @@ package awssim
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,10 @@ func ramTarget(r *http.Request) string {
 
 type resourceShare struct {
 	arn, name, account, region string
+	// token is the client token of the request that created the share, and request is
+	// what that asked for. Fact: RAM-11.
+	token   string
+	request createResourceShareRequest
 	// external says that accounts outside the organization can be principals.
 	external     bool
 	created      time.Time
@@ -41,32 +46,6 @@ type resourceShare struct {
 type ramTag struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
-}
-
-// shareAssociation is a principal or a resource of a share. Fact: RAM-9.
-type shareAssociation struct {
-	entity    string
-	principal bool
-	external  bool
-	// invited says that the principal has to accept an invitation, which the simulator
-	// has no operation for.
-	invited bool
-	// at is when the association, or its end, is complete.
-	at    time.Time
-	ended bool
-}
-
-func (a shareAssociation) status(now time.Time) string {
-	switch {
-	case a.ended && a.at.After(now):
-		return "DISASSOCIATING"
-	case a.ended:
-		return "DISASSOCIATED"
-	case a.invited || a.at.After(now):
-		return "ASSOCIATING"
-	default:
-		return "ASSOCIATED"
-	}
 }
 
 // mayShare rejects a caller whose policies don't allow the operation on the share.
@@ -90,7 +69,7 @@ type createResourceShareRequest struct {
 }
 
 // createResourceShare allows principals outside the organization unless the request
-// says otherwise. Fact: RAM-1, RAM-8.
+// says otherwise. Fact: RAM-1, RAM-8, RAM-11.
 func createResourceShare(c *call) (any, error) {
 	r, err := decodeJSON[createResourceShareRequest](c)
 	if err != nil {
@@ -112,9 +91,21 @@ func createResourceShare(c *call) (any, error) {
 	if r.Name == "" {
 		return nil, badRequest("InvalidParameterException", "The name of the resource share is missing.")
 	}
+	if r.ClientToken != "" {
+		for _, earlier := range c.w.shares {
+			switch {
+			case earlier.account != s.account || earlier.region != s.region || earlier.token != r.ClientToken:
+			case !reflect.DeepEqual(earlier.request, r):
+				return nil, badRequest("IdempotentParameterMismatchException", "The client token was used with other parameters.")
+			default:
+				return map[string]any{"resourceShare": earlier.describe(), "clientToken": r.ClientToken}, nil
+			}
+		}
+	}
 	if problem := c.associate(s, r.Principals, r.ResourceArns); problem != nil {
 		return nil, problem
 	}
+	s.token, s.request = r.ClientToken, r
 	c.w.shares = append(c.w.shares, s)
 	return map[string]any{"resourceShare": s.describe()}, nil
 }
@@ -124,76 +115,6 @@ func (s *resourceShare) describe() map[string]any {
 		"resourceShareArn": s.arn, "name": s.name, "owningAccountId": s.account, "allowExternalPrincipals": s.external,
 		"status": "ACTIVE", "tags": s.tags, "creationTime": s.created.Unix(), "lastUpdatedTime": s.created.Unix(), "featureSet": "STANDARD",
 	}
-}
-
-// associate adds principals and resources to a share: all of them, or none.
-func (c *call) associate(s *resourceShare, principals, resources []string) *Error {
-	var added []shareAssociation
-	for _, principal := range principals {
-		a, problem := c.principalAssociation(s, principal)
-		if problem != nil {
-			return problem
-		}
-		added = append(added, a)
-	}
-	for _, resource := range resources {
-		if problem := c.shareableParameter(resource); problem != nil {
-			return problem
-		}
-		added = append(added, shareAssociation{entity: resource})
-	}
-	for _, a := range added {
-		a.at = c.now.Add(c.w.options.PropagationLag)
-		s.associations = append(slices.DeleteFunc(s.associations, func(b shareAssociation) bool { return b.entity == a.entity }), a)
-	}
-	return nil
-}
-
-// notInOrganization is RAM's text. Source: hashicorp/terraform-provider-aws#7769.
-const notInOrganization = "The resource you are attempting to share can only be shared within your AWS Organization. This error may also occur if you have not enabled sharing with your AWS organization, or that onboarding process is still in progress."
-
-// principalAssociation checks a principal. Until sharing with the organization is
-// enabled, RAM doesn't find the organization. Fact: RAM-2, RAM-3, RAM-5, RAM-6.
-func (c *call) principalAssociation(s *resourceShare, principal string) (shareAssociation, *Error) {
-	o := c.w.organization
-	member := o != nil && len(c.w.accounts[s.account].organizationalUnits) > 0
-	if id, isAccount := principal, len(principal) == 12 && strings.Trim(principal, "0123456789") == ""; isAccount {
-		inside := member && o.resourceSharing && c.w.accounts[id] != nil && len(c.w.accounts[id].organizationalUnits) > 0
-		if !inside && !s.external {
-			return shareAssociation{}, badRequest("OperationNotPermittedException", notInOrganization)
-		}
-		return shareAssociation{entity: id, principal: true, external: !inside, invited: !inside}, nil
-	}
-	parts := strings.SplitN(principal, ":", 6)
-	if len(parts) != 6 || parts[1] != c.w.partition || parts[2] != "organizations" {
-		return shareAssociation{}, badRequest("InvalidParameterException", "Principal ID %s is malformed. Verify the ID and try again.", principal)
-	}
-	known := member && o.resourceSharing && parts[4] == o.managementAccount
-	kind, path, _ := strings.Cut(parts[5], "/")
-	organization, unit, _ := strings.Cut(path, "/")
-	switch {
-	case kind == "organization" && (!known || organization != o.id):
-		return shareAssociation{}, badRequest("UnknownResourceException", "Organization %s could not be found.", organization)
-	case kind == "ou" && (!known || organization != o.id || o.units[unit] == nil):
-		return shareAssociation{}, badRequest("UnknownResourceException", "OrganizationalUnit %s could not be found.", unit)
-	case kind != "organization" && kind != "ou":
-		return shareAssociation{}, badRequest("InvalidParameterException", "Principal ID %s is malformed. Verify the ID and try again.", principal)
-	}
-	return shareAssociation{entity: principal, principal: true}, nil
-}
-
-// shareableParameter rejects what isn't an advanced parameter of the caller. Fact: SSM-11,
-// RAM-10.
-func (c *call) shareableParameter(resource string) *Error {
-	for key, p := range c.w.ssm.parameters {
-		if key.account == c.caller.Account && key.region == c.region && resource == c.parameterARN(key.name) {
-			if p.tier != tierAdvanced {
-				return badRequest("InvalidParameterException", "Parameter %s is not in the advanced tier.", resource)
-			}
-			return nil
-		}
-	}
-	return badRequest("UnknownResourceException", "Resource %s could not be found.", resource)
 }
 
 type resourceShareRequest struct {

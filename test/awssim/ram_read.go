@@ -2,21 +2,54 @@ package awssim
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
+// ramPage is how many items a response has at most. AWS doesn't document the number for
+// requests without maxResults; a small one makes every test read several pages.
+const ramPage = 2
+
+// ramList is a page of a list, with the token of the next page. Fact: RAM-12.
+func ramList(name string, list []map[string]any, maxResults int, token string) (any, error) {
+	size := ramPage
+	if maxResults != 0 {
+		size = min(size, maxResults)
+	}
+	if size < 1 {
+		return nil, badRequest("InvalidMaxResultsException", "The maxResults value %d is not valid.", maxResults)
+	}
+	first := 0
+	if token != "" {
+		var err error
+		if first, err = strconv.Atoi(token); err != nil || first < 1 || first >= len(list) {
+			return nil, badRequest("InvalidNextTokenException", "The specified value for NextToken isn't valid.")
+		}
+	}
+	last := min(first+size, len(list))
+	answer := map[string]any{name: list[first:last]}
+	if last < len(list) {
+		answer["nextToken"] = strconv.Itoa(last)
+	}
+	return answer, nil
+}
+
 type getResourceSharesRequest struct {
-	ResourceOwner       string `json:"resourceOwner"`
-	ResourceShareStatus string `json:"resourceShareStatus"`
-	MaxResults          int    `json:"maxResults"`
-	NextToken           string `json:"nextToken"`
+	ResourceOwner       string   `json:"resourceOwner"`
+	ResourceShareStatus string   `json:"resourceShareStatus"`
+	ResourceShareArns   []string `json:"resourceShareArns"`
+	Name                string   `json:"name"`
+	MaxResults          int      `json:"maxResults"`
+	NextToken           string   `json:"nextToken"`
 	TagFilters          []struct {
 		TagKey    string   `json:"tagKey"`
 		TagValues []string `json:"tagValues"`
 	} `json:"tagFilters"`
 }
 
+// getResourceShares lists shares once readers see them. That RAM is eventually
+// consistent is believed.
 func getResourceShares(c *call) (any, error) {
 	r, err := decodeJSON[getResourceSharesRequest](c)
 	if err != nil {
@@ -26,8 +59,9 @@ func getResourceShares(c *call) (any, error) {
 		return nil, badRequest("InvalidParameterException", "the simulator knows the resource owner SELF only, not %q", r.ResourceOwner)
 	}
 	list := []map[string]any{}
-	for _, s := range c.w.shares {
-		wanted := s.account == c.caller.Account && s.region == c.region && (r.ResourceShareStatus == "" || r.ResourceShareStatus == "ACTIVE")
+	for _, s := range c.ownShares() {
+		wanted := (r.ResourceShareStatus == "" || r.ResourceShareStatus == "ACTIVE") && (r.Name == "" || r.Name == s.name) &&
+			(len(r.ResourceShareArns) == 0 || slices.Contains(r.ResourceShareArns, s.arn))
 		for _, f := range r.TagFilters {
 			wanted = wanted && slices.ContainsFunc(s.tags, func(t ramTag) bool {
 				return t.Key == f.TagKey && (len(f.TagValues) == 0 || slices.Contains(f.TagValues, t.Value))
@@ -37,7 +71,18 @@ func getResourceShares(c *call) (any, error) {
 			list = append(list, s.describe())
 		}
 	}
-	return map[string]any{"resourceShares": list}, nil
+	return ramList("resourceShares", list, r.MaxResults, r.NextToken)
+}
+
+// ownShares are the caller's shares in the Region that readers see.
+func (c *call) ownShares() []*resourceShare {
+	var own []*resourceShare
+	for _, s := range c.w.shares {
+		if s.account == c.caller.Account && s.region == c.region && !s.created.Add(c.w.options.PropagationLag).After(c.now) {
+			own = append(own, s)
+		}
+	}
+	return own
 }
 
 func (s *resourceShare) describeAssociations(now time.Time) []map[string]any {
@@ -47,41 +92,52 @@ func (s *resourceShare) describeAssociations(now time.Time) []map[string]any {
 		if a.principal {
 			kind = "PRINCIPAL"
 		}
-		list = append(list, map[string]any{
+		described := map[string]any{
 			"resourceShareArn": s.arn, "resourceShareName": s.name, "associatedEntity": a.entity, "associationType": kind,
 			"status": a.status(now), "external": a.external, "creationTime": s.created.Unix(),
-		})
+		}
+		if described["status"] == "FAILED" {
+			described["statusMessage"] = a.message(now)
+		}
+		list = append(list, described)
 	}
 	return list
 }
 
 type getResourceShareAssociationsRequest struct {
 	AssociationType   string   `json:"associationType"`
+	AssociationStatus string   `json:"associationStatus"`
 	ResourceShareArns []string `json:"resourceShareArns"`
+	ResourceArn       string   `json:"resourceArn"`
 	MaxResults        int      `json:"maxResults"`
 	NextToken         string   `json:"nextToken"`
 }
 
+// getResourceShareAssociations lists the principals or resources of the caller's shares:
+// of all of them, of those that are named, or of those with one resource.
 func getResourceShareAssociations(c *call) (any, error) {
 	r, err := decodeJSON[getResourceShareAssociationsRequest](c)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if r.AssociationType != "PRINCIPAL" && r.AssociationType != "RESOURCE" {
+	case r.AssociationType != "PRINCIPAL" && r.AssociationType != "RESOURCE":
 		return nil, badRequest("InvalidParameterException", "associationType %q is not PRINCIPAL or RESOURCE", r.AssociationType)
+	case r.AssociationType == "PRINCIPAL" && r.ResourceArn != "":
+		return nil, badRequest("InvalidParameterException", "You can't specify resourceArn with the association type PRINCIPAL.")
 	}
 	list := []map[string]any{}
-	for _, s := range c.w.shares {
-		if s.account != c.caller.Account || s.region != c.region || !slices.Contains(r.ResourceShareArns, s.arn) {
+	for _, s := range c.ownShares() {
+		if len(r.ResourceShareArns) > 0 && !slices.Contains(r.ResourceShareArns, s.arn) {
 			continue
 		}
 		for _, a := range s.describeAssociations(c.now) {
-			if a["associationType"] == r.AssociationType {
+			if a["associationType"] == r.AssociationType && (r.ResourceArn == "" || a["associatedEntity"] == r.ResourceArn) &&
+				(r.AssociationStatus == "" || a["status"] == r.AssociationStatus) {
 				list = append(list, a)
 			}
 		}
 	}
-	return map[string]any{"resourceShareAssociations": list}, nil
+	return ramList("resourceShareAssociations", list, r.MaxResults, r.NextToken)
 }
 
 // sharedWith reports whether a share gives the account the resource.

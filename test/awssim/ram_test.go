@@ -164,3 +164,64 @@ func TestResolveSharedParameter(t *testing.T) {
 		}
 	})
 }
+
+// TestRepeatedShare checks that a request with a client token that was used creates no
+// second share, and is rejected if anything else differs.
+func TestRepeatedShare(t *testing.T) {
+	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
+		if err := putTier(t, w, ssmtypes.ParameterTierAdvanced); err != nil {
+			t.Fatal(err)
+		}
+		request := ram.CreateResourceShareInput{Name: aws.String("golden"), ClientToken: aws.String("one"), Principals: []string{wholeOrganization}, ResourceArns: []string{sharedARN}}
+		client := ramIn(w, awssim.PublishingAccount, "us-east-1")
+		first := must(client.CreateResourceShare(t.Context(), &request))(t)
+		again := must(client.CreateResourceShare(t.Context(), &request))(t)
+		if *first.ResourceShare.ResourceShareArn != *again.ResourceShare.ResourceShareArn || len(w.ParameterShares(awssim.PublishingAccount)) != 1 {
+			t.Errorf("two shares: %s and %s", *first.ResourceShare.ResourceShareArn, *again.ResourceShare.ResourceShareArn)
+		}
+		request.Principals = []string{workloadsUnit}
+		_, err := client.CreateResourceShare(t.Context(), &request)
+		wantCode(t, err, "IdempotentParameterMismatchException")
+		request.ClientToken = aws.String("two")
+		must(client.CreateResourceShare(t.Context(), &request))(t)
+	})
+}
+
+// TestFailedAssociation checks that an association can fail with a message, that a later
+// request repeats it, and that readers still see the failure at first.
+func TestFailedAssociation(t *testing.T) {
+	inImageWorld(t, awssim.Options{PropagationLag: 10 * time.Second}, func(t *testing.T, w *awssim.World) {
+		if err := putTier(t, w, ssmtypes.ParameterTierAdvanced); err != nil {
+			t.Fatal(err)
+		}
+		w.FailAssociation(wholeOrganization, "not today")
+		share := must(shareGolden(t, w, false, wholeOrganization, workloadsUnit, factMember))(t).ResourceShare.ResourceShareArn
+		client := ramIn(w, awssim.PublishingAccount, "us-east-1")
+		statuses := func() map[string]string {
+			list := map[string]string{}
+			for pages := ram.NewGetResourceShareAssociationsPaginator(client, &ram.GetResourceShareAssociationsInput{AssociationType: ramtypes.ResourceShareAssociationTypePrincipal, ResourceShareArns: []string{*share}}); pages.HasMorePages(); {
+				for _, a := range must(pages.NextPage(t.Context()))(t).ResourceShareAssociations {
+					list[*a.AssociatedEntity] = string(a.Status) + aws.ToString(a.StatusMessage)
+				}
+			}
+			return list
+		}
+		if got := statuses(); len(got) > 0 {
+			t.Errorf("a new share is seen at once: %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		for _, want := range []struct {
+			after  time.Duration
+			status string
+		}{{0, "FAILEDnot today"}, {time.Second, "FAILEDnot today"}, {5 * time.Second, "ASSOCIATING"}, {5 * time.Second, "ASSOCIATED"}} {
+			time.Sleep(want.after)
+			got := statuses()
+			if got[wholeOrganization] != want.status || got[workloadsUnit] != "ASSOCIATED" || got[factMember] != "ASSOCIATED" {
+				t.Errorf("after %v: %v", want.after, got)
+			}
+			if want.after == 0 {
+				must(client.AssociateResourceShare(t.Context(), &ram.AssociateResourceShareInput{ResourceShareArn: share, Principals: []string{wholeOrganization}}))(t)
+			}
+		}
+	})
+}

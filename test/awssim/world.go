@@ -91,7 +91,8 @@ type World struct {
 	ec2 ec2State
 	asg asgState
 	// shares are the resource shares of AWS RAM.
-	shares []*resourceShare
+	shares              []*resourceShare
+	associationFailures associationFailures
 
 	journal journal
 	behind  behind

@@ -128,7 +128,7 @@ func New(file WorldFile, options Options) (*World, error) {
 	w := &World{
 		file: file, options: options, partition: cmp.Or(file.Partition, "aws"),
 		accounts: map[string]*account{}, regions: map[string]*region{}, sessions: map[string]session{},
-		kms: newKMSState(), ec2: newEC2State(), asg: newASGState(), ssm: ssmState{map[parameterName]*ssmParameter{}},
+		kms: newKMSState(), ec2: newEC2State(), asg: newASGState(), ssm: ssmState{map[parameterName]*ssmParameter{}}, associationFailures: associationFailures{},
 	}
 	for _, r := range file.Regions {
 		w.regions[r.Name] = &region{name: r.Name, optIn: r.OptIn}
