@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/ram"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
@@ -223,4 +224,9 @@ func (c *Clients) IAM() *iam.Client { return iam.NewFromConfig(c.config) }
 // SSM returns the Region's Systems Manager client.
 func (c *Clients) SSM(region string) *ssm.Client {
 	return ssm.NewFromConfig(c.config, func(o *ssm.Options) { o.Region = region })
+}
+
+// RAM returns the Region's client of Resource Access Manager.
+func (c *Clients) RAM(region string) *ram.Client {
+	return ram.NewFromConfig(c.config, func(o *ram.Options) { o.Region = region })
 }

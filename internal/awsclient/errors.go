@@ -40,6 +40,7 @@ const (
 	CodeNoHostCapacity       = "InsufficientHostCapacity"
 	CodeParameterNotFound    = "ParameterNotFound"
 	CodeParameterExists      = "ParameterAlreadyExists"
+	CodeUnknownResource      = "UnknownResourceException"
 	CodeNotInOrganization    = "AWSOrganizationsNotInUseException"
 	CodeOptInRequired        = "OptInRequired"
 	CodeAuthFailure          = "AuthFailure"

@@ -48,10 +48,11 @@ const (
 	Deprecation      Kind = "image deprecation"
 	Protection       Kind = "deregistration protection"
 	Parameter        Kind = "parameter"
+	ParameterShare   Kind = "parameter share"
 	OldImage         Kind = "older image"
 )
 
-var kindOrder = []Kind{Key, Alias, KeyPolicy, KeyTags, KeyRotation, Image, Grant, SnapshotSharing, LaunchPermission, ImageTags, Deprecation, Protection, Parameter, OldImage}
+var kindOrder = []Kind{Key, Alias, KeyPolicy, KeyTags, KeyRotation, Image, Grant, SnapshotSharing, LaunchPermission, ImageTags, Deprecation, Protection, Parameter, ParameterShare, OldImage}
 
 // Change is one difference, or the absence of one (NoOp).
 type Change struct {

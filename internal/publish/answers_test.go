@@ -84,7 +84,7 @@ func TestInvisibleCopies(t *testing.T) {
 func (w *world) answerSpec() publish.Spec {
 	spec := w.quickSpec()
 	lifelong(&spec)
-	spec.Parameter = "/golden"
+	spec.Parameter.Name = "/golden"
 	return spec
 }
 

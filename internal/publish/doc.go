@@ -12,6 +12,7 @@
 //	check     checks who will be able to launch them, before anyone can see them
 //	share     shares the verified images, and reads back the result
 //	mark      marks them as published, and sets deprecation and protection
+//	parameter sets the parameters that name the images, and shares these
 //	record    writes the files, the manifest last
 //	prune     removes older permissions and grants, and retires older images, where
 //	          the configuration asks for that

@@ -82,7 +82,7 @@ func TestEmittedGrants(t *testing.T) {
 			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 				spec := w.emitting()
 				variant(&spec)
-				spec.Parameter = "/golden"
+				spec.Parameter.Name = "/golden"
 				result := w.mustPublish(t, spec)
 				m := result.Manifest()
 				if !m.Complete || m.Grants.ToCreate != 3 || m.LaunchChecks.Pending != 3 || m.LaunchChecks.Failed > 0 {

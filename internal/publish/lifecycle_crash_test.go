@@ -14,7 +14,7 @@ import (
 func (w *world) longLived() publish.Spec {
 	spec := w.spec()
 	lifelong(&spec)
-	spec.Parameter = "/golden"
+	spec.Parameter.Name = "/golden"
 	spec.Retire = &retention.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
 	return spec
 }

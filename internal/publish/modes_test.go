@@ -80,7 +80,7 @@ func modes() map[string]mode {
 			threeGenerations(t, w)
 			spec := w.quickSpec()
 			lifelong(&spec)
-			spec.Parameter = "/golden"
+			spec.Parameter.Name = "/golden"
 			spec.Retire = &retention.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
 			return spec
 		}},

@@ -48,6 +48,9 @@ type Observed struct {
 	// Parameters are the parameters that name the image, by Region. They are
 	// read only if the spec sets any.
 	Parameters map[string]ssmparam.Observed
+	// ParameterShares are the resource shares of these parameters, by Region; read only
+	// if they are to be shared.
+	ParameterShares map[string]ssmparam.Shares
 	// Generations are the images of the family, by Region; read only if older ones
 	// are to be retired.
 	Generations map[string]retention.Generations
@@ -124,7 +127,8 @@ func observe(ctx context.Context, clients *awsclient.Clients, spec Spec) (Observ
 	observed.Organization, observed.CallersOrganization = withOrganization.Organization, withOrganization.CallersOrganization
 	observed.Key, observed.Grants = withKey.Key, withKey.Grants
 	observed.Sources, observed.Images = withImages.Sources, withImages.Images
-	observed.Generations, observed.Parameters = withImages.Generations, withImages.Parameters
+	observed.Generations = withImages.Generations
+	observed.Parameters, observed.ParameterShares = withImages.Parameters, withImages.ParameterShares
 	if err == nil {
 		observed.listElsewhere(ctx, clients)
 	}
@@ -245,7 +249,7 @@ func (o *Observed) readImages(ctx context.Context, clients *awsclient.Clients, s
 			return err
 		}},
 		fanout.Task{Name: "parameters", Run: func(ctx context.Context) (err error) {
-			o.Parameters, err = readParameters(ctx, clients, spec, found)
+			o.Parameters, o.ParameterShares, err = readParameters(ctx, clients, spec, found)
 			return err
 		}},
 		fanout.Task{Name: "generations", Run: func(ctx context.Context) (err error) {

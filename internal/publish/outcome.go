@@ -27,9 +27,11 @@ type Outcome struct {
 	Sources      map[string]ami.Image // by Region
 	Key          Key
 	Images       map[string]Image // by Region
-	Grants       []grant.Grant
-	Revoked      []grant.Stale
-	Stale        int // grants of earlier runs that aren't configured and weren't revoked
+	// Parameters are those that name the image, by Region.
+	Parameters map[string]Parameter
+	Grants     []grant.Grant
+	Revoked    []grant.Stale
+	Stale      int // grants of earlier runs that aren't configured and weren't revoked
 	// Planned means that the run got as far as a plan. Changes are the changes
 	// of the plan and what was already up to date. Problems need manual action.
 	Planned bool
@@ -97,6 +99,7 @@ func newOutcome(spec Spec, at reached, err error) Outcome {
 	}
 	o.Planned, o.Changes, o.Problems = true, withoutSkipped(at.plan.Changes(), at.grants), at.plan.Problems()
 	o.CanaryRegions = at.plan.Canary
+	o.Parameters = newParameters(at)
 	o.Stale = len(at.plan.Grants.Stale()) - len(at.revoked)
 	if len(o.Grants) == 0 {
 		o.Grants = at.plan.Grants.Grants()

@@ -22,7 +22,7 @@ func (w *world) ssmIn(region string) *ssm.Client {
 func TestParameters(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
-		spec.Parameter = "/golden/{{ .Architecture }}"
+		spec.Parameter.Name = "/golden/{{ .Architecture }}"
 		const name = "/golden/arm64"
 		spec.Image.Name = "one"
 		first := w.mustPublish(t, spec).Images()
@@ -66,7 +66,7 @@ func TestParameterOfAnotherType(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		spec := w.spec()
-		spec.Parameter = "/golden"
+		spec.Parameter.Name = "/golden"
 		before := w.state()
 		_, err = w.publish(spec)
 		if err == nil || !strings.Contains(err.Error(), "/golden in eu-west-1") || !strings.Contains(err.Error(), `"text"`) || !strings.Contains(err.Error(), "ssm.name") {
@@ -82,7 +82,7 @@ func TestParameterOfAnotherType(t *testing.T) {
 func TestParameterNotTaken(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
-		spec.Parameter = "/golden"
+		spec.Parameter.Name = "/golden"
 		w.sim.OnCall(func(call awssim.Entry) { // as if AWS hadn't accepted it
 			if call.Operation == "PutParameter" && call.Region == "eu-west-1" {
 				time.Sleep(5 * time.Second) // a parameter that is not seen cannot be deleted

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
@@ -10,39 +11,142 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
-// parameterNames returns the names of the parameters to set to the image's ID,
-// by Region. It is empty if the spec sets no parameter.
-func parameterNames(spec Spec, observed Observed) (map[string]string, error) {
-	if spec.Parameter == "" {
+// Parameter is a Region's parameter that names the image.
+type Parameter struct {
+	Name, ARN string
+	// ShareARN is the ARN of the resource share that the plugin created for it. It is
+	// empty if the parameter isn't shared.
+	ShareARN string
+	// SharedWith are the principals of that share.
+	SharedWith []string
+}
+
+// parameters returns the parameters to set to the image's ID, by Region. It is empty
+// if the spec sets no parameter.
+func parameters(spec Spec, observed Observed) (map[string]ssmparam.Parameter, error) {
+	if spec.Parameter.Name == "" {
 		return nil, nil
 	}
-	names := map[string]string{}
+	all := map[string]ssmparam.Parameter{}
 	for _, region := range spec.Regions {
-		name, err := ssmparam.Name(spec.Parameter, region, sourceFor(spec, observed, region).Hardware.Architecture)
+		name, err := ssmparam.Name(spec.Parameter.Name, region, sourceFor(spec, observed, region).Hardware.Architecture)
 		if err != nil {
 			return nil, err
 		}
-		names[region] = name
+		all[region] = ssmparam.Parameter{Region: region, Name: name, Advanced: spec.Parameter.Share}
 	}
-	return names, nil
+	return all, nil
 }
 
-func readParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (map[string]ssmparam.Observed, error) {
-	names, err := parameterNames(spec, observed)
-	if err != nil || names == nil {
-		return nil, err
-	}
-	return fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ssmparam.Observed, error) {
-		return ssmparam.Read(ctx, clients.SSM(region), region, names[region])
-	})
-}
-
-// putParameters sets the parameters to the IDs of the published images.
-func (r run) putParameters(ctx context.Context, plan Plan, verified ami.Verified) error {
-	if len(plan.Parameters) == 0 {
+// sharings returns how the parameters are to be shared, by Region: with the principals
+// that the image is shared with, other than the caller's own account. It is empty if they
+// aren't to be shared.
+func sharings(spec Spec, observed Observed, all map[string]ssmparam.Parameter) map[string]ssmparam.Sharing {
+	if !spec.Parameter.Share {
 		return nil
 	}
-	return fanout.Each(ctx, slices.Clone(verified.Regions()), func(ctx context.Context, region string) error {
-		return ssmparam.Put(ctx, r.Clients.SSM(region), region, plan.Parameters[region], verified.Image(region).ID)
+	caller := observed.Caller
+	with := sharePolicy(spec, observed).Image
+	principals := slices.DeleteFunc(slices.Concat(with.Organizations, with.OrganizationalUnits, with.Accounts), func(p string) bool { return p == caller.Account })
+	sharings := map[string]ssmparam.Sharing{}
+	for region, p := range all {
+		sharings[region] = ssmparam.Sharing{
+			Region: region, Name: p.Name, ARN: p.ARN(caller.Partition, caller.Account),
+			Principals: principals, External: spec.Parameter.ExternalAccounts, Prune: spec.Share.Prune,
+		}
+	}
+	return sharings
+}
+
+// shareParameters adds to the plan how the parameters are to be shared.
+func (p *Plan) shareParameters(spec Spec, observed Observed) {
+	p.Sharings = sharings(spec, observed, p.Parameters)
+	var known bool
+	var changed ssmparam.Sharing
+	for _, region := range slices.Sorted(maps.Keys(p.Sharings)) {
+		sharing, have := p.Sharings[region], observed.ParameterShares[region]
+		changes := sharing.Diff(have)
+		p.parameter = append(p.parameter, changes...)
+		if problem := sharing.Problem(have); problem != "" {
+			p.shareProblems = append(p.shareProblems, problem)
+		}
+		known = known || have.SharesWithOrganization()
+		if changes[0].Mutates() {
+			changed = sharing
+		}
+	}
+	if changed.ARN != "" && !known {
+		p.enableSharing = changed.EnableSharing()
+	}
+}
+
+// readParameters reads the parameters, and with which accounts they are shared.
+func readParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (map[string]ssmparam.Observed, map[string]ssmparam.Shares, error) {
+	all, err := parameters(spec, observed)
+	if err != nil || all == nil {
+		return nil, nil, err
+	}
+	values, err := fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ssmparam.Observed, error) {
+		return ssmparam.Read(ctx, clients.SSM(region), all[region])
 	})
+	if err != nil || !spec.Parameter.Share {
+		return values, nil, err
+	}
+	sharings := sharings(spec, observed, all)
+	shares, err := fanout.Collect(ctx, spec.Regions, func(ctx context.Context, region string) (ssmparam.Shares, error) {
+		return ssmparam.ReadShares(ctx, clients.RAM(region), sharings[region], values[region].Value != "")
+	})
+	return values, shares, err
+}
+
+// putParameters sets the parameters to the IDs of the published images, and shares
+// them. It returns how they are shared.
+func (r run) putParameters(ctx context.Context, observed Observed, plan Plan, verified ami.Verified) (map[string]ssmparam.Shares, error) {
+	if len(plan.Parameters) == 0 {
+		return nil, nil
+	}
+	err := fanout.Each(ctx, slices.Clone(verified.Regions()), func(ctx context.Context, region string) error {
+		return ssmparam.Put(ctx, r.Clients.SSM(region), plan.Parameters[region], verified.Image(region).ID)
+	})
+	if err != nil || plan.unchanging {
+		return observed.ParameterShares, err // read moments ago
+	}
+	return fanout.Collect(ctx, slices.Sorted(maps.Keys(plan.Sharings)), func(ctx context.Context, region string) (ssmparam.Shares, error) {
+		return plan.Sharings[region].Apply(ctx, r.Clients.RAM(region))
+	})
+}
+
+// pruneParameters removes principals that aren't configured from the parameters' resource
+// shares, if the spec asks for that. It returns the shares that it changed.
+func (r run) pruneParameters(ctx context.Context, plan Plan, have map[string]ssmparam.Shares) (map[string]ssmparam.Shares, error) {
+	var regions []string
+	for region, sharing := range plan.Sharings {
+		if sharing.Prune && sharing.Removes(have[region]) {
+			regions = append(regions, region)
+		}
+	}
+	slices.Sort(regions)
+	return fanout.Collect(ctx, regions, func(ctx context.Context, region string) (ssmparam.Shares, error) {
+		return plan.Sharings[region].Remove(ctx, r.Clients.RAM(region), have[region])
+	})
+}
+
+// newParameters are the parameters as they were read last, by Region. Before the
+// parameters are set, they are those that exist.
+func newParameters(at reached) map[string]Parameter {
+	all := map[string]Parameter{}
+	for region, p := range at.plan.Parameters {
+		if at.observed.Parameters[region].Value == "" && !at.complete {
+			continue
+		}
+		shares := at.observed.ParameterShares[region]
+		if read, ok := at.parameterShares[region]; ok {
+			shares = read
+		}
+		all[region] = Parameter{
+			Name: p.Name, ARN: p.ARN(at.observed.Caller.Partition, at.observed.Caller.Account),
+			ShareARN: shares.ARN(), SharedWith: shares.Principals(),
+		}
+	}
+	return all
 }

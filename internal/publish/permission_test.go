@@ -76,9 +76,9 @@ func permissionCases() map[string]permissionCase {
 				var generations []map[string]string
 				for _, name := range []string{"one", "two", "three", "four"} {
 					older := *spec
-					older.Image.Name, older.Retire, older.Lifecycle.Protection, older.Parameter = name, nil, "", ""
+					older.Image.Name, older.Retire, older.Lifecycle.Protection, older.Parameter.Name = name, nil, "", ""
 					if name == "four" {
-						older.Parameter = "/template" // which names an image that stays
+						older.Parameter.Name = "/template" // which names an image that stays
 					}
 					generations = append(generations, w.published(t, older))
 					time.Sleep(100 * time.Hour)
@@ -90,7 +90,7 @@ func permissionCases() map[string]permissionCase {
 				s.Image.Name = "golden-shared"
 				s.Image.Family = "golden"
 				s.Lifecycle = retention.Lifecycle{DeprecateAfter: 1000 * time.Hour, Protection: ami.ProtectedWithoutCooldown}
-				s.Parameter = "/golden"
+				s.Parameter.Name = "/golden"
 				s.Retire = &retention.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 350 * time.Hour}
 			},
 			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},

@@ -18,8 +18,9 @@ type Plan struct {
 	Images      []ami.Plan // sorted by Region
 	Grants      grant.Plan
 	SharePolicy ami.SharePolicy
-	// Parameters are the names of the parameters, by Region.
-	Parameters map[string]string
+	// Parameters are the parameters to set, by Region, and Sharings how to share them.
+	Parameters map[string]ssmparam.Parameter
+	Sharings   map[string]ssmparam.Sharing
 	// Retire are the older images to deprecate, disable or deregister.
 	Retire []retention.RetentionAction
 	// Canary are the Regions in which the image is launched before it is shared.
@@ -37,6 +38,10 @@ type Plan struct {
 	lifecycle  []change.Change
 	parameter  []change.Change
 	quotas     []string
+	// shareProblems prevent a parameter from being shared. enableSharing says how to
+	// turn on what the sharing may lack; "" if it is known to be on.
+	shareProblems []string
+	enableSharing string
 }
 
 // NewPlan compares. It makes no call, and the same input gives the same plan.
@@ -49,7 +54,7 @@ func NewPlan(spec Spec, observed Observed) (Plan, error) {
 	if plan.Images, err = imagePlans(spec, observed, plan.Key); err != nil {
 		return Plan{}, err
 	}
-	if plan.Parameters, err = parameterNames(spec, observed); err != nil {
+	if plan.Parameters, err = parameters(spec, observed); err != nil {
 		return Plan{}, err
 	}
 	plan.Grants = grant.Diff(plan.grants, observed.Grants, plan.Key.ARN)
@@ -60,10 +65,11 @@ func NewPlan(spec Spec, observed Observed) (Plan, error) {
 			plan.quotas = append(plan.quotas, problem)
 		}
 		plan.lifecycle = append(plan.lifecycle, retention.DiffLifecycle(region, published(image).Existing, spec.Lifecycle, observed.Now)...)
-		if name := plan.Parameters[region]; name != "" {
-			plan.parameter = append(plan.parameter, ssmparam.Diff(region, name, id, observed.Parameters[region]))
+		if p, set := plan.Parameters[region]; set {
+			plan.parameter = append(plan.parameter, ssmparam.Diff(p, id, observed.Parameters[region]))
 		}
 	}
+	plan.shareParameters(spec, observed)
 	plan.Retire = retirees(spec, observed, plan.Images)
 	plan.Canary = canaryRegions(spec, plan.Images)
 	plan.canary = canaryProblems(spec, observed, plan)
@@ -130,7 +136,7 @@ func (p Plan) Problems() []string {
 	for _, image := range p.Images {
 		problems = append(problems, image.Problems()...)
 	}
-	return slices.Concat(problems, p.evicts, p.quotas, p.canary)
+	return slices.Concat(problems, p.evicts, p.quotas, p.canary, p.shareProblems)
 }
 
 // existing maps each Region to the image that the plan uses as it is.

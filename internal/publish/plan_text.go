@@ -24,6 +24,9 @@ func (p Plan) String() string {
 	}
 	p.writePolicyDiffs(&b)
 	b.WriteString(p.canaryText())
+	if p.enableSharing != "" {
+		fmt.Fprintf(&b, "  Sharing the parameter requires RAM's sharing with AWS Organizations, and this account can't read whether it is on. %s.\n", p.enableSharing)
+	}
 	for _, assumption := range retention.Assumptions(p.Retire) {
 		fmt.Fprintf(&b, "  Retirement assumes: %s.\n", assumption)
 	}

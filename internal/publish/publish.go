@@ -17,6 +17,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/progress"
 	"github.com/orgami/packer-plugin-orgami/internal/retention"
+	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
 // Locker keeps other runs on the machine that use the same key out of a section
@@ -65,20 +66,22 @@ type run struct {
 // reached holds the results of the completed stages. The results of other stages are
 // zero.
 type reached struct {
-	observed    Observed
-	plan        *Plan
-	keys        kmskey.Keys
-	copies      ami.Copies
-	grants      grant.Result
-	members     launchcheck.Members
-	verified    ami.Verified
-	checks      Checks
-	canary      []canary.Launch
-	shared      map[string]ami.Shared // by Region
-	final       map[string]ami.Image  // by Region, as published
-	complete    bool
-	revoked     []grant.Stale
-	unpublished []ami.Unpublished
+	observed Observed
+	plan     *Plan
+	keys     kmskey.Keys
+	copies   ami.Copies
+	grants   grant.Result
+	members  launchcheck.Members
+	verified ami.Verified
+	checks   Checks
+	canary   []canary.Launch
+	shared   map[string]ami.Shared // by Region
+	final    map[string]ami.Image  // by Region, as published
+	// parameterShares are the resource shares of the parameters, by Region.
+	parameterShares map[string]ssmparam.Shares
+	complete        bool
+	revoked         []grant.Stale
+	unpublished     []ami.Unpublished
 }
 
 // stages runs the stages in order.
@@ -108,7 +111,7 @@ func (r run) stages(ctx context.Context) (at reached, err error) {
 	if at.final, err = r.markPublished(ctx, at.verified); err != nil {
 		return at, err
 	}
-	if err = r.putParameters(ctx, *at.plan, at.verified); err != nil {
+	if at.parameterShares, err = r.putParameters(ctx, at.observed, *at.plan, at.verified); err != nil {
 		return at, err
 	}
 	at.complete = true
@@ -260,11 +263,13 @@ func (r run) markPublished(ctx context.Context, verified ami.Verified) (map[stri
 func (r run) prune(ctx context.Context, at reached) (reached, error) {
 	pruned, permissionsErr := ami.Prune(ctx, r.Clients.EC2, at.verified, at.plan.SharePolicy, at.shared)
 	revoked, grantsErr := at.plan.Grants.Prune(ctx, r.Clients.KMS, r.Reporter)
+	unshared, parametersErr := r.pruneParameters(ctx, *at.plan, at.parameterShares)
 	retireErr := retention.Retire(ctx, retention.FromEC2(r.Clients.EC2), at.plan.Retire)
-	at.shared, at.revoked = maps.Clone(at.shared), revoked
+	at.shared, at.parameterShares, at.revoked = maps.Clone(at.shared), maps.Clone(at.parameterShares), revoked
 	maps.Copy(at.shared, pruned)
-	err := errors.Join(permissionsErr, grantsErr, retireErr)
-	if len(pruned)+len(revoked) > 0 {
+	maps.Copy(at.parameterShares, unshared)
+	err := errors.Join(permissionsErr, grantsErr, parametersErr, retireErr)
+	if len(pruned)+len(revoked)+len(unshared) > 0 {
 		err = errors.Join(err, r.record(at))
 	}
 	return at, err

@@ -39,11 +39,8 @@ type Spec struct {
 	// nothing.
 	Canary *CanarySpec
 	// Report also writes the report as an HTML page.
-	Report bool
-	// Parameter is the name of the parameter to set to the image's ID in each
-	// Region. It can contain templates, as tags can. If it is empty, no
-	// parameter is set.
-	Parameter string
+	Report    bool
+	Parameter ParameterSpec
 	// Outputs are additional documents for downstream deploys.
 	Outputs []downstream.Kind
 	// NodeClass is for the output "ec2nodeclass".
@@ -123,6 +120,17 @@ type GrantsSpec struct {
 	// Prune revokes grants of earlier runs that are no longer configured, and those
 	// that grants of the role's own account replaced.
 	Prune bool
+}
+
+// ParameterSpec describes the parameters to set to the image's ID, one in each Region.
+type ParameterSpec struct {
+	// Name can contain templates, as tags can. If it is empty, no parameter is set.
+	Name string
+	// Share moves the parameters to the advanced tier, and shares them with the
+	// principals that the image is shared with.
+	Share bool
+	// ExternalAccounts allows accounts outside the organization among them.
+	ExternalAccounts bool
 }
 
 // CanarySpec says how to launch the image before other accounts can see it.

@@ -26,6 +26,7 @@ func Manifest(o publish.Outcome) manifest.Manifest {
 		Sources:           sources(o),
 		Key:               key(o),
 		Images:            images(o),
+		Parameters:        parameters(o),
 		Grants:            grantCounts(o),
 		Changes:           o.Changes,
 		LaunchChecks:      launchChecks(o.Checks.Matrix),
@@ -74,6 +75,14 @@ func images(o publish.Outcome) map[string]manifest.Image {
 			Permissions: manifest.Permissions(i.Shared.Image), SnapshotAccounts: i.Shared.Snapshots,
 			Family: i.Tags[ami.TagFamily], DeprecationTime: i.DeprecationTime(), DeregistrationProtection: i.Protection.Enabled(),
 		}
+	}
+	return list
+}
+
+func parameters(o publish.Outcome) map[string]manifest.Parameter {
+	list := map[string]manifest.Parameter{}
+	for region, p := range o.Parameters {
+		list[region] = manifest.Parameter(p)
 	}
 	return list
 }

@@ -26,6 +26,9 @@ const (
 	second = "ami-0b0b0b0b0b0b0b0b0"
 )
 
+// standard is a parameter in the standard tier.
+var standard = ssmparam.Parameter{Region: region, Name: name}
+
 // world is a simulated AWS whose responses to GetParameter a test can change.
 type world struct {
 	sim    *awssim.World
@@ -83,7 +86,7 @@ func TestDiff(t *testing.T) {
 		"~ eu-west-1      parameter /golden: names the image instead of " + second: {first, second},
 		"~ eu-west-1      parameter /golden: names the image instead of " + first:  {"", first}, // the image isn't known yet
 	} {
-		if got := ssmparam.Diff(region, name, test.image, ssmparam.Observed{Value: test.have}).String(); got != want {
+		if got := ssmparam.Diff(standard, test.image, ssmparam.Observed{Value: test.have}).String(); got != want {
 			t.Errorf("%q with %q: %s", test.image, test.have, got)
 		}
 	}
@@ -97,10 +100,10 @@ func TestPut(t *testing.T) {
 			calls int
 		}{{first, 1}, {first, 0}, {second, 1}} {
 			w.sim.ResetJournal()
-			if err := ssmparam.Put(t.Context(), w.client, region, name, step.image); err != nil {
+			if err := ssmparam.Put(t.Context(), w.client, standard, step.image); err != nil {
 				t.Fatal(err)
 			}
-			have, err := ssmparam.Read(t.Context(), w.client, region, name)
+			have, err := ssmparam.Read(t.Context(), w.client, standard)
 			if n := len(w.sim.Mutations()); err != nil || have.Value != step.image || n != step.calls {
 				t.Errorf("the value is %q after %d calls, %v", have.Value, n, err)
 			}
@@ -116,7 +119,7 @@ func TestPutLostResponse(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		for _, image := range []string{first, second} {
 			w.sim.Inject(awssim.Fault{Operation: "PutParameter", Kind: awssim.ResetAfter})
-			if err := ssmparam.Put(t.Context(), w.client, region, name, image); err != nil {
+			if err := ssmparam.Put(t.Context(), w.client, standard, image); err != nil {
 				t.Error(err)
 			}
 			if got := w.sim.Parameter(awssim.PublishingAccount, region, name); got != image {
@@ -141,7 +144,7 @@ func TestPutCreatedByAnother(t *testing.T) {
 			}
 		})
 		start := time.Now()
-		err := ssmparam.Put(t.Context(), w.client, region, name, first)
+		err := ssmparam.Put(t.Context(), w.client, standard, first)
 		if err == nil || !strings.Contains(err.Error(), second) || !strings.Contains(err.Error(), "another principal") || time.Since(start) > time.Minute {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
@@ -155,7 +158,7 @@ func TestPutCreatedByAnother(t *testing.T) {
 func TestPutRefused(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		start := time.Now()
-		err := ssmparam.Put(t.Context(), w.client, region, name, "ami-00000000000000000")
+		err := ssmparam.Put(t.Context(), w.client, standard, "ami-00000000000000000")
 		if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "did not accept") || !strings.Contains(err.Error(), region) || took > 6*time.Minute {
 			t.Errorf("after %v: %v", took, err)
 		}
@@ -167,19 +170,19 @@ func TestPutRefused(t *testing.T) {
 // parameter doesn't exist.
 func TestRead(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		if have, err := ssmparam.Read(t.Context(), w.client, region, name); err != nil || have.Value != "" {
+		if have, err := ssmparam.Read(t.Context(), w.client, standard); err != nil || have.Value != "" {
 			t.Errorf("before: %+v, %v", have, err)
 		}
 		if _, err := w.client.PutParameter(t.Context(), &ssm.PutParameterInput{Name: aws.String(name), Value: aws.String("x"), Type: types.ParameterTypeString}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if _, err := ssmparam.Read(t.Context(), w.client, region, name); err == nil || !strings.Contains(err.Error(), "is a String of the data type") {
+		if _, err := ssmparam.Read(t.Context(), w.client, standard); err == nil || !strings.Contains(err.Error(), "is a String of the data type") {
 			t.Errorf("of another type: %v", err)
 		}
 		for _, answer := range []string{`{}`, `{"Parameter":null}`, `{"Parameter":{}}`, `{"Parameter":{"Type":"String","DataType":"aws:ec2:image"}}`, `{"Parameter":{"Value":"ami-1"}}`} {
 			w.answer = answer
-			have, err := ssmparam.Read(t.Context(), w.client, region, name)
+			have, err := ssmparam.Read(t.Context(), w.client, standard)
 			if err == nil || have.Value != "" || !strings.Contains(err.Error(), "SSM GetParameter for /golden in eu-west-1 returned a response without") {
 				t.Errorf("%s: %+v, %v", answer, have, err)
 			}

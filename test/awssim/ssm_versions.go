@@ -44,7 +44,8 @@ func splitSelector(reference string) (name, selector string) {
 }
 
 // locate returns the parameter that a name or an ARN refers to, with the account that
-// owns it. A parameter of another account must be named by its full ARN. Fact: SSM-12.
+// owns it. A parameter of another account must be named by its full ARN. Fact: SSM-12,
+// SSM-24.
 func (c *call) locate(reference string) (key parameterName, arn, selector string) {
 	name, selector := splitSelector(reference)
 	key = parameterName{c.caller.Account, c.region, name}
@@ -53,6 +54,9 @@ func (c *call) locate(reference string) (key parameterName, arn, selector string
 		return key, c.parameterARN(name), selector
 	}
 	key.account, key.region = parts[4], parts[3]
+	if slashed := (parameterName{key.account, key.region, "/" + name}); c.w.ssm.parameters[key] == nil && c.w.ssm.parameters[slashed] != nil {
+		key = slashed // the ARNs of golden and /golden are the same
+	}
 	return key, strings.Join(append(slices.Clone(parts[:5]), strings.TrimSuffix(parts[5], ":"+selector)), ":"), selector
 }
 

@@ -45,9 +45,12 @@ type Manifest struct {
 	Sources      []Source      `json:"sources"`
 	Key          Key           `json:"key"`
 	// Images by Region.
-	Images  map[string]Image `json:"images"`
-	Grants  GrantCounts      `json:"grants"`
-	Changes []change.Change  `json:"changes"`
+	Images map[string]Image `json:"images"`
+	// Parameters name the images, by Region. It is absent if the configuration sets
+	// none.
+	Parameters map[string]Parameter `json:"parameters,omitempty"`
+	Grants     GrantCounts          `json:"grants"`
+	Changes    []change.Change      `json:"changes"`
 	// LaunchChecks counts the launch checks. It is absent if nothing was checked.
 	LaunchChecks *LaunchChecks `json:"launch_checks,omitempty"`
 	// PlannedChecks counts the launch checks as they will be once the plan is applied.
@@ -149,6 +152,20 @@ type Resume struct {
 	ImageID  string `json:"image_id"`
 	AMIName  string `json:"ami_name"`
 	Template string `json:"template"` // HCL
+}
+
+// Parameter is the parameter of one Region that names the image.
+type Parameter struct {
+	Name string `json:"name"`
+	// ARN names the parameter in every account that it is shared with:
+	// resolve:ssm:ARN.
+	ARN string `json:"arn"`
+	// ShareARN is the resource share that the plugin created for it. It is absent if
+	// the parameter isn't shared.
+	ShareARN string `json:"share_arn,omitempty"`
+	// SharedWith are the accounts, units and organizations of that share. An account
+	// outside the organization is listed before it accepts its invitation.
+	SharedWith []string `json:"shared_with,omitempty"`
 }
 
 // Organization is the organization that the key and the images are shared with.
