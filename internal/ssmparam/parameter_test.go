@@ -31,9 +31,10 @@ var standard = ssmparam.Parameter{Region: region, Name: name}
 
 // world is a simulated AWS whose responses to GetParameter a test can change.
 type world struct {
-	sim    *awssim.World
-	client *ssm.Client
-	answer string
+	sim     *awssim.World
+	clients *awsclient.Clients
+	client  *ssm.Client
+	answer  string
 }
 
 func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
@@ -49,7 +50,8 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 		}
 		w := &world{sim: sim}
 		id, secret := sim.AccessKey(awssim.PublishingAccount)
-		w.client = awsclient.New(aws.Config{Region: region, HTTPClient: &http.Client{Transport: w}, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}).SSM(region)
+		w.clients = awsclient.New(aws.Config{Region: region, HTTPClient: &http.Client{Transport: w}, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")})
+		w.client = w.clients.SSM(region)
 		f(t, w)
 	})
 }

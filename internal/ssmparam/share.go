@@ -19,9 +19,9 @@ import (
 // the name of the parameter.
 const TagParameter = "orgami:parameter"
 
-// MaxSharedName is the longest name of a parameter that can be shared: the tag holds it.
+// maxSharedName is the longest name of a parameter that can be shared: the tag holds it.
 // Fact: RAM-17.
-const MaxSharedName = 256
+const maxSharedName = 256
 
 // Sharing says with which principals the Region's parameter is to be shared.
 type Sharing struct {
@@ -180,6 +180,9 @@ func (s Sharing) unmanaged(have Shares, add func(change.Action, string) change.C
 // Problem explains why the plugin can't use its resource share, or returns "". A share
 // with other resources is never given more principals: it would share these, too.
 func (s Sharing) Problem(have Shares) string {
+	if len(s.Name) > maxSharedName {
+		return fmt.Sprintf("the parameter %s in %s can't be shared: its name has %d characters, and the tag of its resource share can hold %d. Set a shorter ssm.name", s.Name, s.Region, len(s.Name), maxSharedName)
+	}
 	for _, own := range have.own {
 		others := slices.DeleteFunc(entities(own.resources), func(r string) bool { return r == s.ARN })
 		if len(others) > 0 {

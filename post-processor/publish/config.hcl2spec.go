@@ -347,7 +347,9 @@ func (*FlatRetireConfig) HCL2Spec() map[string]hcldec.Spec {
 // FlatSSMConfig is an auto-generated flat version of SSMConfig.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatSSMConfig struct {
-	Name *string `mapstructure:"name" required:"true" cty:"name" hcl:"name"`
+	Name             *string `mapstructure:"name" required:"true" cty:"name" hcl:"name"`
+	Share            *bool   `mapstructure:"share" cty:"share" hcl:"share"`
+	ExternalAccounts *bool   `mapstructure:"external_accounts" cty:"external_accounts" hcl:"external_accounts"`
 }
 
 // FlatMapstructure returns a new FlatSSMConfig.
@@ -362,7 +364,9 @@ func (*SSMConfig) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spe
 // The decoded values from this spec will then be applied to a FlatSSMConfig.
 func (*FlatSSMConfig) HCL2Spec() map[string]hcldec.Spec {
 	s := map[string]hcldec.Spec{
-		"name": &hcldec.AttrSpec{Name: "name", Type: cty.String, Required: false},
+		"name":              &hcldec.AttrSpec{Name: "name", Type: cty.String, Required: false},
+		"share":             &hcldec.AttrSpec{Name: "share", Type: cty.Bool, Required: false},
+		"external_accounts": &hcldec.AttrSpec{Name: "external_accounts", Type: cty.Bool, Required: false},
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/orgami/packer-plugin-orgami/internal/config"
 	"github.com/orgami/packer-plugin-orgami/internal/config/pattern"
+	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/internal/record/downstream"
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
@@ -38,6 +39,16 @@ type SSMConfig struct {
 	// `{{ .Region }}` and `{{ .Architecture }}`. An existing parameter must have the
 	// data type `aws:ec2:image`. Its earlier values stay in its history.
 	Name string `mapstructure:"name" required:"true"`
+	// Share each parameter through AWS RAM with the principals of the `share` block, so
+	// that launch templates, Auto Scaling groups and Karpenter in these accounts can name
+	// one ARN per Region: `resolve:ssm:ARN`. The parameters become advanced parameters,
+	// which AWS charges for and which can't become standard ones again. RAM's sharing
+	// with AWS Organizations must be on. Defaults to `false`.
+	Share bool `mapstructure:"share"`
+	// Let the parameters be shared with accounts of `share.accounts` that are outside the
+	// organization. These accounts must accept RAM's invitation in each Region. Requires
+	// `share`. Defaults to `false`: RAM rejects accounts outside the organization.
+	ExternalAccounts bool `mapstructure:"external_accounts"`
 }
 
 func (c Config) validateOutputs(p *config.Problems) {
@@ -63,6 +74,7 @@ func (c Config) validateOutputs(p *config.Problems) {
 		p.Addf(`ssm: requires the output "ssm". Add it to outputs, or omit the block`)
 	case c.SSM != nil:
 		c.SSM.validate(p)
+		c.validateSharedParameter(p)
 	}
 }
 
@@ -109,6 +121,15 @@ func (c SSMConfig) validate(p *config.Problems) {
 	p.Check("ssm.name", name, pattern.Parameter)
 }
 
+func (c Config) validateSharedParameter(p *config.Problems) {
+	switch {
+	case c.SSM.ExternalAccounts && !c.SSM.Share:
+		p.Addf("ssm.external_accounts: requires `share = true`. Set that, or omit `external_accounts`")
+	case c.SSM.ExternalAccounts && (c.Share == nil || len(c.Share.Accounts) == 0):
+		p.Addf("ssm.external_accounts: requires share.accounts. List the accounts there, or omit `external_accounts`")
+	}
+}
+
 func (c Config) outputs() []downstream.Kind {
 	var kinds []downstream.Kind
 	for _, kind := range c.Outputs {
@@ -117,9 +138,9 @@ func (c Config) outputs() []downstream.Kind {
 	return kinds
 }
 
-func (c Config) parameterName() string {
-	if c.SSM == nil {
-		return ""
+func (c *SSMConfig) spec() publish.ParameterSpec {
+	if c == nil {
+		return publish.ParameterSpec{}
 	}
-	return c.SSM.Name
+	return publish.ParameterSpec{Name: c.Name, Share: c.Share, ExternalAccounts: c.ExternalAccounts}
 }

@@ -35,7 +35,8 @@ type ShareConfig struct {
 	// `false`.
 	Snapshots bool `mapstructure:"snapshots"`
 	// Remove launch permissions of the published image that this block doesn't list,
-	// whoever added them. With `snapshots`, also remove permissions of its snapshots.
+	// whoever added them. With `snapshots`, also remove permissions of its snapshots. With
+	// `ssm.share`, also remove principals of the resource shares that this plugin created.
 	// Defaults to `false`: the plan only reports these permissions.
 	Prune bool `mapstructure:"prune"`
 }

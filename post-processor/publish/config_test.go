@@ -106,7 +106,9 @@ ec2nodeclass {
   encrypt_with_key      = true
 }
 ssm {
-  name = "/golden/{{ .Architecture }}"
+  name              = "/golden/{{ .Architecture }}"
+  share             = true
+  external_accounts = true
 }
 canary {
   account         = "777777777777"
@@ -163,9 +165,10 @@ func TestSpecOfEverything(t *testing.T) {
 		Image: publish.ImageSpec{
 			Name: "golden (1)", Tags: map[string]string{"of": "image"}, SnapshotTags: map[string]string{"of": "snapshot"}, CopySourceTags: false, CopyDuration: 30, Family: "golden",
 		},
-		Lifecycle: retention.Lifecycle{DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
-		Retire:    &retention.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
-		Outputs:   []downstream.Kind{downstream.EC2NodeClass, downstream.Terraform, downstream.SSM}, Parameter: "/golden/{{ .Architecture }}",
+		Lifecycle:   retention.Lifecycle{DeprecateAfter: 2160 * time.Hour, Protection: ami.ProtectedWithCooldown},
+		Retire:      &retention.RetentionPolicy{Family: "golden", Keep: 3, DeprecateAfter: 24 * time.Hour, DisableAfter: 48 * time.Hour, DeleteAfter: 72 * time.Hour},
+		Outputs:     []downstream.Kind{downstream.EC2NodeClass, downstream.Terraform, downstream.SSM},
+		Parameter:   publish.ParameterSpec{Name: "/golden/{{ .Architecture }}", Share: true, ExternalAccounts: true},
 		NodeClass:   downstream.NodeClass{AMIFamily: "Bottlerocket", BlockDevices: true, EncryptWithKey: true},
 		WaitTimeout: 90 * time.Minute, PlanOnly: true,
 		FailOnDrift: true, Check: "warn", CheckRoles: []string{"nodes/Launcher"}, Report: true,

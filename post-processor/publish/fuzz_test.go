@@ -92,8 +92,8 @@ func FuzzConfigureLife(f *testing.F) {
 		if r.Keep < 1 || before == 0 || r.Family == "" || spec.Lifecycle.DeprecateAfter < 0 || spec.Lifecycle.DeprecateAfter > maxDeprecation {
 			t.Errorf("accepted: %+v, %+v", r, spec.Lifecycle)
 		}
-		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(spec.Parameter, "/")), "aws") {
-			t.Errorf("accepted the parameter %q", spec.Parameter)
+		if strings.HasPrefix(strings.ToLower(strings.TrimPrefix(spec.Parameter.Name, "/")), "aws") {
+			t.Errorf("accepted the parameter %q", spec.Parameter.Name)
 		}
 	})
 }

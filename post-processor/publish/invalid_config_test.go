@@ -352,6 +352,19 @@ ssm { name = "golden/latest" }`, []string{`ssm.name: "golden/latest" is not the 
 	{"AWS's parameter", `key { alias = "alias/golden" }
 outputs = ["ssm"]
 ssm { name = "/aws/golden" }`, []string{"names that begin with aws or ssm"}},
+	{"external accounts of a parameter that isn't shared", `key { alias = "alias/golden" }
+outputs = ["ssm"]
+ssm {
+  name              = "/golden"
+  external_accounts = true
+}`, []string{"ssm.external_accounts: requires `share = true`"}},
+	{"external accounts of a parameter without accounts", `key { alias = "alias/golden" }
+outputs = ["ssm"]
+ssm {
+  name              = "/golden"
+  share             = true
+  external_accounts = true
+}`, []string{"ssm.external_accounts: requires share.accounts"}},
 	{"name of a parameter with another template", `key { alias = "alias/golden" }
 outputs = ["ssm"]
 ssm { name = "/golden/{{ .Name }}" }`, []string{"ssm.name: the name of the parameter", "{{ .Region }} or {{ .Architecture }}"}},

@@ -31,7 +31,7 @@ func (c Config) spec(images []artifact.Image) (publish.Spec, error) {
 		Report:       c.Report,
 		Outputs:      c.outputs(),
 		NodeClass:    c.NodeClass.spec(),
-		Parameter:    c.parameterName(),
+		Parameter:    c.SSM.spec(),
 		Image: publish.ImageSpec{
 			Name: c.AMIName, Tags: c.Tags, SnapshotTags: c.SnapshotTags, CopySourceTags: orDefault(c.CopySourceTags, true),
 			CopyDuration: c.SnapshotCopyDurationMinutes, Family: c.Family,
