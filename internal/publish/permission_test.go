@@ -95,6 +95,19 @@ func permissionCases() map[string]permissionCase {
 			},
 			missing: []permission.Feature{permission.Deprecation, permission.Protection, permission.Parameters, permission.Retirement},
 		},
+		"a shared parameter": {
+			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants, permission.Parameters, permission.SharedParameters, permission.PrunedParameters},
+			setUp: func(t *testing.T, w *world, spec *publish.Spec) {
+				earlier := *spec // shares with one account that is no longer configured
+				earlier.Share = publish.ShareSpec{Accounts: awssim.MemberAccounts()[:1]}
+				earlier.Regions, earlier.Image.Name, earlier.Grants = spec.Regions[:1], "earlier", publish.GrantsSpec{}
+				w.mustPublish(t, earlier)
+			},
+			spec: func(s *publish.Spec) {
+				s.Parameter, s.Share.Prune, s.Image.Name = publish.ParameterSpec{Name: "/golden", Share: true}, true, "golden-shared"
+			},
+			missing: []permission.Feature{permission.SharedParameters, permission.PrunedParameters},
+		},
 		"a canary": {
 			features: []permission.Feature{permission.Base, permission.Organization, permission.KeyCreation, permission.Rotation, permission.Grants, permission.MemberGrants, permission.Canary},
 			spec: func(s *publish.Spec) {
@@ -300,7 +313,8 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (outcome, error) 
 var (
 	forAgain = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
 	// forPruning are permissions that a run needs only after everything is published.
-	forPruning = []string{"kms:RevokeGrant", "ec2:CreateImageUsageReport", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ssm:PutParameter"}
+	forPruning = []string{"kms:RevokeGrant", "ec2:CreateImageUsageReport", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ssm:PutParameter",
+		"ram:CreateResourceShare", "ram:TagResource", "ram:AssociateResourceShare", "ram:DisassociateResourceShare"}
 	// dryRun are the permissions that dry runs check.
 	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )

@@ -16,52 +16,56 @@ type Feature string
 
 // Features, in the order in which they are documented.
 const (
-	Base         Feature = "base"
-	Organization Feature = "organization"
-	KeyCreation  Feature = "key creation"
-	AdoptedKey   Feature = "adopted key"
-	Rotation     Feature = "rotation"
-	KeyTags      Feature = "key tags"
-	Snapshots    Feature = "snapshots"
-	Grants       Feature = "grants"
-	OwnGrants    Feature = "grants for own roles"
-	MemberGrants Feature = "grants through a member role"
-	PruneGrants  Feature = "pruned grants"
-	Discovery    Feature = "discovered accounts"
-	Deprecation  Feature = "deprecation"
-	Protection   Feature = "deregistration protection"
-	Parameters   Feature = "parameters"
-	Retirement   Feature = "retirement"
-	Canary       Feature = "a canary"
+	Base             Feature = "base"
+	Organization     Feature = "organization"
+	KeyCreation      Feature = "key creation"
+	AdoptedKey       Feature = "adopted key"
+	Rotation         Feature = "rotation"
+	KeyTags          Feature = "key tags"
+	Snapshots        Feature = "snapshots"
+	Grants           Feature = "grants"
+	OwnGrants        Feature = "grants for own roles"
+	MemberGrants     Feature = "grants through a member role"
+	PruneGrants      Feature = "pruned grants"
+	Discovery        Feature = "discovered accounts"
+	Deprecation      Feature = "deprecation"
+	Protection       Feature = "deregistration protection"
+	Parameters       Feature = "parameters"
+	SharedParameters Feature = "shared parameters"
+	PrunedParameters Feature = "pruned shares of parameters"
+	Retirement       Feature = "retirement"
+	Canary           Feature = "a canary"
 	// DiscoveryByRole takes the place of Discovery, which the role then needs.
 	DiscoveryByRole Feature = "accounts discovered by a role"
 )
 
 // Features lists all features.
 func Features() []Feature {
-	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, Grants, OwnGrants, MemberGrants, PruneGrants, Deprecation, Protection, Parameters, Retirement, Canary, Discovery, DiscoveryByRole}
+	return []Feature{Base, Organization, KeyCreation, AdoptedKey, Rotation, KeyTags, Snapshots, Grants, OwnGrants, MemberGrants, PruneGrants, Deprecation, Protection, Parameters, SharedParameters, PrunedParameters, Retirement, Canary, Discovery, DiscoveryByRole}
 }
 
 // options are the options that turn on a feature, for the documentation.
 var options = map[Feature]string{
-	Base:            "always",
-	Organization:    "`share.organization`, unless `organization` names both `id` and `arn`",
-	KeyCreation:     "`key.create`",
-	AdoptedKey:      "a key that exists: `key.id`, or `key.alias` of one",
-	Rotation:        "`key.rotation`",
-	KeyTags:         "`key.tags`",
-	Snapshots:       "`share.snapshots`",
-	Grants:          "`grants`",
-	OwnGrants:       "`grants` for roles of the publishing account",
-	MemberGrants:    "`grants.member_role`",
-	PruneGrants:     "`grants.prune`",
-	Deprecation:     "`deprecate_after`",
-	Protection:      "`deregistration_protection`",
-	Parameters:      "`outputs` with `\"ssm\"`",
-	Retirement:      "`retire`",
-	Canary:          "`canary`",
-	Discovery:       "`grants.discover`; with `discover_role_arn`, that role needs it",
-	DiscoveryByRole: "`grants.discover_role_arn`",
+	Base:             "always",
+	Organization:     "`share.organization`, unless `organization` names both `id` and `arn`",
+	KeyCreation:      "`key.create`",
+	AdoptedKey:       "a key that exists: `key.id`, or `key.alias` of one",
+	Rotation:         "`key.rotation`",
+	KeyTags:          "`key.tags`",
+	Snapshots:        "`share.snapshots`",
+	Grants:           "`grants`",
+	OwnGrants:        "`grants` for roles of the publishing account",
+	MemberGrants:     "`grants.member_role`",
+	PruneGrants:      "`grants.prune`",
+	Deprecation:      "`deprecate_after`",
+	Protection:       "`deregistration_protection`",
+	Parameters:       "`outputs` with `\"ssm\"`",
+	SharedParameters: "`ssm.share`",
+	PrunedParameters: "`ssm.share` with `share.prune`",
+	Retirement:       "`retire`",
+	Canary:           "`canary`",
+	Discovery:        "`grants.discover`; with `discover_role_arn`, that role needs it",
+	DiscoveryByRole:  "`grants.discover_role_arn`",
 }
 
 // Permission is one action that a feature needs, with its scope and its reason.
@@ -105,6 +109,12 @@ const (
 	// ImageParameters are the account's parameters, which can be narrowed to those
 	// that name images.
 	ImageParameters Scope = "NameImagesInParameters"
+	// ListShares is for reading resource shares, which takes no resource.
+	ListShares Scope = "ListResourceShares"
+	// NewShares are new resource shares that allow no accounts outside the organization.
+	NewShares Scope = "CreateResourceShares"
+	// OwnShares are the account's resource shares.
+	OwnShares Scope = "ManageOwnResourceShares"
 	// ThroughReferences is for what EC2 reads for the caller to find references to
 	// an image.
 	ThroughReferences Scope = "FindImageReferences"
