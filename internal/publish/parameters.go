@@ -112,7 +112,7 @@ func (r run) putParameters(ctx context.Context, observed Observed, plan Plan, ve
 		return observed.ParameterShares, err // read moments ago
 	}
 	return fanout.Collect(ctx, slices.Sorted(maps.Keys(plan.Sharings)), func(ctx context.Context, region string) (ssmparam.Shares, error) {
-		return plan.Sharings[region].Apply(ctx, r.Clients.RAM(region))
+		return ssmparam.Apply(ctx, r.Clients.RAM(region), plan.Sharings[region])
 	})
 }
 
@@ -127,7 +127,7 @@ func (r run) pruneParameters(ctx context.Context, plan Plan, have map[string]ssm
 	}
 	slices.Sort(regions)
 	return fanout.Collect(ctx, regions, func(ctx context.Context, region string) (ssmparam.Shares, error) {
-		return plan.Sharings[region].Remove(ctx, r.Clients.RAM(region), have[region])
+		return ssmparam.Remove(ctx, r.Clients.RAM(region), plan.Sharings[region], have[region])
 	})
 }
 

@@ -171,7 +171,7 @@ func reported(o publish.Outcome, m manifest.Manifest) report.Report {
 	page := report.Report{
 		Product: "packer-plugin-orgami v" + version.Plugin.FormattedVersion(), Name: imageName(o), At: time.Now(), Account: m.Account, PlanOnly: m.PlanOnly, Complete: m.Complete, Errors: m.Errors,
 		Key:    report.Key{ID: m.Key.ID, Alias: m.Key.Alias, Primary: m.Key.PrimaryRegion, ARNs: map[string]string{}},
-		Images: map[string]string{}, Launches: m.Launches, Assumptions: m.Assumptions, Changes: m.Changes,
+		Images: map[string]string{}, Parameters: map[string]report.Parameter{}, Launches: m.Launches, Assumptions: m.Assumptions, Changes: m.Changes,
 	}
 	if m.Canary != nil {
 		page.CanaryAccount = m.Canary.Account
@@ -189,6 +189,9 @@ func reported(o publish.Outcome, m manifest.Manifest) report.Report {
 	}
 	for region, image := range m.Images {
 		page.Images[region] = image.ImageID
+	}
+	for region, p := range m.Parameters {
+		page.Parameters[region] = report.Parameter{ARN: p.ARN, SharedWith: p.SharedWith}
 	}
 	return page
 }

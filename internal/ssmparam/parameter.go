@@ -7,8 +7,8 @@
 // parameter's history. Fact: SSM-6.
 //
 // A parameter in the advanced tier can be shared with other accounts through a resource
-// share of AWS RAM: [ReadShares] only reads, [Sharing.Diff] is pure, [Sharing.Apply] and
-// [Sharing.Remove] write. Fact: SSM-11.
+// share of AWS RAM: [ReadShares] only reads, [Sharing.Diff] is pure, [Apply] and
+// [Remove] write. Fact: SSM-11.
 package ssmparam
 
 import (
@@ -106,7 +106,7 @@ func Read(ctx context.Context, client *ssm.Client, p Parameter) (Observed, error
 // readHistory reads the tier, which GetParameter doesn't return, and the versions.
 // Fact: SSM-19.
 func (o *Observed) readHistory(ctx context.Context, client *ssm.Client, p Parameter) error {
-	pages := ssm.NewGetParameterHistoryPaginator(client, &ssm.GetParameterHistoryInput{Name: &p.Name})
+	pages := ssm.NewGetParameterHistoryPaginator(historyFunc(client.GetParameterHistory), &ssm.GetParameterHistoryInput{Name: &p.Name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

@@ -33,7 +33,7 @@ type Sharing struct {
 	// External allows accounts outside the organization, which have to accept an
 	// invitation. Fact: RAM-14, RAM-15.
 	External bool
-	// Prune lets [Sharing.Remove] remove principals that aren't configured.
+	// Prune lets [Remove] remove principals that aren't configured.
 	Prune bool
 }
 

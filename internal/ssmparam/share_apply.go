@@ -30,7 +30,10 @@ const (
 
 // Apply shares the parameter, which must exist in the advanced tier, and waits until RAM
 // has associated everything. It returns the shares as they read back. It removes nothing.
-func (s Sharing) Apply(ctx context.Context, client *ram.Client) (Shares, error) {
+//
+// Apply and [Remove] aren't methods: the linker keeps all operations of a client that is
+// a parameter of an exported method.
+func Apply(ctx context.Context, client *ram.Client, s Sharing) (Shares, error) {
 	have, err := ReadShares(ctx, client, s, true)
 	if err != nil {
 		return have, err
@@ -168,7 +171,7 @@ func (a association) reason() string {
 
 // Remove removes the principals that aren't configured from the plugin's shares, and waits
 // until RAM ends their associations. It returns the shares as they read back.
-func (s Sharing) Remove(ctx context.Context, client *ram.Client, have Shares) (Shares, error) {
+func Remove(ctx context.Context, client *ram.Client, s Sharing, have Shares) (Shares, error) {
 	for _, own := range have.own {
 		for batch := range slices.Chunk(s.extra(own), principalsPerCall) {
 			_, err := client.DisassociateResourceShare(ctx, &ram.DisassociateResourceShareInput{ResourceShareArn: &own.arn, Principals: batch})

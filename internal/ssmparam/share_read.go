@@ -38,7 +38,7 @@ func ReadShares(ctx context.Context, client *ram.Client, s Sharing, exists bool)
 // findOwn finds the shares with the plugin's tag for the parameter.
 func (s Sharing) findOwn(ctx context.Context, client *ram.Client) ([]share, error) {
 	var own []share
-	pages := ram.NewGetResourceSharesPaginator(client, &ram.GetResourceSharesInput{
+	pages := ram.NewGetResourceSharesPaginator(sharesFunc(client.GetResourceShares), &ram.GetResourceSharesInput{
 		ResourceOwner: types.ResourceOwnerSelf,
 		TagFilters:    []types.TagFilter{{TagKey: aws.String(TagParameter), TagValues: []string{s.Name}}},
 	})
@@ -113,7 +113,7 @@ func newest(a, b association) association {
 // eachAssociation calls f for each association of all pages. Its ARN, entity and status
 // aren't empty.
 func (s Sharing) eachAssociation(ctx context.Context, client *ram.Client, input *ram.GetResourceShareAssociationsInput, f func(types.ResourceShareAssociation)) error {
-	pages := ram.NewGetResourceShareAssociationsPaginator(client, input)
+	pages := ram.NewGetResourceShareAssociationsPaginator(associationsFunc(client.GetResourceShareAssociations), input)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

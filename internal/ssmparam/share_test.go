@@ -89,7 +89,7 @@ func TestShare(t *testing.T) {
 				t.Errorf("plan for %v:\n%s\nwant\n%s", step.principals, got, step.plan)
 			}
 			w.sim.ResetJournal()
-			have, err := s.Apply(t.Context(), client)
+			have, err := ssmparam.Apply(t.Context(), client, s)
 			if n := len(w.sim.Mutations()); err != nil || n != step.calls || have.ARN() == "" {
 				t.Errorf("%d calls, %q, %v", n, have.ARN(), err)
 			}
@@ -105,7 +105,7 @@ func TestShare(t *testing.T) {
 func TestShareLostResponse(t *testing.T) {
 	inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
 		w.sim.Inject(awssim.Fault{Operation: "CreateResourceShare", Kind: awssim.ResetAfter})
-		if _, err := sharing(organization).Apply(t.Context(), client); err != nil {
+		if _, err := ssmparam.Apply(t.Context(), client, sharing(organization)); err != nil {
 			t.Error(err)
 		}
 		_, err := client.CreateResourceShare(t.Context(), &ram.CreateResourceShareInput{Name: aws.String("unrelated")})
@@ -120,7 +120,7 @@ func TestShareLostResponse(t *testing.T) {
 		done := make(chan error, 2)
 		for range 2 {
 			go func() {
-				_, err := sharing(organization).Apply(t.Context(), client)
+				_, err := ssmparam.Apply(t.Context(), client, sharing(organization))
 				done <- err
 			}()
 		}
@@ -142,14 +142,14 @@ func TestFailedAssociation(t *testing.T) {
 		inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
 			w.sim.FailAssociation(entity, "This is the reason.")
 			start := time.Now()
-			_, err := sharing(organization).Apply(t.Context(), client)
+			_, err := ssmparam.Apply(t.Context(), client, sharing(organization))
 			if err == nil || !strings.Contains(err.Error(), "the association of "+entity) || !strings.Contains(err.Error(), "failed: This is the reason. Correct") || time.Since(start) > 2*time.Minute {
 				t.Errorf("after %v: %v", time.Since(start), err)
 			}
 			if got := diff(t, client, sharing(organization)); !strings.HasPrefix(got, "~ ") {
 				t.Errorf("plan: %s", got)
 			}
-			if _, err := sharing(organization).Apply(t.Context(), client); err != nil {
+			if _, err := ssmparam.Apply(t.Context(), client, sharing(organization)); err != nil {
 				t.Errorf("the next run: %v", err)
 			}
 			if got := diff(t, client, sharing(organization)); got != "= eu-west-1      parameter share /golden" {
@@ -164,12 +164,12 @@ func TestShareNeverAssociated(t *testing.T) {
 	inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
 		s := sharing(awssim.OutsideAccount)
 		s.External = true // the account doesn't accept
-		if _, err := s.Apply(t.Context(), client); err != nil {
+		if _, err := ssmparam.Apply(t.Context(), client, s); err != nil {
 			t.Errorf("an invitation: %v", err)
 		}
 		s.External = false // so that the account is taken for a member
 		start := time.Now()
-		_, err := s.Apply(t.Context(), client)
+		_, err := ssmparam.Apply(t.Context(), client, s)
 		if err == nil || !strings.Contains(err.Error(), awssim.OutsideAccount+" is ASSOCIATING") || !strings.Contains(err.Error(), "get-resource-share-associations --region eu-west-1") || time.Since(start) > 6*time.Minute {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
@@ -201,7 +201,7 @@ func TestSharesOfOthers(t *testing.T) {
 				t.Errorf("the plan doesn't say %q:\n%s", want, got)
 			}
 		}
-		if _, err := s.Apply(t.Context(), client); err != nil {
+		if _, err := ssmparam.Apply(t.Context(), client, s); err != nil {
 			t.Fatal(err)
 		}
 		create("copied", types.Tag{Key: aws.String(ssmparam.TagParameter), Value: aws.String(name)})
@@ -218,7 +218,7 @@ func TestSharesOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.sim.ResetJournal()
-		if _, err := s.Remove(t.Context(), client, have); err != nil || len(w.sim.Mutations()) != 1 {
+		if _, err := ssmparam.Remove(t.Context(), client, s, have); err != nil || len(w.sim.Mutations()) != 1 {
 			t.Errorf("%d calls, %v", len(w.sim.Mutations()), err)
 		}
 	})
@@ -233,7 +233,7 @@ func TestShareProblems(t *testing.T) {
 	}
 	inSharingWorld(t, func(t *testing.T, _ *world, client *ram.Client) {
 		s := sharing(organization)
-		have, err := s.Apply(t.Context(), client)
+		have, err := ssmparam.Apply(t.Context(), client, s)
 		if got := s.Problem(have); err != nil || got != "" {
 			t.Errorf("%s, %v", got, err)
 		}
@@ -241,7 +241,7 @@ func TestShareProblems(t *testing.T) {
 		if got := s.Problem(have); !strings.Contains(got, "'aws ram update-resource-share --region eu-west-1 --resource-share-arn "+have.ARN()+" --allow-external-principals'") {
 			t.Errorf("an account outside: %s", got)
 		}
-		if _, err := s.Apply(t.Context(), client); err == nil || !strings.Contains(err.Error(), "external_accounts") {
+		if _, err := ssmparam.Apply(t.Context(), client, s); err == nil || !strings.Contains(err.Error(), "external_accounts") {
 			t.Errorf("error is %v", err)
 		}
 	})
@@ -259,7 +259,7 @@ func TestShareErrors(t *testing.T) {
 	} {
 		inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
 			w.sim.Inject(awssim.Fault{Operation: "CreateResourceShare", Kind: awssim.CustomError, Error: &awssim.Error{Status: 400, Code: "UnknownResourceException", Message: message}})
-			_, err := sharing(organization).Apply(t.Context(), client)
+			_, err := ssmparam.Apply(t.Context(), client, sharing(organization))
 			if err == nil || !strings.Contains(err.Error(), message) || strings.Contains(err.Error(), "enable-sharing-with-aws-organization' in the management account "+awssim.ManagementAccount) != off {
 				t.Errorf("%s: %v", message, err)
 			}
@@ -276,7 +276,7 @@ func TestShareResponses(t *testing.T) {
 	} {
 		inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
 			s := sharing(organization)
-			if _, err := s.Apply(t.Context(), client); err != nil {
+			if _, err := ssmparam.Apply(t.Context(), client, s); err != nil {
 				t.Fatal(err)
 			}
 			w.sim.Inject(fault)

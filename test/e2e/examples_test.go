@@ -58,6 +58,7 @@ var exampleRuns = map[string]exampleRun{
 	"offboarding":          {world: withCanaryRole, before: publishDemo("earlier", `["222222222222","333333333333","444444444444"]`), without: []string{"444444444444"}},
 	"organizational-units": {},
 	"plan-only":            {before: buildImage("golden"), planOnly: true},
+	"shared-parameter":     {before: notShared, again: membersFollow},
 }
 
 // Each example, built by real Packer, leaves a complete publication whose grants let

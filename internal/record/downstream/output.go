@@ -165,7 +165,10 @@ type terraformVariable struct {
 	// OrganizationID is empty if the image isn't shared with an organization.
 	OrganizationID string            `json:"organization_id"`
 	Images         map[string]string `json:"images"` // IDs by Region
-	Key            terraformKey      `json:"key"`
+	// Parameters are the ARNs of the parameters that name the images, by Region; empty
+	// if none are set.
+	Parameters map[string]string `json:"parameters"`
+	Key        terraformKey      `json:"key"`
 	// KarpenterPolicy is the policy document as text.
 	KarpenterPolicy string `json:"karpenter_policy"`
 	// MemberRole is the path and name of the role that creates the grants of a member
@@ -200,7 +203,7 @@ type terraformGrant struct {
 func terraform(p Publication) variables {
 	m := p.Manifest
 	v := terraformVariable{
-		Partition: m.Partition, Account: m.Account, Images: map[string]string{}, KarpenterPolicy: p.Policy.String(),
+		Partition: m.Partition, Account: m.Account, Images: map[string]string{}, Parameters: map[string]string{}, KarpenterPolicy: p.Policy.String(),
 		Key: terraformKey{ID: m.Key.ID, WildcardARN: m.Key.WildcardARN, ARNs: map[string]string{}}, Grants: map[string]terraformGrant{},
 		MemberRole: p.MemberRole, MemberPolicy: policy.MemberPolicy(m.Partition).String(), GrantRoles: append([]string{}, p.GrantRoles...), GrantOperations: append([]string{}, p.GrantOperations...),
 	}
@@ -209,6 +212,9 @@ func terraform(p Publication) variables {
 	}
 	for region, image := range m.Images {
 		v.Images[region] = image.ImageID
+	}
+	for region, p := range m.Parameters {
+		v.Parameters[region] = p.ARN
 	}
 	for region, key := range m.Key.Regions {
 		v.Key.ARNs[region] = key.ARN

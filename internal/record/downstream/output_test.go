@@ -29,10 +29,11 @@ func publication(grants ...manifest.Grant) downstream.Publication {
 	m := manifest.Manifest{
 		Complete: true, Partition: "aws", Account: "111111111111", Organization: &manifest.Organization{ID: "o-exampleorgid"},
 		Key:    manifest.Key{ID: keyID, WildcardARN: wildcard, Regions: map[string]manifest.RegionalKey{}},
-		Images: map[string]manifest.Image{},
+		Images: map[string]manifest.Image{}, Parameters: map[string]manifest.Parameter{},
 	}
 	for region, image := range map[string]string{"us-east-1": "ami-0123456789abcdef0", "eu-west-1": "ami-0fedcba9876543210"} {
 		m.Images[region] = manifest.Image{ImageID: image, KMSKeyARN: policy.KeyARN("aws", region, "111111111111", keyID)}
+		m.Parameters[region] = manifest.Parameter{Name: "/golden", ARN: "arn:aws:ssm:" + region + ":111111111111:parameter/golden"}
 		m.Key.Regions[region] = manifest.RegionalKey{ARN: policy.KeyARN("aws", region, "111111111111", keyID)}
 	}
 	return downstream.Publication{

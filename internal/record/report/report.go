@@ -38,7 +38,9 @@ type Report struct {
 	Errors   []string
 	Key      Key
 	Images   map[string]string // by Region
-	Launches evaluate.Matrix
+	// Parameters name the images, by Region.
+	Parameters map[string]Parameter
+	Launches   evaluate.Matrix
 	// Canaries are the instances that started, or didn't, before the image was shared.
 	Canaries      []Canary
 	CanaryAccount string
@@ -53,6 +55,13 @@ type Canary struct {
 	InstanceID                string
 	Seconds                   float64 // to running
 	Reason                    string
+}
+
+// Parameter is a Region's parameter that names the image.
+type Parameter struct {
+	ARN string
+	// SharedWith are the principals that the plugin shares it with.
+	SharedWith []string
 }
 
 // Key is the multi-Region key.

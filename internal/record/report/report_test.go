@@ -78,6 +78,7 @@ func TestEscapes(t *testing.T) {
 	page := write(t, report.Report{
 		Name: evil, Account: evil, Organization: evil, Errors: []string{evil},
 		Key: report.Key{ID: evil, Alias: evil, Primary: evil, ARNs: map[string]string{evil: evil}}, Images: map[string]string{evil: evil},
+		Parameters:    map[string]report.Parameter{evil: {ARN: evil, SharedWith: []string{evil, evil}}},
 		Launches:      evaluate.Matrix{{Region: evil, Launcher: evil, Outcome: evaluate.Fails, Accounts: []string{evil}, Links: []evaluate.Link{{Name: evil, Outcome: evaluate.Fails, Because: evil, Remedy: evil}}}},
 		CanaryAccount: evil, Canaries: []report.Canary{{Region: evil, Launcher: evil, Outcome: evil, InstanceID: evil, Reason: evil}},
 		Changes: []change.Change{{Kind: evil, Action: evil, Region: evil, ID: evil, Detail: evil}},

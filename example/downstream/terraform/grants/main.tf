@@ -24,6 +24,7 @@ variable "orgami" {
     account          = string
     organization_id  = string
     images           = map(string)
+    parameters       = map(string)
     karpenter_policy = string
     member_role      = string
     member_policy    = string

@@ -19,6 +19,7 @@ variable "orgami" {
     account          = string
     organization_id  = string
     images           = map(string)
+    parameters       = map(string)
     karpenter_policy = string
     member_role      = string
     member_policy    = string
@@ -59,4 +60,9 @@ resource "aws_iam_role_policy_attachment" "karpenter" {
 output "images" {
   description = "IDs of the image, by Region."
   value       = var.orgami.images
+}
+
+output "parameters" {
+  description = "ARNs of the parameters that have the ID of the image, by Region."
+  value       = var.orgami.parameters
 }

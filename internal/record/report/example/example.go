@@ -25,12 +25,13 @@ func Of(accounts, inRegions int) report.Report {
 	r := report.Report{
 		Product: "packer-plugin-orgami v1.2.3", Name: "golden-shared", At: time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC), Account: "111111111111", Organization: "o-exampleorgid", Complete: true,
 		Key:    report.Key{ID: keyID, Alias: "alias/golden-ami", Primary: regions[0], ARNs: map[string]string{}},
-		Images: map[string]string{},
+		Images: map[string]string{}, Parameters: map[string]report.Parameter{},
 	}
 	var verdicts []evaluate.Verdict
 	for n, region := range regions[:inRegions] {
 		arn := "arn:aws:kms:" + region + ":111111111111:key/" + keyID
 		r.Key.ARNs[region], r.Images[region] = arn, fmt.Sprintf("ami-0123456789abcde%02x", n)
+		r.Parameters[region] = report.Parameter{ARN: "arn:aws:ssm:" + region + ":111111111111:parameter/golden", SharedWith: []string{"222222222222", "arn:aws:organizations::999988887777:organization/o-exampleorgid"}}
 		r.Changes = append(r.Changes,
 			change.Change{Kind: change.Image, Action: change.Create, Region: region, Detail: `copy of ami-0a0a0a0a0a0a0a0a0 in us-east-1, named "golden-shared"`},
 			change.Change{Kind: change.Key, Action: change.NoOp, Region: region})
