@@ -84,7 +84,7 @@ func TestInvisibleCopies(t *testing.T) {
 func (w *world) answerSpec() publish.Spec {
 	spec := w.quickSpec()
 	lifelong(&spec)
-	spec.Parameter.Name = "/golden"
+	spec.Parameter = publish.ParameterSpec{Name: "/golden", Share: true}
 	return spec
 }
 

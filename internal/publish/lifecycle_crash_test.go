@@ -14,7 +14,7 @@ import (
 func (w *world) longLived() publish.Spec {
 	spec := w.spec()
 	lifelong(&spec)
-	spec.Parameter.Name = "/golden"
+	spec.Parameter = publish.ParameterSpec{Name: "/golden", Share: true}
 	spec.Retire = &retention.RetentionPolicy{Family: "golden", Keep: 1, DeprecateAfter: 50 * time.Hour, DisableAfter: 150 * time.Hour, DeleteAfter: 250 * time.Hour}
 	return spec
 }
@@ -45,7 +45,7 @@ func TestCrashAfterSharing(t *testing.T) {
 		calls = len(w.sim.Mutations())
 		want.world = withoutIDs(t, w.state())
 	})
-	if calls != 29 { // two sessions of member roles, copies, permissions, marks, deprecations, protections, parameters; three older images in each Region
+	if calls != 32 { // two sessions of member roles, copies, permissions, marks, deprecations, protections, parameters, their shares; three older images in each Region
 		t.Fatalf("an undisturbed run makes %d changing calls", calls)
 	}
 	for _, answered := range []bool{true, false} {
@@ -61,6 +61,7 @@ func TestCrashAfterSharing(t *testing.T) {
 				time.Sleep(time.Minute)
 				last := w.mustPublish(t, w.longLived())
 				want.compare(t, w.state())
+				w.checkShares(t, false, organizationARN)
 				for region, id := range last.Images() {
 					if got := w.sim.Parameter(awssim.PublishingAccount, region, "/golden"); got != id {
 						t.Errorf("the parameter in %s names %q, not %s", region, got, id)

@@ -76,6 +76,15 @@ func modes() map[string]mode {
 			spec.Share.Prune, spec.Grants.Prune = true, true
 			return spec
 		}},
+		"prune a shared parameter": {removes: true, setUp: func(t *testing.T, w *world) publish.Spec {
+			spec := w.quickSpec()
+			spec.Parameter = publish.ParameterSpec{Name: "/golden", Share: true}
+			spec.Share.Organization, spec.Share.Accounts = false, awssim.MemberAccounts()
+			w.mustPublish(t, spec)
+			time.Sleep(2 * staleness)
+			spec.Share.Accounts, spec.Share.Prune = awssim.MemberAccounts()[:2], true
+			return spec
+		}},
 		"retire": {removes: true, setUp: func(t *testing.T, w *world) publish.Spec {
 			threeGenerations(t, w)
 			spec := w.quickSpec()

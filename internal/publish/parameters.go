@@ -2,12 +2,15 @@ package publish
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/orgami/packer-plugin-orgami/internal/ami"
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/internal/fanout"
+	"github.com/orgami/packer-plugin-orgami/internal/retention"
 	"github.com/orgami/packer-plugin-orgami/internal/ssmparam"
 )
 
@@ -129,6 +132,27 @@ func (r run) pruneParameters(ctx context.Context, plan Plan, have map[string]ssm
 	return fanout.Collect(ctx, regions, func(ctx context.Context, region string) (ssmparam.Shares, error) {
 		return ssmparam.Remove(ctx, r.Clients.RAM(region), plan.Sharings[region], have[region])
 	})
+}
+
+// generations are the Region's older images with what uses them. Every kept version of a
+// shared parameter uses its image: another account's launch template can name the version
+// by its number or a label, and the owner can't read that template. Fact: SSM-6, SSM-16.
+func generations(spec Spec, observed Observed, region string) retention.Generations {
+	all := observed.Generations[region]
+	if !spec.Parameter.Share {
+		return all
+	}
+	for _, version := range observed.Parameters[region].Versions {
+		use := retention.Use{
+			Account: observed.Caller.Account, Kind: "version of a shared SSM parameter",
+			ID: fmt.Sprintf("%s:%d", observed.Parameters[region].Name, version.Number),
+		}
+		if len(version.Labels) > 0 {
+			use.Note = "labels " + strings.Join(version.Labels, ", ")
+		}
+		all.Uses = all.Uses.With(version.Value, use)
+	}
+	return all
 }
 
 // newParameters are the parameters as they were read last, by Region. Before the

@@ -89,7 +89,7 @@ func retirees(spec Spec, observed Observed, plans []ami.Plan) []retention.Retent
 		for _, source := range spec.Sources {
 			protected = append(protected, source.ImageID)
 		}
-		retirees = append(retirees, retention.DiffGenerations(observed.Generations[plan.Region()], *spec.Retire, published(plan), protected, observed.Now)...)
+		retirees = append(retirees, retention.DiffGenerations(generations(spec, observed, plan.Region()), *spec.Retire, published(plan), protected, observed.Now)...)
 	}
 	return retirees
 }

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -49,6 +50,17 @@ type Uses struct {
 	// Unknown explains why it isn't known who uses the Region's images. It is
 	// empty if that is known.
 	Unknown []string
+}
+
+// With returns the uses together with another one of the image.
+func (u Uses) With(image string, use Use) Uses {
+	u.ByImage = maps.Clone(u.ByImage)
+	if u.ByImage == nil {
+		u.ByImage = map[string][]Use{}
+	}
+	u.ByImage[image] = slices.Clone(u.ByImage[image])
+	u.add(image, use)
+	return u
 }
 
 func (u *Uses) add(image string, use Use) {

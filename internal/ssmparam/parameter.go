@@ -65,7 +65,8 @@ func (p Parameter) ARN(partition, account string) string {
 // Observed is a parameter as AWS reports it. The zero value is a parameter that
 // doesn't exist.
 type Observed struct {
-	Value string
+	// Name is the name under which it was read.
+	Name, Value string
 	// Advanced and Versions are read only for an advanced parameter.
 	Advanced bool
 	// Versions are the kept versions, the oldest first. Fact: SSM-6.
@@ -96,7 +97,7 @@ func Read(ctx context.Context, client *ssm.Client, p Parameter) (Observed, error
 	if found.Type != types.ParameterTypeString || aws.ToString(found.DataType) != dataType {
 		return Observed{}, fmt.Errorf("the parameter %s in %s exists. It is a %s of the data type %q, and AWS can't change either. Set ssm.name to another name, or delete the parameter", p.Name, p.Region, found.Type, aws.ToString(found.DataType))
 	}
-	observed := Observed{Value: *found.Value}
+	observed := Observed{Name: p.Name, Value: *found.Value}
 	if p.Advanced {
 		err = observed.readHistory(ctx, client, p)
 	}
