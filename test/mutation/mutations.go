@@ -3,7 +3,7 @@ package main
 import "slices"
 
 // mutations are the ways in which the plugin is broken.
-var mutations = slices.Concat(publicationMutations, otherMutations)
+var mutations = slices.Concat(publicationMutations, shareMutations, otherMutations)
 
 var otherMutations = []mutation{
 	{
@@ -192,7 +192,7 @@ var otherMutations = []mutation{
 	},
 	{
 		"believe that a parameter was set", "internal/ssmparam/parameter.go",
-		"case err != nil || observed.Value == image:", "case err != nil || observed.Value != \"\":",
+		"case err != nil || Diff(p, image, observed).Action == change.NoOp:", "case err != nil || observed.Value != \"\":",
 	},
 	{
 		"take a parameter of any type", "internal/ssmparam/parameter.go",
