@@ -92,7 +92,7 @@ func (w *world) interposeAt(k int, kind awssim.FaultKind, counts func(awssim.Ent
 }
 
 // TestRetireSharedParameter checks that retirement keeps every image that a version of
-// the shared parameter names, by number or label, and says so.
+// the shared parameter names, by number or label, and reports why.
 func TestRetireSharedParameter(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.longLived()

@@ -108,7 +108,7 @@ func TestSharedParameters(t *testing.T) {
 }
 
 // TestParameterBecomesAdvanced checks that sharing upgrades a parameter of the standard
-// tier, and that the plan says so.
+// tier, and that the plan reports it.
 func TestParameterBecomesAdvanced(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.sharingSpec()

@@ -313,8 +313,10 @@ func (w *world) publishAsRole(t *testing.T, spec publish.Spec) (outcome, error) 
 var (
 	forAgain = []string{"kms:ListResourceTags", "kms:GetKeyRotationStatus"}
 	// forPruning are permissions that a run needs only after everything is published.
-	forPruning = []string{"kms:RevokeGrant", "ec2:CreateImageUsageReport", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ssm:PutParameter",
-		"ram:CreateResourceShare", "ram:TagResource", "ram:AssociateResourceShare", "ram:DisassociateResourceShare"}
+	forPruning = []string{
+		"kms:RevokeGrant", "ec2:CreateImageUsageReport", "ec2:EnableImageDeprecation", "ec2:EnableImageDeregistrationProtection", "ec2:DisableImage", "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ssm:PutParameter",
+		"ram:CreateResourceShare", "ram:TagResource", "ram:AssociateResourceShare", "ram:DisassociateResourceShare",
+	}
 	// dryRun are the permissions that dry runs check.
 	dryRun = []string{"ec2:CopyImage", "ec2:CreateTags", "ec2:ModifyImageAttribute"}
 )

@@ -129,7 +129,7 @@ func (s Sharing) readBack(ctx context.Context, client *ram.Client, arn string) (
 		return s.pending(shares.own[i], time.Since(start) < settling)
 	})
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
-		return shares, fmt.Errorf("sharing the parameter %s in %s: %w. See 'aws ram get-resource-share-associations --region %[2]s --association-type PRINCIPAL --resource-share-arns %s', then run again", s.Name, s.Region, err, arn)
+		return shares, fmt.Errorf("sharing the parameter %s in %s: %w. See 'aws ram get-resource-share-associations --region %[2]s --association-type PRINCIPAL --resource-share-arns %[4]s', then run again", s.Name, s.Region, err, arn)
 	}
 	return shares, err
 }

@@ -161,7 +161,7 @@ func TestFailedAssociation(t *testing.T) {
 
 // TestShareNeverAssociated checks that the wait ends, and says what is pending.
 func TestShareNeverAssociated(t *testing.T) {
-	inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
+	inSharingWorld(t, func(t *testing.T, _ *world, client *ram.Client) {
 		s := sharing(awssim.OutsideAccount)
 		s.External = true // the account doesn't accept
 		if _, err := ssmparam.Apply(t.Context(), client, s); err != nil {
@@ -170,7 +170,7 @@ func TestShareNeverAssociated(t *testing.T) {
 		s.External = false // so that the account is taken for a member
 		start := time.Now()
 		_, err := ssmparam.Apply(t.Context(), client, s)
-		if err == nil || !strings.Contains(err.Error(), awssim.OutsideAccount+" is ASSOCIATING") || !strings.Contains(err.Error(), "get-resource-share-associations --region eu-west-1") || time.Since(start) > 6*time.Minute {
+		if err == nil || !strings.Contains(err.Error(), awssim.OutsideAccount+" is ASSOCIATING") || !strings.Contains(err.Error(), "get-resource-share-associations --region eu-west-1 --association-type PRINCIPAL --resource-share-arns arn:aws:ram:eu-west-1:") || time.Since(start) > 6*time.Minute {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 	})
@@ -271,8 +271,10 @@ func TestShareErrors(t *testing.T) {
 // a share that doesn't exist.
 func TestShareResponses(t *testing.T) {
 	for _, fault := range []awssim.Fault{
-		{Operation: "GetResourceShares", Kind: awssim.MissingMembers}, {Operation: "GetResourceShareAssociations", Kind: awssim.MissingMembers},
-		{Operation: "GetResourceShares", Kind: awssim.Denied}, {Operation: "GetResourceShareAssociations", Kind: awssim.Denied},
+		{Operation: "GetResourceShares", Kind: awssim.MissingMembers},
+		{Operation: "GetResourceShareAssociations", Kind: awssim.MissingMembers},
+		{Operation: "GetResourceShares", Kind: awssim.Denied},
+		{Operation: "GetResourceShareAssociations", Kind: awssim.Denied},
 	} {
 		inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
 			s := sharing(organization)
