@@ -37,6 +37,7 @@ func hint(call string, err smithy.APIError) string {
 		{"SSM PutParameter", "ParameterLimitExceeded", "Delete parameters that are no longer needed in this Region, or request an increase of the quota in Service Quotas"},
 		{"SSM PutParameter", "ParameterMaxVersionLimitExceeded", "The oldest version of the parameter has a label. Move the label to a newer version"},
 		{"SSM PutParameter", "HierarchyLevelLimitExceeded", "Use a parameter name with fewer levels"},
+		{"RAM CreateResourceShare", "ResourceShareLimitExceededException", "Delete resource shares that are no longer needed in this Region, or request an increase of the quota in Service Quotas"},
 		{"", CodeAuthFailure, invalid},
 		{"", CodeUnrecognizedClient, invalid},
 		{"", CodeInvalidClientToken, invalid},

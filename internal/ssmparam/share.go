@@ -180,6 +180,9 @@ func (s Sharing) unmanaged(have Shares, add func(change.Action, string) change.C
 // Problem explains why the plugin can't use its resource share, or returns "". A share
 // with other resources is never given more principals: it would share these, too.
 func (s Sharing) Problem(have Shares) string {
+	if len(s.Principals) == 0 {
+		return fmt.Sprintf("the parameter %s in %s can't be shared: the share block lists no account other than the publishing one. List the accounts, or omit ssm.share", s.Name, s.Region)
+	}
 	if len(s.Name) > maxSharedName {
 		return fmt.Sprintf("the parameter %s in %s can't be shared: its name has %d characters, and the tag of its resource share can hold %d. Set a shorter ssm.name", s.Name, s.Region, len(s.Name), maxSharedName)
 	}

@@ -231,6 +231,9 @@ func TestShareProblems(t *testing.T) {
 	if got := long.Problem(ssmparam.Shares{}); !strings.Contains(got, "has 257 characters") || !strings.Contains(got, "ssm.name") {
 		t.Errorf("a long name: %s", got)
 	}
+	if got := sharing().Problem(ssmparam.Shares{}); !strings.Contains(got, "lists no account other than the publishing one") {
+		t.Errorf("no principals: %s", got)
+	}
 	inSharingWorld(t, func(t *testing.T, _ *world, client *ram.Client) {
 		s := sharing(organization)
 		have, err := ssmparam.Apply(t.Context(), client, s)
