@@ -33,8 +33,10 @@ type ProtectionConfig struct {
 // instances and launch templates in an EC2 image usage report. The first run that finds
 // an old image without a report of the last 7 days creates a report and keeps the
 // image. A later run retires it. Images that were launched in the last 8 days and
-// images with deregistration protection are kept, too. The plan lists every image that
-// is kept, with the reason.
+// images with deregistration protection are kept, too. With `ssm.share`, so are images
+// that one of the last 100 versions of the parameter names: a launch template of another
+// account can name a version, and the publishing account can't read it. The plan lists
+// every image that is kept, with the reason.
 //
 // Ages are counted from the image's creation. At least one age is required, and each
 // age must be greater than the one before. Requires `family`.
