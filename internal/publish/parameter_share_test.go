@@ -265,3 +265,31 @@ func TestParameterShareOfOthers(t *testing.T) {
 		}
 	})
 }
+
+// TestParameterShareRemoved checks that fail_on_drift reports a principal that was removed
+// by hand, and that the next run adds it.
+func TestParameterShareRemoved(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		spec := w.sharingSpec()
+		result := w.mustPublish(t, spec)
+		region := w.regions[1]
+		_, err := w.ramIn(region).DisassociateResourceShare(t.Context(), &ram.DisassociateResourceShareInput{
+			ResourceShareArn: aws.String(result.Parameters[region].ShareARN), Principals: []string{organizationARN},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		audit := spec
+		audit.PlanOnly, audit.FailOnDrift = true, true
+		o, err := w.publish(audit)
+		if err == nil || o.Changed() != 1 {
+			t.Errorf("%d changes, error %v", o.Changed(), err)
+		}
+		if want := "~ parameter share /golden in " + region + ": shares the parameter with " + organizationARN; !strings.Contains(w.said(), want) {
+			t.Errorf("the plan doesn't say %q:\n%s", want, w.said())
+		}
+		w.mustPublish(t, spec)
+		w.checkShares(t, false, organizationARN)
+	})
+}
