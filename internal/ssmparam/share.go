@@ -43,6 +43,9 @@ type Shares struct {
 	// own have the plugin's tag with the parameter's name, others don't. Both are sorted
 	// by ARN.
 	own, others []share
+	// deleted are the ARNs of deleted and failed shares with the tag that RAM still lists,
+	// sorted.
+	deleted []string
 }
 
 type share struct {
@@ -219,9 +222,11 @@ func (s Sharing) EnableSharing() string {
 func (s Sharing) shareName() string { return "orgami-parameter-" + digest(s.Name)[:16] }
 
 // token makes the creation of the share idempotent: another run with the same sharing has
-// the same token, so a lost response leads to no second share. Fact: RAM-11.
-func (s Sharing) token(principals []string) string {
-	return digest(strings.Join(append([]string{s.ARN, fmt.Sprint(s.External)}, principals...), "\n"))[:32]
+// the same token, so a lost response leads to no second share. After a share was deleted,
+// the token is another one: RAM may still return the deleted share for the earlier token.
+// Fact: RAM-11.
+func (s Sharing) token(principals, deleted []string) string {
+	return digest(strings.Join(slices.Concat([]string{s.ARN, fmt.Sprint(s.External)}, principals, deleted), "\n"))[:32]
 }
 
 func digest(text string) string {

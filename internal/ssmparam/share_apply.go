@@ -43,7 +43,7 @@ func Apply(ctx context.Context, client *ram.Client, s Sharing) (Shares, error) {
 	}
 	var arn string
 	if len(have.own) == 0 {
-		arn, err = s.create(ctx, client)
+		arn, err = s.create(ctx, client, have.deleted)
 	} else {
 		arn = have.own[0].arn
 		principals, resources := s.missing(have.own[0])
@@ -57,11 +57,11 @@ func Apply(ctx context.Context, client *ram.Client, s Sharing) (Shares, error) {
 
 // create creates the share with the parameter. A repeated request finds the share that
 // the first one created.
-func (s Sharing) create(ctx context.Context, client *ram.Client) (arn string, err error) {
+func (s Sharing) create(ctx context.Context, client *ram.Client, deleted []string) (arn string, err error) {
 	principals := s.sorted()
 	first := principals[:min(len(principals), principalsPerCall)]
 	answer, err := client.CreateResourceShare(ctx, &ram.CreateResourceShareInput{
-		Name: aws.String(s.shareName()), ClientToken: aws.String(s.token(first)), AllowExternalPrincipals: &s.External,
+		Name: aws.String(s.shareName()), ClientToken: aws.String(s.token(first, deleted)), AllowExternalPrincipals: &s.External,
 		Principals: first, ResourceArns: []string{s.ARN}, Tags: []types.Tag{{Key: aws.String(TagParameter), Value: &s.Name}},
 	})
 	if err != nil {

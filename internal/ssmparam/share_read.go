@@ -14,7 +14,7 @@ import (
 // ReadShares reads the plugin's resource shares of the parameter and all others that
 // contain it. exists says that the parameter does.
 func ReadShares(ctx context.Context, client *ram.Client, s Sharing, exists bool) (Shares, error) {
-	found, err := s.findOwn(ctx, client)
+	found, deleted, err := s.findOwn(ctx, client)
 	if err != nil {
 		return Shares{}, err
 	}
@@ -29,15 +29,15 @@ func ReadShares(ctx context.Context, client *ram.Client, s Sharing, exists bool)
 			return Shares{}, err
 		}
 	}
-	shares := Shares{own: slices.Clone(found[:own]), others: slices.Clone(found[own:])}
+	shares := Shares{own: slices.Clone(found[:own]), others: slices.Clone(found[own:]), deleted: deleted}
 	slices.SortFunc(shares.own, byARN)
 	slices.SortFunc(shares.others, byARN)
 	return shares, nil
 }
 
-// findOwn finds the shares with the plugin's tag for the parameter.
-func (s Sharing) findOwn(ctx context.Context, client *ram.Client) ([]share, error) {
-	var own []share
+// findOwn finds the shares with the plugin's tag for the parameter, and the ARNs of those
+// that were deleted or failed.
+func (s Sharing) findOwn(ctx context.Context, client *ram.Client) (own []share, deleted []string, err error) {
 	pages := ram.NewGetResourceSharesPaginator(sharesFunc(client.GetResourceShares), &ram.GetResourceSharesInput{
 		ResourceOwner: types.ResourceOwnerSelf,
 		TagFilters:    []types.TagFilter{{TagKey: aws.String(TagParameter), TagValues: []string{s.Name}}},
@@ -45,18 +45,21 @@ func (s Sharing) findOwn(ctx context.Context, client *ram.Client) ([]share, erro
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, awsclient.Wrap(err, "reading the resource shares of the parameter %s in %s", s.Name, s.Region)
+			return nil, nil, awsclient.Wrap(err, "reading the resource shares of the parameter %s in %s", s.Name, s.Region)
 		}
 		for _, r := range page.ResourceShares {
 			switch {
 			case aws.ToString(r.ResourceShareArn) == "" || r.Status == "" || r.AllowExternalPrincipals == nil:
-				return nil, awsclient.Incomplete("RAM GetResourceShares for the parameter "+s.Name, s.Region, "ResourceShareArn, Status or AllowExternalPrincipals")
+				return nil, nil, awsclient.Incomplete("RAM GetResourceShares for the parameter "+s.Name, s.Region, "ResourceShareArn, Status or AllowExternalPrincipals")
 			case r.Status == types.ResourceShareStatusActive || r.Status == types.ResourceShareStatusPending:
 				own = append(own, newShare(*r.ResourceShareArn, aws.ToString(r.Name), *r.AllowExternalPrincipals))
+			default:
+				deleted = append(deleted, *r.ResourceShareArn)
 			}
 		}
 	}
-	return own, nil
+	slices.Sort(deleted)
+	return own, deleted, nil
 }
 
 func newShare(arn, name string, external bool) share {

@@ -135,6 +135,30 @@ func TestShareLostResponse(t *testing.T) {
 	})
 }
 
+// TestDeletedShare checks that a share that was deleted is created again, although RAM
+// still lists it and remembers its client token.
+func TestDeletedShare(t *testing.T) {
+	inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
+		for range 2 {
+			have, err := ssmparam.Apply(t.Context(), client, sharing(organization))
+			if err != nil {
+				t.Fatal(err)
+			}
+			arn := have.ARN()
+			if _, err := client.DeleteResourceShare(t.Context(), &ram.DeleteResourceShareInput{ResourceShareArn: &arn}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if got := diff(t, client, sharing(organization)); !strings.HasPrefix(got, "+ ") {
+				t.Errorf("plan: %s", got)
+			}
+		}
+		if _, err := ssmparam.Apply(t.Context(), client, sharing(organization)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestFailedAssociation checks that a failed association is an error with AWS's message,
 // and that the next run repeats it although readers still see the failure at first.
 func TestFailedAssociation(t *testing.T) {

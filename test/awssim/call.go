@@ -19,7 +19,7 @@ type call struct {
 	// accessKey.
 	signatureDiffers bool
 	caller           Principal
-	form             url.Values // parameters of the query protocols (ec2, sts, iam)
+	form             url.Values // parameters of the query protocols (ec2, sts, iam), and of a URL (ram)
 	body             []byte     // document of the JSON protocols (kms, organizations)
 }
 

@@ -14,6 +14,7 @@ var ramOperations = map[string]operation{
 	"CreateResourceShare":              {mutating: true, ownAuthorization: true, handle: createResourceShare},
 	"AssociateResourceShare":           {mutating: true, ownAuthorization: true, handle: associateResourceShare},
 	"DisassociateResourceShare":        {mutating: true, ownAuthorization: true, handle: disassociateResourceShare},
+	"DeleteResourceShare":              {mutating: true, ownAuthorization: true, handle: deleteResourceShare},
 	"UpdateResourceShare":              {mutating: true, ownAuthorization: true, handle: updateResourceShare},
 	"GetResourceShares":                {handle: getResourceShares},
 	"GetResourceShareAssociations":     {handle: getResourceShareAssociations},
@@ -39,6 +40,7 @@ type resourceShare struct {
 	// external says that accounts outside the organization can be principals.
 	external     bool
 	created      time.Time
+	deleted      bool
 	tags         []ramTag
 	associations []shareAssociation
 }
@@ -110,10 +112,17 @@ func createResourceShare(c *call) (any, error) {
 	return map[string]any{"resourceShare": s.describe()}, nil
 }
 
+func (s *resourceShare) status() string {
+	if s.deleted {
+		return "DELETED"
+	}
+	return "ACTIVE"
+}
+
 func (s *resourceShare) describe() map[string]any {
 	return map[string]any{
 		"resourceShareArn": s.arn, "name": s.name, "owningAccountId": s.account, "allowExternalPrincipals": s.external,
-		"status": "ACTIVE", "tags": s.tags, "creationTime": s.created.Unix(), "lastUpdatedTime": s.created.Unix(), "featureSet": "STANDARD",
+		"status": s.status(), "tags": s.tags, "creationTime": s.created.Unix(), "lastUpdatedTime": s.created.Unix(), "featureSet": "STANDARD",
 	}
 }
 
@@ -133,7 +142,7 @@ func (c *call) ownShare() (*resourceShare, resourceShareRequest, error) {
 		return nil, r, err
 	}
 	for _, s := range c.w.shares {
-		if s.arn == r.ResourceShareArn && s.account == c.caller.Account && s.region == c.region {
+		if s.arn == r.ResourceShareArn && s.account == c.caller.Account && s.region == c.region && !s.deleted {
 			if problem := c.mayShare(c.operation, s.arn, "ram:AllowsExternalPrincipals", s.external); problem != nil {
 				return nil, r, problem
 			}
@@ -167,6 +176,27 @@ func disassociateResourceShare(c *call) (any, error) {
 		s.associations[i].ended, s.associations[i].at = true, c.now.Add(c.w.options.PropagationLag)
 	}
 	return map[string]any{"resourceShareAssociations": s.describeAssociations(c.now)}, nil
+}
+
+// deleteResourceShare ends the associations. RAM still lists the share, as DELETED. That
+// the client token which created it still stands for it is the strictest reading of
+// Fact: RAM-11.
+func deleteResourceShare(c *call) (any, error) {
+	arn := c.form.Get("resourceShareArn")
+	for _, s := range c.w.shares {
+		if s.arn != arn || s.account != c.caller.Account || s.region != c.region || s.deleted {
+			continue
+		}
+		if problem := c.mayShare(c.operation, s.arn, "ram:AllowsExternalPrincipals", s.external); problem != nil {
+			return nil, problem
+		}
+		s.deleted = true
+		for i := range s.associations {
+			s.associations[i].ended, s.associations[i].at = true, c.now
+		}
+		return map[string]any{"returnValue": true}, nil
+	}
+	return nil, badRequest("UnknownResourceException", "ResourceShare %s could not be found.", arn)
 }
 
 func updateResourceShare(c *call) (any, error) {

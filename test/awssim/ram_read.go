@@ -60,7 +60,7 @@ func getResourceShares(c *call) (any, error) {
 	}
 	list := []map[string]any{}
 	for _, s := range c.ownShares() {
-		wanted := (r.ResourceShareStatus == "" || r.ResourceShareStatus == "ACTIVE") && (r.Name == "" || r.Name == s.name) &&
+		wanted := (r.ResourceShareStatus == "" || r.ResourceShareStatus == s.status()) && (r.Name == "" || r.Name == s.name) &&
 			(len(r.ResourceShareArns) == 0 || slices.Contains(r.ResourceShareArns, s.arn))
 		for _, f := range r.TagFilters {
 			wanted = wanted && slices.ContainsFunc(s.tags, func(t ramTag) bool {

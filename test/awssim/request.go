@@ -35,7 +35,7 @@ func (w *World) decode(r *http.Request) (*call, *Error) {
 	}
 	target := r.Header.Get("X-Amz-Target")
 	if c.service == "ram" {
-		target = ramTarget(r)
+		target, c.form = ramTarget(r), r.URL.Query()
 	}
 	return c, c.readOperation(target)
 }

@@ -4,7 +4,11 @@ package main
 var shareMutations = []mutation{
 	{
 		"a second share after a lost response", "internal/ssmparam/share_apply.go",
-		"ClientToken: aws.String(s.token(first)), ", "",
+		"ClientToken: aws.String(s.token(first, deleted)), ", "",
+	},
+	{
+		"take a deleted share for the new one", "internal/ssmparam/share_apply.go",
+		"s.token(first, deleted)", "s.token(first, nil)",
 	},
 	{
 		"share the parameter with accounts outside the organization", "internal/ssmparam/share_apply.go",
