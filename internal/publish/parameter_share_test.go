@@ -256,6 +256,11 @@ func TestParameterShareOfOthers(t *testing.T) {
 		time.Sleep(time.Minute)
 		spec.Share.Accounts = awssim.MemberAccounts()[:1]
 		before := w.state()
+		plan := spec
+		plan.PlanOnly = true
+		if o, err := w.publish(plan); err != nil || len(o.Problems) != 1 || !strings.Contains(w.said(), "! "+o.Problems[0]) {
+			t.Errorf("the plan doesn't say %q, %v:\n%s", o.Problems, err, w.said())
+		}
 		_, err = w.publish(spec)
 		if err == nil || !strings.Contains(err.Error(), "parameter/other") || !strings.Contains(err.Error(), "Remove that from the share") {
 			t.Errorf("error is %v", err)

@@ -39,7 +39,13 @@ func (p Plan) Warnings(blocking bool) []string {
 	changes := p.Changes()
 	warnings := slices.Concat(p.foreign, lines(changes, change.Unmanaged))
 	if blocked, _ := p.skipped(changes); blocking {
-		warnings = append(lines(blocked, change.Skip), warnings...)
+		others := slices.DeleteFunc(p.Problems(), func(problem string) bool {
+			return slices.ContainsFunc(blocked, func(c change.Change) bool { return c.Detail == problem })
+		})
+		for i := range others {
+			others[i] = text.Printable(change.Skip.Sign() + " " + others[i])
+		}
+		warnings = slices.Concat(lines(blocked, change.Skip), others, warnings)
 	}
 	return warnings
 }
