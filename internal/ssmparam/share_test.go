@@ -138,7 +138,7 @@ func TestShareLostResponse(t *testing.T) {
 // TestDeletedShare checks that a share that was deleted is created again, although RAM
 // still lists it and remembers its client token.
 func TestDeletedShare(t *testing.T) {
-	inSharingWorld(t, func(t *testing.T, w *world, client *ram.Client) {
+	inSharingWorld(t, func(t *testing.T, _ *world, client *ram.Client) {
 		for range 2 {
 			have, err := ssmparam.Apply(t.Context(), client, sharing(organization))
 			if err != nil {

@@ -24,7 +24,7 @@ var shareMutations = []mutation{
 	},
 	{
 		"believe a failure of an earlier attempt", "internal/ssmparam/share_apply.go",
-		"time.Since(start) < settling)", "false)",
+		"time.Since(start) < settling)", "time.Since(start) < 0)",
 	},
 	{
 		"blame the organization's sharing for every error", "internal/ssmparam/share_apply.go",
