@@ -3,6 +3,7 @@ package publish_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,4 +141,37 @@ func TestRetireSharedParameter(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSharedParameterOfTwoRuns checks that two runs at once that publish the same image set
+// one parameter and create one resource share in each Region, whichever is faster.
+func TestSharedParameterOfTwoRuns(t *testing.T) {
+	for _, apart := range []time.Duration{0, 100 * time.Millisecond, 3 * time.Second} {
+		t.Run(apart.String(), func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				images := w.mustPublish(t, w.spec()).Images()
+				var group sync.WaitGroup
+				for i := range 2 {
+					group.Go(func() {
+						time.Sleep(time.Duration(i) * apart)
+						if _, err := w.publish(w.sharingSpec()); err != nil {
+							t.Errorf("run %d: %v", i+1, err)
+						}
+					})
+				}
+				group.Wait()
+				w.checkShares(t, false, organizationARN)
+				for region, image := range images {
+					if got := w.memberReads(t, awssim.MemberAccounts()[0], region); got != image {
+						t.Errorf("a member reads %s in %s", got, region)
+					}
+				}
+				w.sim.ResetJournal()
+				w.mustPublish(t, w.sharingSpec())
+				if got := w.mutations(); len(got) > 0 {
+					t.Errorf("a third run changes something: %v", got)
+				}
+			})
+		})
+	}
 }
