@@ -11,6 +11,8 @@ import (
 	asgtypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
@@ -257,6 +259,33 @@ func TestStatusChecksTakeTime(t *testing.T) {
 		}
 		if diff := cmp.Diff([]types.SummaryStatus{"not-applicable", "initializing", "ok"}, got); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// TestGroupsResolveSharedParameters checks that a group launches the image that another
+// account's shared parameter names when the instance starts. Fact: ASG-11.
+func TestGroupsResolveSharedParameters(t *testing.T) {
+	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
+		g := newGroup(t, w)
+		g.grant(t, g.key, launchGrantOperations)
+		owner := ssmIn(w, awssim.PublishingAccount, "us-east-1")
+		put := func(image string) {
+			must(owner.PutParameter(t.Context(), &ssm.PutParameterInput{
+				Name: aws.String("golden"), Value: &image, Type: ssmtypes.ParameterTypeString, DataType: aws.String("aws:ec2:image"), Tier: ssmtypes.ParameterTierAdvanced, Overwrite: aws.Bool(true),
+			}))(t)
+		}
+		put(g.image)
+		must(shareGolden(t, w, false, wholeOrganization))(t)
+		nodeTemplate(t, g.ec2(), "shared", "resolve:ssm:"+sharedARN)
+		must(g.client.CreateAutoScalingGroup(t.Context(), &autoscaling.CreateAutoScalingGroupInput{
+			AutoScalingGroupName: aws.String("group"), MinSize: aws.Int32(1), MaxSize: aws.Int32(1), DesiredCapacity: aws.Int32(1),
+			LaunchTemplate:    &asgtypes.LaunchTemplateSpecification{LaunchTemplateName: aws.String("shared"), Version: aws.String("1")},
+			VPCZoneIdentifier: aws.String(strings.Join(g.subnets, ",")),
+		}))(t)
+		time.Sleep(time.Minute)
+		if got := g.activities(t); len(got) != 1 || got[0] != "Successful" {
+			t.Errorf("activities: %v", got)
 		}
 	})
 }
