@@ -179,6 +179,9 @@ func TestParameterExternalAccounts(t *testing.T) {
 		w.checkShares(t, true, organizationARN, awssim.OutsideAccount)
 		w.sim.ResetJournal()
 		w.mustPublish(t, spec) // the account hasn't accepted its invitation
+		if want := "no access yet: RAM's invitation must be accepted by " + awssim.OutsideAccount; !strings.Contains(w.said(), want) {
+			t.Errorf("the plan doesn't say %q:\n%s", want, w.said())
+		}
 		if got := w.mutations(); len(got) > 0 {
 			t.Errorf("a second run changes something: %v", got)
 		}
@@ -293,6 +296,29 @@ func TestParameterShareRemoved(t *testing.T) {
 		}
 		if want := "~ parameter share /golden in " + region + ": shares the parameter with " + organizationARN; !strings.Contains(w.said(), want) {
 			t.Errorf("the plan doesn't say %q:\n%s", want, w.said())
+		}
+		w.mustPublish(t, spec)
+		w.checkShares(t, false, organizationARN)
+	})
+}
+
+// TestParameterStillAssociating checks that a run that finds nothing to change still waits
+// until RAM has associated what an earlier run requested, and reports its failure.
+func TestParameterStillAssociating(t *testing.T) {
+	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+		spec := w.sharingSpec()
+		result := w.mustPublish(t, spec)
+		region := w.regions[0]
+		w.sim.FailAssociation(organizationARN, "The reason.")
+		_, err := w.ramIn(region).AssociateResourceShare(t.Context(), &ram.AssociateResourceShareInput{
+			ResourceShareArn: aws.String(result.Parameters[region].ShareARN), Principals: []string{organizationARN},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err = w.publish(spec) // while the association is pending
+		if err == nil || !strings.Contains(err.Error(), "failed: The reason") || result.Complete {
+			t.Errorf("complete %v, error %v", result.Complete, err)
 		}
 		w.mustPublish(t, spec)
 		w.checkShares(t, false, organizationARN)

@@ -83,6 +83,16 @@ func (p *Plan) shareParameters(spec Spec, observed Observed) {
 	}
 }
 
+// shared reports whether RAM has associated everything that the parameters' shares need.
+func (p Plan) shared(observed Observed) bool {
+	for region, sharing := range p.Sharings {
+		if !sharing.Associated(observed.ParameterShares[region]) {
+			return false
+		}
+	}
+	return true
+}
+
 // readParameters reads the parameters, and with which accounts they are shared.
 func readParameters(ctx context.Context, clients *awsclient.Clients, spec Spec, observed Observed) (map[string]ssmparam.Observed, map[string]ssmparam.Shares, error) {
 	all, err := parameters(spec, observed)
@@ -111,7 +121,7 @@ func (r run) putParameters(ctx context.Context, observed Observed, plan Plan, ve
 	err := fanout.Each(ctx, slices.Clone(verified.Regions()), func(ctx context.Context, region string) error {
 		return ssmparam.Put(ctx, r.Clients.SSM(region), plan.Parameters[region], verified.Image(region).ID)
 	})
-	if err != nil || plan.unchanging {
+	if err != nil || plan.unchanging && plan.shared(observed) {
 		return observed.ParameterShares, err // read moments ago
 	}
 	return fanout.Collect(ctx, slices.Sorted(maps.Keys(plan.Sharings)), func(ctx context.Context, region string) (ssmparam.Shares, error) {

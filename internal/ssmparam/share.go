@@ -159,6 +159,12 @@ func (s Sharing) Diff(have Shares) []change.Change {
 func (s Sharing) unmanaged(have Shares, add func(change.Action, string) change.Change) []change.Change {
 	var changes []change.Change
 	for i, own := range have.own {
+		waiting := slices.DeleteFunc(s.sorted(), func(p string) bool {
+			return !s.invited(p) || own.principals[p].status != types.ResourceShareAssociationStatusAssociating
+		})
+		if len(waiting) > 0 {
+			changes = append(changes, add(change.Unmanaged, "no access yet: RAM's invitation must be accepted by "+strings.Join(waiting, ", ")))
+		}
 		switch extra := strings.Join(s.extra(own), ", "); {
 		case extra != "" && s.Prune:
 			changes = append(changes, add(change.Delete, "sharing will be removed with "+extra))

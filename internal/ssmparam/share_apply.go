@@ -134,6 +134,21 @@ func (s Sharing) readBack(ctx context.Context, client *ram.Client, arn string) (
 	return shares, err
 }
 
+// Associated reports whether the plugin's share has everything, or waits only for accounts
+// to accept their invitations.
+func (s Sharing) Associated(have Shares) bool {
+	if len(have.own) == 0 {
+		return false
+	}
+	pending, err := s.pending(have.own[0], false)
+	return pending == "" && err == nil
+}
+
+// invited reports whether the principal may have to accept an invitation first.
+func (s Sharing) invited(principal string) bool {
+	return s.External && !strings.HasPrefix(principal, "arn:")
+}
+
 // pending says what isn't associated yet. Failed associations are an error once readers
 // don't see those of an earlier attempt any longer.
 func (s Sharing) pending(have share, settling bool) (string, error) {
@@ -153,8 +168,7 @@ func (s Sharing) pending(have share, settling bool) (string, error) {
 		return pending, err
 	}
 	for _, principal := range s.sorted() {
-		invited := s.External && !strings.HasPrefix(principal, "arn:") // it has to accept first
-		if pending, err := check(principal, have.principals[principal], invited); pending != "" || err != nil {
+		if pending, err := check(principal, have.principals[principal], s.invited(principal)); pending != "" || err != nil {
 			return pending, err
 		}
 	}
