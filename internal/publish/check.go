@@ -154,8 +154,12 @@ func (r run) scope(observed Observed, plan Plan, keyID string, grants []grant.Gr
 	}
 }
 
-// auditPatience is [checkPatience] where nothing was written a moment ago.
-const auditPatience = 15 * time.Second
+// auditPatience is [checkPatience] where nothing was written a moment ago. A plan that
+// changes something reads only once, because what fails may be what it fixes.
+const (
+	auditPatience = 15 * time.Second
+	planPatience  = time.Second
+)
 
 // audit checks what is already published, and reports the results. It fails if
 // there is drift and the spec makes drift a failure. Missing grants of default
@@ -168,10 +172,14 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 		read, readErr := launchcheck.ReadPublished(ctx, r.Clients, unknown)
 		maps.Copy(subjects, read)
 		var err error
-		if members, err = r.inspect(ctx, observed, plan, observed.Key.ID); err != nil {
+		if members, err = r.inspect(ctx, observed, plan, plan.keyID()); err != nil {
 			return checks, err
 		}
-		if checks, err = r.checkUntil(ctx, auditPatience, subjects, observed.knownKeys(len(plan.Grants.Grants()) > 0), members, r.scope(observed, plan, observed.Key.ID, plan.Grants.Grants())); err != nil {
+		patience := auditPatience
+		if plan.Mutating() > 0 {
+			patience = planPatience
+		}
+		if checks, err = r.checkUntil(ctx, patience, subjects, observed.knownKeys(len(plan.Grants.Grants()) > 0), members, r.scope(observed, plan, observed.Key.ID, plan.Grants.Grants())); err != nil {
 			return checks, err
 		}
 		checks.Err = errors.Join(readErr, checks.Err)
