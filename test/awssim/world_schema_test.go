@@ -106,7 +106,7 @@ func TestSessionOfReadme(t *testing.T) {
 	if session == nil {
 		t.Fatal("no session")
 	}
-	run := exec.CommandContext(t.Context(), "bash", "-c", "set -e; unset AWS_PROFILE; trap '[ -z \"$simulator\" ] || kill $simulator 2>/dev/null' EXIT\n"+string(session[1])+"simulator=\n")
+	run := exec.CommandContext(t.Context(), "bash", "-c", "set -e; unset AWS_PROFILE; trap '[ -z \"$simulator\" ] || kill $simulator 2>/dev/null' EXIT\n"+string(session[1]))
 	run.Dir = filepath.Join("..", "..")
 	run.Env = append(os.Environ(), "AWS_PAGER=", "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_SESSION_TOKEN=")
 	output, err := run.CombinedOutput()

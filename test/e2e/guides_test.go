@@ -54,7 +54,7 @@ aws autoscaling create-auto-scaling-group --region eu-west-1 --auto-scaling-grou
 			`ssh_username  = "ec2-user"`, `communicator  = "none"`,
 			"YYYY-MM-DD-hhmm", "YYYY-MM-DD-hhmmss",
 			`"amazon-eks-node-al2023-x86_64-standard-1.34-*"`, `"al2023-ami-2023.*-x86_64"`,
-			"packer init golden.pkr.hcl", "",
+			"packer init golden.pkr.hcl #", "#",
 		}},
 	}
 }
