@@ -13,6 +13,8 @@ var asgOperations = map[string]operation{
 	"DeleteAutoScalingGroup":    {mutating: true, handle: decodedQuery(deleteAutoScalingGroup)},
 	"DescribeAutoScalingGroups": {handle: decodedQuery(describeAutoScalingGroups)},
 	"DescribeScalingActivities": {handle: decodedQuery(describeScalingActivities)},
+	"StartInstanceRefresh":      {mutating: true, handle: decodedQuery(startInstanceRefresh)},
+	"UpdateAutoScalingGroup":    {mutating: true, handle: decodedQuery(updateAutoScalingGroup)},
 }
 
 // decodedQuery decodes the parameters of an operation. The service has no dry runs.
@@ -77,8 +79,6 @@ func createAutoScalingGroup(c *call, r createGroupRequest) (any, error) {
 		return nil, badRequest("ValidationError", "At least one Availability Zone or VPC Subnet is required.")
 	case len(r.Tags.Items) > 0 && !c.allowsOnTargets("autoscaling:CreateOrUpdateTags"):
 		return nil, deniedAction(c, "autoscaling:CreateOrUpdateTags")
-	case !c.allows(actionRunInstances, "*"):
-		return nil, &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "You are not authorized to use launch template: " + cmp.Or(r.LaunchTemplate.ID, r.LaunchTemplate.Name)}
 	}
 	for _, tag := range r.Tags.Items {
 		if _, problem := checkedTags([]tagParameter{{tag.Key, tag.Value}}); problem != nil {
@@ -86,13 +86,8 @@ func createAutoScalingGroup(c *call, r createGroupRequest) (any, error) {
 		}
 	}
 	subnets := strings.Split(r.VPCZoneIdentifier, ",")
-	for _, subnet := range subnets {
-		if _, problem := c.subnetFor(subnet, ""); problem != nil {
-			return nil, badRequest("ValidationError", "%s", problem.Message)
-		}
-		if problem := c.checkTemplate(r.LaunchTemplate, subnet); problem != nil {
-			return nil, badRequest("ValidationError", "You must use a valid fully-formed launch template. %s", problem.Message)
-		}
+	if problem := c.usable(r.LaunchTemplate, subnets); problem != nil {
+		return nil, problem
 	}
 	role, problem := c.autoScalingRole(r.RoleARN)
 	if problem != nil {
@@ -106,6 +101,22 @@ func createAutoScalingGroup(c *call, r createGroupRequest) (any, error) {
 	c.w.asg.groups[key] = g
 	c.w.advanceGroups(c.now)
 	return nil, nil
+}
+
+// usable checks whether the caller could launch the template in the subnets.
+func (c *call) usable(template templateReference, subnets []string) *Error {
+	if !c.allows(actionRunInstances, "*") {
+		return &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "You are not authorized to use launch template: " + cmp.Or(template.ID, template.Name)}
+	}
+	for _, subnet := range subnets {
+		if _, problem := c.subnetFor(subnet, ""); problem != nil {
+			return badRequest("ValidationError", "%s", problem.Message)
+		}
+		if problem := c.checkTemplate(template, subnet); problem != nil {
+			return badRequest("ValidationError", "You must use a valid fully-formed launch template. %s", problem.Message)
+		}
+	}
+	return nil
 }
 
 // checkTemplate checks the launch without launching anything.

@@ -210,8 +210,7 @@ case "$1 $2" in
 	shift 2
 	while [ "$1" != --template-file ]; do shift; done
 	set -- cloudformation validate-template --region us-east-1 --template-body "file://$2" ;;
-"cloudformation "* | "eks "* | "cloudtrail "* | "account "* | "sts decode-authorization-message" | "organizations list-policies-for-target" | \
-"autoscaling update-auto-scaling-group" | "autoscaling start-instance-refresh") ;;
+"cloudformation "* | "eks "* | "cloudtrail "* | "account "* | "sts decode-authorization-message" | "organizations list-policies-for-target") ;;
 *) exec "` + cli + `" "$@" ;;
 esac
 echo PARSED >&2
