@@ -16,7 +16,7 @@ packer {
 
 source "amazon-ebs" "golden" {
   region        = "us-east-1"
-  ami_name      = "golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}"
+  ami_name      = "golden-${formatdate("YYYY-MM-DD-hhmmss", timestamp())}"
   instance_type = "t3.micro"
   ssh_username  = "ec2-user"
 

@@ -232,7 +232,7 @@ func buildImage(name string) func(*testing.T, simulated, packer) map[string]stri
 
 // namedGolden makes the example build an image with the name golden.
 func namedGolden(*testing.T, simulated, packer) map[string]string {
-	return map[string]string{`golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}`: "golden"}
+	return map[string]string{`golden-${formatdate("YYYY-MM-DD-hhmmss", timestamp())}`: "golden"}
 }
 
 // makeKey creates a multi-Region key, as Terraform could.

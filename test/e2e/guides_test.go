@@ -52,7 +52,6 @@ aws autoscaling create-auto-scaling-group --region eu-west-1 --auto-scaling-grou
 		},
 		"docs/guides/tutorial.md": {account: awssim.PublishingAccount, replace: []string{
 			`ssh_username  = "ec2-user"`, `communicator  = "none"`,
-			"YYYY-MM-DD-hhmm", "YYYY-MM-DD-hhmmss",
 			`"amazon-eks-node-al2023-x86_64-standard-1.34-*"`, `"al2023-ami-2023.*-x86_64"`,
 			"packer init golden.pkr.hcl #", "#",
 		}},

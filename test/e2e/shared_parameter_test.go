@@ -42,7 +42,7 @@ func notShared(t *testing.T, s simulated, _ packer) map[string]string {
 	if err := s.nameByParameter(t, "us-east-1"); err == nil || !strings.Contains(err.Error(), "SsmInvalidParameter") {
 		t.Errorf("before the publication: %v", err)
 	}
-	return map[string]string{`golden-${formatdate("YYYY-MM-DD-hhmm", timestamp())}`: "golden-1"}
+	return map[string]string{`golden-${formatdate("YYYY-MM-DD-hhmmss", timestamp())}`: "golden-1"}
 }
 
 // membersFollow checks that a member launches the published image through the parameter's
