@@ -125,7 +125,7 @@ var publicationMutations = []mutation{
 	},
 	{
 		"inspect nothing in an audit", "internal/publish/check.go",
-		"		if members, err = r.inspect(ctx, observed, plan, observed.Key.ID); err != nil {", "		if _, err = r.inspect(ctx, observed, plan, observed.Key.ID); err != nil {",
+		"		if members, err = r.inspect(ctx, observed, plan, plan.keyID()); err != nil {", "		if _, err = r.inspect(ctx, observed, plan, observed.Key.ID); err != nil {",
 	},
 	{
 		"accept assumptions with check = seen", "internal/publish/inspect.go",
