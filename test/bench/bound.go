@@ -3,6 +3,7 @@ package bench
 import (
 	"time"
 
+	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -26,6 +27,8 @@ const (
 	assumeRolePerSecond   = 100
 	replicateKeyPerSecond = 5
 	grantsPerPage         = 100
+	// assumedAhead is how many sessions a run begins before it writes anything.
+	assumedAhead = 600
 )
 
 // Grants is how many grants the publication creates.
@@ -51,6 +54,9 @@ type Bound struct {
 	// Look: the source image and the key in parallel, then the images with the source's
 	// name, then the dry runs: 3 latencies.
 	Look time.Duration `json:"look"`
+	// Sessions: in parallel with the dry runs, AssumeRole for each account, up to 600, at
+	// STS's full quota after a burst of one second's.
+	Sessions time.Duration `json:"sessions"`
 	// Key: CreateKey; with more Regions ReplicateKey, at its quota, and the time
 	// a replica is Creating; CreateAlias; and the alias reads back after the
 	// propagation lag.
@@ -58,11 +64,13 @@ type Bound struct {
 	// Copy: CopyImage, the copy, and verifying the image and then its snapshots'
 	// keys.
 	Copy time.Duration `json:"copy"`
-	// Grants, in parallel with the copies: AssumeRole for each account at STS's full
-	// quota after a burst of one second's, the last account's grants, then one pass
-	// over all pages, of which the last can't be right before the propagation lag is
-	// over.
+	// Grants, in parallel with the copies: the other sessions likewise, the last account's
+	// grants, then one pass over all pages, of which the last can't be right before the
+	// propagation lag is over.
 	Grants time.Duration `json:"grants"`
+	// Calls, in parallel with the copies: all calls in the accounts, as many at once as
+	// the plugin sends, and the same pass.
+	Calls time.Duration `json:"calls"`
 	// Check: the key's state and policy, and one pass over the pages of its grants,
 	// in parallel. The image is the one that was verified.
 	Check time.Duration `json:"check"`
@@ -76,18 +84,22 @@ type Bound struct {
 
 // Total is the critical path.
 func (b Bound) Total() time.Duration {
-	return b.Look + b.Key + max(b.Copy, b.Grants) + b.Check + b.Share + b.Mark
+	return b.Look + b.Sessions + b.Key + max(b.Copy, b.Grants, b.Calls) + b.Check + b.Share + b.Mark
 }
 
 // Binds names the longest term of the critical path.
 func (b Bound) Binds() string {
-	switch {
-	case b.Key > max(b.Copy, b.Grants):
-		return "key"
-	case b.Copy >= b.Grants:
-		return "copies"
-	default:
+	switch longest := max(b.Copy, b.Grants, b.Calls); {
+	case b.Sessions > max(b.Key, longest):
 		return "quotas"
+	case b.Key > longest:
+		return "key"
+	case b.Copy == longest:
+		return "copies"
+	case b.Grants == longest:
+		return "quotas"
+	default:
+		return "calls at once"
 	}
 }
 
@@ -102,7 +114,11 @@ func BoundOf(c Cell, publications int) Bound {
 	}
 	b.Copy = p.Latency + p.CopyTime + 2*p.Latency
 	pass := time.Duration(c.Pages()) * p.Latency
-	b.Grants = atQuota(publications*c.Accounts, assumeRolePerSecond) + 2*p.Latency + max(p.PropagationLag+p.Latency, pass)
+	listed := p.Latency + max(p.PropagationLag+p.Latency, pass)
+	ahead := min(c.Accounts, assumedAhead)
+	b.Sessions = atQuota(publications*ahead, assumeRolePerSecond)
+	b.Grants = p.Latency + atQuota(publications*(c.Accounts-ahead), assumeRolePerSecond) + listed
+	b.Calls = time.Duration(c.MemberCalls()-ahead)*p.Latency/awsclient.CallsAtOnce + listed
 	b.Check = pass // at least one page, hence no shorter than reading the key
 	return b
 }

@@ -41,6 +41,16 @@ func InspectionCalls(c Cell, simulated int) map[string]int {
 	return calls
 }
 
+// MemberCalls are how many calls a first publication makes in the accounts that get
+// grants: the inspection and a call for each grant.
+func (c Cell) MemberCalls() int {
+	n := c.Grants()
+	for _, calls := range InspectionCalls(c, 0) {
+		n += calls
+	}
+	return n
+}
+
 // InspectionTime is at least how long the inspection takes if no copy hides it: a
 // session for each account, at STS's quota.
 func InspectionTime(c Cell) time.Duration { return atQuota(c.Accounts, assumeRolePerSecond) }

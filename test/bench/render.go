@@ -9,8 +9,15 @@ import (
 	"time"
 )
 
-// Markdown renders all lines as tables.
+// Markdown renders all lines as tables. Cells that are measured at the same time come in
+// any order.
 func Markdown(lines []Line) string {
+	lines = slices.SortedStableFunc(slices.Values(lines), func(a, b Line) int {
+		if a.Grid == nil || b.Grid == nil {
+			return cmp.Compare(fmt.Sprint(a.Grid == nil), fmt.Sprint(b.Grid == nil))
+		}
+		return cmp.Or(cmp.Compare(a.Grid.Regions, b.Grid.Regions), cmp.Compare(a.Grid.Accounts, b.Grid.Accounts), cmp.Compare(a.Grid.CopyTime, b.Grid.CopyTime))
+	})
 	var text strings.Builder
 	sections := []struct{ title, head, body string }{
 		{"Makespan over the lower bound", gridHead, rows(lines, func(l Line) *Grid { return l.Grid }, gridRow)},
@@ -32,7 +39,7 @@ func Markdown(lines []Line) string {
 const (
 	gridHead       = "Regions|accounts|copy time|makespan|bound|ratio|longest in the bound|throttled|failures"
 	callsHead      = "Regions|accounts|grants|changing calls, first run|other calls, first run|changing calls, second run|other calls, second run|second run takes"
-	inspectionHead = "Regions|accounts|copy time|publication|bound without inspection|audit takes|calls of the audit"
+	inspectionHead = "Regions|accounts|copy time|publication|bound without simulations|audit takes|calls of the audit"
 	besideHead     = "builds|Regions|grants of all builds|quota|first build takes|last build takes|bound|ratio|throttled"
 	perGrantHead   = "accounts|grants|ListGrants calls, first run|ListGrants calls of a refresh|a refresh takes|orgami's second run, calls|orgami's second run takes"
 	processHead    = "grants|run|peak memory|user CPU|wall time"

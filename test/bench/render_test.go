@@ -18,20 +18,23 @@ func TestBound(t *testing.T) {
 	}{
 		// 0.15 look + 3.15 key + 0.15 and the copy + 0.05 check + 0.15 share + 0.1 mark.
 		{Cell{1, 10, 8 * time.Minute}, 483_750 * time.Millisecond, "copies"},
-		// 0.15 + 3.15 + 7.05 + 27 replicas beyond the first 5 at 5 a second + 4,900
-		// accounts beyond the first 100 at 100 a second + 0.1 + 100 pages + 100 pages
-		// again + 0.15 + 0.1.
-		{Cell{33, 5_000, 10 * time.Second}, 75_100 * time.Millisecond, "quotas"},
+		// 0.15 + 500 accounts beyond the first 100 at 100 a second + 3.15 + 7.05 + 27
+		// replicas beyond the first 5 at 5 a second + 679,400 calls of 0.05, 400 at once,
+		// + 0.05 + 100 pages + 100 pages again + 0.15 + 0.1.
+		{Cell{33, 5_000, 10 * time.Second}, 115_975 * time.Millisecond, "calls at once"},
+		// 0.15 + 5 + 3.15 + 4,400 accounts beyond the first 100 + 0.1 + 100 pages, twice, +
+		// 0.15 + 0.1.
+		{Cell{1, 5_000, 10 * time.Second}, 61_650 * time.Millisecond, "quotas"},
 		{Cell{3, 10, 10 * time.Second}, 20_800 * time.Millisecond, "key"},
 	} {
 		if bound := BoundOf(test.cell, 1); bound.Total() != test.want || bound.Binds() != test.binds {
 			t.Errorf("bound of %+v is %v by %s, want %v by %s", test.cell, bound.Total(), bound.Binds(), test.want, test.binds)
 		}
 	}
-	// 4 publications: 0.15 + 3.15 + 7.05 + 8 replicas beyond the first 5 + 3,900
-	// accounts beyond the first 100 + 0.1 + 3.05, with 20 pages in it + 20 pages + 0.15
-	// + 0.1.
-	if got, want := BoundOf(Cell{3, 1_000, 10 * time.Second}, 4).Total(), 54_350*time.Millisecond; got != want {
+	// 4 publications: 0.15 + 2,300 accounts beyond the first 100 + 3.15 + 7.05 + 8 replicas
+	// beyond the first 5 + 1,500 accounts beyond the first 100 + 0.1 + 3.05, with 20 pages
+	// in it + 20 pages + 0.15 + 0.1.
+	if got, want := BoundOf(Cell{3, 1_000, 10 * time.Second}, 4).Total(), 53_350*time.Millisecond; got != want {
 		t.Errorf("the bound of 4 publications is %v, want %v", got, want)
 	}
 }

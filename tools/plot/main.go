@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 
@@ -44,11 +46,15 @@ type grid struct {
 
 	Makespan time.Duration `json:"makespan"`
 	Bound    struct {
-		Look   time.Duration `json:"look"`
-		Key    time.Duration `json:"key"`
-		Copy   time.Duration `json:"copy"`
-		Grants time.Duration `json:"grants"`
-		Share  time.Duration `json:"share"`
+		Look     time.Duration `json:"look"`
+		Sessions time.Duration `json:"sessions"`
+		Key      time.Duration `json:"key"`
+		Copy     time.Duration `json:"copy"`
+		Grants   time.Duration `json:"grants"`
+		Calls    time.Duration `json:"calls"`
+		Check    time.Duration `json:"check"`
+		Share    time.Duration `json:"share"`
+		Mark     time.Duration `json:"mark"`
 	} `json:"bound"`
 	Warm     calls         `json:"warm"`
 	WarmTime time.Duration `json:"warm_time"`
@@ -62,7 +68,8 @@ type perGrant struct {
 }
 
 func (g grid) bound() time.Duration {
-	return g.Bound.Look + g.Bound.Key + max(g.Bound.Copy, g.Bound.Grants) + g.Bound.Share
+	b := g.Bound
+	return b.Look + b.Sessions + b.Key + max(b.Copy, b.Grants, b.Calls) + b.Check + b.Share + b.Mark
 }
 
 func main() {
@@ -114,6 +121,7 @@ type series map[string]plotter.XYs
 
 func (s series) add(name string, accounts int, y float64) {
 	s[name] = append(s[name], plotter.XY{X: float64(accounts), Y: y})
+	slices.SortFunc(s[name], func(a, b plotter.XY) int { return cmp.Compare(a.X, b.X) })
 }
 
 const ours, theirs = "orgami-publish", "a resource for each grant"
@@ -133,7 +141,7 @@ func again(lines []line, cost func(calls, time.Duration) float64) series {
 		if l.PerGrant != nil && l.PerGrant.Regions == 1 {
 			s.add(theirs, l.PerGrant.Accounts, cost(l.PerGrant.Warm, l.PerGrant.WarmTime))
 		}
-		if l.Grid != nil && l.Grid.Regions == 1 && l.Grid.CopyTime == 8*time.Minute {
+		if l.Grid != nil && l.Grid.Regions == 1 && l.Grid.WarmTime > 0 {
 			s.add(ours, l.Grid.Accounts, cost(l.Grid.Warm, l.Grid.WarmTime))
 		}
 	}
