@@ -49,12 +49,13 @@ const (
 // Apply creates the planned grants and waits until they read back. The accounts work in
 // parallel, each in all Regions. The failure of an account doesn't stop the others. The
 // error names each account that failed. On failure, it returns the grants with their
-// status, too. Apply writes nothing if a finding blocks.
+// status, too. Apply writes nothing if a finding blocks. The result has the plan's own
+// grants, so the plan can't be used again.
 func (p Plan) Apply(ctx context.Context, owner Clients, members Members, reporter progress.Reporter) (Result, error) {
 	if err := change.Blocking(p.findings); err != nil || !p.creates() {
-		return Result{p.grants}, err // not a copy, which may be large
+		return Result{p.grants}, err
 	}
-	result := Result{slices.Clone(p.grants)}
+	result := Result{p.grants} // not a copy, because there can be hundreds of thousands
 	c := creator{desired: p.desired, owner: owner, members: members, regions: map[string]*regional{}}
 	byAccount := map[string][]*Grant{}
 	for i := range result.grants {

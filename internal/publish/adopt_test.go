@@ -159,9 +159,16 @@ func TestGrantsToCreate(t *testing.T) {
 	inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
 		spec := w.spec()
 		spec.Grants.MemberRole = ""
-		result := w.mustPublish(t, spec)
-		if counts := result.Manifest().Grants; counts.ToCreate != 12 || counts.Created != 0 {
-			t.Errorf("grants: %+v", counts)
+		for _, run := range []string{"first", "second"} {
+			result := w.mustPublish(t, spec)
+			if counts := result.Manifest().Grants; counts.ToCreate != 12 || counts.Created != 0 {
+				t.Errorf("grants of the %s run: %+v", run, counts)
+			}
+			for _, g := range result.Grants { // planned before the key exists
+				if g.KeyARN == "" || g.KeyARN != result.Key.Regional[g.Region].ARN {
+					t.Errorf("the %s run's grant for %s in %s is on the key %q", run, g.Role, g.Region, g.KeyARN)
+				}
+			}
 		}
 		if n := w.mutations()["kms CreateGrant"]; n != 0 {
 			t.Errorf("%d grants were made", n)
