@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// assumedAhead is how many member roles are assumed before anything is written: a
-	// second of STS's quota. With more accounts, that would delay the copies. Fact: STS-3.
+	// assumedAhead is how many member roles are assumed before anything is written. It
+	// takes up to 6 s at the rate that the plugin keeps to. The sessions of more accounts
+	// would delay the copies. Fact: STS-3.
 	assumedAhead = 600
 	// assumedAtOnce bounds the roles that are assumed at the same time.
 	assumedAtOnce = 64
