@@ -13,7 +13,7 @@ packer {
 
 variable "image_name" {
   type    = string
-  default = "golden-*-shared" # the newest of these
+  default = "golden*-shared" # the newest of these
 }
 
 variable "accounts" {
