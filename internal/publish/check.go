@@ -192,20 +192,34 @@ func (r run) audit(ctx context.Context, observed Observed, plan Plan) (Checks, e
 			r.Reporter.Warn(err.Error())
 		}
 	}
-	failing := checks.Matrix.Count(evaluate.Fails)
-	changes, problems, expected := plan.drift(), len(plan.Problems()), expectedGrants(plan, members)
-	inMembers := driftInMembers(checks.Matrix)
-	if n := notSeen(checks.Matrix).Total(); n > 0 && r.spec.Check == CheckSeen {
-		inMembers = append(inMembers, text.Count(n, "launch")+" not seen to succeed")
-	}
-	if r.spec.FailOnDrift && changes+problems+failing+expected+len(inMembers) > 0 {
-		return checks, fmt.Errorf("the publication has drifted: %s needed, %s to fix by hand, %s would fail, %s missing%s",
-			are(changes, "change"), text.Count(problems, "problem"), text.Count(failing, "launch"), are(expected, "grant"), strings.Join(append([]string{""}, inMembers...), ", "))
+	if drift := r.drift(plan, checks, members); r.spec.FailOnDrift && len(drift) > 0 {
+		return checks, fmt.Errorf("the publication has drifted: %s", strings.Join(drift, ", "))
 	}
 	if r.spec.FailOnDrift && checks.Err != nil {
 		return checks, fmt.Errorf("can't determine whether the publication has drifted: %w", checks.Err)
 	}
 	return checks, nil
+}
+
+// drift describes what has drifted.
+func (r run) drift(plan Plan, checks Checks, members launchcheck.Members) []string {
+	var drift []string
+	add := func(n int, what string) {
+		if n > 0 {
+			drift = append(drift, what)
+		}
+	}
+	changes, problems, failing, missing := plan.drift(), len(plan.Problems()), checks.Matrix.Count(evaluate.Fails), expectedGrants(plan, members)
+	add(changes, are(changes, "change")+" needed")
+	add(problems, text.Count(problems, "problem")+" to fix by hand")
+	add(failing, text.Count(failing, "launch")+" would fail")
+	add(missing, are(missing, "grant")+" missing")
+	drift = append(drift, driftInMembers(checks.Matrix)...)
+	if r.spec.Check == CheckSeen {
+		unseen := notSeen(checks.Matrix).Total()
+		add(unseen, text.Count(unseen, "launch")+" not seen to succeed")
+	}
+	return drift
 }
 
 // are is "1 change is" or "2 changes are".
