@@ -68,7 +68,8 @@ var (
 // The shell blocks of the guides run, one after the other, in a folder with the files
 // of a publication. Commands of services that the simulated AWS doesn't have
 // (CloudFormation, EKS and others) are only parsed by the AWS CLI, with the values of
-// every parameter. kubectl is a program that validates a patch with Karpenter's CRD.
+// every parameter. kubectl, where it's installed, patches a class that the test serves,
+// and Karpenter's CRD validates the patch.
 func TestConsumerGuides(t *testing.T) {
 	for _, tool := range []string{"aws", "jq", "bash"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -147,13 +148,18 @@ func (g guide) run(t *testing.T, page string) {
 			fmt.Fprintln(script, block[1])
 		}
 	}
-	environment := programs(t, newPacker(t, sim.environment[0], "AWS_CONFIG_FILE="+profiles(t, sim)))
+	kubernetes := newCluster(t, karpenterClasses(t)[0])
+	before := kubernetes.selected()
+	environment := programs(t, newPacker(t, sim.environment[0], "AWS_CONFIG_FILE="+profiles(t, sim)), kubernetes)
 	run := exec.CommandContext(t.Context(), "bash", "-c", script.String())
 	run.Dir = folder
 	run.Env = slices.Concat(environment, []string{"AWS_PAGER="})
 	output, err := run.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, output)
+	}
+	if patched := kubernetes.selected(); strings.Contains(string(output), "REAL kubectl patch") && (!strings.HasPrefix(patched, "ami-") || patched == before) {
+		t.Errorf("the class selected %q, and after the patch %q", before, patched)
 	}
 	t.Logf("%d blocks, %d commands, %d of them only parsed", blocks, strings.Count(string(output), "CALLED"), strings.Count(string(output), "PARSED"))
 	g.checkClasses(t, page)
@@ -187,7 +193,7 @@ func profiles(t *testing.T, s simulated) string {
 }
 
 // programs puts programs named aws, kubectl and packer into the PATH.
-func programs(t *testing.T, p packer) []string {
+func programs(t *testing.T, p packer, kubernetes *cluster) []string {
 	t.Helper()
 	folder := t.TempDir()
 	cli, err := exec.LookPath("aws")
@@ -195,6 +201,10 @@ func programs(t *testing.T, p packer) []string {
 		t.Fatal(err)
 	}
 	classes := karpenterClasses(t)
+	kubectl, err := exec.LookPath("kubectl")
+	if err != nil {
+		t.Log("NOT TESTED: kubectl isn't installed: the guides' patches are only validated")
+	}
 	class, err := filepath.Abs(classes[0])
 	if err != nil {
 		t.Fatal(err)
@@ -221,8 +231,11 @@ esac`,
 		"kubectl": `
 echo "CALLED kubectl $1 $2" >&2
 case "$1" in
-patch) [ -z "${ORGAMI_TEST_KARPENTER:-}" ] || exec "$ORGAMI_TEST_KARPENTER" check "` + class + `" "${@: -1}" ;;
-esac`,
+patch) [ -z "${ORGAMI_TEST_KARPENTER:-}" ] || "$ORGAMI_TEST_KARPENTER" check "` + class + `" "${@: -1}" ;;
+esac
+[ -n "` + kubectl + `" ] || exit 0
+echo "REAL kubectl $1 $2" >&2
+exec "` + kubectl + `" "$@"`,
 		"packer": `exec "` + p.binary + `" "$@"`,
 	} {
 		path := filepath.Join(folder, name)
@@ -231,5 +244,5 @@ esac`,
 			t.Fatal(err)
 		}
 	}
-	return append(p.environment, "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "ORGAMI_TEST_KARPENTER="+os.Getenv("ORGAMI_TEST_KARPENTER"))
+	return append(p.environment, "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "KUBECONFIG="+kubernetes.config, "ORGAMI_TEST_KARPENTER="+os.Getenv("ORGAMI_TEST_KARPENTER"))
 }
