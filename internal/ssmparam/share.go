@@ -208,7 +208,10 @@ func (s Sharing) Problem(have Shares) string {
 }
 
 func (s Sharing) setExternal(have share, allow bool) string {
-	return fmt.Sprintf("'aws ram update-resource-share --region %s --resource-share-arn %s --%sallow-external-principals'", s.Region, have.arn, map[bool]string{true: "", false: "no-"}[allow])
+	if allow {
+		return fmt.Sprintf("'aws ram update-resource-share --region %s --resource-share-arn %s --allow-external-principals'", s.Region, have.arn)
+	}
+	return fmt.Sprintf("'aws ram update-resource-share --region %s --resource-share-arn %s --no-allow-external-principals'", s.Region, have.arn)
 }
 
 // EnableSharing says how to turn on RAM's sharing with AWS Organizations. No operation

@@ -175,7 +175,7 @@ var (
 		{regexp.MustCompile(`ami-[0-9a-f]{17}`), "ami-0123456789abcdef0"},
 		{regexp.MustCompile(`mrk-[0-9a-f]{32}`), "mrk-0123456789abcdef0123456789abcdef"},
 		{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "12345678-1234-1234-1234-123456789012"},
-		{regexp.MustCompile(`golden-[0-9]{4}(-[0-9]{2}){2}-[0-9]{4}`), "golden-2026-11-23-1200"},
+		{regexp.MustCompile(`golden-[0-9]{4}(-[0-9]{2}){2}-[0-9]{6}`), "golden-2026-11-23-120000"},
 		{regexp.MustCompile(` after [0-9.msµ]+$`), ""},
 		{regexp.MustCompile(`after [0-9]+ .*seconds?.*:`), "after some seconds:"},
 		{regexp.MustCompile(`assumed-role/Builder/[\w-]+`), "assumed-role/Builder/packer"},
