@@ -3,6 +3,7 @@ package launchcheck
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
@@ -36,28 +37,37 @@ func (s Scope) missingGrants(region string, members Members) map[launch]grant.Gr
 // succeeding.
 func (s Scope) pending(to *found, input evaluate.Input, region evaluate.Region, missing map[launch]grant.Grant) {
 	now, granted := input.In(region), input.In(withGrants(region, missing))
-	for _, account := range input.Accounts {
-		verdicts := now.Verdicts(account)
-		var then []evaluate.Verdict // by the same launchers
-		for i, v := range verdicts {
-			g, found := missing[launch{v.Account, v.Launcher}]
-			if !found || v.Outcome == evaluate.Launches {
-				continue
-			}
-			if then == nil {
-				then = granted.Verdicts(account)
-			}
-			v = then[i]
-			if v.Outcome == evaluate.Launches {
-				v.Outcome = evaluate.Pending
-				v.Links = slices.DeleteFunc(v.Links, func(l evaluate.Link) bool { return l.Name == linkGrant })
-				v.Links = append(v.Links, s.waitingFor(g))
-			}
-			verdicts[i] = v
+	to.look(input.Accounts, now, granted.Verdicts, func(v evaluate.Verdict, then func() evaluate.Verdict) evaluate.Verdict {
+		g, found := missing[launch{v.Account, v.Launcher}]
+		if !found || v.Outcome == evaluate.Launches {
+			return v
 		}
-		to.cases.Add(verdicts...)
-	}
+		if v = then(); v.Outcome == evaluate.Launches {
+			return waiting(v, s.waitingFor(g))
+		}
+		return v
+	})
 	to.assume(now, granted)
+}
+
+// look adds the verdicts on the accounts, as revise returns them. then is the verdict on
+// the same launch with what is missing, which is evaluated only for accounts that need it.
+func (f *found) look(accounts []evaluate.Account, now *evaluate.Evaluator, with func(evaluate.Account) []evaluate.Verdict, revise func(v evaluate.Verdict, then func() evaluate.Verdict) evaluate.Verdict) {
+	for _, account := range accounts {
+		verdicts := now.Verdicts(account)
+		then := sync.OnceValue(func() []evaluate.Verdict { return with(account) })
+		for i, v := range verdicts {
+			verdicts[i] = revise(v, func() evaluate.Verdict { return then()[i] })
+		}
+		f.cases.Add(verdicts...)
+	}
+}
+
+// waiting is the verdict on a launch that waits for what the link says.
+func waiting(v evaluate.Verdict, link evaluate.Link) evaluate.Verdict {
+	v.Outcome, link.Outcome = evaluate.Pending, evaluate.Pending
+	v.Links = append(slices.DeleteFunc(v.Links, func(l evaluate.Link) bool { return l.Name == link.Name }), link)
+	return v
 }
 
 // withGrants returns the Region with the missing grants on its keys.

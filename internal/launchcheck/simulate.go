@@ -231,27 +231,17 @@ func (i *inspector) identityOf(resource string, r types.ResourceSpecificResult) 
 func unattached(to *found, input evaluate.Input, region evaluate.Region) {
 	now, attached := input.In(region), input.In(region)
 	keys := slices.Collect(maps.Keys(region.Keys))
-	for _, account := range input.Accounts {
-		verdicts := now.Verdicts(account)
-		var then []evaluate.Verdict // by the same launchers
-		for i, v := range verdicts {
-			broken, _ := v.Broken()
-			if v.Outcome != evaluate.Fails || broken.Name != linkIdentityPolicy || broken.Evidence != evaluate.Simulated {
-				continue
-			}
-			if then == nil {
-				then = attached.Verdicts(withPolicies(account, keys))
-			}
-			if with := then[i]; with.Outcome == evaluate.Launches {
-				with.Outcome = evaluate.Pending
-				with.Links = slices.DeleteFunc(with.Links, func(l evaluate.Link) bool { return l.Name == linkIdentityPolicy })
-				broken.Outcome = evaluate.Pending
-				with.Links = append(with.Links, broken)
-				verdicts[i] = with
-			}
+	withPolicy := func(a evaluate.Account) []evaluate.Verdict { return attached.Verdicts(withPolicies(a, keys)) }
+	to.look(input.Accounts, now, withPolicy, func(v evaluate.Verdict, then func() evaluate.Verdict) evaluate.Verdict {
+		broken, _ := v.Broken()
+		if v.Outcome != evaluate.Fails || broken.Name != linkIdentityPolicy || broken.Evidence != evaluate.Simulated {
+			return v
 		}
-		to.cases.Add(verdicts...)
-	}
+		if with := then(); with.Outcome == evaluate.Launches {
+			return waiting(with, broken)
+		}
+		return v
+	})
 	to.assume(now)
 }
 
