@@ -63,14 +63,18 @@ func foreign(spec Spec, observed Observed) []string {
 // organization, because the configuration names another one. Images that were
 // published with the key would stop launching.
 func evicts(observed Observed, key kmskey.Plan, foreign []string) []string {
+	if len(foreign) == 0 {
+		return nil
+	}
 	own := observed.CallersOrganization.ID
 	names := func(policy policy.Document) bool {
-		return strings.Contains(policy.String(), `"`+own+`"`) || strings.Contains(policy.String(), `"`+own+`/`)
+		text := policy.String()
+		return strings.Contains(text, `"`+own+`"`) || strings.Contains(text, `"`+own+`/`)
 	}
 	regions := slices.DeleteFunc(slices.Sorted(maps.Keys(observed.Key.Regional)), func(region string) bool {
 		return !names(observed.Key.Regional[region].Policy) || names(key.Policy(region))
 	})
-	if len(foreign) == 0 || len(regions) == 0 {
+	if len(regions) == 0 {
 		return nil
 	}
 	return []string{fmt.Sprintf("the policy of key %s would no longer allow organization %s, which the caller's account belongs to (%s), so images that were published with the key would stop launching there. Correct or omit the organization block and share.organizational_units. To share with another organization, use another key", key.ID(), own, strings.Join(regions, ", "))}
