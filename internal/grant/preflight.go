@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,10 +14,10 @@ import (
 )
 
 const (
-	// assumedAhead is how many member roles are assumed before anything is written. It
+	// AssumedAhead is how many member roles are assumed before anything is written. It
 	// takes up to 6 s at the rate that the plugin keeps to. The sessions of more accounts
 	// would delay the copies. Fact: STS-3.
-	assumedAhead = 600
+	AssumedAhead = 600
 	// assumedAtOnce bounds the roles that are assumed at the same time.
 	assumedAtOnce = 64
 )
@@ -29,7 +28,10 @@ const (
 // reports only missing permissions. It assumes the member roles of the accounts that
 // need grants, 600 of them at most. Fact: GRANT-29.
 func (p Plan) Preflight(ctx context.Context, owner Clients, members Members) error {
-	return errors.Join(p.assume(ctx, members), p.dryRun(ctx, owner))
+	return fanout.Together(ctx,
+		fanout.Task{Name: "member roles", Run: func(ctx context.Context) error { return p.assume(ctx, members) }},
+		fanout.Task{Name: "dry runs", Run: func(ctx context.Context) error { return p.dryRun(ctx, owner) }},
+	)
 }
 
 // assume fails for the accounts whose member role can't be assumed.
@@ -42,7 +44,7 @@ func (p Plan) assume(ctx context.Context, members Members) error {
 	}
 	slices.Sort(accounts)
 	accounts = slices.Compact(accounts)
-	accounts = accounts[:min(len(accounts), assumedAhead)]
+	accounts = accounts[:min(len(accounts), AssumedAhead)]
 	var mu sync.Mutex
 	var failures []failure
 	stopped := fanout.Limit(ctx, assumedAtOnce, "member roles", accounts, func(ctx context.Context, account string) error {

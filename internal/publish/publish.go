@@ -181,7 +181,11 @@ func (r run) observeAndPlan(ctx context.Context) (Observed, *Plan, error) {
 // preflight checks the permissions that the plan requires: with dry runs, where AWS
 // supports them, and by assuming roles.
 func (r run) preflight(ctx context.Context, observed Observed, plan Plan) error {
-	return errors.Join(ami.Preflight(ctx, r.Clients.EC2, plan.Images), plan.Grants.Preflight(ctx, r.Clients.KMS, r.sessions), r.assumeCanary(ctx, observed, plan))
+	return fanout.Together(ctx,
+		fanout.Task{Name: "images", Run: func(ctx context.Context) error { return ami.Preflight(ctx, r.Clients.EC2, plan.Images) }},
+		fanout.Task{Name: "grants", Run: func(ctx context.Context) error { return plan.Grants.Preflight(ctx, r.Clients.KMS, r.sessions) }},
+		fanout.Task{Name: "canary", Run: func(ctx context.Context) error { return r.assumeCanary(ctx, observed, plan) }},
+	)
 }
 
 // copyAndGrant copies the images, creates the grants and inspects the member accounts

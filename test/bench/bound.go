@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/awsclient"
+	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
@@ -27,8 +29,6 @@ const (
 	assumeRolePerSecond   = 100
 	replicateKeyPerSecond = 5
 	grantsPerPage         = 100
-	// assumedAhead is how many sessions a run begins before it writes anything.
-	assumedAhead = 600
 )
 
 // Grants is how many grants the publication creates.
@@ -87,6 +87,16 @@ func (b Bound) Total() time.Duration {
 	return b.Look + b.Sessions + b.Key + max(b.Copy, b.Grants, b.Calls) + b.Check + b.Share + b.Mark
 }
 
+// MarshalJSON adds the total, which tools/plot draws.
+func (b Bound) MarshalJSON() ([]byte, error) {
+	type terms Bound
+	return json.Marshal(struct {
+		terms
+
+		Total time.Duration `json:"total"`
+	}{terms(b), b.Total()})
+}
+
 // Binds names the longest term of the critical path.
 func (b Bound) Binds() string {
 	switch longest := max(b.Copy, b.Grants, b.Calls); {
@@ -115,7 +125,7 @@ func BoundOf(c Cell, publications int) Bound {
 	b.Copy = p.Latency + p.CopyTime + 2*p.Latency
 	pass := time.Duration(c.Pages()) * p.Latency
 	listed := p.Latency + max(p.PropagationLag+p.Latency, pass)
-	ahead := min(c.Accounts, assumedAhead)
+	ahead := min(c.Accounts, grant.AssumedAhead)
 	b.Sessions = atQuota(publications*ahead, assumeRolePerSecond)
 	b.Grants = p.Latency + atQuota(publications*(c.Accounts-ahead), assumeRolePerSecond) + listed
 	b.Calls = time.Duration(c.MemberCalls()-ahead)*p.Latency/awsclient.CallsAtOnce + listed

@@ -46,15 +46,7 @@ type grid struct {
 
 	Makespan time.Duration `json:"makespan"`
 	Bound    struct {
-		Look     time.Duration `json:"look"`
-		Sessions time.Duration `json:"sessions"`
-		Key      time.Duration `json:"key"`
-		Copy     time.Duration `json:"copy"`
-		Grants   time.Duration `json:"grants"`
-		Calls    time.Duration `json:"calls"`
-		Check    time.Duration `json:"check"`
-		Share    time.Duration `json:"share"`
-		Mark     time.Duration `json:"mark"`
+		Total time.Duration `json:"total"`
 	} `json:"bound"`
 	Warm     calls         `json:"warm"`
 	WarmTime time.Duration `json:"warm_time"`
@@ -65,11 +57,6 @@ type perGrant struct {
 
 	Warm     calls         `json:"warm"`
 	WarmTime time.Duration `json:"warm_time"`
-}
-
-func (g grid) bound() time.Duration {
-	b := g.Bound
-	return b.Look + b.Sessions + b.Key + max(b.Copy, b.Grants, b.Calls) + b.Check + b.Share + b.Mark
 }
 
 func main() {
@@ -152,7 +139,7 @@ func overBound(lines []line) series {
 	s := series{}
 	for _, l := range lines {
 		if g := l.Grid; g != nil && (g.Regions == 3 || g.Regions == 33) {
-			s.add(fmt.Sprintf("%d regions, copies of %v", g.Regions, g.CopyTime), g.Accounts, float64(g.Makespan)/float64(g.bound()))
+			s.add(fmt.Sprintf("%d regions, copies of %v", g.Regions, g.CopyTime), g.Accounts, float64(g.Makespan)/float64(g.Bound.Total))
 		}
 	}
 	return s
