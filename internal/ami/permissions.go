@@ -46,7 +46,7 @@ func (p Permissions) all() []string {
 func (p Permissions) Any() bool { return p.Public || len(p.all()) > 0 }
 
 // With returns the permissions together with others.
-func (p Permissions) With(others Permissions) Permissions {
+func (p Permissions) with(others Permissions) Permissions {
 	missing := others.missingFrom(p)
 	return Permissions{
 		Organizations:       slices.Concat(p.Organizations, missing.Organizations),
@@ -74,6 +74,15 @@ type SharePolicy struct {
 	Snapshots bool
 	// Prune removes all permissions that aren't configured.
 	Prune bool
+}
+
+// Apply returns the permissions of an image that has these, once it is shared as
+// configured.
+func (s SharePolicy) Apply(have Permissions) Permissions {
+	if s.Prune {
+		return s.Image
+	}
+	return have.with(s.Image)
 }
 
 func (s SharePolicy) snapshotAccounts() []string {

@@ -46,10 +46,7 @@ const maxPermissions = 1000
 // QuotaProblem explains why the image can't be shared with all principals in the
 // policy, or returns "". An image that has more permissions already has a raised quota.
 func (s SharePolicy) QuotaProblem(region string, have Shared) string {
-	before, after := len(have.Image.all()), len(have.Image.With(s.Image).all())
-	if s.Prune {
-		after = len(s.Image.all())
-	}
+	before, after := len(have.Image.all()), len(s.Apply(have.Image).all())
 	if after <= maxPermissions || before > maxPermissions {
 		return ""
 	}

@@ -61,7 +61,7 @@ func (r run) check(ctx context.Context, at reached) (Checks, error) {
 	subjects := map[string]launchcheck.Subject{}
 	for _, region := range at.verified.Regions() {
 		image := at.verified.Image(region)
-		subjects[region] = launchcheck.Subject{Image: image, Permissions: at.observed.Images[region].Shared[image.ID].Image.With(at.plan.SharePolicy.Image)}
+		subjects[region] = launchcheck.Subject{Image: image, Permissions: at.plan.SharePolicy.Apply(at.observed.Images[region].Shared[image.ID].Image)}
 	}
 	grants := at.grants.Grants()
 	var known map[string]launchcheck.Key

@@ -34,8 +34,8 @@ func (r run) foresee(observed Observed, plan Plan) error {
 	if len(failing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("with the planned key policies, %s of %s would fail:\n%s%s",
-		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), failing.WithoutRemedies().Text(r.file(true)), r.policyRemedy(plan, failing, futures))
+	return fmt.Errorf("once this plan is applied, %s of %s would fail:\n%s%s",
+		text.Number(failing.Count(evaluate.Fails)), text.Count(matrix.Total(), "launch"), failing.WithoutRemedies().Text(r.file(true)), r.foreseenRemedy(plan, failing, futures))
 }
 
 // planned is the result of the launch checks once the plan is applied.
@@ -58,8 +58,9 @@ func (r run) futures(observed Observed, plan Plan, published map[string]launchch
 	for _, image := range plan.Images {
 		region, source := image.Region(), image.Source()
 		keyARN := policy.KeyARN(observed.Caller.Partition, region, observed.Caller.Account, plan.keyID())
+		shared := observed.Images[region].Shared[image.ImageID()].Image // nothing for an image to be copied
 		future := launchcheck.Future{
-			KeyARN: keyARN, Policy: plan.Key.Policy(region), Permissions: plan.SharePolicy.Image,
+			KeyARN: keyARN, Policy: plan.Key.Policy(region), Permissions: plan.SharePolicy.Apply(shared),
 			Image: ami.Image{
 				ID: "the planned image", Name: image.Desired().Name, Region: region, Owner: observed.Caller.Account, State: "available",
 				CreationDate: observed.Now.Format(time.RFC3339), ProductCodes: source.ProductCodes,
@@ -67,7 +68,7 @@ func (r run) futures(observed Observed, plan Plan, published map[string]launchch
 			},
 		}
 		if current, found := published[region]; found {
-			future.Image, future.Permissions = current.Image, current.Permissions.With(plan.SharePolicy.Image)
+			future.Image, future.Permissions = current.Image, plan.SharePolicy.Apply(current.Permissions)
 		}
 		futures[region] = future
 	}
@@ -76,6 +77,20 @@ func (r run) futures(observed Observed, plan Plan, published map[string]launchch
 
 // keyID is the ID of the key, or of a stand-in for one that doesn't exist yet.
 func (p Plan) keyID() string { return cmp.Or(p.Key.ID(), newKeyID) }
+
+// foreseenRemedy describes how to change what the plan gets wrong: whom it shares the
+// image with, or the key policies.
+func (r run) foreseenRemedy(plan Plan, failing evaluate.Matrix, futures map[string]launchcheck.Future) string {
+	unshared, denied := failing.BrokenAt(evaluate.LinkShared)
+	remedy := ""
+	if len(unshared) > 0 {
+		remedy = "\n  Add the accounts to the share block, or remove them from the grants block"
+	}
+	if len(denied) > 0 {
+		remedy += r.policyRemedy(plan, denied, futures)
+	}
+	return remedy
+}
 
 // policyRemedy describes where to change the denying statements, and how to edit the
 // policies of an existing key.

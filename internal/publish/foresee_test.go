@@ -1,10 +1,13 @@
 package publish_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // shutsOut is an extra statement that denies members the key, as people write it to
@@ -56,4 +59,53 @@ func TestExtraStatementShutsMembersOut(t *testing.T) {
 	}
 }
 
-const foreseen = "with the planned key policies"
+// letsMembersIn allows the key to all accounts, whether or not they are in the share
+// block.
+const letsMembersIn = `[{"Sid":"Members","Effect":"Allow","Principal":{"AWS":["arn:aws:iam::222222222222:root","arn:aws:iam::333333333333:root","arn:aws:iam::444444444444:root"]},"Action":["kms:Decrypt","kms:DescribeKey","kms:Encrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:CreateGrant"],"Resource":"*"}]`
+
+const foreseen = "once this plan is applied"
+
+// Accounts that an image is shared with, although the configuration doesn't name them,
+// launch it after a publication that keeps their permissions, and don't launch it after
+// one that removes them.
+func TestForeseenPermissions(t *testing.T) {
+	member := awssim.MemberAccounts()[0]
+	for name, test := range map[string]struct {
+		prune, planOnly bool
+		fails           bool
+	}{
+		"kept":                 {},
+		"kept, plan only":      {planOnly: true},
+		"removed":              {prune: true, fails: true},
+		"removed, plan only":   {prune: true, planOnly: true, fails: true},
+		"removed, last change": {prune: true, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, defaultWorld, func(t *testing.T, w *world) {
+				spec := w.spec()
+				spec.Share = publish.ShareSpec{Accounts: awssim.MemberAccounts()[:2]}
+				spec.Key.ExtraStatements = []byte(letsMembersIn)
+				w.mustPublish(t, spec)
+				// Now the configuration doesn't name the account, which keeps its grants.
+				spec.Share.Accounts, spec.Share.Prune = awssim.MemberAccounts()[1:2], test.prune
+				spec.PlanOnly = test.planOnly
+				if name != "removed, last change" {
+					spec.Grants.Accounts = awssim.MemberAccounts() // a change that has nothing to do with it
+					spec.Share.Accounts = awssim.MemberAccounts()[1:]
+				}
+				result, err := w.publish(spec)
+				if planned := result.Checks.Planned; test.planOnly {
+					c, _ := planned.Find(member, auditedRegion, "EC2 Auto Scaling")
+					if fails := c.Outcome == evaluate.Fails; err != nil || fails != test.fails {
+						t.Errorf("%v, planned: %s: %+v", err, c.Outcome, c.Links)
+					}
+				} else if (err != nil) != test.fails {
+					t.Errorf("the publication ends with %v", err)
+				}
+				if output := w.said() + fmt.Sprint(err); strings.Contains(output, "not shared with the account "+member) != test.fails || strings.Contains(output, "put-key-policy") {
+					t.Errorf("the output:\n%s", output)
+				}
+			})
+		})
+	}
+}

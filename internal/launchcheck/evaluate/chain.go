@@ -16,7 +16,7 @@ const (
 	linkImage          = "image"
 	linkProductCode    = "product-code"
 	linkRegionEnabled  = "region-enabled"
-	linkShared         = "shared"
+	LinkShared         = "shared" // the account is among those that the image is shared with
 	linkAllowedAMIs    = "allowed-amis"
 	linkSnapshot       = "snapshot"
 	linkSCP            = "scp"
@@ -122,17 +122,17 @@ func (r *Region) sharedLink(a *Account) Link {
 	i := &r.Image
 	switch {
 	case i.Owner == a.ID:
-		return holds(linkShared, a.ID+" owns "+i.ID)
+		return holds(LinkShared, a.ID+" owns "+i.ID)
 	case i.Public:
-		return holds(linkShared, i.ID+" is public")
+		return holds(LinkShared, i.ID+" is public")
 	case slices.Contains(i.Accounts, a.ID):
-		return holds(linkShared, i.ID+" is shared with the account "+a.ID)
+		return holds(LinkShared, i.ID+" is shared with the account "+a.ID)
 	}
 	doubt := ""
 	for _, permission := range slices.Concat(i.Organizations, i.OrganizationalUnits) {
 		switch in, why := a.isIn(permission); in {
 		case yes:
-			l := holds(linkShared, i.ID+" is shared with "+permission)
+			l := holds(LinkShared, i.ID+" is shared with "+permission)
 			if a.MembershipAssumed && !a.SeesImage[r.Name] {
 				l = l.assumed()
 			}
@@ -146,9 +146,9 @@ func (r *Region) sharedLink(a *Account) Link {
 		doubt = "its owner is not known"
 	}
 	if doubt != "" {
-		return open(linkShared, "whether "+i.ID+" is shared with "+a.ID+" is not known: "+doubt, remedy)
+		return open(LinkShared, "whether "+i.ID+" is shared with "+a.ID+" is not known: "+doubt, remedy)
 	}
-	return breaks(linkShared, fmt.Sprintf("%s is not shared with the account %s, nor with an organization or unit that it is in: %s", i.ID, a.ID, i.sharedWith()), remedy)
+	return breaks(LinkShared, fmt.Sprintf("%s is not shared with the account %s, nor with an organization or unit that it is in: %s", i.ID, a.ID, i.sharedWith()), remedy)
 }
 
 func (i *Image) sharedWith() string {

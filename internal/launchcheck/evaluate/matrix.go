@@ -199,6 +199,18 @@ func (m Matrix) Only(outcome Outcome) Matrix {
 	return slices.DeleteFunc(slices.Clone(m), func(c Case) bool { return c.Outcome != outcome })
 }
 
+// BrokenAt splits the matrix into the cases that the link decides, and the others.
+func (m Matrix) BrokenAt(link string) (broken, others Matrix) {
+	for _, c := range m {
+		if l, _ := c.Broken(); l.Name == link {
+			broken = append(broken, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	return broken, others
+}
+
 // After returns the cases without the launches that succeed or are pending in the
 // planned matrix. Launches that aren't in the planned matrix stay.
 func (m Matrix) After(planned Matrix) Matrix {

@@ -101,7 +101,7 @@ func (e *evaluation) seenLink(a *Account) []Link {
 	if !known || sees || a.ID == e.region.Image.Owner {
 		return nil
 	}
-	return []Link{open(linkShared, fmt.Sprintf("the account %s doesn't see %s, although it's shared and none of the settings that were read hides it", a.ID, e.region.Image.ID),
+	return []Link{open(LinkShared, fmt.Sprintf("the account %s doesn't see %s, although it's shared and none of the settings that were read hides it", a.ID, e.region.Image.ID),
 		fmt.Sprintf("aws ec2 describe-images --region %s --image-ids %s", e.region.Name, e.region.Image.ID)).note(CredentialsOf(a.ID))}
 }
 
