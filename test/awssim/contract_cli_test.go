@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // TestContractCLI drives a listening simulator with the AWS CLI, through the
@@ -17,6 +19,8 @@ func TestContractCLI(t *testing.T) {
 	t.Run("keys", c.testKeys)
 	t.Run("grants", c.testGrants)
 	t.Run("images", c.testImages)
+	t.Run("Regions", c.testRegions)
+	t.Run("policies of the organization", c.testControlPolicies)
 	t.Run("errors", c.testErrors)
 }
 
@@ -139,16 +143,58 @@ func (c *contractCLI) testImages(t *testing.T) {
 	c.equal(t, "[]", inRegion("ec2", "describe-snapshots", "--owner-ids", "self", "--query", "Snapshots")...)
 }
 
+// testRegions enables a Region. Fact: NET-5, NET-6.
+func (c *contractCLI) testRegions(t *testing.T) {
+	status := func(region string) string {
+		return c.run(t, contractMember, "account", "get-region-opt-status", "--region-name", region, "--query", "RegionOptStatus")
+	}
+	if before := status("af-south-1"); before != "DISABLED" {
+		t.Errorf("at first: %s", before)
+	}
+	describe := []string{"ec2", "describe-images", "--owners", "self", "--region", "af-south-1", "--query", "Images"}
+	if output, err := c.command(contractMember, describe...).CombinedOutput(); err == nil {
+		t.Errorf("a call in the Region: %s", output)
+	}
+	for range 2 { // the second changes nothing
+		c.run(t, contractMember, "account", "enable-region", "--region-name", "af-south-1")
+	}
+	if after := status("af-south-1"); after != "ENABLED" || status("us-east-1") != "ENABLED_BY_DEFAULT" {
+		t.Errorf("at last: %s, and us-east-1 is %s", after, status("us-east-1"))
+	}
+	if images := c.run(t, contractMember, describe...); images != "[]" {
+		t.Error(images)
+	}
+}
+
+// testControlPolicies lists policies. Fact: ORG-13.
+func (c *contractCLI) testControlPolicies(t *testing.T) {
+	for _, target := range []string{contractMember, awssim.WorkloadsUnit} {
+		list := []string{"organizations", "list-policies-for-target", "--target-id", target, "--filter", "SERVICE_CONTROL_POLICY", "--query", "Policies[].Name"}
+		if got := c.run(t, contractManagement, list...); got != `["FullAWSAccess"]` {
+			t.Errorf("%s: %s", target, got)
+		}
+		if output, err := c.command(contractMember, list...).CombinedOutput(); err == nil || !strings.Contains(string(output), "AccessDeniedException") {
+			t.Errorf("as a member: %s", output)
+		}
+	}
+}
+
 func (c *contractCLI) testErrors(t *testing.T) {
 	// One error for each protocol.
 	tests := map[string][]string{
-		"NotFoundException":     {"kms", "describe-key", "--key-id", "alias/none"},
-		"AccessDenied":          {"sts", "assume-role", "--role-arn", "arn:aws:iam::" + contractMember + ":role/none", "--role-session-name", "x1"},
-		"InvalidAMIID.NotFound": {"ec2", "describe-images", "--image-ids", "ami-0123456789abcdef0"},
+		"NotFoundException":                    {"kms", "describe-key", "--key-id", "alias/none"},
+		"AccessDenied":                         {"sts", "assume-role", "--role-arn", "arn:aws:iam::" + contractMember + ":role/none", "--role-session-name", "x1"},
+		"TargetNotFoundException":              {"organizations", "list-policies-for-target", "--target-id", "555555555555", "--filter", "SERVICE_CONTROL_POLICY"},
+		"InvalidAuthorizationMessageException": {"sts", "decode-authorization-message", "--encoded-message", "nonsense"},
+		"InvalidAMIID.NotFound":                {"ec2", "describe-images", "--image-ids", "ami-0123456789abcdef0"},
 	}
 	for code, args := range tests {
 		t.Run(code, func(t *testing.T) {
-			output, err := c.command(contractPublisher, args...).CombinedOutput()
+			account := contractPublisher
+			if args[0] == "organizations" {
+				account = contractManagement
+			}
+			output, err := c.command(account, args...).CombinedOutput()
 			if err == nil || !strings.Contains(string(output), "("+code+")") {
 				t.Errorf("aws %s: %v, printed %s, want (%s)", strings.Join(args, " "), err, output, code)
 			}

@@ -111,7 +111,7 @@ func (c *call) copySource(r copyImageRequest) (*image, *Error) {
 		return nil, badRequest("InvalidParameterValue", "SnapshotCopyCompletionDurationMinutes must be a multiple of 15 up to 2880: %d", *d)
 	}
 	from := c.w.regions[r.SourceRegion]
-	if from == nil || !c.account().enabledIn(from) {
+	if from == nil || !c.account().enabledIn(from, c.now) {
 		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter sourceRegion is invalid. The region does not exist or is not enabled", r.SourceRegion)
 	}
 	source, problem := c.imageIn(r.SourceRegion, r.SourceImageID)

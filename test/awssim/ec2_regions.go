@@ -32,7 +32,7 @@ func describeRegions(c *call, r describeRegionsRequest) (any, error) {
 	for _, name := range slices.Sorted(maps.Keys(c.w.regions)) {
 		region := c.w.regions[name]
 		named := len(r.RegionNames) == 0 || slices.Contains(r.RegionNames, name)
-		if named && (r.AllRegions || c.account().enabledIn(region)) {
+		if named && (r.AllRegions || c.account().enabledIn(region, c.now)) {
 			regions = append(regions, region)
 		}
 	}
@@ -62,7 +62,7 @@ func (c *call) optInStatus(r *region) string {
 	switch {
 	case !r.optIn:
 		return "opt-in-not-required"
-	case c.account().enabledIn(r):
+	case c.account().enabledIn(r, c.now):
 		return "opted-in"
 	default:
 		return "not-opted-in"

@@ -52,7 +52,7 @@ func copySnapshot(c *call, r copySnapshotRequest) (any, error) {
 		return nil, badRequest("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
 	}
 	from := c.w.regions[r.SourceRegion]
-	if from == nil || !c.account().enabledIn(from) {
+	if from == nil || !c.account().enabledIn(from, c.now) {
 		return nil, badRequest("InvalidParameterValue", "Value (%s) for parameter sourceRegion is invalid.", r.SourceRegion)
 	}
 	source, problem := c.snapshotIn(r.SourceRegion, r.SourceSnapshotID)

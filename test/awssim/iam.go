@@ -19,8 +19,11 @@ var iamOperations = map[string]operation{
 	"DeleteRole":              {mutating: true, handle: deleteRole},
 	"PutRolePolicy":           {mutating: true, handle: putRolePolicy},
 	"DeleteRolePolicy":        {mutating: true, handle: deleteRolePolicy},
-	"GetRolePolicy":           {handle: getRolePolicy},
-	"ListRolePolicies":        {handle: listRolePolicies},
+
+	"DeleteRolePermissionsBoundary": {mutating: true, handle: deleteRolePermissionsBoundary},
+
+	"GetRolePolicy":    {handle: getRolePolicy},
+	"ListRolePolicies": {handle: listRolePolicies},
 
 	"CreatePolicy":             {mutating: true, handle: createPolicy},
 	"GetPolicy":                {handle: getPolicy},
@@ -46,7 +49,15 @@ type iamRole struct {
 		AssumeRolePolicyDocument string
 		Description              string `xml:",omitempty"`
 		MaxSessionDuration       int
+		PermissionsBoundary      *attachedBoundary
 	}
+}
+
+// attachedBoundary names a role's permissions boundary. Source: IAM API reference,
+// AttachedPermissionsBoundary.
+type attachedBoundary struct {
+	PermissionsBoundaryType string
+	PermissionsBoundaryArn  string
 }
 
 func describeRole(r *role) iamRole {
@@ -56,6 +67,20 @@ func describeRole(r *role) iamRole {
 	answer.Role.AssumeRolePolicyDocument = url.QueryEscape(r.trustText)
 	answer.Role.Description, answer.Role.MaxSessionDuration = r.description, r.maxSession
 	return answer
+}
+
+// deleteRolePermissionsBoundary removes the boundary, so that only the role's own
+// policies limit it.
+func deleteRolePermissionsBoundary(c *call) (any, error) {
+	r, problem := findRole(c)
+	if problem != nil {
+		return nil, problem
+	}
+	if r.boundary == nil {
+		return nil, &Error{Status: http.StatusNotFound, Code: "NoSuchEntity", Message: "The role " + r.name + " has no permissions boundary."}
+	}
+	r.boundary = nil
+	return nil, nil
 }
 
 // addRole adds a role to the account. trust is "" for a service-linked role.
@@ -170,7 +195,11 @@ func getRole(c *call) (any, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	return describeRole(r), nil
+	answer := describeRole(r)
+	if r.boundary != nil { // a world file's boundary has no name
+		answer.Role.PermissionsBoundary = &attachedBoundary{"PermissionsBoundaryPolicy", c.w.arn("iam", "", c.caller.Account, "policy/boundary-of-"+r.name)}
+	}
+	return answer, nil
 }
 
 // deleteRole rejects while the role has policies. Fact: IAM-POLICY-2, IAM-ROLE-8.

@@ -95,7 +95,7 @@ func (w *World) checkCaller(c *call) *Error {
 		return nil // a global service: its signatures may name a Region that the world doesn't have
 	}
 	region := w.regions[c.region]
-	if region == nil || !w.accounts[c.caller.Account].enabledIn(region) {
+	if region == nil || !w.accounts[c.caller.Account].enabledIn(region, c.now) {
 		return unknown
 	}
 	return nil

@@ -27,7 +27,7 @@ func replicateKey(c *call) (any, error) {
 		return nil, k.usable(c.now)
 	case target == nil:
 		return nil, badRequest("ValidationException", "%s is not a region of this partition", r.ReplicaRegion)
-	case !c.w.accounts[c.caller.Account].enabledIn(target):
+	case !c.w.accounts[c.caller.Account].enabledIn(target, c.now):
 		return nil, badRequest("AccessDeniedException", "region %s is not enabled for the account", r.ReplicaRegion)
 	case !c.allows("kms:CreateKey", "*"):
 		return nil, badRequest("AccessDeniedException", "User: %s is not authorized to perform: kms:CreateKey in %s", c.caller.ARN, r.ReplicaRegion)

@@ -226,7 +226,7 @@ func (w *World) launchAsServiceLinkedRole(r launchRequest, now time.Time) (Launc
 	if region == nil {
 		return LaunchResult{}, fmt.Errorf("there is no region %q", r.Region)
 	}
-	if !w.accounts[r.Account].enabledIn(region) { // Fact: KMS-KEY-16, NET-4
+	if !w.accounts[r.Account].enabledIn(region, now) { // Fact: KMS-KEY-16, NET-4
 		return LaunchResult{State: "refused", Reason: "OptInRequired", Diagnosis: fmt.Sprintf("account %s hasn't enabled the opt-in Region %s", r.Account, r.Region)}, nil
 	}
 	c := &call{w: w, now: now, service: "ec2", operation: "RunInstances", region: r.Region, caller: principal}

@@ -15,6 +15,7 @@ var organizationsOperations = map[string]operation{
 	"ListOrganizationalUnitsForParent": {handle: listOrganizationalUnitsForParent},
 	"DescribeAccount":                  {handle: describeAccount},
 	"ListParents":                      {handle: listParents},
+	"ListPoliciesForTarget":            {handle: listPoliciesForTarget},
 }
 
 // organizationsRegions are the Regions of the service's endpoint, by partition. Fact:

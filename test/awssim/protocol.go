@@ -14,7 +14,7 @@ import (
 type protocol int
 
 const (
-	jsonProtocol  protocol = iota // KMS, Organizations, SSM: AWS JSON 1.1; RAM: REST with JSON
+	jsonProtocol  protocol = iota // KMS, Organizations, SSM: AWS JSON 1.1; RAM, Account Management: REST with JSON
 	ec2Protocol                   // EC2's query protocol
 	queryProtocol                 // STS, IAM, Auto Scaling: AWS query
 )
@@ -26,7 +26,7 @@ func init() {
 	operations = map[string]map[string]operation{
 		"ec2": ec2Operations, "kms": kmsOperations, "sts": stsOperations,
 		"organizations": organizationsOperations, "iam": iamOperations, "ssm": ssmOperations,
-		"autoscaling": asgOperations, "ram": ramOperations,
+		"autoscaling": asgOperations, "ram": ramOperations, "account": accountOperations,
 	}
 }
 

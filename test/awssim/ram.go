@@ -21,14 +21,14 @@ var ramOperations = map[string]operation{
 	"EnableSharingWithAwsOrganization": {mutating: true, handle: enableSharingWithOrganization},
 }
 
-// ramTarget names the operation as the target header of the other JSON protocols does.
-func ramTarget(r *http.Request) string {
-	for name := range ramOperations {
+// restTarget names the operation as the target header of the other JSON protocols does.
+func restTarget(r *http.Request, operations map[string]operation) string {
+	for name := range operations {
 		if strings.EqualFold("/"+name, r.URL.Path) {
-			return "ram." + name
+			return "." + name
 		}
 	}
-	return "ram." + strings.Trim(r.URL.Path, "/")
+	return "." + strings.Trim(r.URL.Path, "/")
 }
 
 type resourceShare struct {

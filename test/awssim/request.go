@@ -34,8 +34,8 @@ func (w *World) decode(r *http.Request) (*call, *Error) {
 		return c, badRequest("UnknownService", "the simulator has no service %q", c.service)
 	}
 	target := r.Header.Get("X-Amz-Target")
-	if c.service == "ram" {
-		target, c.form = ramTarget(r), r.URL.Query()
+	if c.service == "ram" || c.service == "account" {
+		target, c.form = restTarget(r, operations[c.service]), r.URL.Query()
 	}
 	return c, c.readOperation(target)
 }

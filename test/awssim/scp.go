@@ -32,7 +32,7 @@ func (w *World) controlDenial(p Principal, action, resource string, context map[
 	for n, policy := range a.controlPolicies {
 		switch decision := policy.Evaluate(request); decision.Effect {
 		case authz.Deny:
-			return fmt.Sprintf("service control policy %d of account %s denies %s explicitly (%s)", n+1, a.id, action, decision.Statement)
+			return fmt.Sprintf("%s denies %s explicitly (%s)", controlPolicyName(a.id, n), action, decision.Statement)
 		case authz.Allow:
 			allowed = true
 		}
@@ -75,7 +75,8 @@ func (c *call) launchDenial(p launchPlan, instanceType string, volumes []volumeP
 		if why := c.w.controlDenial(c.caller, actionRunInstances, r.arn, context); why != "" {
 			return &Error{
 				Status: http.StatusForbidden, Code: "UnauthorizedOperation",
-				Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: ec2:RunInstances on resource: " + r.arn + " because " + why,
+				Message: "You are not authorized to perform this operation. User: " + c.caller.ARN + " is not authorized to perform: ec2:RunInstances on resource: " + r.arn + " because " + why +
+					". " + c.encodedDenial(actionRunInstances, r.arn, why),
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package awssim_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,7 @@ func TestControlPoliciesAtLaunch(t *testing.T) {
 					if err != nil && !strings.Contains(err.Error(), "service control policy") {
 						t.Errorf("the error doesn't name the policy: %v", err)
 					}
+					decodesDenial(t, w, err)
 				} else if diagnosis := w.Diagnosis(aws.ToString(instance.InstanceId)); err != nil || !strings.Contains(diagnosis, test.diagnosis) || (diagnosis == "") != (test.diagnosis == "") {
 					t.Errorf("error %v, diagnosis %q, want %q", err, diagnosis, test.diagnosis)
 				}
@@ -88,6 +90,16 @@ func TestControlPoliciesAtLaunch(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// decodesDenial decodes the message of a denied call. Fact: STS-5.
+func decodesDenial(t *testing.T, w *awssim.World, denied error) {
+	t.Helper()
+	_, message, _ := strings.Cut(fmt.Sprint(denied), "Encoded authorization failure message: ")
+	decoded, err := sts.NewFromConfig(config(w, awssim.PublishingAccount, "us-east-1")).DecodeAuthorizationMessage(t.Context(), &sts.DecodeAuthorizationMessageInput{EncodedMessage: &message})
+	if err != nil || !strings.Contains(*decoded.DecodedMessage, `"action":"ec2:RunInstances"`) || !strings.Contains(*decoded.DecodedMessage, "/Launcher/") {
+		t.Errorf("%v: %v", denied, err)
 	}
 }
 

@@ -13,6 +13,8 @@ var stsOperations = map[string]operation{
 	// GetCallerIdentity requires no permission.
 	"GetCallerIdentity": {ownAuthorization: true, handle: getCallerIdentity},
 	"AssumeRole":        {mutating: true, ownAuthorization: true, handle: assumeRole},
+
+	"DecodeAuthorizationMessage": {handle: decodeAuthorizationMessage},
 }
 
 type callerIdentity struct {
@@ -60,7 +62,7 @@ func assumeRole(c *call) (any, error) {
 		return nil, refused
 	}
 	// Fact: NET-1. The error's text is that of the API reference of AssumeRole.
-	if region := c.w.regions[c.region]; !c.w.accounts[r.account].enabledIn(region) {
+	if region := c.w.regions[c.region]; !c.w.accounts[r.account].enabledIn(region, c.now) {
 		return nil, &Error{Status: http.StatusForbidden, Code: "RegionDisabledException", Message: "STS is not activated in this region for account:" + r.account + ". Your account administrator can activate STS in this region using the IAM Console."}
 	}
 	context := c.requestContext()

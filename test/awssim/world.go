@@ -121,8 +121,9 @@ type account struct {
 	organizationalUnits []string
 	// status is ACTIVE, SUSPENDED or PENDING_CLOSURE. Fact: ORG-6.
 	status string
-	// enabled lists the opt-in Regions that this account has enabled.
-	enabled         map[string]bool
+	// enabled lists the opt-in Regions that this account has enabled, with the time from
+	// which they can be used.
+	enabled         map[string]time.Time
 	roles           map[string]*role          // by path and name: "aws-service-role/autoscaling.amazonaws.com/AWSService…"
 	managedPolicies map[string]*managedPolicy // by ARN
 	// ebsEncryptionByDefault by Region. Fact: EC2-API-4.
@@ -163,4 +164,7 @@ func (w *World) newID(prefix string, n int) string {
 }
 
 // enabledIn reports whether the account can use the Region.
-func (a *account) enabledIn(r *region) bool { return !r.optIn || a.enabled[r.name] }
+func (a *account) enabledIn(r *region, now time.Time) bool {
+	from, enabled := a.enabled[r.name]
+	return !r.optIn || enabled && !from.After(now)
+}

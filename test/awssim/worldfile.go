@@ -171,11 +171,11 @@ func New(file WorldFile, options Options) (*World, error) {
 
 func (w *World) addAccount(file AccountFile) error {
 	a := &account{
-		id: file.ID, name: file.Name, status: cmp.Or(file.Status, "ACTIVE"), enabled: map[string]bool{}, roles: map[string]*role{}, managedPolicies: map[string]*managedPolicy{},
+		id: file.ID, name: file.Name, status: cmp.Or(file.Status, "ACTIVE"), enabled: map[string]time.Time{}, roles: map[string]*role{}, managedPolicies: map[string]*managedPolicy{},
 		ebsEncryptionByDefault: map[string]bool{}, ebsDefaultKey: map[string]string{}, withoutDefaultVPC: map[string]bool{},
 	}
 	for _, r := range file.EnabledRegions {
-		a.enabled[r] = true
+		a.enabled[r] = time.Time{}
 	}
 	for _, r := range file.NoDefaultVPC {
 		a.withoutDefaultVPC[r] = true
