@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,6 +22,8 @@ type guide struct {
 	// block's text.
 	account string
 	others  map[string]string
+	// world changes the simulated AWS.
+	world func(*awssim.WorldFile)
 	// before are commands that create what the page assumes.
 	before string
 	// replace maps names in the page to those of the simulated AWS.
@@ -48,7 +51,19 @@ aws autoscaling create-auto-scaling-group --region eu-west-1 --auto-scaling-grou
 		"docs/guides/settings-that-block.md": {
 			account: member,
 			others:  map[string]string{"aws organizations": awssim.ManagementAccount},
-			before:  `message=encoded`,
+			world: func(file *awssim.WorldFile) {
+				file.Regions = append(file.Regions, awssim.RegionFile{Name: "ap-east-1", OptIn: true})
+				for i := range file.Accounts {
+					if file.Accounts[i].ID == member {
+						file.Accounts[i].ServiceControlPolicies = []json.RawMessage{json.RawMessage(awssim.FullAWSAccess), document(`{"Effect":"Deny","Action":"ec2:RunInstances","Resource":"*"}`)}
+					}
+				}
+			},
+			before: `
+image=$(jq -r '.images["eu-west-1"].image_id' orgami/orgami.json)
+denied=$(aws ec2 run-instances --region eu-west-1 --image-id "$image" --instance-type t3.micro 2>&1) || true
+message=${denied##*Encoded authorization failure message: }
+printf 'message: %s\n' "$message"`,
 		},
 		"docs/guides/tutorial.md": {account: awssim.PublishingAccount, replace: []string{
 			`ssh_username  = "ec2-user"`, `communicator  = "none"`,
@@ -106,6 +121,9 @@ func (g guide) run(t *testing.T, page string) {
 		if file.Accounts[i].ID == "333333333333" {
 			file.Accounts[i].ServiceLinkedRoles = nil
 		}
+	}
+	if g.world != nil {
+		g.world(&file)
 	}
 	sim := newAWSWith(t, file, awssim.Options{})
 	p := newPacker(t, sim.environment...)
@@ -219,7 +237,7 @@ case "$1 $2" in
 	shift 2
 	while [ "$1" != --template-file ]; do shift; done
 	set -- cloudformation validate-template --region us-east-1 --template-body "file://$2" ;;
-"cloudformation "* | "eks "* | "cloudtrail "* | "account "* | "sts decode-authorization-message" | "organizations list-policies-for-target") ;;
+"cloudformation "* | "eks "* | "cloudtrail "*) ;;
 *) exec "` + cli + `" "$@" ;;
 esac
 echo PARSED >&2
