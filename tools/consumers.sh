@@ -23,23 +23,40 @@ found() {
 # digest FILE...: a short digest of the files' contents.
 digest() { cat "$@" | git hash-object --stdin | cut -c 1-12; }
 
-# Terraform and its AWS provider, from a folder as `terraform providers mirror` makes
-# it. The tests don't download providers.
+# Terraform, OpenTofu and their AWS provider, from a folder as `terraform providers
+# mirror` makes it. The tests don't download providers.
 find_terraform() {
-	local program folder
-	if ! program=$(command -v terraform || command -v tofu); then
-		missing "the Terraform modules: neither Terraform nor OpenTofu is installed"
-		return
-	fi
+	local folder
 	for folder in "${TERRAFORM_PLUGINS:-}" "$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /opt/tf-plugins; do
 		if [ -n "$folder" ] && compgen -G "$folder/*/hashicorp/aws" >/dev/null; then
-			found ORGAMI_TEST_TERRAFORM "$program"
 			found ORGAMI_TEST_TERRAFORM_PLUGINS "$folder"
-			command -v aws >/dev/null || missing "the Terraform module grants: the AWS CLI isn't installed"
+			if ! command -v aws >/dev/null; then missing "the Terraform module grants: the AWS CLI isn't installed"; fi
+			if command -v terraform >/dev/null; then
+				found ORGAMI_TEST_TERRAFORM "$(command -v terraform)"
+			else
+				missing "the Terraform modules with Terraform: it isn't installed"
+			fi
+			find_opentofu
 			return
 		fi
 	done
 	missing "the Terraform modules: there is no AWS provider in \$TERRAFORM_PLUGINS"
+}
+
+find_opentofu() {
+	local folder=test/consumers/opentofu binary
+	binary=$cache/opentofu-$(digest $folder/go.mod)/tofu
+	if [ ! -x "$binary" ] && [ "$mode" = run ]; then
+		echo "building OpenTofu, once; about 4 minutes (into $(dirname "$binary"))…" >&2
+		mkdir -p "$(dirname "$binary")"
+		if ! (cd $folder && CGO_ENABLED=0 go build -ldflags='-s -w' -o "$binary.$$" github.com/opentofu/opentofu/cmd/tofu && mv "$binary.$$" "$binary"); then
+			missing "the Terraform modules with OpenTofu: it can't be built"
+			return
+		fi
+	fi
+	if [ -x "$binary" ]; then
+		found ORGAMI_TEST_OPENTOFU "$binary"
+	fi
 }
 
 # What npm's packages do, by the lock file.

@@ -28,14 +28,37 @@ type terraform struct {
 	environment []string
 }
 
-// newTerraform initializes a copy of the module, with the provider from a folder on
-// this machine.
-func newTerraform(t *testing.T, sim simulated, module, account string) terraform {
+// withTerraform runs the test with Terraform and with OpenTofu.
+func withTerraform(t *testing.T, test func(t *testing.T, program string)) {
 	t.Helper()
-	program, plugins := os.Getenv("ORGAMI_TEST_TERRAFORM"), os.Getenv("ORGAMI_TEST_TERRAFORM_PLUGINS")
-	if program == "" || plugins == "" {
-		t.Skip("ORGAMI_TEST_TERRAFORM or ORGAMI_TEST_TERRAFORM_PLUGINS is not set: run 'make test-consumers'")
+	t.Parallel()
+	for name, variable := range map[string]string{"Terraform": "ORGAMI_TEST_TERRAFORM", "OpenTofu": "ORGAMI_TEST_OPENTOFU"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			program := os.Getenv(variable)
+			if program == "" || os.Getenv("ORGAMI_TEST_TERRAFORM_PLUGINS") == "" {
+				t.Skipf("%s or ORGAMI_TEST_TERRAFORM_PLUGINS is not set: run 'make test-consumers'", variable)
+			}
+			test(t, program)
+		})
 	}
+}
+
+// newTerraform initializes a copy of the module, with the provider from a folder on
+// this machine. The provider's address is the one in that folder: the programs have
+// different default registries.
+func newTerraform(t *testing.T, program string, sim simulated, module, account string) terraform {
+	t.Helper()
+	plugins := os.Getenv("ORGAMI_TEST_TERRAFORM_PLUGINS")
+	found, err := filepath.Glob(filepath.Join(plugins, "*", "hashicorp", "aws"))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no provider in %s: %v", plugins, err)
+	}
+	address, err := filepath.Rel(plugins, found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	override := "terraform {\n  required_providers {\n    aws = { source = \"" + filepath.ToSlash(address) + "\" }\n  }\n}\n"
 	run := terraform{t: t, binary: program, folder: t.TempDir()}
 	content, err := os.ReadFile(filepath.Join("..", "..", "example", "downstream", "terraform", module, "main.tf"))
 	if err != nil {
@@ -46,7 +69,7 @@ provider "aws" {
   skip_metadata_api_check = true
 }
 `
-	for name, text := range map[string]string{"main.tf": string(content), "provider.tf": provider} {
+	for name, text := range map[string]string{"main.tf": string(content), "provider.tf": provider, "override.tf": override} {
 		if err := os.WriteFile(filepath.Join(run.folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -97,109 +120,112 @@ func (run terraform) apply(build string, arguments ...string) {
 // its Auto Scaling group launches. Without the account in the next publication, the
 // module has nothing to do, and the publisher revokes the grants.
 func TestConsumerTerraformGrants(t *testing.T) {
-	t.Parallel()
-	const member = "222222222222"
-	sim := newAWSWith(t, withGolden(), awssim.Options{})
-	grants := newTerraform(t, sim, "grants", member)
-	p := newPacker(t, sim.environment...)
-	outputs := `
+	withTerraform(t, func(t *testing.T, program string) {
+		const member = "222222222222"
+		sim := newAWSWith(t, withGolden(), awssim.Options{})
+		grants := newTerraform(t, program, sim, "grants", member)
+		p := newPacker(t, sim.environment...)
+		outputs := `
   outputs = ["terraform"]`
-	folder := template(t, fromExisting, keep, emittingWith(outputs))
-	p.mustBuild(folder)
-	launches := func(want bool) {
-		t.Helper()
-		for region, image := range readJSON[manifest.Manifest](t, folder, "orgami", manifest.File).Images {
-			if why := sim.autoScales(t, member, region, image.ImageID); (why == "") != want {
-				t.Errorf("launch in %s: %q", region, why)
+		folder := template(t, fromExisting, keep, emittingWith(outputs))
+		p.mustBuild(folder)
+		launches := func(want bool) {
+			t.Helper()
+			for region, image := range readJSON[manifest.Manifest](t, folder, "orgami", manifest.File).Images {
+				if why := sim.autoScales(t, member, region, image.ImageID); (why == "") != want {
+					t.Errorf("launch in %s: %q", region, why)
+				}
 			}
 		}
-	}
-	launches(false)
-	grants.apply(folder)
-	launches(true)
-	if output := p.mustBuild(folder); !strings.Contains(output, "0 failed, 0 pending") {
-		t.Errorf("the grants don't count:\n%s", output)
-	}
-	grants.apply(folder)
-	launches(true)
+		launches(false)
+		grants.apply(folder)
+		launches(true)
+		if output := p.mustBuild(folder); !strings.Contains(output, "0 failed, 0 pending") {
+			t.Errorf("the grants don't count:\n%s", output)
+		}
+		grants.apply(folder)
+		launches(true)
 
-	without := template(t, fromExisting, keep, strings.NewReplacer(`["222222222222"]`, `["333333333333"]`, "grants {", "grants {\n    prune = true").Replace(emittingWith(outputs)))
-	p.mustBuild(without)
-	grants.apply(without)
-	launches(false)
+		without := template(t, fromExisting, keep, strings.NewReplacer(`["222222222222"]`, `["333333333333"]`, "grants {", "grants {\n    prune = true").Replace(emittingWith(outputs)))
+		p.mustBuild(without)
+		grants.apply(without)
+		launches(false)
+	})
 }
 
 // The module member creates the role that the plugin assumes to create the account's
 // grants, and lets Karpenter launch.
 func TestConsumerTerraformMember(t *testing.T) {
-	t.Parallel()
-	const member = "222222222222"
-	file := withGolden()
-	for i := range file.Accounts {
-		if file.Accounts[i].ID == member {
-			file.Accounts[i].ServiceLinkedRoles = nil
-			for j, role := range file.Accounts[i].Roles {
-				if role.Name == awssim.GrantRole {
-					file.Accounts[i].Roles = append(file.Accounts[i].Roles[:j:j], file.Accounts[i].Roles[j+1:]...)
-					break
+	withTerraform(t, func(t *testing.T, program string) {
+		const member = "222222222222"
+		file := withGolden()
+		for i := range file.Accounts {
+			if file.Accounts[i].ID == member {
+				file.Accounts[i].ServiceLinkedRoles = nil
+				for j, role := range file.Accounts[i].Roles {
+					if role.Name == awssim.GrantRole {
+						file.Accounts[i].Roles = append(file.Accounts[i].Roles[:j:j], file.Accounts[i].Roles[j+1:]...)
+						break
+					}
 				}
 			}
 		}
-	}
-	sim := newAWSWith(t, file, awssim.Options{})
-	module := newTerraform(t, sim, "member", member)
-	p := newPacker(t, sim.environment...)
-	const output = `
+		sim := newAWSWith(t, file, awssim.Options{})
+		module := newTerraform(t, program, sim, "member", member)
+		p := newPacker(t, sim.environment...)
+		const output = `
   outputs = ["terraform"]`
-	first := template(t, fromExisting, keep, emittingWith(output))
-	p.mustBuild(first)
-	arguments := []string{
-		`-var=karpenter_roles=["` + awssim.LauncherRole + `"]`,
-		`-var=create_service_linked_roles=["` + autoScalingRole + `"]`,
-	}
-	module.apply(first, append(arguments, "-var=member_role="+awssim.GrantRole)...)
+		first := template(t, fromExisting, keep, emittingWith(output))
+		p.mustBuild(first)
+		arguments := []string{
+			`-var=karpenter_roles=["` + awssim.LauncherRole + `"]`,
+			`-var=create_service_linked_roles=["` + autoScalingRole + `"]`,
+		}
+		module.apply(first, append(arguments, "-var=member_role="+awssim.GrantRole)...)
 
-	second := template(t, fromExisting, keep, strings.Replace(emittingWith(output), "roles = [", "member_role = \"orgami-grants\"\n    roles = [", 1))
-	if text := p.mustBuild(second); !strings.Contains(text, "0 failed, 0 pending") {
-		t.Errorf("with the member's role:\n%s", text)
-	}
-	module.apply(second, arguments...) // the role's name comes from the publication now
-	for region, image := range readJSON[manifest.Manifest](t, second, "orgami", manifest.File).Images {
-		if why := sim.autoScales(t, member, region, image.ImageID); why != "" {
-			t.Errorf("launch by Auto Scaling in %s: %q", region, why)
+		second := template(t, fromExisting, keep, strings.Replace(emittingWith(output), "roles = [", "member_role = \"orgami-grants\"\n    roles = [", 1))
+		if text := p.mustBuild(second); !strings.Contains(text, "0 failed, 0 pending") {
+			t.Errorf("with the member's role:\n%s", text)
 		}
-		if why := sim.launch(t, member, region, image.ImageID); why != "" {
-			t.Errorf("launch by Karpenter in %s: %s", region, why)
+		module.apply(second, arguments...) // the role's name comes from the publication now
+		for region, image := range readJSON[manifest.Manifest](t, second, "orgami", manifest.File).Images {
+			if why := sim.autoScales(t, member, region, image.ImageID); why != "" {
+				t.Errorf("launch by Auto Scaling in %s: %q", region, why)
+			}
+			if why := sim.launch(t, member, region, image.ImageID); why != "" {
+				t.Errorf("launch by Karpenter in %s: %s", region, why)
+			}
 		}
-	}
-	module.must("destroy", "-auto-approve", "-input=false", "-var-file="+filepath.Join(second, "orgami", "orgami.tfvars.json"),
-		`-var=karpenter_roles=["`+awssim.LauncherRole+`"]`)
+		module.must("destroy", "-auto-approve", "-input=false", "-var-file="+filepath.Join(second, "orgami", "orgami.tfvars.json"),
+			`-var=karpenter_roles=["`+awssim.LauncherRole+`"]`)
+	})
 }
 
 // The module karpenter lets Karpenter's role launch.
 func TestConsumerTerraformKarpenter(t *testing.T) {
-	t.Parallel()
-	const member = "222222222222"
-	sim := newAWSWith(t, withGolden(), awssim.Options{})
-	module := newTerraform(t, sim, "karpenter", member)
-	p := newPacker(t, sim.environment...)
-	folder := template(t, fromExisting, keep, publishWith(`
+	withTerraform(t, func(t *testing.T, program string) {
+		const member = "222222222222"
+		sim := newAWSWith(t, withGolden(), awssim.Options{})
+		module := newTerraform(t, program, sim, "karpenter", member)
+		p := newPacker(t, sim.environment...)
+		folder := template(t, fromExisting, keep, publishWith(`
   outputs = ["terraform"]`))
-	p.mustBuild(folder)
-	launches := func(want bool) {
-		t.Helper()
-		for region, image := range readJSON[manifest.Manifest](t, folder, "orgami", manifest.File).Images {
-			if why := sim.launch(t, member, region, image.ImageID); (why == "") != want {
-				t.Errorf("launch in %s: %q", region, why)
+		p.mustBuild(folder)
+		launches := func(want bool) {
+			t.Helper()
+			for region, image := range readJSON[manifest.Manifest](t, folder, "orgami", manifest.File).Images {
+				if why := sim.launch(t, member, region, image.ImageID); (why == "") != want {
+					t.Errorf("launch in %s: %q", region, why)
+				}
 			}
 		}
-	}
-	launches(false)
-	module.apply(folder, "-var=karpenter_role="+awssim.LauncherRole)
-	launches(true)
-	p.mustBuild(folder)
-	module.apply(folder, "-var=karpenter_role="+awssim.LauncherRole)
-	launches(true)
+		launches(false)
+		module.apply(folder, "-var=karpenter_role="+awssim.LauncherRole)
+		launches(true)
+		p.mustBuild(folder)
+		module.apply(folder, "-var=karpenter_role="+awssim.LauncherRole)
+		launches(true)
+	})
 }
 
 // launch runs an instance with Karpenter's role of the account, and returns why it
