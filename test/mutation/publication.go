@@ -141,7 +141,19 @@ var publicationMutations = []mutation{
 	},
 	{
 		"launch checks without the permissions to come", "internal/publish/check.go",
-		".Shared[image.ID].Image.With(at.plan.SharePolicy.Image)}", ".Shared[image.ID].Image}",
+		"at.plan.SharePolicy.Apply(at.observed.Images[region].Shared[image.ID].Image)}", "at.observed.Images[region].Shared[image.ID].Image}",
+	},
+	{
+		"count permissions that are about to be removed", "internal/ami/permissions.go",
+		"	if s.Prune {\n		return s.Image", "	if false {\n		return s.Image",
+	},
+	{
+		"plan without the permissions that an image keeps", "internal/publish/foresee.go",
+		"shared := observed.Images[region].Shared[image.ImageID()].Image", "shared := ami.Permissions{}",
+	},
+	{
+		"blame the key policy for an image that isn't shared", "internal/publish/foresee.go",
+		"failing.BrokenAt(evaluate.LinkShared)", `failing.BrokenAt("")`,
 	},
 	{
 		"stop a publication in mode warn", "internal/publish/check.go",
