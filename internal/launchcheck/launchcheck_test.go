@@ -13,6 +13,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/grant"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck"
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
+	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
 // outcome returns the outcome of one launch.
@@ -103,7 +104,7 @@ func TestPermissions(t *testing.T) {
 		t.Errorf("not shared: %s: %+v", got, link)
 	}
 	planned := subjects[home]
-	planned.Permissions = ami.Permissions{Organizations: []string{organizationARN}}
+	planned.Permissions = ami.Permissions{Organizations: []string{awssim.OrganizationARN}}
 	subjects[home] = planned
 	if got, link := check(); got != evaluate.Launches {
 		t.Errorf("to be shared: %s: %+v", got, link)
@@ -116,7 +117,7 @@ func TestUnits(t *testing.T) {
 	w := newWorld(t)
 	w.share(home)
 	scope := w.scope()
-	scope.Share = ami.Permissions{OrganizationalUnits: []string{strings.Replace(organizationARN, ":organization/", ":ou/", 1) + "/ou-ab12-11111111"}}
+	scope.Share = ami.Permissions{OrganizationalUnits: []string{strings.Replace(awssim.OrganizationARN, ":organization/", ":ou/", 1) + "/ou-ab12-11111111"}}
 	subjects, err := launchcheck.ReadPublished(t.Context(), w.clients(), map[string]string{home: w.images[home]})
 	if err != nil {
 		t.Fatal(err)

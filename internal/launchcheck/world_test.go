@@ -82,15 +82,13 @@ func (w *world) share(region string) {
 	_, err := w.ec2(region).ModifyImageAttribute(w.t.Context(), &ec2.ModifyImageAttributeInput{
 		ImageId: aws.String(w.images[region]),
 		LaunchPermission: &ec2types.LaunchPermissionModifications{
-			Add: []ec2types.LaunchPermission{{OrganizationArn: aws.String(organizationARN)}},
+			Add: []ec2types.LaunchPermission{{OrganizationArn: aws.String(awssim.OrganizationARN)}},
 		},
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 }
-
-const organizationARN = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
 
 // grant creates a grant for a role of the account, with credentials of the issuer.
 func (w *world) grant(issuer, account, role, region string) {
@@ -108,7 +106,7 @@ func (w *world) grant(issuer, account, role, region string) {
 func (w *world) scope() launchcheck.Scope {
 	return launchcheck.Scope{
 		Partition: "aws", Organization: awssim.OrganizationID,
-		Share:         ami.Permissions{Organizations: []string{organizationARN}},
+		Share:         ami.Permissions{Organizations: []string{awssim.OrganizationARN}},
 		GrantAccounts: []string{member, other}, GrantRoles: []string{autoScaling},
 		KeyWildcardARN: policy.WildcardKeyARN("aws", owner, w.key.KeyID()),
 	}

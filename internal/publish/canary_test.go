@@ -83,8 +83,6 @@ func (w *world) checkNothingLeft(t *testing.T) {
 	}
 }
 
-var wantOrganization = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
-
 func everywhere(w *world, permissions ...string) map[string][]string {
 	all := map[string][]string{}
 	for _, region := range w.regions {
@@ -112,7 +110,7 @@ func TestCanary(t *testing.T) {
 				}
 			}
 			for region, permissions := range w.permissions() {
-				if !slices.Contains(permissions, wantOrganization) {
+				if !slices.Contains(permissions, awssim.OrganizationARN) {
 					continue
 				}
 				launched := 0
@@ -143,7 +141,7 @@ func TestCanary(t *testing.T) {
 		if diff := cmp.Diff(want, launches); diff != "" {
 			t.Errorf("the launches (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(everywhere(w, wantOrganization), w.permissions()); diff != "" {
+		if diff := cmp.Diff(everywhere(w, awssim.OrganizationARN), w.permissions()); diff != "" {
 			t.Errorf("in the end, the images are shared so:\n%s", diff)
 		}
 		w.checkNothingLeft(t)
@@ -271,7 +269,7 @@ func TestCanaryFailures(t *testing.T) {
 					}
 					want := everywhere(w, canaryAccount())
 					if tolerant && test.tolerated {
-						want = everywhere(w, wantOrganization)
+						want = everywhere(w, awssim.OrganizationARN)
 					}
 					if published := err == nil; published != (tolerant && test.tolerated) || result.Complete != published {
 						t.Errorf("published is %v: %v", published, err)

@@ -46,8 +46,6 @@ func hands() map[string]hand {
 	}
 }
 
-const organizationARN = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
-
 // TestInterference changes the world between any two calls of a run. The run
 // publishes, or fails and leaves nothing visible. The next run completes the
 // publication and keeps the foreign change.
@@ -322,7 +320,7 @@ func (w *world) modifyPermissions(t *testing.T, modifications *ec2types.LaunchPe
 
 func takePermission(t *testing.T, w *world) []string {
 	t.Helper()
-	return w.modifyPermissions(t, &ec2types.LaunchPermissionModifications{Remove: []ec2types.LaunchPermission{{OrganizationArn: aws.String(organizationARN)}}})
+	return w.modifyPermissions(t, &ec2types.LaunchPermissionModifications{Remove: []ec2types.LaunchPermission{{OrganizationArn: aws.String(awssim.OrganizationARN)}}})
 }
 
 func addPermission(t *testing.T, w *world) []string {

@@ -61,7 +61,7 @@ func TestCrashAfterSharing(t *testing.T) {
 				time.Sleep(time.Minute)
 				last := w.mustPublish(t, w.longLived())
 				want.compare(t, w.state())
-				w.checkShares(t, false, organizationARN)
+				w.checkShares(t, false, awssim.OrganizationARN)
 				for region, id := range last.Images() {
 					if got := w.sim.Parameter(awssim.PublishingAccount, region, "/golden"); got != id {
 						t.Errorf("the parameter in %s names %q, not %s", region, got, id)

@@ -26,7 +26,7 @@ func TestForeignOrganization(t *testing.T) {
 	}{
 		{name: "own", change: func(*publish.Spec) {}, existing: true},
 		{name: "own, in full", change: func(s *publish.Spec) {
-			s.Organization = publish.OrganizationSpec{ID: awssim.OrganizationID, ARN: "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID}
+			s.Organization = publish.OrganizationSpec{ID: awssim.OrganizationID, ARN: awssim.OrganizationARN}
 		}, existing: true},
 		{name: "another, new key", change: func(s *publish.Spec) { s.Organization = publish.OrganizationSpec{ID: id, ARN: arn} }, warns: arn},
 		{name: "another, existing key", change: func(s *publish.Spec) { s.Organization = publish.OrganizationSpec{ID: id, ARN: arn} }, existing: true, warns: arn, stops: true},
@@ -50,7 +50,7 @@ func TestForeignOrganization(t *testing.T) {
 				spec := w.spec()
 				spec.Grants, spec.Check = publish.GrantsSpec{}, publish.CheckWarn
 				if test.units {
-					spec.Share.Organization, spec.Share.OrganizationalUnits = false, []string{"arn:aws:organizations::" + awssim.ManagementAccount + ":ou/" + awssim.OrganizationID + "/" + awssim.WorkloadsUnit}
+					spec.Share.Organization, spec.Share.OrganizationalUnits = false, []string{awssim.WorkloadsUnitARN}
 				}
 				if test.existing {
 					w.mustPublish(t, spec)

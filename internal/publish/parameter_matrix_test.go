@@ -47,7 +47,7 @@ func TestSharedParameterFaults(t *testing.T) {
 				}
 				time.Sleep(2 * staleness)
 				result := w.mustPublish(t, w.sharingSpec())
-				w.checkShares(t, false, organizationARN)
+				w.checkShares(t, false, awssim.OrganizationARN)
 				for region, image := range result.Images() {
 					if got := w.memberReads(t, awssim.MemberAccounts()[0], region); got != image {
 						t.Errorf("a member reads %s in %s", got, region)
@@ -160,7 +160,7 @@ func TestSharedParameterOfTwoRuns(t *testing.T) {
 					})
 				}
 				group.Wait()
-				w.checkShares(t, false, organizationARN)
+				w.checkShares(t, false, awssim.OrganizationARN)
 				for region, image := range images {
 					if got := w.memberReads(t, awssim.MemberAccounts()[0], region); got != image {
 						t.Errorf("a member reads %s in %s", got, region)

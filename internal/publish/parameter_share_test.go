@@ -70,14 +70,14 @@ func TestSharedParameters(t *testing.T) {
 		spec := w.sharingSpec()
 		result := w.mustPublish(t, spec)
 		for _, want := range []string{
-			"parameter /golden in", "names the image, in the advanced tier, which AWS charges for", "shares the parameter with " + organizationARN,
+			"parameter /golden in", "names the image, in the advanced tier, which AWS charges for", "shares the parameter with " + awssim.OrganizationARN,
 			"'aws ram enable-sharing-with-aws-organization' in the management account " + awssim.ManagementAccount,
 		} {
 			if !strings.Contains(w.said(), want) {
 				t.Errorf("the plan doesn't say %q:\n%s", want, w.said())
 			}
 		}
-		w.checkShares(t, false, organizationARN)
+		w.checkShares(t, false, awssim.OrganizationARN)
 		for region, image := range result.Images() {
 			if got := w.memberReads(t, awssim.MemberAccounts()[1], region); got != image {
 				t.Errorf("a member reads %s in %s", got, region)
@@ -86,7 +86,7 @@ func TestSharedParameters(t *testing.T) {
 				t.Errorf("an account outside reads %s in %s", got, region)
 			}
 			p := result.Parameters[region]
-			if p.ShareARN == "" || p.ARN != "arn:aws:ssm:"+region+":"+awssim.PublishingAccount+":parameter/golden" || !slices.Equal(p.SharedWith, []string{organizationARN}) {
+			if p.ShareARN == "" || p.ARN != "arn:aws:ssm:"+region+":"+awssim.PublishingAccount+":parameter/golden" || !slices.Equal(p.SharedWith, []string{awssim.OrganizationARN}) {
 				t.Errorf("the outcome has the parameter %+v", p)
 			}
 		}
@@ -119,7 +119,7 @@ func TestParameterBecomesAdvanced(t *testing.T) {
 		if want := "becomes an advanced parameter, which AWS charges for and which can't become a standard one again"; !strings.Contains(w.said(), want) {
 			t.Errorf("the plan doesn't say %q:\n%s", want, w.said())
 		}
-		w.checkShares(t, false, organizationARN)
+		w.checkShares(t, false, awssim.OrganizationARN)
 	})
 }
 
@@ -155,7 +155,7 @@ func TestParameterSharingOff(t *testing.T) {
 				}
 				w.mustPublish(t, spec)
 				if share.Organization {
-					w.checkShares(t, false, organizationARN)
+					w.checkShares(t, false, awssim.OrganizationARN)
 				} else {
 					w.checkShares(t, false, share.Accounts...)
 				}
@@ -176,7 +176,7 @@ func TestParameterExternalAccounts(t *testing.T) {
 		}
 		spec.Parameter.ExternalAccounts = true
 		w.mustPublish(t, spec)
-		w.checkShares(t, true, organizationARN, awssim.OutsideAccount)
+		w.checkShares(t, true, awssim.OrganizationARN, awssim.OutsideAccount)
 		w.sim.ResetJournal()
 		w.mustPublish(t, spec) // the account hasn't accepted its invitation
 		if want := "no access yet: RAM's invitation must be accepted by " + awssim.OutsideAccount; !strings.Contains(w.said(), want) {
@@ -282,7 +282,7 @@ func TestParameterShareRemoved(t *testing.T) {
 		result := w.mustPublish(t, spec)
 		region := w.regions[1]
 		_, err := w.ramIn(region).DisassociateResourceShare(t.Context(), &ram.DisassociateResourceShareInput{
-			ResourceShareArn: aws.String(result.Parameters[region].ShareARN), Principals: []string{organizationARN},
+			ResourceShareArn: aws.String(result.Parameters[region].ShareARN), Principals: []string{awssim.OrganizationARN},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -294,11 +294,11 @@ func TestParameterShareRemoved(t *testing.T) {
 		if err == nil || o.Changed() != 1 {
 			t.Errorf("%d changes, error %v", o.Changed(), err)
 		}
-		if want := "~ parameter share /golden in " + region + ": shares the parameter with " + organizationARN; !strings.Contains(w.said(), want) {
+		if want := "~ parameter share /golden in " + region + ": shares the parameter with " + awssim.OrganizationARN; !strings.Contains(w.said(), want) {
 			t.Errorf("the plan doesn't say %q:\n%s", want, w.said())
 		}
 		w.mustPublish(t, spec)
-		w.checkShares(t, false, organizationARN)
+		w.checkShares(t, false, awssim.OrganizationARN)
 	})
 }
 
@@ -309,9 +309,9 @@ func TestParameterStillAssociating(t *testing.T) {
 		spec := w.sharingSpec()
 		result := w.mustPublish(t, spec)
 		region := w.regions[0]
-		w.sim.FailAssociation(organizationARN, "The reason.")
+		w.sim.FailAssociation(awssim.OrganizationARN, "The reason.")
 		_, err := w.ramIn(region).AssociateResourceShare(t.Context(), &ram.AssociateResourceShareInput{
-			ResourceShareArn: aws.String(result.Parameters[region].ShareARN), Principals: []string{organizationARN},
+			ResourceShareArn: aws.String(result.Parameters[region].ShareARN), Principals: []string{awssim.OrganizationARN},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -321,6 +321,6 @@ func TestParameterStillAssociating(t *testing.T) {
 			t.Errorf("complete %v, error %v", result.Complete, err)
 		}
 		w.mustPublish(t, spec)
-		w.checkShares(t, false, organizationARN)
+		w.checkShares(t, false, awssim.OrganizationARN)
 	})
 }

@@ -215,7 +215,7 @@ func TestPartitions(t *testing.T) {
 }
 
 func TestVariants(t *testing.T) {
-	unit := "arn:aws:organizations::" + awssim.ManagementAccount + ":ou/" + awssim.OrganizationID + "/" + awssim.WorkloadsUnit
+	unit := awssim.WorkloadsUnitARN
 	for name, change := range map[string]func(*publish.Spec){
 		"hardened":            func(s *publish.Spec) { s.Key.Policy = "hardened" },
 		"units":               func(s *publish.Spec) { s.Share.Organization, s.Share.OrganizationalUnits = false, []string{unit} },

@@ -15,7 +15,7 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-const organization = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
+const organization = awssim.OrganizationARN
 
 var advanced = ssmparam.Parameter{Region: region, Name: name, Advanced: true}
 

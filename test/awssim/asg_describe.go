@@ -158,9 +158,9 @@ func describeScalingActivities(c *call, r describeActivitiesRequest) (any, error
 	if r.Name == "" || r.NextToken != "" || r.IncludeDeleted {
 		return nil, badRequest("ValidationError", "the simulator describes the activities of one existing group, on one page")
 	}
-	g := c.w.asg.groups[asgKey{c.caller.Account, c.region, r.Name}]
-	if g == nil {
-		return nil, badRequest("ValidationError", "AutoScalingGroup name not found - AutoScalingGroup '%s' not found", r.Name)
+	g, problem := c.group(r.Name)
+	if problem != nil {
+		return nil, problem
 	}
 	var answer describeActivitiesAnswer
 	for _, a := range slices.Backward(g.activities) {

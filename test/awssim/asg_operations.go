@@ -159,21 +159,18 @@ type deleteGroupRequest struct {
 // deleteAutoScalingGroup terminates the instances if the request sets ForceDelete. The
 // group exists until they are terminated. Fact: ASG-7, ASG-8.
 func deleteAutoScalingGroup(c *call, r deleteGroupRequest) (any, error) {
-	g := c.w.asg.groups[asgKey{c.caller.Account, c.region, r.Name}]
-	if g == nil {
-		return nil, badRequest("ValidationError", "AutoScalingGroup name not found - AutoScalingGroup '%s' not found", r.Name)
+	g, problem := c.group(r.Name)
+	if problem != nil {
+		return nil, problem
 	}
-	live := g.live(c.now)
-	if len(live) > 0 && !r.ForceDelete {
+	if len(g.live(c.now)) > 0 && !r.ForceDelete {
 		return nil, badRequest("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.")
 	}
 	if g.deleted.IsZero() {
 		g.deleted = c.now
 	}
-	for _, i := range live {
-		if _, err := terminateInstances(c, instancesRequest{InstanceIDs: []string{i.id}}); err != nil {
-			return nil, err
-		}
+	if err := c.terminate(g); err != nil {
+		return nil, err
 	}
 	c.w.advanceGroups(c.now)
 	return nil, nil

@@ -212,7 +212,7 @@ func TestGroupsNeed(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		g := newGroup(t, w)
 		must(g.publisher().ModifyImageAttribute(t.Context(), &ec2.ModifyImageAttributeInput{ImageId: &g.image, LaunchPermission: &types.LaunchPermissionModifications{
-			Remove: []types.LaunchPermission{{OrganizationArn: aws.String(organizationARN)}},
+			Remove: []types.LaunchPermission{{OrganizationArn: aws.String(awssim.OrganizationARN)}},
 		}}))(t)
 		wantCode(t, g.create(t), "ValidationError") // Fact: ASG-2
 	})
@@ -276,7 +276,7 @@ func TestGroupsResolveSharedParameters(t *testing.T) {
 			}))(t)
 		}
 		put(g.image)
-		must(shareGolden(t, w, false, wholeOrganization))(t)
+		must(shareGolden(t, w, false, awssim.OrganizationARN))(t)
 		nodeTemplate(t, g.ec2(), "shared", "resolve:ssm:"+sharedARN)
 		must(g.client.CreateAutoScalingGroup(t.Context(), &autoscaling.CreateAutoScalingGroupInput{
 			AutoScalingGroupName: aws.String("group"), MinSize: aws.Int32(1), MaxSize: aws.Int32(1), DesiredCapacity: aws.Int32(1),

@@ -12,8 +12,12 @@ const (
 	OutsideAccount = "888888888888"
 	// OrganizationID is the ID of the organization.
 	OrganizationID = "o-exampleorgid"
+	// OrganizationARN is its ARN, in the partition aws.
+	OrganizationARN = "arn:aws:organizations::" + ManagementAccount + ":organization/" + OrganizationID
 	// WorkloadsUnit holds the member accounts.
 	WorkloadsUnit = "ou-ab12-11111111"
+	// WorkloadsUnitARN is its ARN, in the partition aws.
+	WorkloadsUnitARN = "arn:aws:organizations::" + ManagementAccount + ":ou/" + OrganizationID + "/" + WorkloadsUnit
 	// LauncherRole launches instances in each member account, as Karpenter does. It has
 	// no KMS permissions.
 	LauncherRole = "KarpenterControllerRole"

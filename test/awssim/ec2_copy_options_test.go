@@ -223,12 +223,12 @@ func TestMarketplaceImages(t *testing.T) {
 func TestExecutableBy(t *testing.T) {
 	inImageWorld(t, awssim.Options{}, func(t *testing.T, w *awssim.World) {
 		owner, member := ec2In(w, awssim.PublishingAccount, "us-east-1"), ec2In(w, factMember, "us-east-1")
-		must(owner.ModifyImageAttribute(t.Context(), share(plainImage, types.LaunchPermission{OrganizationArn: aws.String(organizationARN)})))(t)
+		must(owner.ModifyImageAttribute(t.Context(), share(plainImage, types.LaunchPermission{OrganizationArn: aws.String(awssim.OrganizationARN)})))(t)
 		got := map[string]int{}
-		for _, user := range []string{"self", factMember, awssim.PublishingAccount, organizationARN} {
+		for _, user := range []string{"self", factMember, awssim.PublishingAccount, awssim.OrganizationARN} {
 			got[user] = len(imagesNamed(t, member, &ec2.DescribeImagesInput{ExecutableUsers: []string{user}, Owners: []string{awssim.PublishingAccount}}))
 		}
-		if diff := cmp.Diff(map[string]int{"self": 1, factMember: 1, awssim.PublishingAccount: 0, organizationARN: 0}, got); diff != "" {
+		if diff := cmp.Diff(map[string]int{"self": 1, factMember: 1, awssim.PublishingAccount: 0, awssim.OrganizationARN: 0}, got); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -81,8 +81,8 @@ func TestDescribeImagesSelects(t *testing.T) {
 // EC2-SHARE-5, EC2-SHARE-16.
 func TestWhoSeesAnImage(t *testing.T) {
 	outside := types.LaunchPermission{UserId: aws.String(awssim.OutsideAccount)}
-	organization := types.LaunchPermission{OrganizationArn: aws.String(organizationARN)}
-	unit := types.LaunchPermission{OrganizationalUnitArn: aws.String("arn:aws:organizations::" + awssim.ManagementAccount + ":ou/" + awssim.OrganizationID + "/" + awssim.WorkloadsUnit)}
+	organization := types.LaunchPermission{OrganizationArn: aws.String(awssim.OrganizationARN)}
+	unit := types.LaunchPermission{OrganizationalUnitArn: aws.String(awssim.WorkloadsUnitARN)}
 	for name, test := range map[string]struct {
 		with []types.LaunchPermission
 		want []string

@@ -114,7 +114,7 @@ func TestImageAttributes(t *testing.T) {
 		both.UserIds = []string{factMember}
 		must(client.ModifyImageAttribute(t.Context(), both))(t)
 		must(client.ModifyImageAttribute(t.Context(), &ec2.ModifyImageAttributeInput{
-			ImageId: id, OperationType: types.OperationTypeAdd, UserIds: []string{awssim.OutsideAccount}, OrganizationArns: []string{organizationARN},
+			ImageId: id, OperationType: types.OperationTypeAdd, UserIds: []string{awssim.OutsideAccount}, OrganizationArns: []string{awssim.OrganizationARN},
 		}))(t)
 		must(client.ModifyImageAttribute(t.Context(), &ec2.ModifyImageAttributeInput{
 			ImageId: id, OperationType: types.OperationTypeRemove, UserIds: []string{factMember},
@@ -132,7 +132,7 @@ func TestImageAttributes(t *testing.T) {
 		for _, p := range attribute(types.ImageAttributeNameLaunchPermission).LaunchPermissions {
 			got = append(got, aws.ToString(p.UserId)+aws.ToString(p.OrganizationArn))
 		}
-		if diff := cmp.Diff([]string{awssim.OutsideAccount, organizationARN}, got); diff != "" {
+		if diff := cmp.Diff([]string{awssim.OutsideAccount, awssim.OrganizationARN}, got); diff != "" {
 			t.Errorf("launch permissions (-want +got):\n%s", diff)
 		}
 		for name, input := range map[string]*ec2.ModifyImageAttributeInput{

@@ -15,9 +15,6 @@ import (
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
 )
 
-// organizationARN is that of the default world's organization.
-const organizationARN = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
-
 // launchActions are the actions that a launch needs on the key.
 var launchActions = []string{
 	"kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant",
@@ -64,7 +61,7 @@ func newLaunch(t *testing.T, w *awssim.World) launch {
 	t.Helper()
 	l := launch{w: w, key: newGoldenKey(t, w, orgStatement(awssim.OrganizationID, launchActions...))}
 	l.image = aws.ToString(copyImage(t, l.publisher(), copyOf(plainImage)).ImageId)
-	must(l.publisher().ModifyImageAttribute(t.Context(), share(l.image, types.LaunchPermission{OrganizationArn: aws.String(organizationARN)})))(t)
+	must(l.publisher().ModifyImageAttribute(t.Context(), share(l.image, types.LaunchPermission{OrganizationArn: aws.String(awssim.OrganizationARN)})))(t)
 	l.role = newRole(t, w, factMember, "Launcher", launcherStatements(viaEC2, launchActions...))
 	return l
 }
@@ -187,7 +184,7 @@ func TestFact6Launch(t *testing.T) {
 		}},
 		"shared with another unit": {refused: "InvalidAMIID.NotFound", alter: func(t *testing.T, l launch) {
 			must(l.publisher().ResetImageAttribute(t.Context(), &ec2.ResetImageAttributeInput{ImageId: &l.image, Attribute: "launchPermission"}))(t)
-			other := strings.Replace(organizationARN, "organization/", "ou/", 1) + "/" + otherUnit
+			other := strings.Replace(awssim.OrganizationARN, "organization/", "ou/", 1) + "/" + otherUnit
 			must(l.publisher().ModifyImageAttribute(t.Context(), share(l.image, types.LaunchPermission{OrganizationalUnitArn: &other})))(t)
 		}},
 		"deregistered": {refused: "InvalidAMIID.NotFound", alter: func(t *testing.T, l launch) {

@@ -38,7 +38,7 @@ func TestLaunchPermissionLimit(t *testing.T) {
 		}
 		must(client.ModifyImageAttribute(t.Context(), share(plainImage, all[:1_000]...)))(t)
 		must(client.ModifyImageAttribute(t.Context(), share(plainImage, all[5])))(t)
-		organization := ec2types.LaunchPermission{OrganizationArn: aws.String(organizationARN)}
+		organization := ec2types.LaunchPermission{OrganizationArn: aws.String(awssim.OrganizationARN)}
 		_, err = client.ModifyImageAttribute(t.Context(), share(plainImage, organization))
 		wantCode(t, err, "ResourceLimitExceeded")
 		input := share(plainImage, organization)
@@ -56,9 +56,9 @@ func TestUnknownOrganizations(t *testing.T) {
 		permission ec2types.LaunchPermission
 		known      bool
 	}{
-		"the organization":           {ec2types.LaunchPermission{OrganizationArn: aws.String(organizationARN)}, true},
+		"the organization":           {ec2types.LaunchPermission{OrganizationArn: aws.String(awssim.OrganizationARN)}, true},
 		"another organization":       {ec2types.LaunchPermission{OrganizationArn: aws.String(prefix + ":organization/o-anotherorgid")}, false},
-		"another management account": {ec2types.LaunchPermission{OrganizationArn: aws.String(strings.Replace(organizationARN, awssim.ManagementAccount, factMember, 1))}, false},
+		"another management account": {ec2types.LaunchPermission{OrganizationArn: aws.String(strings.Replace(awssim.OrganizationARN, awssim.ManagementAccount, factMember, 1))}, false},
 		"the unit":                   {ec2types.LaunchPermission{OrganizationalUnitArn: aws.String(prefix + ":ou/" + awssim.OrganizationID + "/" + awssim.WorkloadsUnit)}, true},
 		"another unit":               {ec2types.LaunchPermission{OrganizationalUnitArn: aws.String(prefix + ":ou/" + awssim.OrganizationID + "/ou-ab12-00000000")}, false},
 		"a unit of another organization": {

@@ -135,25 +135,31 @@ type resourceShareRequest struct {
 	AllowExternalPrincipals *bool    `json:"allowExternalPrincipals"`
 }
 
-// ownShare finds the caller's share and asks for the permission.
-func (c *call) ownShare() (*resourceShare, resourceShareRequest, error) {
+// requestedShare is the caller's share that the request names.
+func (c *call) requestedShare() (*resourceShare, resourceShareRequest, error) {
 	r, err := decodeJSON[resourceShareRequest](c)
 	if err != nil {
 		return nil, r, err
 	}
+	s, err := c.ownShare(r.ResourceShareArn)
+	return s, r, err
+}
+
+// ownShare finds the caller's share and asks for the permission.
+func (c *call) ownShare(arn string) (*resourceShare, error) {
 	for _, s := range c.w.shares {
-		if s.arn == r.ResourceShareArn && s.account == c.caller.Account && s.region == c.region && !s.deleted {
+		if s.arn == arn && s.account == c.caller.Account && s.region == c.region && !s.deleted {
 			if problem := c.mayShare(c.operation, s.arn, "ram:AllowsExternalPrincipals", s.external); problem != nil {
-				return nil, r, problem
+				return nil, problem
 			}
-			return s, r, nil
+			return s, nil
 		}
 	}
-	return nil, r, badRequest("UnknownResourceException", "ResourceShare %s could not be found.", r.ResourceShareArn)
+	return nil, badRequest("UnknownResourceException", "ResourceShare %s could not be found.", arn)
 }
 
 func associateResourceShare(c *call) (any, error) {
-	s, r, err := c.ownShare()
+	s, r, err := c.requestedShare()
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +170,7 @@ func associateResourceShare(c *call) (any, error) {
 }
 
 func disassociateResourceShare(c *call) (any, error) {
-	s, r, err := c.ownShare()
+	s, r, err := c.requestedShare()
 	if err != nil {
 		return nil, err
 	}
@@ -182,25 +188,19 @@ func disassociateResourceShare(c *call) (any, error) {
 // the client token which created it still stands for it is the strictest reading of
 // Fact: RAM-11.
 func deleteResourceShare(c *call) (any, error) {
-	arn := c.form.Get("resourceShareArn")
-	for _, s := range c.w.shares {
-		if s.arn != arn || s.account != c.caller.Account || s.region != c.region || s.deleted {
-			continue
-		}
-		if problem := c.mayShare(c.operation, s.arn, "ram:AllowsExternalPrincipals", s.external); problem != nil {
-			return nil, problem
-		}
-		s.deleted = true
-		for i := range s.associations {
-			s.associations[i].ended, s.associations[i].at = true, c.now
-		}
-		return map[string]any{"returnValue": true}, nil
+	s, err := c.ownShare(c.form.Get("resourceShareArn"))
+	if err != nil {
+		return nil, err
 	}
-	return nil, badRequest("UnknownResourceException", "ResourceShare %s could not be found.", arn)
+	s.deleted = true
+	for i := range s.associations {
+		s.associations[i].ended, s.associations[i].at = true, c.now
+	}
+	return map[string]any{"returnValue": true}, nil
 }
 
 func updateResourceShare(c *call) (any, error) {
-	s, r, err := c.ownShare()
+	s, r, err := c.requestedShare()
 	if err != nil {
 		return nil, err
 	}

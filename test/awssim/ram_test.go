@@ -15,9 +15,7 @@ import (
 )
 
 const (
-	sharedARN         = "arn:aws:ssm:us-east-1:" + awssim.PublishingAccount + ":parameter/golden"
-	wholeOrganization = "arn:aws:organizations::" + awssim.ManagementAccount + ":organization/" + awssim.OrganizationID
-	workloadsUnit     = "arn:aws:organizations::" + awssim.ManagementAccount + ":ou/" + awssim.OrganizationID + "/" + awssim.WorkloadsUnit
+	sharedARN = "arn:aws:ssm:us-east-1:" + awssim.PublishingAccount + ":parameter/golden"
 )
 
 // wantOutcome checks the code of an error, "" for none.
@@ -56,8 +54,8 @@ func TestSharedParameter(t *testing.T) {
 		principal string
 		member    bool
 	}{
-		"organization": {principal: wholeOrganization, member: true},
-		"unit":         {principal: workloadsUnit, member: true},
+		"organization": {principal: awssim.OrganizationARN, member: true},
+		"unit":         {principal: awssim.WorkloadsUnitARN, member: true},
 		"one account":  {principal: factMember, member: true},
 		"another":      {principal: awssim.MemberAccounts()[2], member: false},
 	} {
@@ -99,7 +97,7 @@ func TestRefusedShares(t *testing.T) {
 		if err := putTier(t, w, ""); err != nil {
 			t.Fatal(err)
 		}
-		_, err := shareGolden(t, w, false, wholeOrganization)
+		_, err := shareGolden(t, w, false, awssim.OrganizationARN)
 		wantCode(t, err, "InvalidParameterException") // the standard tier
 		if err := putTier(t, w, ssmtypes.ParameterTierAdvanced); err != nil {
 			t.Fatal(err)
@@ -109,7 +107,7 @@ func TestRefusedShares(t *testing.T) {
 			awssim.OutsideAccount: "OperationNotPermittedException",
 			"o-exampleorgid":      "InvalidParameterException",
 			"arn:aws:organizations::" + awssim.ManagementAccount + ":organization/o-another000": "UnknownResourceException",
-			workloadsUnit + "0": "UnknownResourceException",
+			awssim.WorkloadsUnitARN + "0": "UnknownResourceException",
 		} {
 			_, err := shareGolden(t, w, false, principal)
 			wantOutcome(t, err, code)
@@ -129,12 +127,12 @@ func TestSharingWithOrganizationOff(t *testing.T) {
 	if err := putTier(t, w, ssmtypes.ParameterTierAdvanced); err != nil {
 		t.Fatal(err)
 	}
-	_, err := shareGolden(t, w, false, wholeOrganization)
+	_, err := shareGolden(t, w, false, awssim.OrganizationARN)
 	wantOutcome(t, err, "UnknownResourceException")
 	_, err = ramIn(w, awssim.PublishingAccount, "us-east-1").EnableSharingWithAwsOrganization(t.Context(), &ram.EnableSharingWithAwsOrganizationInput{})
 	wantOutcome(t, err, "OperationNotPermittedException")
 	must(ramIn(w, awssim.ManagementAccount, "us-east-1").EnableSharingWithAwsOrganization(t.Context(), &ram.EnableSharingWithAwsOrganizationInput{}))(t)
-	created := must(shareGolden(t, w, false, wholeOrganization))(t)
+	created := must(shareGolden(t, w, false, awssim.OrganizationARN))(t)
 	list := must(ramIn(w, awssim.PublishingAccount, "us-east-1").GetResourceShareAssociations(t.Context(), &ram.GetResourceShareAssociationsInput{
 		AssociationType: ramtypes.ResourceShareAssociationTypePrincipal, ResourceShareArns: []string{*created.ResourceShare.ResourceShareArn},
 	}))(t)
@@ -156,7 +154,7 @@ func TestResolveSharedParameter(t *testing.T) {
 		member := ec2.NewFromConfig(config(w, factMember, "us-east-1"))
 		_, err = newTemplate(t, member, "web", "resolve:ssm:"+sharedARN)
 		wantOutcome(t, err, "SsmInvalidParameter")
-		must(shareGolden(t, w, false, wholeOrganization))(t)
+		must(shareGolden(t, w, false, awssim.OrganizationARN))(t)
 		must(newTemplate(t, member, "web", "resolve:ssm:"+sharedARN))(t)
 		answer := must(member.DescribeLaunchTemplateVersions(t.Context(), &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateName: aws.String("web"), Versions: []string{"1"}, ResolveAlias: aws.Bool(true)}))(t)
 		if got := aws.ToString(answer.LaunchTemplateVersions[0].LaunchTemplateData.ImageId); got != plainImage {
@@ -172,14 +170,14 @@ func TestRepeatedShare(t *testing.T) {
 		if err := putTier(t, w, ssmtypes.ParameterTierAdvanced); err != nil {
 			t.Fatal(err)
 		}
-		request := ram.CreateResourceShareInput{Name: aws.String("golden"), ClientToken: aws.String("one"), Principals: []string{wholeOrganization}, ResourceArns: []string{sharedARN}}
+		request := ram.CreateResourceShareInput{Name: aws.String("golden"), ClientToken: aws.String("one"), Principals: []string{awssim.OrganizationARN}, ResourceArns: []string{sharedARN}}
 		client := ramIn(w, awssim.PublishingAccount, "us-east-1")
 		first := must(client.CreateResourceShare(t.Context(), &request))(t)
 		again := must(client.CreateResourceShare(t.Context(), &request))(t)
 		if *first.ResourceShare.ResourceShareArn != *again.ResourceShare.ResourceShareArn || len(w.ParameterShares(awssim.PublishingAccount)) != 1 {
 			t.Errorf("two shares: %s and %s", *first.ResourceShare.ResourceShareArn, *again.ResourceShare.ResourceShareArn)
 		}
-		request.Principals = []string{workloadsUnit}
+		request.Principals = []string{awssim.WorkloadsUnitARN}
 		_, err := client.CreateResourceShare(t.Context(), &request)
 		wantCode(t, err, "IdempotentParameterMismatchException")
 		request.ClientToken = aws.String("two")
@@ -194,8 +192,8 @@ func TestFailedAssociation(t *testing.T) {
 		if err := putTier(t, w, ssmtypes.ParameterTierAdvanced); err != nil {
 			t.Fatal(err)
 		}
-		w.FailAssociation(wholeOrganization, "not today")
-		share := must(shareGolden(t, w, false, wholeOrganization, workloadsUnit, factMember))(t).ResourceShare.ResourceShareArn
+		w.FailAssociation(awssim.OrganizationARN, "not today")
+		share := must(shareGolden(t, w, false, awssim.OrganizationARN, awssim.WorkloadsUnitARN, factMember))(t).ResourceShare.ResourceShareArn
 		client := ramIn(w, awssim.PublishingAccount, "us-east-1")
 		statuses := func() map[string]string {
 			list := map[string]string{}
@@ -216,11 +214,11 @@ func TestFailedAssociation(t *testing.T) {
 		}{{0, "FAILEDnot today"}, {time.Second, "FAILEDnot today"}, {5 * time.Second, "ASSOCIATING"}, {5 * time.Second, "ASSOCIATED"}} {
 			time.Sleep(want.after)
 			got := statuses()
-			if got[wholeOrganization] != want.status || got[workloadsUnit] != "ASSOCIATED" || got[factMember] != "ASSOCIATED" {
+			if got[awssim.OrganizationARN] != want.status || got[awssim.WorkloadsUnitARN] != "ASSOCIATED" || got[factMember] != "ASSOCIATED" {
 				t.Errorf("after %v: %v", want.after, got)
 			}
 			if want.after == 0 {
-				must(client.AssociateResourceShare(t.Context(), &ram.AssociateResourceShareInput{ResourceShareArn: share, Principals: []string{wholeOrganization}}))(t)
+				must(client.AssociateResourceShare(t.Context(), &ram.AssociateResourceShareInput{ResourceShareArn: share, Principals: []string{awssim.OrganizationARN}}))(t)
 			}
 		}
 	})

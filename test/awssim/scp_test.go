@@ -73,7 +73,7 @@ func TestControlPoliciesAtLaunch(t *testing.T) {
 			inControlledWorld(t, factMember, test.policies, func(t *testing.T, w *awssim.World) {
 				l := launch{w: w, key: newGoldenKey(t, w, openStatement)}
 				l.image = aws.ToString(copyImage(t, l.publisher(), copyOf(plainImage)).ImageId)
-				must(l.publisher().ModifyImageAttribute(t.Context(), share(l.image, types.LaunchPermission{OrganizationArn: aws.String(organizationARN)})))(t)
+				must(l.publisher().ModifyImageAttribute(t.Context(), share(l.image, types.LaunchPermission{OrganizationArn: aws.String(awssim.OrganizationARN)})))(t)
 				instance, err := run(t, launcher(t, w), l.image)
 				if test.refused != "" {
 					wantCode(t, err, test.refused)
