@@ -3,10 +3,10 @@ package e2e
 import (
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,8 +77,7 @@ func TestTemplatesInDocuments(t *testing.T) {
 // Every link in the documents to a file of the repository points to an existing
 // file and, if it names one, to an existing heading.
 func TestLinksInDocuments(t *testing.T) {
-	all := pages(t)
-	for name, text := range maps.Clone(all) {
+	for name, text := range pages(t) {
 		for _, match := range link.FindAllStringSubmatch(text, -1) {
 			target, anchor, _ := strings.Cut(match[1], "#")
 			if strings.Contains(target, "://") || strings.HasPrefix(target, "/packer/") || strings.HasPrefix(target, "mailto:") {
@@ -92,16 +91,61 @@ func TestLinksInDocuments(t *testing.T) {
 				t.Errorf("%s: %s leads nowhere", name, match[1])
 				continue
 			}
-			if strings.HasPrefix(path, ".web-docs/") && filepath.Ext(path) == ".md" { // generated pages
-				generated, err := os.ReadFile(filepath.Join("..", "..", path))
-				if err != nil {
-					t.Fatal(err)
-				}
-				all[path] = string(generated)
+			if anchor == "" || filepath.Ext(path) != ".md" {
+				continue
 			}
-			if page, isPage := all[path]; isPage && anchor != "" && !hasHeading(page, anchor) {
+			page, err := os.ReadFile(filepath.Join("..", "..", path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !hasHeading(string(page), anchor) {
 				t.Errorf("%s: %s has no heading #%s", name, path, anchor)
 			}
+		}
+	}
+}
+
+// named finds the names of what readers create or pass on.
+var named = map[string]*regexp.Regexp{
+	"key alias":        regexp.MustCompile(`"alias/([^"]+)"`),
+	"member role":      regexp.MustCompile(`member_role\s*=\s*"([^"]+)"`),
+	"parameter folder": regexp.MustCompile(`name\s*=\s*"/([^/"]+)/[^"]*/latest"`),
+}
+
+// Documents and examples name the same thing the same everywhere: what one page creates,
+// the next one finds.
+func TestNamesAgree(t *testing.T) {
+	texts := pages(t)
+	examples, err := filepath.Glob(filepath.Join("..", "..", "example", "*", "*.hcl"))
+	if err != nil || len(examples) == 0 {
+		t.Fatal(examples, err)
+	}
+	for _, path := range examples {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[path] = string(content)
+	}
+	want := map[string][]string{
+		"key alias":        {"golden-ami", "aws/ebs", "golden-${var.group.name}"}, // a key for each group of accounts
+		"member role":      {"orgami-grants", "deploy/OrgamiGrantMaker"},          // a role with a path
+		"parameter folder": {"golden-ami"},
+	}
+	found := map[string]int{}
+	for path, text := range texts {
+		for what, pattern := range named {
+			for _, match := range pattern.FindAllStringSubmatch(text, -1) {
+				found[what]++
+				if !slices.Contains(want[what], match[1]) {
+					t.Errorf("%s: %s %q, elsewhere %q", path, what, match[1], want[what][0])
+				}
+			}
+		}
+	}
+	for what := range named {
+		if found[what] < 2 {
+			t.Errorf("%s: %d found", what, found[what])
 		}
 	}
 }
