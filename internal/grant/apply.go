@@ -199,11 +199,17 @@ func (d Desired) create(ctx context.Context, client *kms.Client, g *Grant, optio
 	case awsclient.Is(err, awsclient.CodeInvalidArn):
 		return fmt.Errorf("%w: the role may not exist yet. Create it%s in account %s, or set grants.missing_role = \"skip\"",
 			awsclient.Wrap(err, "creating a grant on key %s in %s for %s", g.KeyARN, g.Region, g.Role), withCommand(g.Role), g.Account)
+	case awsclient.Is(err, awsclient.CodeUnrecognizedClient, awsclient.CodeInvalidClientToken, awsclient.CodeOptInRequired):
+		return fmt.Errorf("%w. If the account hasn't enabled the Region, enable it with its credentials ('aws account enable-region --region-name %s'), or leave out the account or the Region", g.failed(err), g.Region)
 	case err != nil:
-		return awsclient.Wrap(err, "creating a grant on key %s in %s for %s with credentials of account %s", g.KeyARN, g.Region, g.Role, g.Account)
+		return g.failed(err)
 	}
 	g.Status, g.Reason, g.GrantID, g.CreatedAt = Created, "", aws.ToString(answer.GrantId), time.Now()
 	return nil
+}
+
+func (g *Grant) failed(err error) error {
+	return awsclient.Wrap(err, "creating a grant on key %s in %s for %s with credentials of account %s", g.KeyARN, g.Region, g.Role, g.Account)
 }
 
 // MissingRole is the reason for skipping a grant whose role doesn't exist. Fact:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/orgami/packer-plugin-orgami/internal/publish"
 	"github.com/orgami/packer-plugin-orgami/test/awssim"
@@ -58,6 +59,33 @@ func TestManyMembers(t *testing.T) {
 				t.Errorf("%d grants on %s", len(key.Grants), key.ARN)
 			}
 		}
+	})
+}
+
+// The error names the command that enables an opt-in Region in a member account, and the
+// next run finishes. Fact: NET-4.
+func TestMemberWithoutTheRegion(t *testing.T) {
+	const optIn = "af-south-1"
+	member := awssim.MemberAccounts()[0]
+	file := defaultWorld()
+	for i := range file.Accounts {
+		if a := &file.Accounts[i]; a.ID != member {
+			a.EnabledRegions = []string{optIn}
+		}
+	}
+	inVirtualTime(t, func() awssim.WorldFile { return file }, func(t *testing.T, w *world) {
+		spec := w.spec()
+		spec.Regions = append(spec.Regions, optIn)
+		_, err := w.publish(spec)
+		if err == nil || !strings.Contains(err.Error(), member) || !strings.Contains(err.Error(), "'aws account enable-region --region-name af-south-1'") {
+			t.Errorf("the publication ends with %v", err)
+		}
+		w.checkNothingVisible(t)
+		if err := w.sim.EnableRegion(member, optIn); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		w.mustPublish(t, spec)
 	})
 }
 

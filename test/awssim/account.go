@@ -1,6 +1,10 @@
 package awssim
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
 
 // accountOperations are those of AWS Account Management. Its protocol is REST with JSON:
 // an operation's path is its name, which begins with a small letter. Source: Account
@@ -23,11 +27,26 @@ func enableRegion(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	enabled := c.account().enabled
-	if _, already := enabled[r.name]; r.optIn && !already {
-		enabled[r.name] = c.now.Add(c.w.options.PropagationLag)
-	}
+	c.w.enableRegion(c.account(), r, c.now)
 	return nil, nil
+}
+
+func (w *World) enableRegion(a *account, r *region, now time.Time) {
+	if _, already := a.enabled[r.name]; r.optIn && !already {
+		a.enabled[r.name] = now.Add(w.options.PropagationLag)
+	}
+}
+
+// EnableRegion enables an opt-in Region for an account, as the account can.
+func (w *World) EnableRegion(accountID, regionName string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, r := w.accounts[accountID], w.regions[regionName]
+	if a == nil || r == nil {
+		return fmt.Errorf("account %s or Region %s does not exist", accountID, regionName)
+	}
+	w.enableRegion(a, r, time.Now())
+	return nil
 }
 
 // disableRegion disables an opt-in Region for the caller's account, at once.
