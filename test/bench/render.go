@@ -26,6 +26,7 @@ func Markdown(lines []Line) string {
 		{"Builds at the same time", besideHead, rows(lines, func(l Line) *Beside { return l.Beside }, besideRow)},
 		{"One resource for each grant", perGrantHead, rows(lines, func(l Line) *PerGrant { return l.PerGrant }, perGrantRow)},
 		{"The process", processHead, rows(lines, func(l Line) *Process { return l.Process }, processRow)},
+		{"Growth", growthHead, growthRows(lines)},
 		{"Comparison with other ways", chainHead, chainRows(lines)},
 	}
 	for _, s := range sections {
@@ -43,6 +44,7 @@ const (
 	besideHead     = "builds|Regions|grants of all builds|quota|first build takes|last build takes|bound|ratio|throttled"
 	perGrantHead   = "accounts|grants|ListGrants calls, first run|ListGrants calls of a refresh|a refresh takes|orgami's second run, calls|orgami's second run takes"
 	processHead    = "grants|run|peak memory|user CPU|wall time"
+	growthHead     = "more|cost|exponent, first run|exponent, later run"
 	chainHead      = "way|does|Regions|copy time|wall time|relative to the plugin|calls|changing calls"
 )
 

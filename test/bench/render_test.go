@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,19 @@ func TestBound(t *testing.T) {
 	// in it + 20 pages + 0.15 + 0.1.
 	if got, want := BoundOf(Cell{3, 1_000, 10 * time.Second}, 4).Total(), 53_350*time.Millisecond; got != want {
 		t.Errorf("the bound of 4 publications is %v, want %v", got, want)
+	}
+}
+
+// The exponent is that of the last step: what each run costs doesn't count.
+func TestExponent(t *testing.T) {
+	for want, points := range map[float64][]point{
+		1: {{10, 5}, {1_000, 200}, {100, 20}},
+		2: {{1, 7}, {10, 100}, {20, 400}},
+		0: {{10, 3}, {20, 3}, {40, 3}},
+	} {
+		if got := exponent(points); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%v: %v, want %v", points, got, want)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 type line struct {
 	Grid     *grid     `json:"grid"`
 	PerGrant *perGrant `json:"per_grant"`
+	Process  *process  `json:"process"`
 }
 
 type cell struct {
@@ -59,6 +60,13 @@ type perGrant struct {
 	WarmTime time.Duration `json:"warm_time"`
 }
 
+type process struct {
+	cell
+
+	Run     string `json:"run"`
+	PeakRSS int64  `json:"peak_rss"`
+}
+
 func main() {
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: plot MEASUREMENTS.jsonl FOLDER")
@@ -81,6 +89,7 @@ func run(measurements, folder string) error {
 	return errors.Join(
 		save(calledAgain(lines), folder, "calls.svg", "Calls of a run that changes nothing, 1 region", "accounts", "calls"),
 		save(tookAgain(lines), folder, "time.svg", "Time of a run that changes nothing, 1 region", "accounts", "seconds"),
+		save(memory(lines), folder, "memory.svg", "Peak memory, 17 Regions", "accounts", "MB"),
 		save(overBound(lines), folder, "makespan.svg", "First publication over its lower bound", "accounts", "makespan / bound"),
 	)
 }
@@ -130,6 +139,17 @@ func again(lines []line, cost func(calls, time.Duration) float64) series {
 		}
 		if l.Grid != nil && l.Grid.Regions == 1 && l.Grid.WarmTime > 0 {
 			s.add(ours, l.Grid.Accounts, cost(l.Grid.Warm, l.Grid.WarmTime))
+		}
+	}
+	return s
+}
+
+// memory is the peak memory of the process.
+func memory(lines []line) series {
+	s := series{}
+	for _, l := range lines {
+		if p := l.Process; p != nil {
+			s.add(map[string]string{"cold": "first run", "warm": "later run"}[p.Run], p.Accounts, float64(p.PeakRSS)/1e6)
 		}
 	}
 	return s
