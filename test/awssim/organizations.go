@@ -55,17 +55,35 @@ func describeOrganization(c *call) (any, error) {
 	}}, nil
 }
 
+// administratorRequest decodes a request of the management account or a delegated
+// administrator. Fact: ORG-2.
+func administratorRequest[T any](c *call) (T, *organization, error) {
+	r, err := decodeJSON[T](c)
+	if err != nil {
+		return r, nil, err
+	}
+	o, problem := organizationOf(c, true)
+	if problem != nil {
+		return r, nil, problem
+	}
+	return r, o, nil
+}
+
 type listRequest struct {
-	ParentID   string `json:"ParentId"`
-	ChildID    string `json:"ChildId"`
-	AccountID  string `json:"AccountId"`
+	ParentID  string `json:"ParentId"`
+	ChildID   string `json:"ChildId"`
+	AccountID string `json:"AccountId"`
+	listPage
+}
+
+type listPage struct {
 	NextToken  string
 	MaxResults int
 }
 
 // page returns one page of a list, with at most 20 elements. Organizations may return
 // an empty page with a token. Here, the first page is empty. Fact: ORG-3.
-func page[T any](key string, all []T, r listRequest) (any, error) {
+func page[T any](key string, all []T, r listPage) (any, error) {
 	size := min(cmp.Or(r.MaxResults, 20), 20)
 	if r.NextToken == "" {
 		return map[string]any{key: []T{}, "NextToken": "0"}, nil
@@ -90,26 +108,19 @@ func (w *World) organizationAccount(a *account) map[string]any {
 }
 
 func listRoots(c *call) (any, error) {
-	r, err := decodeJSON[listRequest](c)
+	r, o, err := administratorRequest[listRequest](c)
 	if err != nil {
 		return nil, err
-	}
-	o, problem := organizationOf(c, true)
-	if problem != nil {
-		return nil, problem
 	}
 	return page("Roots", []map[string]any{{
 		"Id": o.rootID, "Name": "Root", "Arn": c.w.arn("organizations", "", o.managementAccount, "root/"+o.id+"/"+o.rootID),
-	}}, r)
+	}}, r.listPage)
 }
 
 func listAccounts(c *call) (any, error) {
-	r, err := decodeJSON[listRequest](c)
+	r, _, err := administratorRequest[listRequest](c)
 	if err != nil {
 		return nil, err
-	}
-	if _, problem := organizationOf(c, true); problem != nil {
-		return nil, problem
 	}
 	return accountsWhere(c, r, func(*account) bool { return true })
 }
@@ -127,13 +138,9 @@ func listAccountsForParent(c *call) (any, error) {
 // parentRequest is a request for the children of a root or unit, which must exist.
 // Fact: ORG-4.
 func parentRequest(c *call) (listRequest, *organization, error) {
-	r, err := decodeJSON[listRequest](c)
+	r, o, err := administratorRequest[listRequest](c)
 	if err != nil {
 		return r, nil, err
-	}
-	o, problem := organizationOf(c, true)
-	if problem != nil {
-		return r, nil, problem
 	}
 	if r.ParentID != o.rootID && o.units[r.ParentID] == nil {
 		return r, nil, badRequest("ParentNotFoundException", "We can't find a root or OU with the ParentId that you specified.")
@@ -148,7 +155,7 @@ func accountsWhere(c *call, r listRequest, keep func(*account) bool) (any, error
 			list = append(list, c.w.organizationAccount(a))
 		}
 	}
-	return page("Accounts", list, r)
+	return page("Accounts", list, r.listPage)
 }
 
 func listOrganizationalUnitsForParent(c *call) (any, error) {
@@ -162,16 +169,13 @@ func listOrganizationalUnitsForParent(c *call) (any, error) {
 			list = append(list, map[string]any{"Id": unit.id, "Name": unit.name, "Arn": c.w.arn("organizations", "", o.managementAccount, "ou/"+o.id+"/"+unit.id)})
 		}
 	}
-	return page("OrganizationalUnits", list, r)
+	return page("OrganizationalUnits", list, r.listPage)
 }
 
 func describeAccount(c *call) (any, error) {
-	r, err := decodeJSON[listRequest](c)
+	r, _, err := administratorRequest[listRequest](c)
 	if err != nil {
 		return nil, err
-	}
-	if _, problem := organizationOf(c, true); problem != nil {
-		return nil, problem
 	}
 	a := c.w.accounts[r.AccountID]
 	if a == nil || len(a.organizationalUnits) == 0 {
@@ -181,13 +185,9 @@ func describeAccount(c *call) (any, error) {
 }
 
 func listParents(c *call) (any, error) {
-	r, err := decodeJSON[listRequest](c)
+	r, o, err := administratorRequest[listRequest](c)
 	if err != nil {
 		return nil, err
-	}
-	o, problem := organizationOf(c, true)
-	if problem != nil {
-		return nil, problem
 	}
 	var parent string
 	if a := c.w.accounts[r.ChildID]; a != nil && len(a.organizationalUnits) > 0 {
@@ -201,5 +201,5 @@ func listParents(c *call) (any, error) {
 	if parent == o.rootID {
 		kind = "ROOT"
 	}
-	return page("Parents", []map[string]any{{"Id": parent, "Type": kind}}, r)
+	return page("Parents", []map[string]any{{"Id": parent, "Type": kind}}, r.listPage)
 }

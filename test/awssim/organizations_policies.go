@@ -6,23 +6,18 @@ import (
 )
 
 type listPoliciesRequest struct {
-	TargetID   string `json:"TargetId"`
-	Filter     string
-	NextToken  string
-	MaxResults int
+	TargetID string `json:"TargetId"`
+	Filter   string
+	listPage
 }
 
 // listPoliciesForTarget lists the service control policies that are attached to an
 // account, root or unit itself. A world file attaches all policies that apply to an
 // account to the account. Fact: ORG-13.
 func listPoliciesForTarget(c *call) (any, error) {
-	r, err := decodeJSON[listPoliciesRequest](c)
+	r, o, err := administratorRequest[listPoliciesRequest](c)
 	if err != nil {
 		return nil, err
-	}
-	o, problem := organizationOf(c, true)
-	if problem != nil {
-		return nil, problem
 	}
 	if r.Filter != "SERVICE_CONTROL_POLICY" {
 		return nil, badRequest("InvalidInputException", "the simulator knows the policy type SERVICE_CONTROL_POLICY only, not %q", r.Filter)
@@ -47,7 +42,7 @@ func listPoliciesForTarget(c *call) (any, error) {
 			})
 		}
 	}
-	return page("Policies", list, listRequest{NextToken: r.NextToken, MaxResults: r.MaxResults})
+	return page("Policies", list, r.listPage)
 }
 
 // controlPolicyName names the policies of a world file, which have no names there.
