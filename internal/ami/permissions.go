@@ -45,7 +45,7 @@ func (p Permissions) all() []string {
 // Any reports whether there is any permission.
 func (p Permissions) Any() bool { return p.Public || len(p.all()) > 0 }
 
-// With returns the permissions together with others.
+// with returns the permissions together with others.
 func (p Permissions) with(others Permissions) Permissions {
 	missing := others.missingFrom(p)
 	return Permissions{

@@ -9,9 +9,6 @@ import (
 	"github.com/orgami/packer-plugin-orgami/internal/launchcheck/evaluate"
 )
 
-// linkGrant is the name of the link that a missing grant breaks.
-const linkGrant = "grant"
-
 // launch is a launch by one launcher in a Region.
 type launch struct{ account, launcher string }
 
@@ -93,7 +90,7 @@ func created(g grant.Grant) evaluate.Grant {
 // waitingFor returns the link of a missing grant. It names no grant, because launches
 // that wait for the same reason are shown together.
 func (s Scope) waitingFor(g grant.Grant) evaluate.Link {
-	link := evaluate.Link{Name: linkGrant, Outcome: evaluate.Pending, Evidence: evaluate.Seen}
+	link := evaluate.Link{Name: evaluate.LinkGrant, Outcome: evaluate.Pending, Evidence: evaluate.Seen}
 	switch g.Status {
 	case grant.Skipped:
 		link.Because = g.Reason

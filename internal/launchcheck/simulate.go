@@ -234,7 +234,7 @@ func unattached(to *found, input evaluate.Input, region evaluate.Region) {
 	withPolicy := func(a evaluate.Account) []evaluate.Verdict { return attached.Verdicts(withPolicies(a, keys)) }
 	to.look(input.Accounts, now, withPolicy, func(v evaluate.Verdict, then func() evaluate.Verdict) evaluate.Verdict {
 		broken, _ := v.Broken()
-		if v.Outcome != evaluate.Fails || broken.Name != linkIdentityPolicy || broken.Evidence != evaluate.Simulated {
+		if v.Outcome != evaluate.Fails || broken.Name != evaluate.LinkIdentityPolicy || broken.Evidence != evaluate.Simulated {
 			return v
 		}
 		if with := then(); with.Outcome == evaluate.Launches {
@@ -244,9 +244,6 @@ func unattached(to *found, input evaluate.Input, region evaluate.Region) {
 	})
 	to.assume(now)
 }
-
-// linkIdentityPolicy is the name of the link that a missing policy breaks.
-const linkIdentityPolicy = "identity-policy"
 
 // withPolicies is the account with the policy that the plugin writes in every role.
 func withPolicies(a evaluate.Account, keys []string) evaluate.Account {

@@ -72,7 +72,7 @@ func (r run) member(partition string) launchcheck.Member {
 
 // ofMember are the links that depend on settings of the launching account alone.
 // They are read once, so checking again doesn't change them.
-var ofMember = []string{"region-enabled", "allowed-amis", "scp", "permission-boundary", "volume-key"}
+var ofMember = []string{evaluate.LinkRegionEnabled, evaluate.LinkAllowedAMIs, evaluate.LinkSCP, evaluate.LinkBoundary, evaluate.LinkVolumeKey}
 
 func inMember(c evaluate.Case) bool {
 	broken, _ := c.Broken()
@@ -186,7 +186,7 @@ func driftInMembers(matrix evaluate.Matrix) []string {
 	var policies, denied int
 	for _, c := range matrix {
 		switch broken, _ := c.Broken(); {
-		case c.Outcome == evaluate.Pending && broken.Name == "identity-policy":
+		case c.Outcome == evaluate.Pending && broken.Name == evaluate.LinkIdentityPolicy:
 			policies += len(c.Accounts)
 		case c.Outcome == evaluate.Inconclusive && broken.Name == "scp":
 			denied += len(c.Accounts)

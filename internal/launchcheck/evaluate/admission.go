@@ -90,17 +90,17 @@ func (a *admission) because() []Link {
 // account, and accounts that launch for the same reason are shown together.
 func (a *admission) grantHolds() Link {
 	if len(a.granted.grants) > 1 {
-		return holds(linkGrant, "grants on the key "+a.ARN+" allow it")
+		return holds(LinkGrant, "grants on the key "+a.ARN+" allow it")
 	}
-	return holds(linkGrant, "a grant on the key "+a.ARN+" allows it")
+	return holds(LinkGrant, "a grant on the key "+a.ARN+" allows it")
 }
 
 func (a *admission) keyPolicyHolds(o operations) Link {
-	return holds(linkKeyPolicy, "the key policy allows it: "+a.policy.whoSays(false, o, a.by, a.from))
+	return holds(LinkKeyPolicy, "the key policy allows it: "+a.policy.whoSays(false, o, a.by, a.from))
 }
 
 func (a *admission) identityPolicyHolds(o operations) Link {
-	return a.rests(holds(linkIdentityPolicy, a.identityName()+" allows it: "+a.identitySays(false, o)))
+	return a.rests(holds(LinkIdentityPolicy, a.identityName()+" allows it: "+a.identitySays(false, o)))
 }
 
 // refused explains what keeps the caller from using the key. The first
@@ -112,23 +112,23 @@ func (a *admission) refused() []Link {
 	switch {
 	case a.key.denied.yes&first != none:
 		o := missing & a.key.denied.yes
-		return []Link{breaks(linkKeyPolicy, fmt.Sprintf("%s of the key policy denies %s %s",
+		return []Link{breaks(LinkKeyPolicy, fmt.Sprintf("%s of the key policy denies %s %s",
 			a.policy.whoSays(true, o, a.by, a.from), a.by.arn, o.actions()), a.editKeyPolicy())}
 	case a.own.denied.yes&first != none:
 		o := missing & a.own.denied.yes
-		return []Link{a.rests(breaks(linkIdentityPolicy, fmt.Sprintf("%s of %s denies %s",
+		return []Link{a.rests(breaks(LinkIdentityPolicy, fmt.Sprintf("%s of %s denies %s",
 			a.identitySays(true, o), a.identityName(), o.actions()), a.listRolePolicies()).note(a.credentials()))}
 	case a.by.launcher.ServiceLinked && a.foreign():
-		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
+		return []Link{breaks(LinkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
 	case (a.admitting().may|a.lent().may)&first == none:
 		o := missing &^ a.admitting().may
-		return []Link{breaks(linkKeyPolicy, fmt.Sprintf("the policy of the key %s does not allow %s %s%s",
+		return []Link{breaks(LinkKeyPolicy, fmt.Sprintf("the policy of the key %s does not allow %s %s%s",
 			a.ARN, a.by.arn, o.actions(), a.policyLacks(a.policy, first)), a.keyPolicySnippet(o)).note("add to the key policy")}
 	case a.by.launcher.ServiceLinked:
-		return []Link{breaks(linkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
+		return []Link{breaks(LinkGrant, a.noGrant(missing), a.createGrant()).note(a.credentials())}
 	default:
 		o := missing & (a.admitting().may | a.lent().may) &^ a.own.allowed.may
-		return []Link{a.keyPolicyStands(first), a.rests(breaks(linkIdentityPolicy, fmt.Sprintf("%s does not allow %s on %s%s",
+		return []Link{a.keyPolicyStands(first), a.rests(breaks(LinkIdentityPolicy, fmt.Sprintf("%s does not allow %s on %s%s",
 			a.identityName(), o.actions(), a.ARN, a.identityLacks(first)), a.identityPolicySnippet(o)).note(
 			"add to a policy of the role " + a.by.launcher.Role + " in the account " + a.by.account))}
 	}
@@ -151,7 +151,7 @@ func (a *admission) keyPolicyStands(first operations) Link {
 	if a.lent().yes&first != none {
 		return a.grantHolds()
 	}
-	return open(linkKeyPolicy, "whether the key policy allows "+first.actions()+" is not known: "+a.policy.doubt(first, a.by, a.from), a.getKeyPolicy())
+	return open(LinkKeyPolicy, "whether the key policy allows "+first.actions()+" is not known: "+a.policy.doubt(first, a.by, a.from), a.getKeyPolicy())
 }
 
 func (a *admission) policyLacks(d *document, o operations) string {
@@ -188,16 +188,16 @@ func (a *admission) undecided() Link {
 	listGrants := fmt.Sprintf("aws kms list-grants --region %s --key-id %s", a.in.Name, a.ARN)
 	switch {
 	case a.key.denied.of(first) == unsure, byPolicies && byKeyPolicy:
-		return open(linkKeyPolicy, about+a.policy.name+": "+a.policy.doubt(first, a.by, a.from), a.getKeyPolicy())
+		return open(LinkKeyPolicy, about+a.policy.name+": "+a.policy.doubt(first, a.by, a.from), a.getKeyPolicy())
 	case a.own.denied.of(first) == unsure, byIdentity:
-		return open(linkIdentityPolicy, about+a.identityName()+": "+a.identityDoubt(first), a.simulatedRemedy())
+		return open(LinkIdentityPolicy, about+a.identityName()+": "+a.identityDoubt(first), a.simulatedRemedy())
 	case a.GrantsUnknown:
-		return open(linkGrant, about+"the grants of the key "+a.ARN+" could not be read", listGrants)
+		return open(LinkGrant, about+"the grants of the key "+a.ARN+" could not be read", listGrants)
 	case a.foreign() && a.granted.issuerUnknown():
-		return open(linkGrant, about+"AWS did not return which account issued the grant "+a.granted.names(), listGrants)
+		return open(LinkGrant, about+"AWS did not return which account issued the grant "+a.granted.names(), listGrants)
 	case a.foreign() && a.granted.incomplete():
-		return open(linkGrant, about+"its grant lacks "+strings.Join(a.granted.lacking(), ", ")+", but AWS documents launches only for grants with all operations: "+a.granted.names(), a.createGrant()).note(a.credentials())
+		return open(LinkGrant, about+"its grant lacks "+strings.Join(a.granted.lacking(), ", ")+", but AWS documents launches only for grants with all operations: "+a.granted.names(), a.createGrant()).note(a.credentials())
 	default:
-		return open(linkGrant, about+"a grant with constraints, or for another grantee than the role, may not count: "+a.granted.names(), a.createGrant()).note(a.credentials())
+		return open(LinkGrant, about+"a grant with constraints, or for another grantee than the role, may not count: "+a.granted.names(), a.createGrant()).note(a.credentials())
 	}
 }

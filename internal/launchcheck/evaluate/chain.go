@@ -13,20 +13,20 @@ import (
 // The links of the chain, in order. Those from key-region to grant occur once
 // for each key of the image's snapshots.
 const (
-	linkImage          = "image"
-	linkProductCode    = "product-code"
-	linkRegionEnabled  = "region-enabled"
+	LinkImage          = "image"
+	LinkProductCode    = "product-code"
+	LinkRegionEnabled  = "region-enabled"
 	LinkShared         = "shared" // the account is among those that the image is shared with
-	linkAllowedAMIs    = "allowed-amis"
-	linkSnapshot       = "snapshot"
-	linkSCP            = "scp"
-	linkBoundary       = "permission-boundary"
-	linkKeyRegion      = "key-region"
-	linkKeyState       = "key-state"
-	linkKeyPolicy      = "key-policy"
-	linkIdentityPolicy = "identity-policy"
-	linkGrant          = "grant"
-	linkVolumeKey      = "volume-key"
+	LinkAllowedAMIs    = "allowed-amis"
+	LinkSnapshot       = "snapshot"
+	LinkSCP            = "scp"
+	LinkBoundary       = "permission-boundary"
+	LinkKeyRegion      = "key-region"
+	LinkKeyState       = "key-state"
+	LinkKeyPolicy      = "key-policy"
+	LinkIdentityPolicy = "identity-policy"
+	LinkGrant          = "grant"
+	LinkVolumeKey      = "volume-key"
 )
 
 func holds(name, because string) Link { return newLink(name, Launches, because, "") }
@@ -50,19 +50,19 @@ func (r *Region) imageLink() Link {
 	id := r.Image.ID
 	switch r.Image.State {
 	case "available":
-		return holds(linkImage, id+" is available in "+r.Name)
+		return holds(LinkImage, id+" is available in "+r.Name)
 	case "":
-		return open(linkImage, "the state of "+id+" in "+r.Name+" is not known", describeImage(r))
+		return open(LinkImage, "the state of "+id+" in "+r.Name+" is not known", describeImage(r))
 	case "pending":
-		return breaks(linkImage, id+" in "+r.Name+" is pending",
+		return breaks(LinkImage, id+" in "+r.Name+" is pending",
 			fmt.Sprintf("aws ec2 wait image-available --region %s --image-ids %s", r.Name, id))
 	case "disabled":
-		return breaks(linkImage, id+" in "+r.Name+" is disabled",
+		return breaks(LinkImage, id+" in "+r.Name+" is disabled",
 			fmt.Sprintf("aws ec2 enable-image --region %s --image-id %s", r.Name, id)).note("then publish again")
 	case "failed", "error", "invalid", "deregistered":
-		return breaks(linkImage, id+" in "+r.Name+" is "+r.Image.State, describeImage(r))
+		return breaks(LinkImage, id+" in "+r.Name+" is "+r.Image.State, describeImage(r))
 	default:
-		return open(linkImage, fmt.Sprintf("%s in %s is in the state %q, whose effect on launches is not known", id, r.Name, r.Image.State), describeImage(r))
+		return open(LinkImage, fmt.Sprintf("%s in %s is in the state %q, whose effect on launches is not known", id, r.Name, r.Image.State), describeImage(r))
 	}
 }
 
@@ -72,7 +72,7 @@ func (r *Region) productLink() (Link, bool) {
 	if len(r.Image.ProductCodes) == 0 {
 		return Link{}, false
 	}
-	return open(linkProductCode, fmt.Sprintf("%s has the product code %s, and only accounts with a subscription to the product can launch it",
+	return open(LinkProductCode, fmt.Sprintf("%s has the product code %s, and only accounts with a subscription to the product can launch it",
 		r.Image.ID, someOf(r.Image.ProductCodes, "and")), describeImage(r)), true
 }
 
@@ -83,7 +83,7 @@ func (r *Region) snapshotLinks() []Link {
 	for _, s := range r.Image.Snapshots {
 		switch {
 		case s.ID == "":
-			return []Link{open(linkSnapshot, "the keys of "+r.Image.ID+" in "+r.Name+" are not known: a snapshot was returned without an ID", describeImage(r))}
+			return []Link{open(LinkSnapshot, "the keys of "+r.Image.ID+" in "+r.Name+" are not known: a snapshot was returned without an ID", describeImage(r))}
 		case !s.Read:
 			unread = append(unread, s.ID)
 		case s.Encrypted && s.Key == "":
@@ -93,7 +93,7 @@ func (r *Region) snapshotLinks() []Link {
 		}
 	}
 	if len(r.Image.Snapshots) == 0 {
-		return []Link{open(linkSnapshot, "the keys of "+r.Image.ID+" in "+r.Name+" are not known: no snapshots were returned", describeImage(r))}
+		return []Link{open(LinkSnapshot, "the keys of "+r.Image.ID+" in "+r.Name+" are not known: no snapshots were returned", describeImage(r))}
 	}
 	var links []Link
 	for _, doubt := range []struct {
@@ -105,7 +105,7 @@ func (r *Region) snapshotLinks() []Link {
 		{contrary, "not encrypted, but returned with a key"},
 	} {
 		if len(doubt.ids) > 0 {
-			links = append(links, open(linkSnapshot, fmt.Sprintf("the key of %s is not known: %s", someOf(doubt.ids, "and"), doubt.why),
+			links = append(links, open(LinkSnapshot, fmt.Sprintf("the key of %s is not known: %s", someOf(doubt.ids, "and"), doubt.why),
 				fmt.Sprintf("aws ec2 describe-snapshots --region %s --snapshot-ids %s", r.Name, strings.Join(doubt.ids, " "))))
 		}
 	}
@@ -193,13 +193,13 @@ func (a *Account) isIn(permission string) (in answer, why string) {
 func (k *regionalKey) regionLink(by *caller) Link {
 	switch {
 	case k.missing:
-		return open(linkKeyRegion, "the key "+k.ARN+" could not be read", describeKeyCommand(k))
+		return open(LinkKeyRegion, "the key "+k.ARN+" could not be read", describeKeyCommand(k))
 	case k.account == "":
-		return open(linkKeyRegion, fmt.Sprintf("%q is not the ARN of a key", k.ARN), "")
+		return open(LinkKeyRegion, fmt.Sprintf("%q is not the ARN of a key", k.ARN), "")
 	case k.region != k.in.Name:
-		return breaks(linkKeyRegion, "the key "+k.ARN+" is not of "+k.in.Name, describeImage(k.in)).note("publish the image, so that the copy has a key of " + k.in.Name)
+		return breaks(LinkKeyRegion, "the key "+k.ARN+" is not of "+k.in.Name, describeImage(k.in)).note("publish the image, so that the copy has a key of " + k.in.Name)
 	case k.AWSManaged && k.account != by.account:
-		return breaks(linkKeyRegion, "the key "+k.ARN+" is managed by AWS, and only the account "+k.account+" can use it", describeImage(k.in)).note("publish the image, so that the copy has a customer managed key")
+		return breaks(LinkKeyRegion, "the key "+k.ARN+" is managed by AWS, and only the account "+k.account+" can use it", describeImage(k.in)).note("publish the image, so that the copy has a customer managed key")
 	default:
 		return k.here
 	}
@@ -215,16 +215,16 @@ func (k *regionalKey) stateLink() Link {
 	because := fmt.Sprintf("the key %s is %s", k.ARN, k.State)
 	switch k.State {
 	case "Enabled":
-		return holds(linkKeyState, because)
+		return holds(LinkKeyState, because)
 	case "":
-		return open(linkKeyState, "the state of the key "+k.ARN+" is not known", describeKeyCommand(k))
+		return open(LinkKeyState, "the state of the key "+k.ARN+" is not known", describeKeyCommand(k))
 	case "Disabled":
-		return breaks(linkKeyState, because, enable)
+		return breaks(LinkKeyState, because, enable)
 	case "PendingDeletion", "PendingReplicaDeletion":
-		return breaks(linkKeyState, because, fmt.Sprintf("aws kms cancel-key-deletion --region %s --key-id %s && %s", k.in.Name, k.ARN, enable))
+		return breaks(LinkKeyState, because, fmt.Sprintf("aws kms cancel-key-deletion --region %s --key-id %s && %s", k.in.Name, k.ARN, enable))
 	case "Creating", "PendingImport", "Unavailable":
-		return breaks(linkKeyState, because, describeKeyCommand(k))
+		return breaks(LinkKeyState, because, describeKeyCommand(k))
 	default:
-		return open(linkKeyState, fmt.Sprintf("the key %s is in the state %q, whose effect on launches is not known", k.ARN, k.State), describeKeyCommand(k))
+		return open(LinkKeyState, fmt.Sprintf("the key %s is in the state %q, whose effect on launches is not known", k.ARN, k.State), describeKeyCommand(k))
 	}
 }

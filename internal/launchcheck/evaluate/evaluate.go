@@ -124,7 +124,7 @@ func newRegionalKey(partition string, r *Region, keyARN string, launchers []Laun
 	a, _ := arn.Parse(keyARN) // empty if keyARN isn't an ARN
 	k := &regionalKey{Key: key, in: r, account: a.AccountID, region: a.Region, missing: !found}
 	k.service, k.from = requestsFrom(partition, r.Name)
-	k.here = holds(linkKeyRegion, "the key "+keyARN+" is of "+r.Name)
+	k.here = holds(LinkKeyRegion, "the key "+keyARN+" is of "+r.Name)
 	k.state = k.stateLink()
 	k.policy = k.parsePolicy()
 	k.identity = map[*Launcher]*document{}
@@ -165,7 +165,7 @@ func (l *Launcher) identity(keyARN string) *document {
 func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 	v := Verdict{Account: a.ID, Region: e.region.Name, Launcher: by.launcher.Name, Outcome: Launches, Links: make([]Link, 0, 2+4*len(e.keys))}
 	if by.partition == "" {
-		v.append(open(linkImage, "the partition of "+e.region.Name+" is not known, so the ARNs of roles aren't known", "aws sts get-caller-identity"))
+		v.append(open(LinkImage, "the partition of "+e.region.Name+" is not known, so the ARNs of roles aren't known", "aws sts get-caller-identity"))
 		return v
 	}
 	if !v.append(e.image...) || !v.append(e.enabledLink(a, by.partition)...) || !v.append(e.region.sharedLink(a)) ||
@@ -183,7 +183,7 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 			return v
 		}
 		if !v.append(k.admit(by)...) {
-			if v.Links[len(v.Links)-1].Name == linkGrant { // once the grant exists, the volume's key still decides
+			if v.Links[len(v.Links)-1].Name == LinkGrant { // once the grant exists, the volume's key still decides
 				e.volumeLinks(a, by)
 			}
 			return v
@@ -191,8 +191,8 @@ func (e *evaluation) verdict(a *Account, by *caller) Verdict {
 	}
 	if !by.launcher.ServiceLinked && by.simulation(e.region.Name) == nil {
 		e.assume(assumedIdentity)
-		if !slices.ContainsFunc(v.Links, func(l Link) bool { return l.Name == linkIdentityPolicy }) {
-			v.append(holds(linkIdentityPolicy, "no policy of the role "+by.launcher.Role+" is assumed to deny it").assumed())
+		if !slices.ContainsFunc(v.Links, func(l Link) bool { return l.Name == LinkIdentityPolicy }) {
+			v.append(holds(LinkIdentityPolicy, "no policy of the role "+by.launcher.Role+" is assumed to deny it").assumed())
 		}
 	}
 	v.append(e.volumeLinks(a, by)...)

@@ -43,11 +43,11 @@ type Assumption struct {
 // The assumptions. Facts: LAUNCH-12, EC2-ALLOW-2, IAM-EVAL-13, IAM-EVAL-15,
 // KMS-KEY-16.
 var (
-	assumedVolumeKey = Assumption{linkVolumeKey, "the default EBS key of each account is aws/ebs or allows the launching role"}
-	assumedAllowed   = Assumption{linkAllowedAMIs, "the setting Allowed AMIs of the accounts doesn't exclude the image"}
-	assumedControls  = Assumption{linkSCP, "no service control policy denies the launch or the use of the keys"}
-	assumedRegion    = Assumption{linkRegionEnabled, "the accounts have enabled the opt-in Regions"}
-	assumedIdentity  = Assumption{linkIdentityPolicy, "the launching roles have the identity policy that the plugin writes, and no policy or permissions boundary denies what it allows"}
+	assumedVolumeKey = Assumption{LinkVolumeKey, "the default EBS key of each account is aws/ebs or allows the launching role"}
+	assumedAllowed   = Assumption{LinkAllowedAMIs, "the setting Allowed AMIs of the accounts doesn't exclude the image"}
+	assumedControls  = Assumption{LinkSCP, "no service control policy denies the launch or the use of the keys"}
+	assumedRegion    = Assumption{LinkRegionEnabled, "the accounts have enabled the opt-in Regions"}
+	assumedIdentity  = Assumption{LinkIdentityPolicy, "the launching roles have the identity policy that the plugin writes, and no policy or permissions boundary denies what it allows"}
 )
 
 // MergeAssumptions returns the assumptions of several results, each once, in a

@@ -17,11 +17,11 @@ func (e *evaluation) scpLinks(a *Account, by *caller) []Link {
 		return nil
 	case a.SCPs == nil:
 		e.assume(assumedControls)
-		return []Link{holds(linkSCP, "the service control policies of the account "+a.ID+" are assumed to allow it").assumed()}
+		return []Link{holds(LinkSCP, "the service control policies of the account "+a.ID+" are assumed to allow it").assumed()}
 	case len(a.SCPs) == 0:
 		return nil
 	}
-	found := holds(linkSCP, "the service control policies of the account "+a.ID+" allow it")
+	found := holds(LinkSCP, "the service control policies of the account "+a.ID+" allow it")
 	for _, ask := range e.controlled(a, by) {
 		l := ask
 		if e.management == "" && l.Outcome == Fails {
@@ -104,13 +104,13 @@ func (a *Account) controlLink(what string, says func(ControlPolicy) (denied, all
 	deniers, doubts = unique(deniers), unique(doubts)
 	switch {
 	case denied == yes:
-		return breaks(linkSCP, fmt.Sprintf("the service control policy %s denies %s in the account %s", someOf(deniers, "and"), what, a.ID), remedy).note(note)
+		return breaks(LinkSCP, fmt.Sprintf("the service control policy %s denies %s in the account %s", someOf(deniers, "and"), what, a.ID), remedy).note(note)
 	case allowed == no:
-		return breaks(linkSCP, fmt.Sprintf("at one level, no service control policy that applies to the account %s allows %s", a.ID, what), remedy).note(note)
+		return breaks(LinkSCP, fmt.Sprintf("at one level, no service control policy that applies to the account %s allows %s", a.ID, what), remedy).note(note)
 	case denied == unsure || allowed == unsure:
-		return open(linkSCP, fmt.Sprintf("whether the service control policy %s lets the account %s do %s is not known", someOf(doubts, "or"), a.ID, what), remedy).note(note)
+		return open(LinkSCP, fmt.Sprintf("whether the service control policy %s lets the account %s do %s is not known", someOf(doubts, "or"), a.ID, what), remedy).note(note)
 	default:
-		return holds(linkSCP, "the service control policies of the account "+a.ID+" allow "+what)
+		return holds(LinkSCP, "the service control policies of the account "+a.ID+" allow "+what)
 	}
 }
 

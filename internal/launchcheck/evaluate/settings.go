@@ -25,13 +25,13 @@ func (e *evaluation) enabledLink(a *Account, partition string) []Link {
 	case a.ID == e.region.Image.Owner:
 		return nil
 	case known && enabled:
-		return []Link{holds(linkRegionEnabled, "the account "+a.ID+" has enabled "+e.region.Name)}
+		return []Link{holds(LinkRegionEnabled, "the account "+a.ID+" has enabled "+e.region.Name)}
 	case known:
-		return []Link{breaks(linkRegionEnabled, "the account "+a.ID+" has not enabled the Region "+e.region.Name,
+		return []Link{breaks(LinkRegionEnabled, "the account "+a.ID+" has not enabled the Region "+e.region.Name,
 			"aws account enable-region --region-name "+e.region.Name).note(CredentialsOf(a.ID))}
 	case partition == "aws" && !slices.Contains(alwaysEnabled, e.region.Name):
 		e.assume(assumedRegion)
-		return []Link{holds(linkRegionEnabled, "the account "+a.ID+" is assumed to have enabled "+e.region.Name).assumed()}
+		return []Link{holds(LinkRegionEnabled, "the account "+a.ID+" is assumed to have enabled "+e.region.Name).assumed()}
 	}
 	return nil
 }
@@ -71,13 +71,13 @@ func (e *evaluation) allowedLink(a *Account, now time.Time) []Link {
 		return nil
 	case !known:
 		e.assume(assumedAllowed)
-		return []Link{holds(linkAllowedAMIs, "the setting Allowed AMIs of the account "+a.ID+" is assumed not to exclude "+i.ID).assumed()}
+		return []Link{holds(LinkAllowedAMIs, "the setting Allowed AMIs of the account "+a.ID+" is assumed not to exclude "+i.ID).assumed()}
 	case setting.State == "disabled" || setting.State == "audit-mode":
-		return []Link{holds(linkAllowedAMIs, "the setting Allowed AMIs of the account "+a.ID+" is "+setting.State)}
+		return []Link{holds(LinkAllowedAMIs, "the setting Allowed AMIs of the account "+a.ID+" is "+setting.State)}
 	case setting.State != "enabled":
-		return []Link{open(linkAllowedAMIs, fmt.Sprintf("the setting Allowed AMIs of the account %s is %q, whose effect on launches is not known", a.ID, setting.State), remedy).note(note)}
+		return []Link{open(LinkAllowedAMIs, fmt.Sprintf("the setting Allowed AMIs of the account %s is %q, whose effect on launches is not known", a.ID, setting.State), remedy).note(note)}
 	case len(setting.Criteria) == 0: // AWS doesn't document which images are allowed
-		return []Link{open(linkAllowedAMIs, "the setting Allowed AMIs of the account "+a.ID+" is enabled without any criterion", remedy).note(note)}
+		return []Link{open(LinkAllowedAMIs, "the setting Allowed AMIs of the account "+a.ID+" is enabled without any criterion", remedy).note(note)}
 	}
 	best := no
 	for _, c := range setting.Criteria {
@@ -85,11 +85,11 @@ func (e *evaluation) allowedLink(a *Account, now time.Time) []Link {
 	}
 	switch best {
 	case yes:
-		return []Link{holds(linkAllowedAMIs, "a criterion of the Allowed AMIs of the account "+a.ID+" allows "+i.ID)}
+		return []Link{holds(LinkAllowedAMIs, "a criterion of the Allowed AMIs of the account "+a.ID+" allows "+i.ID)}
 	case unsure:
-		return []Link{open(linkAllowedAMIs, "whether the Allowed AMIs of the account "+a.ID+" allow "+i.ID+" is not known: they have a criterion that can't be evaluated", remedy).note(note)}
+		return []Link{open(LinkAllowedAMIs, "whether the Allowed AMIs of the account "+a.ID+" allow "+i.ID+" is not known: they have a criterion that can't be evaluated", remedy).note(note)}
 	default:
-		return []Link{breaks(linkAllowedAMIs, fmt.Sprintf("no criterion of the Allowed AMIs of the account %s in %s allows %s of the account %s", a.ID, e.region.Name, i.ID, i.Owner),
+		return []Link{breaks(LinkAllowedAMIs, fmt.Sprintf("no criterion of the Allowed AMIs of the account %s in %s allows %s of the account %s", a.ID, e.region.Name, i.ID, i.Owner),
 			remedy).note(note + ", then add a criterion with the image provider " + i.Owner)}
 	}
 }

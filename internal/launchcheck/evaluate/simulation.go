@@ -189,14 +189,14 @@ func (e *evaluation) organizationLink(a *Account, s Simulation) Link {
 	}
 	switch {
 	case len(certain) > 0:
-		return breaks(linkSCP, "the policies of the organization deny "+strings.Join(unique(certain), ", ")+" in the account "+a.ID+", as IAM simulates them", remedy).note(note).simulated()
+		return breaks(LinkSCP, "the policies of the organization deny "+strings.Join(unique(certain), ", ")+" in the account "+a.ID+", as IAM simulates them", remedy).note(note).simulated()
 	case len(denied) > 0:
-		return open(linkSCP, "as IAM simulates them, the policies of the organization deny "+strings.Join(unique(denied), ", ")+" in the account "+a.ID+"; IAM doesn't say whether they would deny a real launch", remedy).note(note)
+		return open(LinkSCP, "as IAM simulates them, the policies of the organization deny "+strings.Join(unique(denied), ", ")+" in the account "+a.ID+"; IAM doesn't say whether they would deny a real launch", remedy).note(note)
 	case unknown:
 		e.assume(assumedControls)
-		return holds(linkSCP, "the service control policies of the account "+a.ID+" are assumed to allow it").assumed()
+		return holds(LinkSCP, "the service control policies of the account "+a.ID+" are assumed to allow it").assumed()
 	default:
-		return holds(linkSCP, "the policies of the organization allow it in the account "+a.ID+", as IAM simulates them").simulated()
+		return holds(LinkSCP, "the policies of the organization allow it in the account "+a.ID+", as IAM simulates them").simulated()
 	}
 }
 
@@ -217,11 +217,11 @@ func (c *caller) boundaryLink(a *Account, s Simulation) (link Link, found bool) 
 	}
 	switch {
 	case missing && found:
-		return open(linkBoundary, "whether the permissions boundary of the role "+c.launcher.Role+" allows it is not known: IAM's simulation lacks context keys", remedy).note(CredentialsOf(a.ID)), true
+		return open(LinkBoundary, "whether the permissions boundary of the role "+c.launcher.Role+" allows it is not known: IAM's simulation lacks context keys", remedy).note(CredentialsOf(a.ID)), true
 	case len(denied) > 0:
-		return breaks(linkBoundary, "the permissions boundary of the role "+c.launcher.Role+" doesn't allow "+strings.Join(unique(denied), ", "), remedy).note(CredentialsOf(a.ID)).simulated(), true
+		return breaks(LinkBoundary, "the permissions boundary of the role "+c.launcher.Role+" doesn't allow "+strings.Join(unique(denied), ", "), remedy).note(CredentialsOf(a.ID)).simulated(), true
 	default:
-		return holds(linkBoundary, "the permissions boundary of the role "+c.launcher.Role+" allows it").simulated(), found
+		return holds(LinkBoundary, "the permissions boundary of the role "+c.launcher.Role+" allows it").simulated(), found
 	}
 }
 
@@ -233,12 +233,12 @@ func (e *evaluation) launchLink(a *Account, by *caller, s Simulation) Link {
 		switch {
 		case !by.needed(SimulatedRequest{Action: action}):
 		case d.identity() == unsure:
-			return open(linkIdentityPolicy, "whether the role "+by.launcher.Role+" is allowed "+action+" is not known: "+d.doubt(), remedy).note(CredentialsOf(a.ID))
+			return open(LinkIdentityPolicy, "whether the role "+by.launcher.Role+" is allowed "+action+" is not known: "+d.doubt(), remedy).note(CredentialsOf(a.ID))
 		case d.identity() == no:
-			return breaks(linkIdentityPolicy, "the policies of the role "+by.launcher.Role+" don't allow "+action+" on "+e.region.Image.ID, remedy).note(CredentialsOf(a.ID)).simulated()
+			return breaks(LinkIdentityPolicy, "the policies of the role "+by.launcher.Role+" don't allow "+action+" on "+e.region.Image.ID, remedy).note(CredentialsOf(a.ID)).simulated()
 		}
 	}
-	return holds(linkIdentityPolicy, "the policies of the role "+by.launcher.Role+" allow the launch").simulated()
+	return holds(LinkIdentityPolicy, "the policies of the role "+by.launcher.Role+" allow the launch").simulated()
 }
 
 // launching is the result for an action on the image. There is one image in a

@@ -12,9 +12,9 @@ func (e *evaluation) volumeLinks(a *Account, by *caller) []Link {
 	switch {
 	case !known:
 		e.assume(assumedVolumeKey)
-		return []Link{holds(linkVolumeKey, "volumes are encrypted with the default EBS key of the account "+a.ID+", which is assumed to allow it").assumed()}
+		return []Link{holds(LinkVolumeKey, "volumes are encrypted with the default EBS key of the account "+a.ID+", which is assumed to allow it").assumed()}
 	case key.AWSManaged:
-		return []Link{holds(linkVolumeKey, "volumes are encrypted with aws/ebs, the default EBS key of the account "+a.ID)}
+		return []Link{holds(LinkVolumeKey, "volumes are encrypted with aws/ebs, the default EBS key of the account "+a.ID)}
 	}
 	return []Link{e.volumeKey(a, key).volumeLink(by)}
 }
@@ -44,15 +44,15 @@ func (k *regionalKey) volumeLink(by *caller) Link {
 		links = append(links, k.state)
 		links = append(links, k.admit(by)...)
 	}
-	found := holds(linkVolumeKey, "the default EBS key "+k.ARN+" of the account "+by.account+" allows it")
+	found := holds(LinkVolumeKey, "the default EBS key "+k.ARN+" of the account "+by.account+" allows it")
 	found.Evidence = evidenceOf(links, Launches)
 	for _, l := range links {
 		if l.Outcome == Launches || l.Outcome == Inconclusive && found.Outcome == Inconclusive {
 			continue
 		}
-		found = newLink(linkVolumeKey, l.Outcome, "volumes are encrypted with the default EBS key of the account "+by.account+": "+l.Because, l.Remedy).note(l.Note)
+		found = newLink(LinkVolumeKey, l.Outcome, "volumes are encrypted with the default EBS key of the account "+by.account+": "+l.Because, l.Remedy).note(l.Note)
 		found.Evidence = l.Evidence
-		if l.Name != linkIdentityPolicy && l.Name != linkGrant {
+		if l.Name != LinkIdentityPolicy && l.Name != LinkGrant {
 			found = found.note(k.ownersNote(l.Note))
 		}
 		if l.Outcome == Fails {
