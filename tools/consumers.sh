@@ -23,6 +23,23 @@ found() {
 # digest FILE...: a short digest of the files' contents.
 digest() { cat "$@" | git hash-object --stdin | cut -c 1-12; }
 
+# built NAME BINARY FOLDER PACKAGE WHAT UNTESTED: a program of the module in the folder,
+# which is built once.
+built() {
+	local name=$1 binary=$2 folder=$3 package=$4 what=$5 untested=$6
+	if [ ! -x "$binary" ] && [ "$mode" = run ]; then
+		echo "building $what, once; about 4 minutes (into $(dirname "$binary"))…" >&2
+		mkdir -p "$(dirname "$binary")"
+		if ! (cd "$folder" && CGO_ENABLED=0 go build -ldflags='-s -w' -o "$binary.$$" "$package" && mv "$binary.$$" "$binary"); then
+			missing "$untested: it can't be built"
+			return
+		fi
+	fi
+	if [ -x "$binary" ]; then
+		found "$name" "$binary"
+	fi
+}
+
 # Terraform, OpenTofu and their AWS provider, from a folder as `terraform providers
 # mirror` makes it. The tests don't download providers.
 find_terraform() {
@@ -46,17 +63,7 @@ find_terraform() {
 find_opentofu() {
 	local folder=test/consumers/opentofu binary
 	binary=$cache/opentofu-$(digest $folder/go.mod)/tofu
-	if [ ! -x "$binary" ] && [ "$mode" = run ]; then
-		echo "building OpenTofu, once; about 4 minutes (into $(dirname "$binary"))…" >&2
-		mkdir -p "$(dirname "$binary")"
-		if ! (cd $folder && CGO_ENABLED=0 go build -ldflags='-s -w' -o "$binary.$$" github.com/opentofu/opentofu/cmd/tofu && mv "$binary.$$" "$binary"); then
-			missing "the Terraform modules with OpenTofu: it can't be built"
-			return
-		fi
-	fi
-	if [ -x "$binary" ]; then
-		found ORGAMI_TEST_OPENTOFU "$binary"
-	fi
+	built ORGAMI_TEST_OPENTOFU "$binary" $folder github.com/opentofu/opentofu/cmd/tofu "OpenTofu" "the Terraform modules with OpenTofu"
 }
 
 # What npm's packages do, by the lock file.
@@ -88,17 +95,7 @@ find_node_modules() {
 find_karpenter() {
 	local folder=test/consumers/karpenter binary
 	binary=$cache/karpenter-$(digest $folder/go.mod $folder/*.go)/karpenter
-	if [ ! -x "$binary" ] && [ "$mode" = run ]; then
-		echo "building Karpenter's code, once; about 4 minutes (into $(dirname "$binary"))…" >&2
-		mkdir -p "$(dirname "$binary")"
-		if ! (cd $folder && CGO_ENABLED=0 go build -ldflags='-s -w' -o "$binary.$$" . && mv "$binary.$$" "$binary"); then
-			missing "Karpenter: it can't be built"
-			return
-		fi
-	fi
-	if [ -x "$binary" ]; then
-		found ORGAMI_TEST_KARPENTER "$binary"
-	fi
+	built ORGAMI_TEST_KARPENTER "$binary" $folder . "Karpenter's code" "Karpenter"
 }
 
 find_terraform
