@@ -188,7 +188,7 @@ func driftInMembers(matrix evaluate.Matrix) []string {
 		switch broken, _ := c.Broken(); {
 		case c.Outcome == evaluate.Pending && broken.Name == evaluate.LinkIdentityPolicy:
 			policies += len(c.Accounts)
-		case c.Outcome == evaluate.Inconclusive && broken.Name == "scp":
+		case c.Outcome == evaluate.Inconclusive && broken.Name == evaluate.LinkSCP:
 			denied += len(c.Accounts)
 		}
 	}

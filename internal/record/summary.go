@@ -108,7 +108,7 @@ func outcomes(m evaluate.Matrix) string {
 	pending := "pending"
 	switch waiting := m.Only(evaluate.Pending); {
 	case len(waiting) == 0:
-	case slices.ContainsFunc(waiting, func(c evaluate.Case) bool { l, _ := c.Broken(); return l.Name != "grant" }):
+	case slices.ContainsFunc(waiting, func(c evaluate.Case) bool { l, _ := c.Broken(); return l.Name != evaluate.LinkGrant }):
 		pending = "pending (grants or IAM policies missing)"
 	default:
 		pending = "pending (grants not created yet)"
