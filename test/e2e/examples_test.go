@@ -245,12 +245,14 @@ func makeKey(t *testing.T, s simulated, _ packer) map[string]string {
 	return map[string]string{"arn:aws:kms:us-east-1:111111111111:key/mrk-0123456789abcdef0123456789abcdef": *key.KeyMetadata.Arn}
 }
 
+// accountIn is the account of the world that has the ID.
+func accountIn(file *awssim.WorldFile, id string) *awssim.AccountFile {
+	return &file.Accounts[slices.IndexFunc(file.Accounts, func(a awssim.AccountFile) bool { return a.ID == id })]
+}
+
 func addRole(file *awssim.WorldFile, account string, role awssim.RoleFile) {
-	for i := range file.Accounts {
-		if file.Accounts[i].ID == account {
-			file.Accounts[i].Roles = append(file.Accounts[i].Roles, role)
-		}
-	}
+	a := accountIn(file, account)
+	a.Roles = append(a.Roles, role)
 }
 
 func document(statement string) json.RawMessage {

@@ -38,11 +38,7 @@ func mistakes() []mistake {
 			title: "The account is in no organization",
 			story: "The unchanged template of the README, in an account that isn't a member of an organization.",
 			world: func(file *awssim.WorldFile) {
-				for i := range file.Accounts {
-					if file.Accounts[i].ID == awssim.PublishingAccount {
-						file.Accounts[i].Parent = ""
-					}
-				}
+				accountIn(file, awssim.PublishingAccount).Parent = ""
 			},
 			says: "Run in a member account of the organization, or share with accounts instead of an organization",
 			not:  "set organization.id",

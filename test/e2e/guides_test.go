@@ -53,11 +53,7 @@ aws autoscaling create-auto-scaling-group --region eu-west-1 --auto-scaling-grou
 			others:  map[string]string{"aws organizations": awssim.ManagementAccount},
 			world: func(file *awssim.WorldFile) {
 				file.Regions = append(file.Regions, awssim.RegionFile{Name: "ap-east-1", OptIn: true})
-				for i := range file.Accounts {
-					if file.Accounts[i].ID == member {
-						file.Accounts[i].ServiceControlPolicies = []json.RawMessage{json.RawMessage(awssim.FullAWSAccess), document(`{"Effect":"Deny","Action":"ec2:RunInstances","Resource":"*"}`)}
-					}
-				}
+				accountIn(file, member).ServiceControlPolicies = []json.RawMessage{json.RawMessage(awssim.FullAWSAccess), document(`{"Effect":"Deny","Action":"ec2:RunInstances","Resource":"*"}`)}
 			},
 			before: `
 image=$(jq -r '.images["eu-west-1"].image_id' orgami/orgami.json)
@@ -117,11 +113,7 @@ func (g guide) run(t *testing.T, page string) {
 	page = strings.NewReplacer(g.replace...).Replace(page)
 	file := withGolden()
 	addRole(&file, "222222222222", awssim.RoleFile{Name: "KarpenterControllerRole-mycluster"})
-	for i := range file.Accounts {
-		if file.Accounts[i].ID == "333333333333" {
-			file.Accounts[i].ServiceLinkedRoles = nil
-		}
-	}
+	accountIn(&file, "333333333333").ServiceLinkedRoles = nil
 	if g.world != nil {
 		g.world(&file)
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -18,7 +19,7 @@ const (
 	// remedied is the member account whose launches fail.
 	remedied = "222222222222"
 	// remedyRole is the role of it that launches.
-	remedyRole = "KarpenterControllerRole"
+	remedyRole = awssim.LauncherRole
 )
 
 // noted finds the account whose credentials a note asks for.
@@ -109,12 +110,8 @@ func TestConsumerRemediesInMembers(t *testing.T) {
 			t.Parallel()
 			sim := newAWSWith(t, membersWorld(test.world), awssim.Options{})
 			p := newPacker(t, sim.environment...)
-			text := test.template
-			if text == "" {
-				text = publish
-			}
 			with := func(arguments string) string {
-				return template(t, fromExisting, keep, strings.TrimSuffix(text, "}")+arguments+"\n}")
+				return template(t, fromExisting, keep, strings.TrimSuffix(cmp.Or(test.template, publish), "}")+arguments+"\n}")
 			}
 			p.mustBuild(with(`  check = "off"`))
 			if test.damage != "" {
@@ -155,27 +152,20 @@ func TestConsumerRemediesInMembers(t *testing.T) {
 // something.
 func membersWorld(change func(*awssim.AccountFile, *awssim.RoleFile)) awssim.WorldFile {
 	file := withGolden()
-	for i := range file.Accounts {
-		a := &file.Accounts[i]
-		if a.ID == awssim.PublishingAccount {
-			a.EnabledRegions = []string{"af-south-1"}
-		}
-		if a.ID != remedied {
-			continue
-		}
-		a.EnabledRegions = []string{"af-south-1"}
-		a.ServiceLinkedRoles = append(slices.Clone(a.ServiceLinkedRoles), "aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot")
-		for j := range a.Roles {
-			r := &a.Roles[j]
-			r.Policies = maps.Clone(r.Policies)
-			switch r.Name {
-			case awssim.GrantRole:
-				r.Policies["inspect"] = json.RawMessage(policy.MemberPolicy("aws").String())
-			case remedyRole:
-				r.Policies["kms"] = json.RawMessage(policy.Karpenter("aws", "arn:aws:kms:*:"+awssim.PublishingAccount+":key/*").String())
-				if change != nil {
-					change(a, r)
-				}
+	accountIn(&file, awssim.PublishingAccount).EnabledRegions = []string{"af-south-1"}
+	a := accountIn(&file, remedied)
+	a.EnabledRegions = []string{"af-south-1"}
+	a.ServiceLinkedRoles = append(slices.Clone(a.ServiceLinkedRoles), "aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot")
+	for i := range a.Roles {
+		r := &a.Roles[i]
+		r.Policies = maps.Clone(r.Policies)
+		switch r.Name {
+		case awssim.GrantRole:
+			r.Policies["inspect"] = json.RawMessage(policy.MemberPolicy("aws").String())
+		case remedyRole:
+			r.Policies["kms"] = json.RawMessage(policy.Karpenter("aws", "arn:aws:kms:*:"+awssim.PublishingAccount+":key/*").String())
+			if change != nil {
+				change(a, r)
 			}
 		}
 	}

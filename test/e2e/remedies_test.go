@@ -83,11 +83,7 @@ func TestConsumerGrantCommands(t *testing.T) {
 			if output := p.mustBuild(folder); !strings.Contains(output, "0 failed, 0 pending") {
 				t.Error(output)
 			}
-			for region, image := range readJSON[manifest.Manifest](t, folder, "orgami", manifest.File).Images {
-				if why := sim.autoScales(t, "333333333333", region, image.ImageID); why != "" {
-					t.Errorf("launch in %s: %s", region, why)
-				}
-			}
+			expectLaunches(t, folder, "333333333333", true, sim.autoScales)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,11 +132,7 @@ func TestConsumerTerraformGrants(t *testing.T) {
 		p.mustBuild(folder)
 		launches := func(want bool) {
 			t.Helper()
-			for region, image := range readJSON[manifest.Manifest](t, folder, "orgami", manifest.File).Images {
-				if why := sim.autoScales(t, member, region, image.ImageID); (why == "") != want {
-					t.Errorf("launch in %s: %q", region, why)
-				}
-			}
+			expectLaunches(t, folder, member, want, sim.autoScales)
 		}
 		launches(false)
 		grants.apply(folder)
@@ -159,17 +156,9 @@ func TestConsumerTerraformMember(t *testing.T) {
 	withTerraform(t, func(t *testing.T, program string) {
 		const member = "222222222222"
 		file := withGolden()
-		for i := range file.Accounts {
-			if file.Accounts[i].ID == member {
-				file.Accounts[i].ServiceLinkedRoles = nil
-				for j, role := range file.Accounts[i].Roles {
-					if role.Name == awssim.GrantRole {
-						file.Accounts[i].Roles = append(file.Accounts[i].Roles[:j:j], file.Accounts[i].Roles[j+1:]...)
-						break
-					}
-				}
-			}
-		}
+		account := accountIn(&file, member)
+		account.ServiceLinkedRoles = nil
+		account.Roles = slices.DeleteFunc(slices.Clone(account.Roles), func(r awssim.RoleFile) bool { return r.Name == awssim.GrantRole })
 		sim := newAWSWith(t, file, awssim.Options{})
 		module := newTerraform(t, program, sim, "member", member)
 		p := newPacker(t, sim.environment...)
@@ -188,14 +177,8 @@ func TestConsumerTerraformMember(t *testing.T) {
 			t.Errorf("with the member's role:\n%s", text)
 		}
 		module.apply(second, arguments...) // the role's name comes from the publication now
-		for region, image := range readJSON[manifest.Manifest](t, second, "orgami", manifest.File).Images {
-			if why := sim.autoScales(t, member, region, image.ImageID); why != "" {
-				t.Errorf("launch by Auto Scaling in %s: %q", region, why)
-			}
-			if why := sim.launch(t, member, region, image.ImageID); why != "" {
-				t.Errorf("launch by Karpenter in %s: %s", region, why)
-			}
-		}
+		expectLaunches(t, second, member, true, sim.autoScales)
+		expectLaunches(t, second, member, true, sim.launch)
 		module.must("destroy", "-auto-approve", "-input=false", "-var-file="+filepath.Join(second, "orgami", "orgami.tfvars.json"),
 			`-var=karpenter_roles=["`+awssim.LauncherRole+`"]`)
 	})
@@ -213,11 +196,7 @@ func TestConsumerTerraformKarpenter(t *testing.T) {
 		p.mustBuild(folder)
 		launches := func(want bool) {
 			t.Helper()
-			for region, image := range readJSON[manifest.Manifest](t, folder, "orgami", manifest.File).Images {
-				if why := sim.launch(t, member, region, image.ImageID); (why == "") != want {
-					t.Errorf("launch in %s: %q", region, why)
-				}
-			}
+			expectLaunches(t, folder, member, want, sim.launch)
 		}
 		launches(false)
 		module.apply(folder, "-var=karpenter_role="+awssim.LauncherRole)
@@ -226,6 +205,16 @@ func TestConsumerTerraformKarpenter(t *testing.T) {
 		module.apply(folder, "-var=karpenter_role="+awssim.LauncherRole)
 		launches(true)
 	})
+}
+
+// expectLaunches launches the published image in the account, in each Region.
+func expectLaunches(t *testing.T, folder, account string, want bool, launch func(t *testing.T, account, region, image string) string) {
+	t.Helper()
+	for region, image := range readJSON[manifest.Manifest](t, folder, "orgami", manifest.File).Images {
+		if why := launch(t, account, region, image.ImageID); (why == "") != want {
+			t.Errorf("launch in %s: %q", region, why)
+		}
+	}
 }
 
 // launch runs an instance with Karpenter's role of the account, and returns why it
